@@ -1,0 +1,1 @@
+//! Reads `ir-specs`.
