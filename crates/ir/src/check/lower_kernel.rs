@@ -1,0 +1,478 @@
+//! Lowering to the integer program: explicit requantizations, aligned biases, type ranges,
+//! accumulator widths.
+
+use super::constant_mantissas;
+use crate::NodeId;
+use crate::annotate::{Annotation, Program};
+use crate::kernel::{Interval, Kernel, KernelNode, KernelOp};
+use crate::network::{Op, ValueId};
+use crate::types::{Format, Rounding, TensorFormat};
+use ceg4n_base::entity::PrimaryMap;
+use ceg4n_base::{Diagnostic, Diagnostics, Span, codes};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+/// Lowers a program whose input has a format.
+pub(super) fn lower(program: &Program) -> Result<Kernel, Diagnostics> {
+    let mut this = Lowering {
+        program,
+        nodes: PrimaryMap::new(),
+        node_of: BTreeMap::new(),
+        errors: Diagnostics::default(),
+    };
+    let net = &program.network;
+    let mut input_format = None;
+    for (v, value) in net.values().iter() {
+        if matches!(value.op, Op::Const(_)) {
+            continue;
+        }
+        if matches!(value.op, Op::Input) {
+            input_format = program.annotations.format(v).and_then(TensorFormat::single);
+        }
+        // After an error the values that depend on this one are passed over in silence.
+        let natural = this.natural(v, input_format);
+        if let Some(n) = natural.and_then(|n| this.annotated(v, n)) {
+            this.node_of.insert(v, n);
+        }
+    }
+    let output = this
+        .node_of
+        .get(&net.output())
+        .copied()
+        .and_then(|n| this.aligned_output(n));
+    let (Some(output), Some(input), Some(input_format)) = (
+        output,
+        this.node_of.get(&net.input()).copied(),
+        input_format,
+    ) else {
+        if !this.errors.has_errors() {
+            this.errors
+                .push(Diagnostic::error(codes::INTERNAL, "lowering lost a value"));
+        }
+        return Err(this.errors);
+    };
+    let output_frac = this.nodes[output].frac.first().copied().unwrap_or(0);
+    let kernel = Kernel {
+        nodes: this.nodes,
+        input,
+        output,
+        input_format,
+        output_frac,
+        rounding: program.annotations.rounding,
+    };
+    this.errors.or(kernel)
+}
+
+struct Lowering<'a> {
+    program: &'a Program,
+    nodes: PrimaryMap<NodeId, KernelNode>,
+    node_of: BTreeMap<ValueId, NodeId>,
+    errors: Diagnostics,
+}
+
+impl Lowering<'_> {
+    fn span(&self, v: ValueId) -> Option<Span> {
+        self.program
+            .annotations
+            .spans
+            .get(&v)
+            .copied()
+            .or(self.program.network.value(v).span)
+    }
+
+    fn name(&self, v: ValueId) -> &str {
+        &self.program.network.value(v).name
+    }
+
+    fn fail<T>(&mut self, d: Diagnostic, v: ValueId) -> Option<T> {
+        let d = d.at(self.span(v), "");
+        self.errors.push(d);
+        None
+    }
+
+    /// The node of a value before its annotation counts.
+    fn natural(&mut self, v: ValueId, input_format: Option<Format>) -> Option<NodeId> {
+        let op = self.program.network.value(v).op.clone();
+        match op {
+            Op::Const(_) => None,
+            Op::Input => {
+                let Some(format) = input_format else {
+                    let d =
+                        Diagnostic::error(codes::FORMAT, "the input needs one format".to_owned());
+                    return self.fail(d, v);
+                };
+                let len = self.program.network.value(v).shape.len();
+                let range = vec![Interval::new(format.min(), format.max()); len];
+                let op = KernelOp::Input { format };
+                self.push(v, op, vec![format.frac(); len], Some(format), range, 0)
+            }
+            Op::Dense { x, weight, bias } => self.dense(v, x, weight, bias),
+            Op::Add { x, c } => self.add_const(v, x, c, 1),
+            Op::Sub { x, c } => self.add_const(v, x, c, -1),
+            Op::Div { x, c } => self.div_const(v, x, c),
+            Op::Relu { x } => {
+                let x = *self.node_of.get(&x)?;
+                let n = self.nodes[x].clone();
+                let range = n
+                    .range
+                    .iter()
+                    .map(|r| Interval::new(r.lo.max(0), r.hi.max(0)))
+                    .collect();
+                self.push(v, KernelOp::Relu { x }, n.frac.to_vec(), n.format, range, 0)
+            }
+            Op::Reshape { x } | Op::Flatten { x } | Op::Identity { x } => {
+                let x = *self.node_of.get(&x)?;
+                let n = self.nodes[x].clone();
+                self.push(
+                    v,
+                    KernelOp::Move { x },
+                    n.frac.to_vec(),
+                    n.format,
+                    n.range.to_vec(),
+                    0,
+                )
+            }
+        }
+    }
+
+    /// Adds a node; `extra` is a magnitude that a register must hold besides the result.
+    fn push(
+        &mut self,
+        value: ValueId,
+        op: KernelOp,
+        frac: Vec<i32>,
+        format: Option<Format>,
+        range: Vec<Interval>,
+        extra: u64,
+    ) -> Option<NodeId> {
+        let hull = range.iter().copied().reduce(Interval::hull)?;
+        let extra = i64::try_from(extra).unwrap_or(i64::MAX);
+        let width = hull
+            .signed_width()
+            .max(Interval::new(-extra, extra).signed_width());
+        let len = range.len();
+        Some(self.nodes.push(KernelNode {
+            value,
+            op,
+            len,
+            frac: frac.into(),
+            format,
+            range: range.into(),
+            width,
+        }))
+    }
+
+    fn constant(&mut self, user: ValueId, c: ValueId) -> Option<(Arc<[i32]>, Vec<Format>)> {
+        match constant_mantissas(self.program, c) {
+            Some(found) => Some(found),
+            None => {
+                let name = self.name(c).to_owned();
+                let d = Diagnostic::error(
+                    codes::MIXED_FORMATS,
+                    format!("%{name} has no format in a fixed-point program"),
+                )
+                .help(format!(
+                    "add %{name}: s8q6 (or another format) to the format block"
+                ));
+                self.fail(d, user)
+            }
+        }
+    }
+
+    fn dense(
+        &mut self,
+        v: ValueId,
+        x: ValueId,
+        weight: ValueId,
+        bias: Option<ValueId>,
+    ) -> Option<NodeId> {
+        let xn = *self.node_of.get(&x)?;
+        let (w, w_formats) = self.constant(v, weight)?;
+        let node = self.nodes[xn].clone();
+        let Some(format) = node.format else {
+            let name = self.name(x).to_owned();
+            let d = Diagnostic::error(
+                codes::MIXED_FORMATS,
+                format!(
+                    "%{name}, operand of dense %{}, is an accumulator",
+                    self.name(v)
+                ),
+            )
+            .help(format!("give %{name} a format, for instance %{name}: u8q5"));
+            return self.fail(d, v);
+        };
+        let (rows, cols) = (w_formats.len(), node.len);
+        let frac: Vec<i32> = w_formats.iter().map(|f| format.frac() + f.frac()).collect();
+        let bias = match bias {
+            Some(b) => Some(self.aligned_constant(v, b, &frac)?),
+            None => None,
+        };
+        let mut range = Vec::with_capacity(rows);
+        let mut worst = 0u64;
+        for j in 0..rows {
+            let b = bias.as_ref().map_or(0, |b| i128::from(b[j]));
+            // Any order of partial sums stays within |b| + Σ |w|·max|x|.
+            let (mut lo, mut hi, mut all) = (b, b, b.abs());
+            for (m, r) in w[j * cols..(j + 1) * cols].iter().zip(node.range.iter()) {
+                let m = i128::from(*m);
+                let (p, q) = (m * i128::from(r.lo), m * i128::from(r.hi));
+                lo += p.min(q);
+                hi += p.max(q);
+                all += m.abs() * i128::from(r.magnitude());
+            }
+            worst = worst.max(self.fits(v, all)?);
+            range.push(Interval::new(lo as i64, hi as i64));
+        }
+        let op = KernelOp::Dense {
+            x: xn,
+            weight: w,
+            bias: bias.map(Into::into),
+            rows,
+            cols,
+        };
+        self.push(v, op, frac, None, range, worst)
+    }
+
+    /// Refuses a magnitude that 64-bit two's complement does not hold.
+    fn fits(&mut self, v: ValueId, magnitude: i128) -> Option<u64> {
+        match i64::try_from(magnitude) {
+            Ok(m) => Some(m.unsigned_abs()),
+            Err(_) => {
+                let bits = 129 - magnitude.leading_zeros();
+                let d = Diagnostic::error(
+                    codes::ACCUMULATOR,
+                    format!(
+                        "the accumulator of %{} may need {bits} bits, more than 64",
+                        self.name(v)
+                    ),
+                )
+                .help(
+                    "use narrower formats, or formats whose fraction bits are closer to each other",
+                );
+                self.fail(d, v)
+            }
+        }
+    }
+
+    /// A constant's mantissas shifted left to the scales `frac` (one per element, or one constant
+    /// element for all).
+    fn aligned_constant(&mut self, v: ValueId, c: ValueId, frac: &[i32]) -> Option<Vec<i64>> {
+        let (m, formats) = self.constant(v, c)?;
+        let per_row = (m.len() / formats.len()).max(1);
+        let mut out = Vec::with_capacity(frac.len());
+        for (j, target) in frac.iter().enumerate() {
+            let i = if m.len() == 1 { 0 } else { j };
+            let own = formats[(i / per_row).min(formats.len() - 1)].frac();
+            let up = target - own;
+            if up < 0 {
+                let name = self.name(c).to_owned();
+                let d = Diagnostic::error(
+                    codes::BIAS_SCALE,
+                    format!(
+                        "%{name} has {own} fraction bits, the accumulator of %{} only {target}",
+                        self.name(v)
+                    ),
+                )
+                .help(format!("give %{name} at most {target} fraction bits"));
+                return self.fail(d, c);
+            }
+            let wide = if up > 96 && m[i] != 0 {
+                i128::MAX
+            } else {
+                i128::from(m[i]) << up.min(96)
+            };
+            self.fits(v, wide.saturating_abs())?;
+            out.push(wide as i64);
+        }
+        Some(out)
+    }
+
+    fn add_const(&mut self, v: ValueId, x: ValueId, c: ValueId, sign: i64) -> Option<NodeId> {
+        let xn = *self.node_of.get(&x)?;
+        let node = self.nodes[xn].clone();
+        let c: Vec<i64> = self
+            .aligned_constant(v, c, &node.frac)?
+            .into_iter()
+            .map(|c| sign * c)
+            .collect();
+        let mut range = Vec::with_capacity(node.len);
+        let mut worst = 0;
+        for (r, c) in node.range.iter().zip(&c) {
+            let (lo, hi) = (
+                i128::from(r.lo) + i128::from(*c),
+                i128::from(r.hi) + i128::from(*c),
+            );
+            worst = worst.max(self.fits(v, lo.abs().max(hi.abs()))?);
+            range.push(Interval::new(lo as i64, hi as i64));
+        }
+        self.push(
+            v,
+            KernelOp::AddConst { x: xn, c: c.into() },
+            node.frac.to_vec(),
+            None,
+            range,
+            worst,
+        )
+    }
+
+    fn div_const(&mut self, v: ValueId, x: ValueId, c: ValueId) -> Option<NodeId> {
+        let xn = *self.node_of.get(&x)?;
+        let node = self.nodes[xn].clone();
+        let data = self.program.network.constant(c).map(|c| c.data.clone())?;
+        let k = data.first().and_then(|d| power_of_two(*d));
+        let Some(k) = k.filter(|_| data.iter().all(|d| *d == data[0])) else {
+            let d = Diagnostic::error(codes::NO_FIXED_MEANING, format!("%{} divides by constants that are not one power of two", self.name(v)))
+                .help("a fixed-point program divides by shifting only: fold the division into the weights before quantizing");
+            return self.fail(d, v);
+        };
+        let frac: Vec<i32> = node.frac.iter().map(|f| f + k).collect();
+        let format = node
+            .format
+            .and_then(|f| Format::new(f.signed(), f.width(), f.frac() + k));
+        self.push(
+            v,
+            KernelOp::Move { x: xn },
+            frac,
+            format,
+            node.range.to_vec(),
+            0,
+        )
+    }
+
+    /// Applies a value's annotation: a requantization, or the check of a declared width.
+    fn annotated(&mut self, v: ValueId, n: NodeId) -> Option<NodeId> {
+        let node = self.nodes[n].clone();
+        match self.program.annotations.get(v) {
+            None => Some(n),
+            Some(Annotation::Acc(a)) => {
+                if let Some(width) = a.width
+                    && width < node.width
+                {
+                    let d = Diagnostic::error(
+                        codes::ACCUMULATOR,
+                        format!(
+                            "%{} is declared acc s{width} but its type range needs {} bits",
+                            self.name(v),
+                            node.width
+                        ),
+                    )
+                    .help(format!("write acc s{}", node.width));
+                    return self.fail(d, v);
+                }
+                if node.format.is_some() {
+                    let d = Diagnostic::error(
+                        codes::FORMAT,
+                        format!("%{} is no accumulator", self.name(v)),
+                    );
+                    return self.fail(d, v);
+                }
+                Some(n)
+            }
+            Some(Annotation::Fixed { format, .. }) => {
+                let format = format.single()?;
+                if node.format == Some(format) {
+                    Some(n)
+                } else {
+                    self.requantize(v, n, format)
+                }
+            }
+        }
+    }
+
+    fn requantize(&mut self, v: ValueId, x: NodeId, format: Format) -> Option<NodeId> {
+        let node = self.nodes[x].clone();
+        let rounding = self.program.annotations.rounding;
+        let mut shifts = Vec::with_capacity(node.len);
+        let mut range = Vec::with_capacity(node.len);
+        let mut worst = 0;
+        for (r, frac) in node.range.iter().zip(node.frac.iter()) {
+            let bits = (64 - r.magnitude().leading_zeros()) as i32;
+            // Beyond one bit more than the magnitude every right shift means the same.
+            let s = (frac - format.frac()).min(bits + 1);
+            let register = if s <= 0 {
+                let up = s.unsigned_abs();
+                if up > 63 && r.magnitude() > 0 {
+                    i128::MAX
+                } else {
+                    i128::from(r.magnitude()) << up.min(63)
+                }
+            } else {
+                i128::from(r.magnitude()) + (1i128 << (s - 1))
+            };
+            worst = worst.max(self.fits(v, register)?);
+            let s = s.max(-63);
+            shifts.push(s);
+            let y = |m: i64| {
+                round_shift(rounding, m, s)
+                    .clamp(i128::from(format.min()), i128::from(format.max()))
+                    as i64
+            };
+            range.push(Interval::new(y(r.lo), y(r.hi)));
+        }
+        let frac = vec![format.frac(); node.len];
+        let n = self.push(
+            v,
+            KernelOp::Requantize {
+                x,
+                shift: shifts.into(),
+                format,
+            },
+            frac,
+            Some(format),
+            range,
+            worst,
+        )?;
+        Some(n)
+    }
+
+    /// Brings the outputs to one scale by exact left shifts.
+    fn aligned_output(&mut self, n: NodeId) -> Option<NodeId> {
+        let node = self.nodes[n].clone();
+        let top = node.frac.iter().copied().max()?;
+        if node.frac.iter().all(|f| *f == top) {
+            return Some(n);
+        }
+        let shift: Vec<i32> = node.frac.iter().map(|f| top - f).collect();
+        let mut range = Vec::with_capacity(node.len);
+        for (r, s) in node.range.iter().zip(&shift) {
+            let wide = if *s > 63 && r.magnitude() > 0 {
+                i128::MAX
+            } else {
+                i128::from(r.magnitude()) << (*s).min(63)
+            };
+            self.fits(node.value, wide)?;
+            range.push(Interval::new(r.lo << (*s).min(63), r.hi << (*s).min(63)));
+        }
+        let shift: Arc<[i32]> = shift.into_iter().map(|s| s.min(63)).collect();
+        self.push(
+            node.value,
+            KernelOp::Align { x: n, shift },
+            vec![top; node.len],
+            None,
+            range,
+            0,
+        )
+    }
+}
+
+/// `k` if `v = 2^k`.
+fn power_of_two(v: f32) -> Option<i32> {
+    let k = v.log2().round();
+    (v > 0.0 && k.abs() < 120.0 && 2f32.powi(k as i32) == v).then_some(k as i32)
+}
+
+/// `round(m·2^-s)` on the ends of a range; monotone in `m`. Tested against the specification.
+pub(crate) fn round_shift(rounding: Rounding, m: i64, s: i32) -> i128 {
+    let m = i128::from(m);
+    if s <= 0 {
+        return m << s.unsigned_abs().min(63);
+    }
+    match rounding {
+        Rounding::Floor => m >> s,
+        Rounding::HalfUp => (m + (1 << (s - 1))) >> s,
+        Rounding::HalfEven => {
+            let odd = (m >> s) & 1;
+            (m + (1 << (s - 1)) - 1 + odd) >> s
+        }
+    }
+}

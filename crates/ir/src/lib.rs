@@ -1,0 +1,35 @@
+//! The typed fixed-point IR.
+//!
+//! - [`Network`]: the operators and constants of one network, without formats.
+//! - [`Annotations`]: the formats of one IR version; a search does nothing else than rewrite them.
+//! - [`Program`]: a network under annotations, a value with a content hash.
+//! - [`check`] turns a program into a [`Checked<Program>`], which holds its lowered form: a
+//!   [`RealProgram`] (the reference) or a [`Kernel`] (integers). Every backend demands one.
+//! - [`Module`]: what a `.nnir` file holds: a network, versions, regions and requirements.
+//!
+//! Tensors have no batch dimension.
+
+pub mod annotate;
+pub mod check;
+pub mod kernel;
+pub mod module;
+pub mod network;
+pub mod real;
+pub mod types;
+
+pub use annotate::{AccAnnotation, Annotation, Annotations, Patch, Program};
+pub use check::{Checked, Lowered, check};
+pub use kernel::{Interval, Kernel, KernelNode, KernelOp};
+pub use module::{Anchor, Comments, Domain, Module, Property, Region, Requirement, Selection};
+pub use network::{Constant, Network, NetworkBuilder, Op, Origin, Value, ValueId};
+pub use real::{RealNode, RealOp, RealProgram};
+pub use types::{Format, Rounding, Shape, TensorFormat};
+
+use ceg4n_base::entity;
+
+/// A node of a lowered program: [`Kernel`] or [`RealProgram`].
+#[derive(
+    Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize,
+)]
+pub struct NodeId(u32);
+entity::entity_impl!(NodeId, "n");

@@ -1,0 +1,267 @@
+//! Formats, roundings and shapes: the types of the IR.
+
+use ceg4n_base::Exact;
+use num_traits::ToPrimitive;
+use serde::{Deserialize, Serialize};
+use std::fmt;
+use std::sync::Arc;
+
+/// Fraction bits beyond these limits are refused; then every mantissa is exact as an `f64`.
+pub const FRAC_LIMIT: i32 = 256;
+
+/// A fixed-point format `sWqF` or `uWqF`: mantissa `m` stands for `m·2^-F`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Format {
+    signed: bool,
+    width: u8,
+    frac: i32,
+}
+
+impl Format {
+    /// `None` unless `1 ≤ width ≤ 32` and `|frac| ≤ 256`.
+    pub fn new(signed: bool, width: u8, frac: i32) -> Option<Self> {
+        ((1..=32).contains(&width) && frac.abs() <= FRAC_LIMIT).then_some(Self {
+            signed,
+            width,
+            frac,
+        })
+    }
+
+    /// Two's complement or unsigned.
+    pub fn signed(self) -> bool {
+        self.signed
+    }
+
+    /// Bits in total, 1 to 32.
+    pub fn width(self) -> u8 {
+        self.width
+    }
+
+    /// Fraction bits `F`; may be negative or larger than the width.
+    pub fn frac(self) -> i32 {
+        self.frac
+    }
+
+    /// Least mantissa.
+    pub fn min(self) -> i64 {
+        if self.signed {
+            -(1 << (self.width - 1))
+        } else {
+            0
+        }
+    }
+
+    /// Greatest mantissa.
+    pub fn max(self) -> i64 {
+        if self.signed {
+            (1 << (self.width - 1)) - 1
+        } else {
+            (1 << self.width) - 1
+        }
+    }
+
+    /// The mantissa of a real value: `sat(floor(x·2^F + 1/2))`, whatever the rounding option.
+    /// Monotone in `x`.
+    pub fn quantize(self, x: &Exact) -> i64 {
+        let floor = (&x.shifted(i64::from(self.frac)) + &Exact::dyadic(1, -1)).floor();
+        match floor.to_i64() {
+            Some(m) => m.clamp(self.min(), self.max()),
+            None if x.signum() < 0 => self.min(),
+            None => self.max(),
+        }
+    }
+
+    /// The value that a mantissa stands for.
+    pub fn value(self, mantissa: i64) -> Exact {
+        Exact::dyadic(mantissa, -i64::from(self.frac))
+    }
+
+    /// True if the mantissa lies in the range.
+    pub fn contains(self, mantissa: i64) -> bool {
+        (self.min()..=self.max()).contains(&mantissa)
+    }
+}
+
+impl fmt::Display for Format {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "{}{}q{}",
+            if self.signed { 's' } else { 'u' },
+            self.width,
+            self.frac
+        )
+    }
+}
+
+impl std::str::FromStr for Format {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let bad = || {
+            format!(
+                "`{text}` is no format; write sWqF or uWqF with 1 <= W <= 32 and |F| <= {FRAC_LIMIT}, for instance s8q6"
+            )
+        };
+        let (signed, rest) = match text.as_bytes().first() {
+            Some(b's') => (true, &text[1..]),
+            Some(b'u') => (false, &text[1..]),
+            _ => return Err(bad()),
+        };
+        let (width, frac) = rest.split_once('q').ok_or_else(bad)?;
+        let digits = |t: &str| !t.is_empty() && t.bytes().all(|b| b.is_ascii_digit());
+        if !digits(width) || !digits(frac.strip_prefix('-').unwrap_or(frac)) {
+            return Err(bad());
+        }
+        let width = width.parse().map_err(|_| bad())?;
+        let frac = frac.parse().map_err(|_| bad())?;
+        Self::new(signed, width, frac).ok_or_else(bad)
+    }
+}
+
+impl Serialize for Format {
+    fn serialize<S: serde::Serializer>(&self, s: S) -> Result<S::Ok, S::Error> {
+        s.collect_str(self)
+    }
+}
+
+impl<'de> Deserialize<'de> for Format {
+    fn deserialize<D: serde::Deserializer<'de>>(d: D) -> Result<Self, D::Error> {
+        String::deserialize(d)?
+            .parse()
+            .map_err(serde::de::Error::custom)
+    }
+}
+
+/// The format of a tensor: one, or (constants only) one per output channel.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum TensorFormat {
+    /// One format for all elements.
+    Tensor(Format),
+    /// One per index of the first dimension.
+    Channels(Arc<[Format]>),
+}
+
+impl TensorFormat {
+    /// The format of channel `j`; `None` past the end of a per-channel list.
+    pub fn channel(&self, j: usize) -> Option<Format> {
+        match self {
+            Self::Tensor(f) => Some(*f),
+            Self::Channels(list) => list.get(j).copied(),
+        }
+    }
+
+    /// The one format of the tensor, if there is one.
+    pub fn single(&self) -> Option<Format> {
+        match self {
+            Self::Tensor(f) => Some(*f),
+            Self::Channels(_) => None,
+        }
+    }
+}
+
+impl From<Format> for TensorFormat {
+    fn from(f: Format) -> Self {
+        Self::Tensor(f)
+    }
+}
+
+/// How `requantize` rounds `v = acc·2^-s`; one rule for the whole network.
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize,
+)]
+#[serde(rename_all = "kebab-case")]
+pub enum Rounding {
+    /// `floor(v + 1/2)`.
+    #[default]
+    HalfUp,
+    /// To nearest, ties to even.
+    HalfEven,
+    /// `floor(v)`.
+    Floor,
+}
+
+impl Rounding {
+    /// Every rule.
+    pub const ALL: [Self; 3] = [Self::HalfUp, Self::HalfEven, Self::Floor];
+
+    /// The name in `.nnir` and on the command line.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::HalfUp => "half-up",
+            Self::HalfEven => "half-even",
+            Self::Floor => "floor",
+        }
+    }
+
+    /// The rule of a name.
+    pub fn from_name(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|r| r.name() == name)
+    }
+}
+
+/// Dimensions of a tensor, without batch.
+#[derive(Clone, PartialEq, Eq, Hash, Debug, Serialize, Deserialize)]
+pub struct Shape(pub Vec<usize>);
+
+impl Shape {
+    /// A vector.
+    pub fn vector(n: usize) -> Self {
+        Self(vec![n])
+    }
+
+    /// Number of elements; `None` on overflow.
+    pub fn checked_len(&self) -> Option<usize> {
+        self.0.iter().try_fold(1usize, |n, d| n.checked_mul(*d))
+    }
+
+    /// Number of elements. Shapes inside a [`crate::Network`] never overflow.
+    pub fn len(&self) -> usize {
+        self.checked_len().unwrap_or(usize::MAX)
+    }
+
+    /// True if a dimension is zero.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+}
+
+impl fmt::Display for Shape {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let dims: Vec<_> = self.0.iter().map(ToString::to_string).collect();
+        f.write_str(&dims.join("x"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn formats_print_and_parse() {
+        for text in ["s8q6", "u1q0", "s32q-4", "u5q40"] {
+            assert_eq!(text.parse::<Format>().unwrap().to_string(), text);
+        }
+        for text in [
+            "", "s0q1", "s33q1", "x8q1", "s8", "s8q", "s8q257", "s+8q1", "s8q--1",
+        ] {
+            assert!(text.parse::<Format>().is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn quantize_rounds_half_up_and_saturates() {
+        let f: Format = "s4q1".parse().unwrap();
+        let q = |t: &str| f.quantize(&t.parse().unwrap());
+        assert_eq!(q("0.25"), 1);
+        assert_eq!(q("-0.25"), 0);
+        assert_eq!(q("-0.26"), -1);
+        assert_eq!(q("3.4"), 7);
+        assert_eq!(q("1e30"), 7);
+        assert_eq!(q("-1e30"), -8);
+        assert_eq!(
+            "u4q1".parse::<Format>().unwrap().quantize(&Exact::from(-3)),
+            0
+        );
+    }
+}
