@@ -43,6 +43,7 @@ codes! {
     UNKNOWN_NAME = "E0103", "a name that is not defined";
     DUPLICATE_NAME = "E0104", "a name that is defined twice";
     VERSION = "E0105", "a file of another version of the language";
+    SPEC = "E0106", "a specification that contradicts itself";
     SHAPE = "E0201", "shapes that do not fit";
     FORMAT = "E0202", "a format outside its limits";
     NOT_CONSTANT = "E0203", "an operand that must be a constant";

@@ -1,0 +1,166 @@
+//! Typed expressions: the meaning of one element of a result.
+//!
+//! Two kinds of numbers are kept apart. A *value* ([`Expr`]) lives in the domain of the
+//! interpretation and may be symbolic. A *concrete integer* ([`IntExpr`]) is a shift amount, an
+//! index, a size or a range bound; it is known when the expression is interpreted.
+
+use crate::names::SaturationName;
+use crate::spec::{OperandId, ParameterId, SizeId};
+use ceg4n_base::entity::entity_impl;
+
+/// An index variable: of the result, or bound by a sum.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct IndexId(u32);
+entity_impl!(IndexId, "index");
+
+/// A value bound by `let`.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct LocalId(u32);
+entity_impl!(LocalId, "local");
+
+/// A comparison.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Cmp {
+    /// `<`
+    Lt,
+    /// `<=`
+    Le,
+    /// `>`
+    Gt,
+    /// `>=`
+    Ge,
+    /// `==`
+    Eq,
+    /// `!=`
+    Ne,
+}
+
+impl Cmp {
+    /// Whether the comparison holds for two numbers in this order.
+    pub fn holds(self, order: std::cmp::Ordering) -> bool {
+        match self {
+            Self::Lt => order.is_lt(),
+            Self::Le => order.is_le(),
+            Self::Gt => order.is_gt(),
+            Self::Ge => order.is_ge(),
+            Self::Eq => order.is_eq(),
+            Self::Ne => order.is_ne(),
+        }
+    }
+}
+
+/// Arithmetic with two operands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Binary {
+    /// `a + b`
+    Add,
+    /// `a - b`
+    Sub,
+    /// `a * b`
+    Mul,
+    /// `min(a, b)`
+    Min,
+    /// `max(a, b)`
+    Max,
+}
+
+/// A truth value over numbers of type `T`.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Logic<T> {
+    /// A comparison.
+    Cmp(Cmp, T, T),
+    /// `not a`
+    Not(Box<Logic<T>>),
+    /// `a and b`
+    And(Box<Logic<T>>, Box<Logic<T>>),
+    /// `a or b`
+    Or(Box<Logic<T>>, Box<Logic<T>>),
+}
+
+impl<T> Logic<T> {
+    /// The same truth value over other numbers.
+    pub(crate) fn map<U>(self, f: &impl Fn(T) -> U) -> Logic<U> {
+        match self {
+            Self::Cmp(op, a, b) => Logic::Cmp(op, f(a), f(b)),
+            Self::Not(a) => Logic::Not(Box::new(a.map(f))),
+            Self::And(a, b) => Logic::And(Box::new(a.map(f)), Box::new(b.map(f))),
+            Self::Or(a, b) => Logic::Or(Box::new(a.map(f)), Box::new(b.map(f))),
+        }
+    }
+}
+
+/// A truth value that is known when the expression is interpreted.
+pub type Guard = Logic<IntExpr>;
+
+/// A truth value of the domain.
+pub type Cond = Logic<Expr>;
+
+/// A concrete integer.
+#[derive(Clone, Debug, PartialEq)]
+pub enum IntExpr {
+    /// A literal.
+    Literal(i64),
+    /// An integer parameter, at an index if it has one value per channel.
+    Parameter(ParameterId, Vec<IntExpr>),
+    /// An index variable.
+    Index(IndexId),
+    /// The extent of an index set.
+    Size(SizeId),
+    /// `-a`
+    Neg(Box<IntExpr>),
+    /// Arithmetic.
+    Binary(Binary, Box<IntExpr>, Box<IntExpr>),
+}
+
+/// A rule that a meaning calls by name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Rule {
+    /// `round`: the rounding rule of the network.
+    Round,
+    /// A saturation rule.
+    Saturation(SaturationName),
+}
+
+/// A value of the domain.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Expr {
+    /// A concrete integer as a value.
+    Int(IntExpr),
+    /// An element of an operand.
+    Operand(OperandId, Vec<IntExpr>),
+    /// A value bound by an enclosing [`Expr::Let`].
+    Local(LocalId),
+    /// `-a`
+    Neg(Box<Expr>),
+    /// Arithmetic.
+    Binary(Binary, Box<Expr>, Box<Expr>),
+    /// `a / b` over the rationals.
+    Div(Box<Expr>, Box<Expr>),
+    /// `floor(a)` over the rationals.
+    Floor(Box<Expr>),
+    /// `scale(a, k)`: a·2^k over the rationals, k of any sign.
+    Scale(Box<Expr>, IntExpr),
+    /// `shr(a, s)`: floor(a / 2^s), s ≥ 0.
+    Shr(Box<Expr>, IntExpr),
+    /// `shl(a, s)`: a·2^s, s ≥ 0.
+    Shl(Box<Expr>, IntExpr),
+    /// `mod_pow2(a, s)`: a - floor(a / 2^s)·2^s, s ≥ 0; the low s bits as a natural number.
+    ModPow2(Box<Expr>, IntExpr),
+    /// `select(g, a, b)` with a guard known beforehand; only the chosen side is interpreted.
+    If(Guard, Box<Expr>, Box<Expr>),
+    /// `select(c, a, b)` with a condition of the domain.
+    Select(Box<Cond>, Box<Expr>, Box<Expr>),
+    /// `sum k in n { body }`.
+    Sum {
+        /// The bound index.
+        index: IndexId,
+        /// It runs from 0 to this, exclusive.
+        over: SizeId,
+        /// The terms.
+        body: Box<Expr>,
+    },
+    /// `let q = value; body`.
+    Let(LocalId, Box<Expr>, Box<Expr>),
+    /// A rule applied to values and concrete integers.
+    Call(Rule, Vec<Expr>, Vec<IntExpr>),
+}
