@@ -10,7 +10,7 @@ use std::sync::Arc;
 pub const FRAC_LIMIT: i32 = 256;
 
 /// A fixed-point format `sWqF` or `uWqF`: mantissa `m` stands for `m·2^-F`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Format {
     signed: bool,
     width: u8,
