@@ -4,7 +4,7 @@ use crate::ast::{Binary, Cond, Expr, Guard, IndexId, IntExpr, LocalId, Logic, Ru
 use crate::catalogue::Folder;
 use crate::names::SaturationName;
 use crate::parse::{Infix, Name, Raw, RawKind};
-use crate::spec::{OperandDecl, OperandId, ParameterDecl, ParameterId, SizeId};
+use crate::spec::{Meaning, OperandDecl, OperandId, ParameterDecl, ParameterId, SizeId};
 use ceg4n_base::codes::{self, Code};
 use ceg4n_base::entity::{EntityRef, PrimaryMap};
 use ceg4n_base::{Diagnostic, Span};
@@ -49,6 +49,8 @@ pub(crate) struct Resolver<'a> {
     /// Index sets of all index variables seen, the result's first.
     indices: PrimaryMap<IndexId, SizeId>,
     locals: usize,
+    /// `round` is called.
+    rounds: bool,
 }
 
 impl<'a> Resolver<'a> {
@@ -66,15 +68,23 @@ impl<'a> Resolver<'a> {
             scope,
             indices,
             locals: 0,
+            rounds: false,
         }
     }
 
-    /// How many index variables and locals the resolved expressions use.
-    pub(crate) fn counts(&self) -> (usize, usize) {
-        (self.indices.len(), self.locals)
+    /// The typed body of a meaning, with what interpreting it needs to know.
+    pub(crate) fn meaning(mut self, raw: &Raw, source: &str) -> Result<Meaning> {
+        let body = self.value(raw)?;
+        Ok(Meaning {
+            source: source.trim().to_owned(),
+            body,
+            indices: self.indices.len(),
+            locals: self.locals,
+            rounds: self.rounds,
+        })
     }
 
-    pub(crate) fn value(&mut self, raw: &Raw) -> Result<Expr> {
+    fn value(&mut self, raw: &Raw) -> Result<Expr> {
         as_value(self.typed(raw)?, raw.span)
     }
 
@@ -338,6 +348,7 @@ impl<'a> Resolver<'a> {
         }
         if folder == Folder::Rounding {
             self.fixed_only(name, span)?;
+            self.rounds = true;
         }
         let (values, ints) = folder.arity().unwrap_or_default();
         if arguments.len() != values + ints {

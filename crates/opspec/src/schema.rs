@@ -329,15 +329,7 @@ impl Reader<'_> {
         text: &Spanned<String>,
     ) -> Result<Meaning> {
         let raw = parse::meaning(text.get_ref(), self.origin(text)?)?;
-        let mut resolver = Resolver::new(decls, real, fixed);
-        let body = resolver.value(&raw)?;
-        let (indices, locals) = resolver.counts();
-        Ok(Meaning {
-            source: text.get_ref().trim().to_owned(),
-            body,
-            indices,
-            locals,
-        })
+        Resolver::new(decls, real, fixed).meaning(&raw, text.get_ref())
     }
 
     fn condition(

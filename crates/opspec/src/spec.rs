@@ -97,6 +97,8 @@ pub struct Meaning {
     pub indices: usize,
     /// How many `let` values it binds.
     pub locals: usize,
+    /// Whether it depends on the rounding rule of the network.
+    pub rounds: bool,
 }
 
 /// A side condition: where it does not hold, the checker refuses the program. Its free index
@@ -181,23 +183,31 @@ impl Spec {
             .find_map(|(id, s)| (s == name).then_some(id))
     }
 
+    /// A name with its index sets, for instance `w[m, n]`.
+    pub(crate) fn shaped(&self, name: &str, shape: &[SizeId]) -> String {
+        if shape.is_empty() {
+            return name.to_owned();
+        }
+        let sets: Vec<&str> = shape.iter().map(|s| self.sizes[*s].as_str()).collect();
+        format!("{name}[{}]", sets.join(", "))
+    }
+
     /// The shape rule in short form, for instance `x[n], w[m, n], b[m] -> y[m]`.
     pub fn signature(&self) -> String {
-        let shaped = |name: &str, shape: &[SizeId]| {
-            if shape.is_empty() {
-                return name.to_owned();
-            }
-            let sets: Vec<&str> = shape.iter().map(|s| self.sizes[*s].as_str()).collect();
-            format!("{name}[{}]", sets.join(", "))
-        };
-        let operands = self.operands.values().map(|o| shaped(&o.name, &o.shape));
-        let parameters = self.parameters.values().map(|p| shaped(&p.name, &p.shape));
+        let operands = self
+            .operands
+            .values()
+            .map(|o| self.shaped(&o.name, &o.shape));
+        let parameters = self
+            .parameters
+            .values()
+            .map(|p| self.shaped(&p.name, &p.shape));
         let inputs: Vec<String> = operands.chain(parameters).collect();
         let shape: Vec<SizeId> = self.result.index.iter().map(|(_, s)| *s).collect();
         format!(
             "{} -> {}",
             inputs.join(", "),
-            shaped(&self.result.name, &shape)
+            self.shaped(&self.result.name, &shape)
         )
     }
 }

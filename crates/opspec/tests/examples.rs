@@ -10,6 +10,9 @@ use num_bigint::BigInt;
 use num_traits::ToPrimitive;
 use std::fmt::Debug;
 
+/// The result and what the example expects.
+type Outcome<V> = Option<(Vec<V>, Vec<V>)>;
+
 /// The example's result over a domain into which `convert` takes its numbers; `None` where a
 /// number has no place there.
 fn run<D: Domain<Bool = bool, Error = MeaningError>>(
@@ -17,7 +20,7 @@ fn run<D: Domain<Bool = bool, Error = MeaningError>>(
     example: &Example,
     mut domain: D,
     convert: impl Fn(&Exact) -> Option<D::Value>,
-) -> Option<(Vec<D::Value>, Vec<D::Value>)>
+) -> Outcome<D::Value>
 where
     D::Value: Debug,
 {
@@ -39,7 +42,8 @@ where
         .iter()
         .map(|(id, p)| (p.name.as_str(), example.parameters[id].as_slice()))
         .collect();
-    let mut bindings = Bindings::new(spec, &sizes, &operands, &parameters).unwrap();
+    let mut bindings =
+        Bindings::new(spec, &sizes, &operands, &parameters).expect("loading checks examples");
     let interpreter = Interpreter::new(catalogue(), example.rounding);
     for condition in &spec.conditions {
         for i in 0..expected.len() {
@@ -51,7 +55,7 @@ where
             let holds =
                 interpreter.condition(spec, condition, &position, &mut domain, &mut bindings);
             assert!(
-                holds.unwrap(),
+                holds == Ok(true),
                 "{}: {} at {position:?}",
                 spec.name,
                 condition.source
@@ -60,7 +64,7 @@ where
     }
     let result = interpreter
         .tensor(spec, &mut domain, &mut bindings)
-        .unwrap();
+        .expect("an example has a result");
     Some((result, expected))
 }
 
