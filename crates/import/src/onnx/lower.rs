@@ -1,0 +1,387 @@
+//! Building the network: names, shapes without batch, constants in the forms that the IR wants.
+//! What each operator becomes is in [`super::nodes`].
+
+use super::graph::{Graph, Node};
+use super::proto::{ValueInfoProto, data_type};
+use super::tensor::{self, Data, Tensor};
+use super::{Imported, Place};
+use ceg4n_base::{Diagnostic, Diagnostics, codes};
+use ceg4n_ir::{Constant, NetworkBuilder, Op, Origin, Shape, ValueId};
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+/// Elements of an activation beyond this are refused; broadcasting may make constants of that size.
+const MAX_ACTIVATION: usize = 1 << 24;
+
+/// Translates an ordered graph.
+pub(super) fn lower(graph: &Graph<'_>, name: &str, place: &Place) -> Result<Imported, Diagnostics> {
+    let mut this = Lowering::new(graph, name);
+    this.input().map_err(|d| Diagnostics::from(place.file(d)))?;
+    let mut errors = Diagnostics::default();
+    // Constants first: a layer looks ahead for its bias.
+    let (constant, computed): (Vec<&Node<'_>>, Vec<&Node<'_>>) =
+        graph.nodes.iter().partition(|n| n.constant);
+    for node in constant.into_iter().chain(computed) {
+        if this.activations.contains_key(node.output()) {
+            continue;
+        }
+        // After an error what depends on it is passed over in silence.
+        let ready = (0..node.proto.input.len())
+            .filter_map(|i| node.input(i))
+            .all(|n| this.activations.contains_key(n) || this.constants.contains_key(n));
+        if ready && let Err(d) = this.node(node) {
+            errors.push(place.at_node(node.index, node.proto, d));
+        }
+    }
+    if errors.has_errors() {
+        return Err(errors);
+    }
+    let Some(output) = this.activations.get(graph.output.name.as_str()).cloned() else {
+        let d = place.graph("the output does not depend on the input");
+        return Err(d.into());
+    };
+    let mut notes = Vec::new();
+    let note = |m: String| place.file(Diagnostic::warning(codes::ONNX_GRAPH, m));
+    if graph.dead > 0 {
+        notes.push(note(format!(
+            "{} nodes do not lead to the output and were left out",
+            graph.dead
+        )));
+    }
+    if let Some(declared) = declared(graph.output)
+        && !agree(&declared, &output.dims)
+    {
+        notes.push(note(format!(
+            "the output is declared {declared:?} but has dimensions {:?}",
+            output.dims
+        )));
+    }
+    let network = this.builder.finish(output.id).map_err(|e| {
+        let at_file = |d: Diagnostic| place.file(d);
+        Diagnostics(e.0.into_iter().map(at_file).collect())
+    })?;
+    Ok(Imported { network, notes })
+}
+
+/// A computed value.
+#[derive(Clone, Debug)]
+pub(super) struct Activation {
+    /// In the IR.
+    pub(super) id: ValueId,
+    /// Its ONNX dimensions, the batch among them.
+    pub(super) dims: Vec<usize>,
+}
+
+/// The form in which a constant is used; a constant used in two forms becomes two.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Form {
+    /// A matrix `[outputs, inputs]`: transposed or not, times a factor (its bits).
+    Weight(bool, u32),
+    /// A vector of a length, one element being repeated, times a factor (its bits).
+    Bias(usize, u32),
+    /// One element.
+    Single,
+    /// Spread over a tensor of these ONNX dimensions.
+    Spread(Vec<usize>),
+}
+
+/// The state of the translation.
+pub(super) struct Lowering<'a> {
+    pub(super) graph: &'a Graph<'a>,
+    pub(super) builder: NetworkBuilder,
+    /// Constants so far, by ONNX name.
+    pub(super) constants: BTreeMap<&'a str, Tensor>,
+    /// Computed values so far, by ONNX name.
+    pub(super) activations: BTreeMap<&'a str, Activation>,
+    forms: BTreeMap<(&'a str, Form), ValueId>,
+    /// The IR names of ONNX values, unique.
+    names: BTreeMap<&'a str, String>,
+    taken: BTreeSet<String>,
+    /// The last node that uses a value as an operand.
+    users: BTreeMap<&'a str, Node<'a>>,
+    /// Elements of constants that are not in the file and may still be made.
+    budget: usize,
+}
+
+impl<'a> Lowering<'a> {
+    fn new(graph: &'a Graph<'a>, name: &str) -> Self {
+        let constants = graph.initializers.clone();
+        let stored: usize = constants.values().map(Tensor::len).sum();
+        let mut this = Self {
+            graph,
+            builder: NetworkBuilder::new(name),
+            constants,
+            activations: BTreeMap::new(),
+            forms: BTreeMap::new(),
+            names: BTreeMap::new(),
+            taken: BTreeSet::new(),
+            users: BTreeMap::new(),
+            budget: 2 * stored + (1 << 25),
+        };
+        for node in &graph.nodes {
+            let operands = node.proto.input.iter();
+            this.users.extend(operands.map(|n| (n.as_str(), *node)));
+        }
+        let operands = graph.nodes.iter().flat_map(|n| &n.proto.input);
+        let results = graph.nodes.iter().flat_map(|n| &n.proto.output);
+        for name in operands.chain(results).chain([&graph.input.name]) {
+            if !name.is_empty() && !this.names.contains_key(name.as_str()) {
+                let unique = this.fresh(name);
+                this.names.insert(name, unique);
+            }
+        }
+        this
+    }
+
+    /// The last node that uses a value as an operand.
+    pub(super) fn user(&self, name: &str) -> Option<Node<'a>> {
+        self.users.get(name).copied()
+    }
+
+    /// A name that no value has: `wanted`, without control characters, with a number if need be.
+    pub(super) fn fresh(&mut self, wanted: &str) -> String {
+        let clean: String = wanted
+            .chars()
+            .map(|c| if c.is_control() { '_' } else { c })
+            .collect();
+        let mut name = clean.clone();
+        let mut k = 1;
+        while !self.taken.insert(name.clone()) {
+            name = format!("{clean}_{k}");
+            k += 1;
+        }
+        name
+    }
+
+    /// The IR name of an ONNX value.
+    pub(super) fn name(&self, onnx: &str) -> String {
+        self.names
+            .get(onnx)
+            .cloned()
+            .unwrap_or_else(|| onnx.to_owned())
+    }
+
+    fn input(&mut self) -> Result<(), Diagnostic> {
+        let info: &'a ValueInfoProto = self.graph.input;
+        let fail = |m: &str| {
+            let text = format!("the input \"{}\" {m}", info.name);
+            Diagnostic::error(codes::ONNX_GRAPH, text)
+        };
+        let elem = info
+            .r#type
+            .as_ref()
+            .and_then(|t| t.tensor_type.as_ref())
+            .map(|t| t.elem_type)
+            .ok_or_else(|| fail("is no tensor"))?;
+        if elem != data_type::FLOAT {
+            return Err(Diagnostic::error(
+                codes::ONNX_DTYPE,
+                format!(
+                    "the input \"{}\" has elements of type {}",
+                    info.name,
+                    data_type::name(elem)
+                ),
+            )
+            .help("export the model with a float (32 bits) input"));
+        }
+        let declared = declared(info).ok_or_else(|| {
+            fail("has no shape").help("export the model with a fixed input shape")
+        })?;
+        let mut dims = Vec::with_capacity(declared.len());
+        for (i, d) in declared.iter().enumerate() {
+            let size = match d {
+                // A symbolic batch, or one that an old exporter wrote as -1.
+                Dim::Symbol(_) | Dim::Size(-1) if i == 0 => 1,
+                Dim::Symbol(name) => {
+                    return Err(
+                        fail(&format!("has no size in dimension {i} ({name:?})")).help(
+                            "only the leading dimension may be symbolic; export with fixed sizes",
+                        ),
+                    );
+                }
+                Dim::Size(n) => usize::try_from(*n)
+                    .ok()
+                    .filter(|n| *n > 0)
+                    .ok_or_else(|| fail(&format!("has size {n} in dimension {i}")))?,
+            };
+            dims.push(size);
+        }
+        check_size(&dims)?;
+        let name = self.name(&info.name);
+        let id = self
+            .builder
+            .push(name, Op::Input, Some(ir_shape(&dims)), None);
+        self.activations.insert(&info.name, Activation { id, dims });
+        Ok(())
+    }
+
+    /// Adds a computed value under the ONNX name of a node's result. `op` gives `given`, ONNX
+    /// dimensions; if the IR's shape for the result's dimensions `dims` is another one, a reshape
+    /// follows.
+    pub(super) fn define(
+        &mut self,
+        node: &Node<'a>,
+        op: Op,
+        given: Shape,
+        dims: Vec<usize>,
+    ) -> Result<(), Diagnostic> {
+        check_size(&dims)?;
+        let output = node.output();
+        let name = self.name(output);
+        let want = ir_shape(&dims);
+        let id = if given == want {
+            self.builder.push(name, op, Some(want), None)
+        } else {
+            let inner = self.fresh(&format!("{name}.flat"));
+            let x = self.builder.push(inner, op, Some(given), None);
+            self.builder.push(name, Op::Reshape { x }, Some(want), None)
+        };
+        self.activations.insert(output, Activation { id, dims });
+        Ok(())
+    }
+
+    /// The value as a vector of its elements.
+    pub(super) fn vector(&mut self, x: &Activation) -> ValueId {
+        let value = &self.builder.values()[x.id];
+        if value.shape.0.len() == 1 {
+            return x.id;
+        }
+        let wanted = format!("{}.flat", value.name);
+        let name = self.fresh(&wanted);
+        self.builder.push(name, Op::Flatten { x: x.id }, None, None)
+    }
+
+    /// The float elements of a constant.
+    pub(super) fn floats(&self, name: &str) -> Result<(Vec<usize>, Arc<[f32]>), Diagnostic> {
+        match self.constants.get(name) {
+            Some(Tensor {
+                dims,
+                data: Data::Float(d),
+            }) if !d.is_empty() => Ok((dims.clone(), d.clone())),
+            Some(Tensor {
+                data: Data::Float(_),
+                ..
+            }) => Err(Diagnostic::error(
+                codes::ONNX_GRAPH,
+                format!("constant \"{name}\" is empty"),
+            )),
+            _ => Err(Diagnostic::error(
+                codes::ONNX_DTYPE,
+                format!(
+                    "constant \"{name}\" has elements of an integer type where float is needed"
+                ),
+            )),
+        }
+    }
+
+    /// The integer elements of a constant.
+    pub(super) fn ints(&self, name: &str) -> Result<Arc<[i64]>, Diagnostic> {
+        match self.constants.get(name) {
+            Some(Tensor {
+                data: Data::Int(d), ..
+            }) => Ok(d.clone()),
+            _ => Err(Diagnostic::error(
+                codes::ONNX_DTYPE,
+                format!("constant \"{name}\" has elements of type float where int64 is needed"),
+            )),
+        }
+    }
+
+    /// Takes elements that the file does not hold from what import may make.
+    pub(super) fn spend(&mut self, elements: usize) -> Result<(), Diagnostic> {
+        self.budget = self.budget.checked_sub(elements).ok_or_else(|| {
+            Diagnostic::error(
+                codes::ONNX_GRAPH,
+                "the constants become too large when they are spread over their operands",
+            )
+        })?;
+        Ok(())
+    }
+
+    /// Adds a constant to the network in a form, or finds it there; `make` computes the elements.
+    pub(super) fn constant(
+        &mut self,
+        name: &'a str,
+        form: Form,
+        shape: Shape,
+        make: impl FnOnce() -> Result<Arc<[f32]>, Diagnostic>,
+    ) -> Result<ValueId, Diagnostic> {
+        let key = (name, form);
+        if let Some(id) = self.forms.get(&key) {
+            return Ok(*id);
+        }
+        let data = make()?;
+        let first = self.forms.range((name, Form::Weight(false, 0))..).next();
+        let own = self.name(name);
+        let ir_name = if first.is_some_and(|((n, _), _)| *n == name) {
+            self.fresh(&own)
+        } else {
+            own
+        };
+        let origin = Origin::Inline;
+        let op = Op::Const(Constant { data, origin });
+        let id = self.builder.push(ir_name, op, Some(shape), None);
+        self.forms.insert(key, id);
+        Ok(id)
+    }
+}
+
+/// A declared dimension.
+#[derive(Clone, PartialEq)]
+enum Dim {
+    /// A number, possibly nonsense.
+    Size(i64),
+    /// A name, or "?" for an unknown one.
+    Symbol(String),
+}
+
+impl std::fmt::Debug for Dim {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Size(n) => write!(f, "{n}"),
+            Self::Symbol(s) => f.write_str(s),
+        }
+    }
+}
+
+fn declared(info: &ValueInfoProto) -> Option<Vec<Dim>> {
+    let tensor = info.r#type.as_ref()?.tensor_type.as_ref()?;
+    let dims = tensor.shape.as_ref()?.dim.iter();
+    Some(
+        dims.map(|d| match (d.dim_value, &d.dim_param) {
+            (Some(n), _) => Dim::Size(n),
+            (None, Some(s)) => Dim::Symbol(s.clone()),
+            (None, None) => Dim::Symbol("?".to_owned()),
+        })
+        .collect(),
+    )
+}
+
+/// True unless a declared size is another one.
+fn agree(declared: &[Dim], dims: &[usize]) -> bool {
+    declared.len() == dims.len()
+        && declared.iter().zip(dims).all(|(d, n)| match d {
+            Dim::Size(d) => *d == -1 || usize::try_from(*d) == Ok(*n),
+            Dim::Symbol(_) => true,
+        })
+}
+
+fn check_size(dims: &[usize]) -> Result<(), Diagnostic> {
+    match tensor::checked_len(dims) {
+        Some(1..=MAX_ACTIVATION) => Ok(()),
+        _ => Err(Diagnostic::error(
+            codes::ONNX_GRAPH,
+            format!("a tensor of dimensions {dims:?} is empty or too large"),
+        )
+        .help(format!("tensors have at most {MAX_ACTIVATION} elements"))),
+    }
+}
+
+/// The IR's shape: without the batch, which is a leading one of several dimensions.
+pub(super) fn ir_shape(dims: &[usize]) -> Shape {
+    match dims {
+        [] => Shape::vector(1),
+        [1, rest @ ..] if !rest.is_empty() => Shape(rest.to_vec()),
+        _ => Shape(dims.to_vec()),
+    }
+}
