@@ -4,35 +4,32 @@ use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 use std::{env, fs, io};
 
+const SPECS: &str = "../../ir-specs";
+const GRAMMAR: &str = "../../grammar/spec.pest";
+
 fn main() -> io::Result<()> {
-    let manifest = PathBuf::from(required("CARGO_MANIFEST_DIR")?);
-    let root = manifest.join("../../ir-specs").canonicalize()?;
-    println!("cargo::rerun-if-changed={}", root.display());
-    println!("cargo::rerun-if-changed=../../grammar/spec.pest");
+    // Relative paths and embedded texts: a build folder that is moved or cached stays right.
+    println!("cargo::rerun-if-changed={SPECS}");
+    println!("cargo::rerun-if-changed={GRAMMAR}");
     let mut table = String::from("&[\n");
-    for folder in sorted(&root)?.into_iter().filter(|p| p.is_dir()) {
+    for folder in sorted(Path::new(SPECS))?.into_iter().filter(|p| p.is_dir()) {
         for file in sorted(&folder)? {
             let name = format!("{}/{}", last(&folder), last(&file));
-            writeln!(
-                table,
-                "    ({name:?}, include_str!({:?})),",
-                file.display().to_string()
-            )
-            .map_err(io::Error::other)?;
+            let text = fs::read_to_string(&file)?;
+            writeln!(table, "    ({name:?}, {text:?}),").map_err(io::Error::other)?;
         }
     }
     table.push(']');
-    fs::write(Path::new(&required("OUT_DIR")?).join("specs.rs"), table)
+    let out = env::var("OUT_DIR").map_err(io::Error::other)?;
+    fs::write(Path::new(&out).join("specs.rs"), table)
 }
 
-fn required(variable: &str) -> io::Result<String> {
-    env::var(variable).map_err(io::Error::other)
-}
-
+/// The entries of a folder, hidden files (those of editors) left out.
 fn sorted(folder: &Path) -> io::Result<Vec<PathBuf>> {
     let mut all = fs::read_dir(folder)?
         .map(|entry| entry.map(|e| e.path()))
         .collect::<io::Result<Vec<_>>>()?;
+    all.retain(|p| !last(p).starts_with('.'));
     all.sort();
     Ok(all)
 }

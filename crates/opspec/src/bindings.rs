@@ -129,7 +129,7 @@ fn bind<'a, T>(
 ) -> Result<Array<'a, T>, BindError> {
     let data = find(given, name)?;
     let extents: Vec<usize> = shape.iter().map(|s| sizes[*s]).collect();
-    let needed = extents.iter().product();
+    let needed = extents.iter().fold(1usize, |n, e| n.saturating_mul(*e));
     if data.len() != needed {
         return Err(BindError::Length {
             name: name.to_owned(),

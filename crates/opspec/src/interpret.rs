@@ -55,7 +55,7 @@ impl<'c> Interpreter<'c> {
         for (_, size) in &spec.result.index {
             extents.push(operands.size(*size)?);
         }
-        let mut result = Vec::with_capacity(extents.iter().product());
+        let mut result = Vec::new();
         let mut position = vec![0; extents.len()];
         if extents.contains(&0) {
             return Ok(result);
@@ -260,16 +260,7 @@ impl<'a, 'c, D: Domain, O: Operands<D>> Frame<'a, 'c, D, O> {
                 let a = self.value(a)?;
                 self.domain.neg(&a)
             }
-            Expr::Binary(op, a, b) => {
-                let (a, b) = (self.value(a)?, self.value(b)?);
-                match op {
-                    Binary::Add => self.domain.add(&a, &b),
-                    Binary::Sub => self.domain.sub(&a, &b),
-                    Binary::Mul => self.domain.mul(&a, &b),
-                    Binary::Min => self.domain.min(&a, &b),
-                    Binary::Max => self.domain.max(&a, &b),
-                }
-            }
+            Expr::Binary(op, a, b) => self.binary(*op, a, b),
             Expr::Div(a, b) => {
                 let (a, b) = (self.value(a)?, self.value(b)?);
                 self.domain.div(&a, &b)
@@ -282,18 +273,9 @@ impl<'a, 'c, D: Domain, O: Operands<D>> Frame<'a, 'c, D, O> {
                 let (a, k) = (self.value(a)?, self.int(k)?);
                 self.domain.scale(&a, k)
             }
-            Expr::Shr(a, s) => {
-                let (a, s) = (self.value(a)?, self.amount(s)?);
-                self.domain.shr_floor(&a, s)
-            }
-            Expr::Shl(a, s) => {
-                let (a, s) = (self.value(a)?, self.amount(s)?);
-                self.domain.shl(&a, s)
-            }
-            Expr::ModPow2(a, s) => {
-                let (a, s) = (self.value(a)?, self.amount(s)?);
-                self.domain.mod_pow2(&a, s)
-            }
+            Expr::Shr(a, s) => self.shifted(a, s, D::shr_floor),
+            Expr::Shl(a, s) => self.shifted(a, s, D::shl),
+            Expr::ModPow2(a, s) => self.shifted(a, s, D::mod_pow2),
             Expr::If(guard, a, b) => {
                 let chosen = if self.guard(guard)? { a } else { b };
                 self.value(chosen)
@@ -311,6 +293,27 @@ impl<'a, 'c, D: Domain, O: Operands<D>> Frame<'a, 'c, D, O> {
             }
             Expr::Call(rule, values, ints) => self.call(*rule, values, ints),
         }
+    }
+
+    fn binary(&mut self, op: Binary, a: &Expr, b: &Expr) -> Result<D::Value, D::Error> {
+        let (a, b) = (self.value(a)?, self.value(b)?);
+        match op {
+            Binary::Add => self.domain.add(&a, &b),
+            Binary::Sub => self.domain.sub(&a, &b),
+            Binary::Mul => self.domain.mul(&a, &b),
+            Binary::Min => self.domain.min(&a, &b),
+            Binary::Max => self.domain.max(&a, &b),
+        }
+    }
+
+    fn shifted(
+        &mut self,
+        a: &Expr,
+        s: &IntExpr,
+        shift: fn(&mut D, &D::Value, u32) -> Result<D::Value, D::Error>,
+    ) -> Result<D::Value, D::Error> {
+        let (a, s) = (self.value(a)?, self.amount(s)?);
+        shift(self.domain, &a, s)
     }
 
     /// A sum of products goes to the domain as a whole, so that it can be fast or keep its shape.

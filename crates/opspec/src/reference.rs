@@ -69,7 +69,7 @@ fn section(out: &mut String, spec: &Spec) {
         (true, false) => "real programs",
         (false, _) => "fixed-point programs",
     };
-    out.push_str(&format!("Applies to {applies}.\n\n{}\n", spec.doc.trim()));
+    out.push_str(&format!("\nApplies to {applies}.\n\n{}\n", spec.doc.trim()));
     out.push_str(&format!(
         "\nShape: `{}`. {}\n",
         spec.signature(),

@@ -356,7 +356,10 @@ impl Reader<'_> {
         for name in d.sizes.values() {
             extents.push(*e.sizes.get(name).ok_or_else(|| missing(name))?);
         }
-        let count = |shape: &[SizeId]| shape.iter().map(|s| extents[*s]).product::<usize>();
+        let count = |shape: &[SizeId]| {
+            let extents = shape.iter().map(|s| extents[*s]);
+            extents.fold(1usize, usize::saturating_mul)
+        };
         let fits = |name: &str, given: usize, needed: usize| {
             if given == needed {
                 return Ok(());

@@ -205,6 +205,26 @@ fn integers_report_what_they_cannot_hold() {
 }
 
 #[test]
+fn an_index_beyond_its_row_is_not_the_next_row() {
+    use ceg4n_opspec::Operands;
+    let dense = catalogue().op(OpName::Dense);
+    let (x, w, b) = ([1, 2], [1, 2, 3, 4], [0, 0]);
+    let sizes = [("n", 2), ("m", 2)];
+    let all: [(&str, &[i128]); 3] = [("x", &x), ("w", &w), ("b", &b)];
+    let mut operands = Bindings::new(dense, &sizes, &all, &[]).unwrap();
+    let w = dense.operand("w").unwrap();
+    assert_eq!(operands.get(&mut IntDomain, w, &[1, 0]), Ok(3));
+    let outside = operands.get(&mut IntDomain, w, &[0, 2]);
+    assert_eq!(
+        outside,
+        Err(MeaningError::Index {
+            index: 2,
+            extent: 2
+        })
+    );
+}
+
+#[test]
 fn bindings_are_checked() {
     use ceg4n_opspec::BindError::{Length, Missing, Unknown};
     let dense = catalogue().op(OpName::Dense);
