@@ -310,7 +310,7 @@ impl<'a, 'c, D: Domain, O: Operands<D>> Frame<'a, 'c, D, O> {
         &mut self,
         a: &Expr,
         s: &IntExpr,
-        shift: fn(&mut D, &D::Value, u32) -> Result<D::Value, D::Error>,
+        shift: impl Fn(&mut D, &D::Value, u32) -> Result<D::Value, D::Error>,
     ) -> Result<D::Value, D::Error> {
         let (a, s) = (self.value(a)?, self.amount(s)?);
         shift(self.domain, &a, s)
