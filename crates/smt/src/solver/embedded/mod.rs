@@ -1,0 +1,187 @@
+//! The embedded solver: own bit-blaster and CaDiCaL, in this process.
+//!
+//! It speaks SMT-LIB commands like a process does: [`EmbeddedBackend`] reads them into a query of
+//! its own, so what is solved is what the script says.
+
+mod blast;
+mod cnf;
+mod sat;
+mod sum;
+
+use super::dialogue::print_values;
+use super::{Limits, Outcome, Solver, solve_on};
+use crate::model::{Model, Value};
+use crate::query::Query;
+use crate::read::Reader;
+use crate::term::{Op, Sort, TermId};
+use sat::Sat;
+use smtlib_lowlevel::Error;
+use smtlib_lowlevel::ast::{
+    Command, Identifier, InfoFlag, Option as SmtOption, QualIdentifier, Term,
+};
+use smtlib_lowlevel::backend::Backend;
+
+/// Name and version of the SAT solver; `None` if it is not built in.
+pub(super) fn version() -> Option<String> {
+    sat::version()
+}
+
+/// The embedded solver.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct EmbeddedSolver;
+
+impl Solver for EmbeddedSolver {
+    fn name(&self) -> String {
+        "embedded".into()
+    }
+
+    fn solve(&mut self, query: &Query, limits: &Limits) -> Outcome {
+        solve_on(&mut EmbeddedBackend::new(limits.clone()), query)
+    }
+}
+
+/// What the last `check-sat` said.
+#[derive(Debug)]
+enum Verdict {
+    None,
+    Sat(Model),
+    Unsat,
+    Unknown(String),
+}
+
+/// The embedded solver behind smtlib-lowlevel's [`Backend`]: declarations, definitions without
+/// parameters, `assert`, `check-sat`, `get-value` of variables, `(get-info :reason-unknown)`.
+///
+/// Each `check-sat` starts afresh; there is no `push`. After an `(error …)` every `check-sat`
+/// answers `unknown`: part of the question is missing.
+#[derive(Debug)]
+pub struct EmbeddedBackend {
+    limits: Limits,
+    reader: Reader,
+    verdict: Verdict,
+    damaged: bool,
+}
+
+impl EmbeddedBackend {
+    /// A solver that knows nothing yet.
+    pub fn new(limits: Limits) -> Self {
+        Self {
+            limits,
+            reader: Reader::default(),
+            verdict: Verdict::None,
+            damaged: false,
+        }
+    }
+
+    fn check(&mut self) -> &'static str {
+        self.verdict = if self.damaged {
+            Verdict::Unknown("a command before the question was refused".into())
+        } else {
+            check(self.reader.query(), &self.limits)
+        };
+        match self.verdict {
+            Verdict::Sat(_) => "sat",
+            Verdict::Unsat => "unsat",
+            Verdict::Unknown(_) | Verdict::None => "unknown",
+        }
+    }
+
+    fn values(&self, terms: &[&Term]) -> Result<String, String> {
+        let Verdict::Sat(model) = &self.verdict else {
+            return Err("there is no model".into());
+        };
+        let mut values = Vec::with_capacity(terms.len());
+        for term in terms {
+            let name = match term {
+                Term::Identifier(QualIdentifier::Identifier(Identifier::Simple(name))) => name.0,
+                _ => return Err("only variables have values here".into()),
+            };
+            let value = model
+                .get(name)
+                .ok_or_else(|| format!("`{name}` is no variable"))?;
+            values.push((name, value));
+        }
+        Ok(print_values(&values))
+    }
+
+    fn answer(&mut self, command: &Command) -> Result<String, String> {
+        match command {
+            Command::CheckSat => Ok(self.check().to_owned()),
+            Command::GetValue(terms) => self.values(terms),
+            Command::GetInfo(InfoFlag::ReasonUnknown) => match &self.verdict {
+                Verdict::Unknown(reason) => Ok(format!(
+                    "(:reason-unknown \"{}\")",
+                    reason.replace('"', "'")
+                )),
+                _ => Err("the answer is not `unknown`".into()),
+            },
+            Command::SetOption(SmtOption::PrintSuccess(true) | SmtOption::ProduceModels(_))
+            | Command::SetInfo(_)
+            | Command::Exit => Ok("success".into()),
+            other => {
+                self.verdict = Verdict::None;
+                match self.reader.command(other) {
+                    Ok(()) => Ok("success".into()),
+                    Err(e) => {
+                        self.damaged = true;
+                        Err(e.to_string())
+                    }
+                }
+            }
+        }
+    }
+}
+
+impl Backend for EmbeddedBackend {
+    fn exec(&mut self, command: Command) -> Result<String, Error> {
+        match self.answer(&command) {
+            Ok(answer) => Ok(answer),
+            Err(reason) => Ok(format!("(error \"{}\")", reason.replace('"', "'"))),
+        }
+    }
+}
+
+fn check(query: &Query, limits: &Limits) -> Verdict {
+    let formula = match blast::blast(query, limits) {
+        Ok(formula) => formula,
+        Err(reason) => return Verdict::Unknown(reason),
+    };
+    if formula.cnf.is_contradiction() && version().is_some() {
+        return Verdict::Unsat;
+    }
+    match sat::solve(&formula, limits) {
+        Sat::Unsatisfiable => Verdict::Unsat,
+        Sat::Unknown(reason) => Verdict::Unknown(reason),
+        Sat::Satisfiable(values) => Verdict::Sat(model(query, &formula.variables, &values)),
+    }
+}
+
+/// The values of the query's variables; zero for one that does not matter.
+fn model(query: &Query, variables: &[(TermId, Vec<cnf::Lit>)], values: &[bool]) -> Model {
+    let mut model = Model::default();
+    let zero = |sort| match sort {
+        Sort::Bool => Value::Bool(false),
+        Sort::Bits(width) => Value::bits(0, width),
+    };
+    for (name, sort) in query.variables() {
+        model.insert(name, zero(sort));
+    }
+    for (t, literals) in variables {
+        let Ok(d) = query.definition(*t) else {
+            continue;
+        };
+        debug_assert!(d.op == Op::Var);
+        let mut bits = 0u128;
+        for (i, l) in literals.iter().enumerate() {
+            let index = (l.variable() as usize).wrapping_sub(1);
+            let value = values.get(index).is_some_and(|v| *v != l.is_negative());
+            bits |= u128::from(value) << i;
+        }
+        let value = match d.sort {
+            Sort::Bool => Value::Bool(bits == 1),
+            Sort::Bits(width) => Value::Bits { bits, width },
+        };
+        model.insert(d.name.clone().unwrap_or_default(), value);
+    }
+    model
+}

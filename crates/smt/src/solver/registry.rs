@@ -1,0 +1,137 @@
+//! Solvers by name: what `--solver` accepts, and what is installed.
+
+use super::Solver;
+use super::embedded::{self, EmbeddedSolver};
+use super::process::{ProcessSolver, Program, output_of};
+use ceg4n_base::{Diagnostic, codes};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+/// Programs that are looked for by name, and how to get them.
+const PROGRAMS: [(&str, &str); 3] = [
+    (
+        "z3",
+        "install z3 (`apt-get install z3`, `brew install z3`), or use `--solver embedded`",
+    ),
+    (
+        "cvc5",
+        "install cvc5 (`apt-get install cvc5`, or a release of its project), or use `--solver embedded`",
+    ),
+    (
+        "bitwuzla",
+        "install bitwuzla (a release of its project) on PATH, or use `--solver embedded`",
+    ),
+];
+
+/// How long a program may take to say its version.
+const VERSION_TIME: Duration = Duration::from_secs(5);
+
+/// A solver that can be used.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SolverInfo {
+    /// What `--solver` calls it.
+    pub name: String,
+    /// Its executable; `None` for the embedded solver.
+    pub path: Option<PathBuf>,
+    /// What it says its version is.
+    pub version: String,
+}
+
+/// The solvers that can be used here: the embedded one if it was built in, and the known
+/// programs found on `PATH`.
+pub fn available() -> Vec<SolverInfo> {
+    let mut found = Vec::new();
+    if let Some(version) = embedded::version() {
+        found.push(SolverInfo {
+            name: "embedded".into(),
+            path: None,
+            version,
+        });
+    }
+    for (name, _) in PROGRAMS {
+        if let Some(path) = on_path(name) {
+            let version = version_of(&path);
+            found.push(SolverInfo {
+                name: name.into(),
+                path: Some(path),
+                version,
+            });
+        }
+    }
+    found
+}
+
+/// The solver that the user names: `embedded`, `z3`, `cvc5`, `bitwuzla`, or the path or name of
+/// an SMT-LIB 2 program that reads its standard input.
+///
+/// # Errors
+/// If it is not built in or not found, with what to install.
+pub fn from_name(name: &str) -> Result<Box<dyn Solver>, Diagnostic> {
+    if name == "embedded" {
+        return match embedded::version() {
+            Some(_) => Ok(Box::new(EmbeddedSolver)),
+            None => Err(unusable("the embedded solver is not built in").help(
+                "build with the default features (a C++ compiler is needed), or use `--solver z3`",
+            )),
+        };
+    }
+    if let Some((_, help)) = PROGRAMS.iter().find(|(known, _)| *known == name) {
+        return match on_path(name) {
+            Some(path) => Ok(process(path)),
+            None => Err(unusable(format!("`{name}` is not on PATH")).help(*help)),
+        };
+    }
+    let path = Path::new(name);
+    let found = if path.components().count() > 1 {
+        Some(path.to_path_buf()).filter(|p| is_executable(p))
+    } else {
+        on_path(name)
+    };
+    found.map(process).ok_or_else(|| {
+        unusable(format!(
+            "`{name}` is no solver and no program that can be run"
+        ))
+        .help("use `embedded`, `z3`, `cvc5`, `bitwuzla`, or the path of an SMT-LIB 2 program")
+    })
+}
+
+fn unusable(message: impl Into<String>) -> Diagnostic {
+    Diagnostic::error(codes::SOLVER, message)
+}
+
+fn process(path: PathBuf) -> Box<dyn Solver> {
+    Box::new(ProcessSolver::new(Program::at(path)))
+}
+
+fn on_path(name: &str) -> Option<PathBuf> {
+    if name.is_empty() {
+        return None;
+    }
+    let path = std::env::var_os("PATH")?;
+    std::env::split_paths(&path)
+        .map(|folder| folder.join(name))
+        .find(|file| is_executable(file))
+}
+
+#[cfg(unix)]
+fn is_executable(path: &Path) -> bool {
+    use std::os::unix::fs::PermissionsExt;
+    path.metadata()
+        .is_ok_and(|m| m.is_file() && m.permissions().mode() & 0o111 != 0)
+}
+
+#[cfg(not(unix))]
+fn is_executable(path: &Path) -> bool {
+    path.is_file()
+}
+
+/// The first line of `--version`.
+fn version_of(path: &Path) -> String {
+    match output_of(path, "--version", VERSION_TIME) {
+        Ok(text) => match text.lines().next() {
+            Some(line) => line.trim().to_owned(),
+            None => "unknown version".into(),
+        },
+        Err(e) => format!("unusable: {e}"),
+    }
+}

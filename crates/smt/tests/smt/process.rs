@@ -1,0 +1,262 @@
+//! Solver processes that misbehave. Whatever they do, the answer is unknown.
+use ceg4n_smt::solver::process::{ProcessSolver, Program};
+use ceg4n_smt::solver::{available, from_name};
+use ceg4n_smt::{Limits, Outcome, Query, Solver, Value};
+use std::os::unix::fs::PermissionsExt;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+/// A shell script in a folder of its own.
+fn script(body: &str) -> (tempfile::TempDir, PathBuf) {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("fake");
+    std::fs::write(&path, format!("#!/bin/sh\n{body}\n")).unwrap();
+    std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o755)).unwrap();
+    (dir, path)
+}
+
+/// A solver that answers `success`, echoes, and runs `answer` on `check-sat`.
+fn protocol(answer: &str) -> String {
+    format!(
+        "while read -r line; do case $line in\n\
+         *check-sat*) {answer} ;;\n\
+         *echo*) line=${{line#*\\\"}}; echo \"${{line%%\\\"*}}\" ;;\n\
+         *get-value*) echo '((x #b0101))' ;;\n\
+         *) echo success ;; esac; done"
+    )
+}
+
+/// Is there an x with x = `value`, in 4 bits?
+fn question(value: i128) -> Query {
+    let mut q = Query::new();
+    let x = q.var("x", 4).unwrap();
+    let c = q.constant(value, 4).unwrap();
+    let same = q.equal(x, c).unwrap();
+    q.assert(same).unwrap();
+    q
+}
+
+fn answer_of(body: &str, limits: &Limits) -> Outcome {
+    let (_dir, path) = script(body);
+    ProcessSolver::new(Program::at(path)).solve(&question(5), limits)
+}
+
+#[track_caller]
+fn unknown(outcome: Outcome, word: &str) {
+    match outcome {
+        Outcome::Unknown(reason) => assert!(reason.contains(word), "`{reason}`"),
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn clean_answers_count() {
+    let limits = Limits::default();
+    assert_eq!(answer_of(&protocol("echo unsat"), &limits), Outcome::Unsat);
+    let Outcome::Sat(model) = answer_of(&protocol("echo sat"), &limits) else {
+        panic!("no model");
+    };
+    assert_eq!(model.get("x"), Some(Value::bits(5, 4)));
+}
+
+#[test]
+fn anything_else_does_not() {
+    let limits = Limits::default();
+    for (body, word) in [
+        ("exit 3", "exit status: 3"),
+        ("kill -9 $$", "signal: 9"),
+        ("exec 1>&-; sleep 1000", "closed its output"),
+        ("echo hello world", "answered `hello`"),
+        ("echo '(error \"x\")'", "(error \"x\")"),
+        ("echo unsat", "answered `unsat` for `success`"),
+        ("head -c 100000 /dev/urandom", ""),
+        ("echo '('", "breaks off"),
+        ("echo ')'", "stray"),
+    ] {
+        unknown(answer_of(body, &limits), word);
+    }
+    for (answer, word) in [
+        ("exit 0", "exit status: 0"),
+        ("echo unsat; exit 0", "exit status: 0"),
+        ("echo unsat; kill -9 $$", "signal: 9"),
+        ("echo unsat; echo '(error \"late\")'", "late"),
+        ("echo unsat; echo sat", "answered `sat`"),
+        ("echo '(error \"x\")'", "(error \"x\")"),
+        ("echo '(error \"x\")'; echo unsat", "(error \"x\")"),
+        ("echo unsatisfiable", "answered `unsatisfiable`"),
+        ("echo '\"unsat\"'", "answered"),
+        ("echo UNSAT", "answered `UNSAT`"),
+        ("echo '(unsat)'", "answered `(unsat)`"),
+        ("echo unknown", "no reason"),
+        ("echo unsupported", "unsupported"),
+    ] {
+        unknown(answer_of(&protocol(answer), &limits), word);
+    }
+}
+
+#[test]
+fn an_error_before_the_question_counts() {
+    let body = "while read -r line; do case $line in *check-sat*) echo unsat ;;\n\
+        *assert*) echo '(error \"no such thing\")' ;;\n\
+        *echo*) line=${line#*\\\"}; echo \"${line%%\\\"*}\" ;;\n\
+        *) echo success ;; esac; done";
+    unknown(answer_of(body, &Limits::default()), "no such thing");
+}
+
+#[test]
+fn a_wrong_model_is_no_answer() {
+    let (_dir, path) = script(&protocol("echo sat"));
+    let mut solver = ProcessSolver::new(Program::at(path));
+    unknown(
+        solver.solve(&question(6), &Limits::default()),
+        "does not satisfy",
+    );
+}
+
+#[test]
+fn a_program_that_is_not_there() {
+    let mut solver = ProcessSolver::new(Program::at("/nonexistent/solver"));
+    unknown(solver.solve(&question(5), &Limits::default()), "127");
+}
+
+/// Sleepers end at the deadline with all they started, also when the question is longer than
+/// a pipe holds.
+#[test]
+fn a_deadline_ends_all_of_it() {
+    let dir = tempfile::tempdir().unwrap();
+    let pid = dir.path().join("pid");
+    let body = format!("sleep 1000 & echo $! > {}; wait", pid.display());
+    let mut big = Query::new();
+    let x = big.var("x", 64).unwrap();
+    let sum = big.sum(&vec![x; 20_000], 64).unwrap();
+    let same = big.equal(sum, x).unwrap();
+    big.assert(same).unwrap();
+    let (_dir, path) = script(&body);
+    let limits = Limits::default().within(Duration::from_secs(1));
+    let outcome = ProcessSolver::new(Program::at(path)).solve(&big, &limits);
+    unknown(outcome, "time limit");
+    let child = std::fs::read_to_string(&pid).unwrap();
+    let alive = || {
+        let state = std::fs::read_to_string(format!("/proc/{}/stat", child.trim()));
+        state.is_ok_and(|s| !s.contains(") Z "))
+    };
+    for _ in 0..200 {
+        if !alive() {
+            return;
+        }
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    panic!("the grandchild {child} survived");
+}
+
+#[test]
+fn cancellation_ends_it() {
+    let cancel = Arc::new(AtomicBool::new(false));
+    let limits = Limits {
+        cancel: Some(Arc::clone(&cancel)),
+        deadline: Instant::now().checked_add(Duration::from_secs(60)),
+        ..Limits::default()
+    };
+    let other = std::thread::spawn(move || {
+        std::thread::sleep(Duration::from_millis(200));
+        cancel.store(true, Ordering::Relaxed);
+    });
+    unknown(answer_of("sleep 1000", &limits), "cancelled");
+    other.join().unwrap();
+}
+
+#[test]
+fn names() {
+    let Err(d) = from_name("no-such-solver") else {
+        panic!("found");
+    };
+    assert_eq!(d.code, ceg4n_base::codes::SOLVER);
+    assert!(!d.help.is_empty());
+    let (dir, path) = script(&protocol("echo unsat"));
+    let mut solver = from_name(path.to_str().unwrap()).unwrap();
+    assert_eq!(
+        solver.solve(&question(5), &Limits::default()),
+        Outcome::Unsat
+    );
+    assert!(from_name(dir.path().to_str().unwrap()).is_err());
+    assert!(from_name("").is_err());
+}
+
+#[test]
+fn what_is_installed_has_a_version() {
+    let found = available();
+    let embedded = found
+        .iter()
+        .any(|s| s.name == "embedded" && s.version.contains("CaDiCaL"));
+    assert_eq!(embedded, cfg!(feature = "cadical"));
+    for s in found {
+        assert!(s.version.chars().any(|c| c.is_ascii_digit()), "{s:?}");
+    }
+}
+
+#[test]
+fn z3_answers_and_is_limited() {
+    if !crate::common::has("z3") {
+        return;
+    }
+    let mut z3 = from_name("z3").unwrap();
+    let Outcome::Sat(model) = z3.solve(&question(-3), &Limits::default()) else {
+        panic!("no model");
+    };
+    assert_eq!(model.get("x").unwrap().signed(), -3);
+    let small = Limits {
+        memory_mib: Some(4),
+        ..Limits::default()
+    };
+    unknown(z3.solve(&question(1), &small), "z3");
+    unknown(
+        z3.solve(&hard(), &Limits::default().within(Duration::from_secs(1))),
+        "time limit",
+    );
+}
+
+/// Two factors of a 60-bit prime: far beyond a second.
+fn hard() -> Query {
+    let mut q = Query::new();
+    let (a, b) = (q.var("a", 32).unwrap(), q.var("b", 32).unwrap());
+    let (wide_a, wide_b) = (q.zero_extend(a, 64).unwrap(), q.zero_extend(b, 64).unwrap());
+    let product = q.mul(wide_a, wide_b).unwrap();
+    let prime = q.constant(1_152_921_504_606_846_883, 64).unwrap();
+    let same = q.equal(product, prime).unwrap();
+    q.assert(same).unwrap();
+    q
+}
+
+/// Limits of the embedded solver, each with its reason.
+#[cfg(feature = "cadical")]
+#[test]
+fn the_embedded_solver_is_limited() {
+    let mut solver = from_name("embedded").unwrap();
+    let q = hard();
+    let conflicts = Limits {
+        conflicts: Some(100),
+        ..Limits::default()
+    };
+    unknown(solver.solve(&q, &conflicts), "conflict limit of 100");
+    let clauses = Limits {
+        clauses: Some(100),
+        ..Limits::default()
+    };
+    unknown(solver.solve(&q, &clauses), "clause limit of 100");
+    let memory = Limits {
+        memory_mib: Some(0),
+        ..Limits::default()
+    };
+    unknown(solver.solve(&q, &memory), "clause limit of 0");
+    unknown(
+        solver.solve(&q, &Limits::default().within(Duration::from_secs(1))),
+        "time limit",
+    );
+    let cancelled = Limits {
+        cancel: Some(Arc::new(AtomicBool::new(true))),
+        ..Limits::default()
+    };
+    unknown(solver.solve(&q, &cancelled), "cancelled");
+}
