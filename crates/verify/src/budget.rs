@@ -1,0 +1,107 @@
+//! What a question may cost. Counts decide results; the clock and a cancellation only stop work.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Instant;
+
+/// Counts per region; the same for any number of threads.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Effort {
+    /// Boxes that branch and bound may look at.
+    pub boxes: u64,
+    /// Inputs that enumeration may evaluate.
+    pub points: u64,
+    /// Conflicts that the solver may spend on one query.
+    pub conflicts: u64,
+    /// Clauses that one query may have.
+    pub clauses: u64,
+    /// Open boxes that may be handed to the solver.
+    pub queries: u64,
+    /// Random starts of the attack.
+    pub starts: u64,
+}
+
+impl Default for Effort {
+    fn default() -> Self {
+        Self {
+            boxes: 40_000,
+            points: 1 << 24,
+            conflicts: 20_000,
+            clauses: 2_000_000,
+            queries: 8,
+            starts: 12,
+        }
+    }
+}
+
+impl Effort {
+    /// The default budgets times `n`.
+    pub fn scaled(n: u32) -> Self {
+        let d = Self::default();
+        let n64 = u64::from(n.max(1));
+        Self {
+            boxes: d.boxes.saturating_mul(n64),
+            points: d.points.saturating_mul(n64),
+            conflicts: d.conflicts.saturating_mul(n64),
+            clauses: d.clauses.saturating_mul(n64),
+            queries: d.queries.saturating_mul(n64),
+            starts: d.starts.saturating_mul(n64),
+        }
+    }
+}
+
+/// What may stop the work early.
+#[derive(Clone, Debug, Default)]
+pub struct Stop {
+    /// Not beyond this time.
+    pub deadline: Option<Instant>,
+    /// Set by somebody else.
+    pub cancel: Option<Arc<AtomicBool>>,
+}
+
+/// Why work was stopped.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Stopped {
+    /// The deadline.
+    Clock,
+    /// The cancellation.
+    Cancelled,
+}
+
+impl std::fmt::Display for Stopped {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Clock => "the time limit was reached",
+            Self::Cancelled => "the run was interrupted",
+        })
+    }
+}
+
+impl Stop {
+    /// The reason to stop now, if there is one.
+    pub fn now(&self) -> Option<Stopped> {
+        if self
+            .cancel
+            .as_ref()
+            .is_some_and(|c| c.load(Ordering::Relaxed))
+        {
+            return Some(Stopped::Cancelled);
+        }
+        self.deadline
+            .filter(|d| Instant::now() >= *d)
+            .map(|_| Stopped::Clock)
+    }
+
+    /// The same with a deadline that is not later than `deadline`.
+    #[must_use]
+    pub fn sooner(&self, deadline: Option<Instant>) -> Self {
+        let deadline = match (self.deadline, deadline) {
+            (Some(a), Some(b)) => Some(a.min(b)),
+            (a, b) => a.or(b),
+        };
+        Self {
+            deadline,
+            cancel: self.cancel.clone(),
+        }
+    }
+}

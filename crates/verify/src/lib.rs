@@ -1,0 +1,28 @@
+//! Does a kernel give the same answer as its reference on a region?
+//!
+//! [`label::label`] says once per region what the reference does; [`decide::decide`] asks for one
+//! requirement and returns a [`verdict::RegionResult`]. Tiers in order: attack, interval bounds
+//! with merged margins and bisection, enumeration, solver; where reference and kernel meet,
+//! parts of the region with both sides bounded.
+
+pub mod attack;
+pub mod bounds;
+pub mod budget;
+pub mod cells;
+pub mod decide;
+pub mod float;
+pub mod keep;
+pub mod label;
+pub mod leaf;
+pub mod reference;
+pub mod space;
+pub mod subject;
+mod vacuous;
+pub mod verdict;
+
+pub use budget::{Effort, Stop};
+pub use decide::{Question, decide};
+pub use leaf::Leaf;
+pub use reference::Reference;
+pub use subject::{Subject, Trouble};
+pub use verdict::{Label, RegionResult, Verdict, Verified, Witness};

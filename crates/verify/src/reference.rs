@@ -1,0 +1,259 @@
+//! The reference side of a question: exact at points, sound over boxes, fast for guidance.
+
+use crate::bounds::{Form, backward, integer, interval};
+use crate::float::{Bound, down, up};
+use ceg4n_base::{ContentHash, Exact};
+use ceg4n_eval::EvalError;
+use ceg4n_ir::{Checked, Interval, Kernel, Lowered, Program, RealOp, RealProgram};
+use std::sync::Arc;
+
+/// A reference: the real function of a network, or another fixed-point program, which rounds
+/// each point to its own input format.
+#[derive(Clone, Debug)]
+pub struct Reference {
+    lowered: Lowered,
+    hash: ContentHash,
+}
+
+/// Bounds of forms over one box, computed on demand from one forward pass.
+pub enum BoxBounds<'a> {
+    /// Real-valued reference.
+    Real(&'a RealProgram, interval::Forward),
+    /// Fixed-point reference.
+    Fixed(&'a Kernel, integer::Forward),
+}
+
+impl Reference {
+    /// The reference that a checked program is.
+    pub fn new(program: &Checked<Program>) -> Self {
+        Self {
+            lowered: program.lowered().clone(),
+            hash: program.hash(),
+        }
+    }
+
+    /// [`Program::hash`] of the program.
+    pub fn hash(&self) -> ContentHash {
+        self.hash
+    }
+
+    /// Number of inputs.
+    pub fn input_len(&self) -> usize {
+        match &self.lowered {
+            Lowered::Real(r) => r.input_len(),
+            Lowered::Fixed(k) => k.input_len(),
+        }
+    }
+
+    /// Number of outputs.
+    pub fn output_len(&self) -> usize {
+        match &self.lowered {
+            Lowered::Real(r) => r.output_len(),
+            Lowered::Fixed(k) => k.output_len(),
+        }
+    }
+
+    /// The real-valued program, if it is one.
+    pub fn real(&self) -> Option<&Arc<RealProgram>> {
+        match &self.lowered {
+            Lowered::Real(r) => Some(r),
+            Lowered::Fixed(_) => None,
+        }
+    }
+
+    /// The outputs at a point, exactly.
+    ///
+    /// # Errors
+    /// A point of another length.
+    pub fn outputs(&self, x: &[Exact]) -> Result<Vec<Exact>, EvalError> {
+        match &self.lowered {
+            Lowered::Real(r) => ceg4n_eval::real_outputs(r, x),
+            Lowered::Fixed(k) => {
+                Ok(k.output_values(&ceg4n_eval::kernel_outputs(k, &k.quantize_input(x))?))
+            }
+        }
+    }
+
+    /// The outputs at a point in floating point: for guidance, never for a verdict.
+    pub fn approximate(&self, x: &[f64]) -> Vec<f64> {
+        match &self.lowered {
+            Lowered::Real(r) => approximate_nodes(r, x).pop().unwrap_or_default(),
+            Lowered::Fixed(_) => {
+                let exact: Vec<Exact> = x
+                    .iter()
+                    .map(|v| Exact::from_f64(*v).unwrap_or_else(Exact::zero))
+                    .collect();
+                self.outputs(&exact)
+                    .unwrap_or_default()
+                    .iter()
+                    .map(Exact::to_f64)
+                    .collect()
+            }
+        }
+    }
+
+    /// The gradient of a form at a point, for guidance; zero for a fixed-point reference.
+    pub fn gradient(&self, x: &[f64], form: Form) -> Vec<f64> {
+        match &self.lowered {
+            Lowered::Real(r) => gradient(r, x, form),
+            Lowered::Fixed(_) => vec![0.0; x.len()],
+        }
+    }
+
+    /// Bounds over a box.
+    pub fn bounds(&self, x: &[Bound]) -> BoxBounds<'_> {
+        match &self.lowered {
+            Lowered::Real(r) => BoxBounds::Real(r, backward::forward(r, x)),
+            Lowered::Fixed(k) => {
+                let input: Vec<Interval> = x
+                    .iter()
+                    .map(|b| {
+                        let q = |v: f64, end: i64| {
+                            Exact::from_f64(v).map_or(end, |v| k.input_format.quantize(&v))
+                        };
+                        Interval {
+                            lo: q(b.lo, k.input_format.min()),
+                            hi: q(b.hi, k.input_format.max()),
+                        }
+                    })
+                    .collect();
+                BoxBounds::Fixed(k, integer::forward(k, &input))
+            }
+        }
+    }
+}
+
+impl BoxBounds<'_> {
+    /// A value not above the form anywhere on the box.
+    pub fn lower(&self, form: Form) -> f64 {
+        match self {
+            Self::Real(r, forward) => interval::form(r, forward, form)
+                .lo
+                .max(backward::form_lower(r, forward, form)),
+            Self::Fixed(k, forward) => {
+                let lo = Exact::dyadic(
+                    integer::form(k, forward, form).lo,
+                    -i64::from(k.output_frac),
+                );
+                lo.enclosure().0
+            }
+        }
+    }
+
+    /// An enclosure of one output on the box.
+    pub fn output(&self, j: usize) -> Bound {
+        match self {
+            Self::Real(r, forward) => interval::form(r, forward, Form::output(j)),
+            Self::Fixed(k, forward) => {
+                let w = integer::form(k, forward, Form::output(j));
+                let end = |m| Exact::dyadic(m, -i64::from(k.output_frac)).enclosure();
+                Bound::new(end(w.lo).0, end(w.hi).1)
+            }
+        }
+    }
+}
+
+/// All nodes in plain floating point, in order.
+fn approximate_nodes(program: &RealProgram, x: &[f64]) -> Vec<Vec<f64>> {
+    let mut nodes: Vec<Vec<f64>> = Vec::with_capacity(program.nodes.len());
+    for node in program.nodes.values() {
+        let out = match &node.op {
+            RealOp::Input => x.to_vec(),
+            RealOp::Dense {
+                x,
+                weight,
+                bias,
+                rows,
+                cols,
+            } => {
+                let v = &nodes[x.as_u32() as usize];
+                (0..*rows)
+                    .map(|j| {
+                        let s: f64 = weight[j * cols..(j + 1) * cols]
+                            .iter()
+                            .zip(v)
+                            .map(|(a, b)| a * b)
+                            .sum();
+                        s + bias.as_ref().map_or(0.0, |b| b[j])
+                    })
+                    .collect()
+            }
+            RealOp::AddConst { x, c } => nodes[x.as_u32() as usize]
+                .iter()
+                .zip(c.iter())
+                .map(|(a, b)| a + b)
+                .collect(),
+            RealOp::DivConst { x, c } => nodes[x.as_u32() as usize]
+                .iter()
+                .zip(c.iter())
+                .map(|(a, b)| a / b)
+                .collect(),
+            RealOp::Relu { x } => nodes[x.as_u32() as usize]
+                .iter()
+                .map(|v| v.max(0.0))
+                .collect(),
+            RealOp::Move { x } => nodes[x.as_u32() as usize].clone(),
+        };
+        nodes.push(out);
+    }
+    // The output may precede values that nobody uses.
+    nodes.truncate(program.output.as_u32() as usize + 1);
+    nodes
+}
+
+fn gradient(program: &RealProgram, x: &[f64], form: Form) -> Vec<f64> {
+    let nodes = approximate_nodes(program, x);
+    let mut g = vec![0.0; program.output_len()];
+    g[form.plus] = 1.0;
+    if let Some(m) = form.minus {
+        g[m] = -1.0;
+    }
+    let mut at = program.output;
+    loop {
+        match &program.nodes[at].op {
+            RealOp::Input => return g,
+            RealOp::Move { x } | RealOp::AddConst { x, .. } => at = *x,
+            RealOp::DivConst { x, c } => {
+                g.iter_mut().zip(c.iter()).for_each(|(g, c)| *g /= c);
+                at = *x;
+            }
+            RealOp::Relu { x } => {
+                let z = &nodes[x.as_u32() as usize];
+                g.iter_mut()
+                    .zip(z)
+                    .for_each(|(g, z)| *g = if *z > 0.0 { *g } else { 0.0 });
+                at = *x;
+            }
+            RealOp::Dense {
+                x, weight, cols, ..
+            } => {
+                let mut back = vec![0.0; *cols];
+                for (j, a) in g.iter().enumerate().filter(|(_, a)| **a != 0.0) {
+                    let row = &weight[j * cols..(j + 1) * cols];
+                    back.iter_mut().zip(row).for_each(|(b, w)| *b += a * w);
+                }
+                g = back;
+                at = *x;
+            }
+        }
+    }
+}
+
+/// The outward-rounded hull of exact bounds.
+pub fn hull(lower: &[Exact], upper: &[Exact]) -> Vec<Bound> {
+    lower
+        .iter()
+        .zip(upper)
+        .map(|(l, u)| Bound::new(down_to(l), up_to(u)))
+        .collect()
+}
+
+fn down_to(v: &Exact) -> f64 {
+    let (lo, hi) = v.enclosure();
+    if lo == hi { lo } else { down(lo, 0.0) }
+}
+
+fn up_to(v: &Exact) -> f64 {
+    let (lo, hi) = v.enclosure();
+    if lo == hi { hi } else { up(hi, 0.0) }
+}
