@@ -6,6 +6,7 @@
 //! stay exactly what they are; where ONNX asks for arithmetic on constants (`alpha`, `beta`,
 //! sums of constants) its result must be a float32 or the model is refused.
 
+mod attribute;
 mod graph;
 mod lower;
 mod nodes;

@@ -204,8 +204,8 @@ impl<'de> Visitor<'de> for OneEntry<'_> {
                 }
                 "lower_bounds" => lower = Some(map.next_value_seed(Numbers)?),
                 "upper_bounds" => upper = Some(map.next_value_seed(Numbers)?),
-                "x" => x = Some(map.next_value_seed(Numbers)?),
-                "y" => y = Some(map.next_value_seed(Numbers)?),
+                "x" => x = map.next_value_seed(Optional)?,
+                "y" => y = map.next_value_seed(Optional)?,
                 "ball_size" => ball_size = map.next_value::<Option<f64>>()?,
                 _ => {
                     map.next_value::<IgnoredAny>()?;
@@ -269,6 +269,36 @@ impl<'de> DeserializeSeed<'de> for Numbers {
     }
 }
 
+/// The same, or null.
+struct Optional;
+
+impl<'de> DeserializeSeed<'de> for Optional {
+    type Value = Option<Vec<f64>>;
+    fn deserialize<D: Deserializer<'de>>(self, d: D) -> Result<Self::Value, D::Error> {
+        d.deserialize_option(self)
+    }
+}
+
+impl<'de> Visitor<'de> for Optional {
+    type Value = Option<Vec<f64>>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a list of numbers")
+    }
+
+    fn visit_unit<E: Error>(self) -> Result<Self::Value, E> {
+        Ok(None)
+    }
+
+    fn visit_none<E: Error>(self) -> Result<Self::Value, E> {
+        Ok(None)
+    }
+
+    fn visit_some<D: Deserializer<'de>>(self, d: D) -> Result<Self::Value, D::Error> {
+        Numbers.deserialize(d).map(Some)
+    }
+}
+
 struct Nested<'a>(&'a mut Vec<f64>);
 
 impl<'de> DeserializeSeed<'de> for Nested<'_> {
@@ -303,3 +333,6 @@ impl<'de> Visitor<'de> for Nested<'_> {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests;

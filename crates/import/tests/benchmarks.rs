@@ -2,12 +2,16 @@
 //!
 //! Without it the tests say that they were skipped; with `CEG4N_REQUIRE_TOOLS=1` they fail then.
 
+use ceg4n_base::codes;
 use ceg4n_import::{import_onnx_file, regions_from_file};
-use ceg4n_ir::{Network, NodeId, Program, RealOp, RealProgram, check};
-use std::collections::BTreeMap;
+use ceg4n_ir::Network;
+use evaluate::evaluate;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+
+#[path = "../src/onnx/tests/evaluate.rs"]
+mod evaluate;
 
 fn benchmarks() -> Option<PathBuf> {
     if let Some(dir) = std::env::var_os("CEG4N_BENCHMARKS") {
@@ -37,44 +41,9 @@ fn import(path: &Path) -> Network {
     imported.network
 }
 
-/// The reference in plain `f64`: near enough for a comparison to 1e-4.
-fn evaluate(program: &RealProgram, input: &[f64]) -> Vec<f64> {
-    let mut values: BTreeMap<NodeId, Vec<f64>> = BTreeMap::new();
-    for (id, node) in program.nodes.iter() {
-        let y: Vec<f64> = match &node.op {
-            RealOp::Input => input.to_vec(),
-            RealOp::Dense {
-                x,
-                weight,
-                bias,
-                rows,
-                cols,
-            } => (0..*rows)
-                .map(|j| {
-                    let row = &weight[j * cols..(j + 1) * cols];
-                    let sum: f64 = row.iter().zip(&values[x]).map(|(w, x)| w * x).sum();
-                    sum + bias.as_ref().map_or(0.0, |b| b[j])
-                })
-                .collect(),
-            RealOp::AddConst { x, c } => {
-                values[x].iter().zip(c.iter()).map(|(x, c)| x + c).collect()
-            }
-            RealOp::DivConst { x, c } => {
-                values[x].iter().zip(c.iter()).map(|(x, c)| x / c).collect()
-            }
-            RealOp::Relu { x } => values[x].iter().map(|x| x.max(0.0)).collect(),
-            RealOp::Move { x } => values[x].clone(),
-        };
-        values.insert(id, y);
-    }
-    values.remove(&program.output).unwrap()
-}
-
 /// The largest `|y - want| / max |want|` over the regions of a file, and how many regions.
 fn worst_difference(network: Network, regions: &Path) -> (f64, usize) {
     let network = Arc::new(network);
-    let checked = check(Program::reference(network.clone())).unwrap();
-    let real = checked.real().unwrap();
     let entries = regions_from_file(regions).unwrap();
     let mut worst = 0f64;
     for entry in &entries {
@@ -82,7 +51,7 @@ fn worst_difference(network: Network, regions: &Path) -> (f64, usize) {
         let center = entry.region.center();
         assert!(entry.region.contains(&center), "{}", entry.region.id);
         let x: Vec<f64> = center.iter().map(|v| v.to_f64()).collect();
-        let y = evaluate(real, &x);
+        let y = evaluate(&network, &x);
         let want = entry.y.as_ref().unwrap();
         assert_eq!(y.len(), want.len());
         let scale = want.iter().fold(0f64, |m, v| m.max(v.abs()));
@@ -112,4 +81,45 @@ fn every_ceg4n_network_imports_and_computes_what_its_authors_got() {
         compared += count;
     }
     assert!(compared > 400, "{compared}");
+}
+
+#[test]
+fn the_eran_network_with_preprocessing_imports() {
+    let Some(dir) = benchmarks() else { return };
+    let network = import(&dir.join("vnncomp/eran/mnist_relu_9_200.onnx"));
+    assert_eq!((network.input_len(), network.output_len()), (784, 10));
+    assert_eq!(network.dense_layers().len(), 9);
+    let names: Vec<_> = network.values().values().map(|v| v.op.name()).collect();
+    assert!(
+        names.contains(&"sub") && names.contains(&"div"),
+        "{names:?}"
+    );
+}
+
+/// Every operator of a convolutional network that is not supported is named with its node.
+#[test]
+fn convolutional_networks_get_the_whole_list() {
+    let Some(dir) = benchmarks() else { return };
+    let cases: [(&str, &[&str]); 5] = [
+        (
+            "marabou-cifar10/cifar10_small",
+            &["Transpose", "Conv", "Conv", "Transpose"],
+        ),
+        ("oval21/cifar_base_kw", &["Conv", "Conv"]),
+        ("oval21/cifar_deep_kw", &["Conv", "Conv", "Conv", "Conv"]),
+        ("verivital/Convnet_avgpool", &["Conv", "Pad", "AveragePool"]),
+        ("verivital/Convnet_maxpool", &["Conv", "MaxPool"]),
+    ];
+    for (file, want) in cases {
+        let errors = import_onnx_file(dir.join(format!("vnncomp/{file}.onnx"))).unwrap_err();
+        let listed: Vec<&str> = errors
+            .0
+            .iter()
+            .map(|d| {
+                assert_eq!(d.code, codes::ONNX_UNSUPPORTED, "{d}");
+                d.message.split(' ').nth(1).unwrap()
+            })
+            .collect();
+        assert_eq!(listed, want, "{file}");
+    }
 }

@@ -138,7 +138,7 @@ impl<'a> Graph<'a> {
             errors.push(place.graph(format!("nothing defines the output \"{}\"", output.name)));
         }
         let order = order(proto, &live, &producers, place, &mut errors);
-        let nodes = supported(proto, &order, &stored, place, &mut errors);
+        let nodes = supported(proto, &order, &stored, &input.name, place, &mut errors);
         let mut uses: BTreeMap<&str, usize> = BTreeMap::new();
         for name in live.iter().flat_map(|i| &proto.node[*i].input) {
             *uses.entry(name).or_default() += 1;
@@ -360,18 +360,27 @@ fn supported<'a>(
     proto: &'a GraphProto,
     order: &[usize],
     stored: &Initializers<'a>,
+    input: &'a str,
     place: &Place,
     errors: &mut Diagnostics,
 ) -> Vec<Node<'a>> {
     let mut unsupported = BTreeMap::new();
     let mut constants: BTreeSet<&str> = stored.keys().copied().collect();
+    let mut computed = BTreeSet::from([input]);
     let mut nodes = Vec::with_capacity(order.len());
     for &index in order {
         let node = &proto.node[index];
         let operands = node.input.iter().filter(|n| !n.is_empty());
         let constant = operands.clone().all(|n| constants.contains(n.as_str()));
+        // Not where an operand is missing, which is reported as such.
+        let known = operands
+            .clone()
+            .all(|n| constants.contains(n.as_str()) || computed.contains(n.as_str()));
+        let results = node.output.iter().map(String::as_str);
         if constant {
-            constants.extend(node.output.iter().map(String::as_str));
+            constants.extend(results);
+        } else {
+            computed.extend(results);
         }
         let domain = if node.domain.is_empty() {
             "ai.onnx"
@@ -389,16 +398,16 @@ fn supported<'a>(
             unsupported.insert(index, fail(""));
             continue;
         };
-        let proto = Node {
+        let found = Node {
             index,
             kind,
             proto: node,
             constant,
         };
-        if let Some(form) = unsupported_form(&proto, &constants) {
+        if known && let Some(form) = unsupported_form(&found, &computed) {
             unsupported.insert(index, fail(form));
         }
-        nodes.push(proto);
+        nodes.push(found);
     }
     if let Some(mut last) = unsupported.last_entry() {
         let names: Vec<_> = OpKind::ALL.iter().map(|(name, _)| *name).collect();
@@ -412,7 +421,7 @@ fn supported<'a>(
 }
 
 /// What of a known operator is not supported, as far as operands being constants decide it.
-fn unsupported_form(node: &Node<'_>, constants: &BTreeSet<&str>) -> Option<&'static str> {
+fn unsupported_form(node: &Node<'_>, computed: &BTreeSet<&str>) -> Option<&'static str> {
     if node.constant {
         return match node.kind {
             OpKind::Gemm | OpKind::MatMul | OpKind::Relu => Some(" of constants only"),
@@ -426,7 +435,7 @@ fn unsupported_form(node: &Node<'_>, constants: &BTreeSet<&str>) -> Option<&'sta
             | OpKind::Constant => None,
         };
     }
-    let computed = |i: usize| node.input(i).is_some_and(|n| !constants.contains(n));
+    let computed = |i: usize| node.input(i).is_some_and(|n| computed.contains(n));
     match node.kind {
         OpKind::Gemm if computed(1) => Some(" with a computed second operand"),
         OpKind::Gemm if computed(2) => Some(" with a computed bias"),

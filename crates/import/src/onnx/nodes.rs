@@ -1,8 +1,8 @@
 //! What each ONNX operator becomes, and the folding of constants.
 
+use super::attribute::{attribute, constant_value, float_attribute, int_attribute};
 use super::graph::{Node, OpKind};
 use super::lower::{Activation, Form, Lowering, ir_shape};
-use super::proto::{AttributeProto, NodeProto, attribute_type};
 use super::tensor::{self, Fold, Tensor};
 use ceg4n_base::{Diagnostic, codes};
 use ceg4n_ir::{Constant, Op, Origin, Shape, ValueId};
@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 type Outcome = Result<(), Diagnostic>;
 
-fn wrong(message: impl Into<String>) -> Diagnostic {
+pub(super) fn wrong(message: impl Into<String>) -> Diagnostic {
     Diagnostic::error(codes::ONNX_GRAPH, message)
 }
 
@@ -462,55 +462,6 @@ fn reshaped(x: &[usize], shape: &[i64], keep_zero: bool) -> Option<Vec<usize>> {
         dims[i] = have / given;
     }
     (tensor::checked_len(&dims)? == have).then_some(dims)
-}
-
-/// The tensor of a Constant node.
-fn constant_value(node: &NodeProto) -> Result<Tensor, Diagnostic> {
-    let [a] = &node.attribute[..] else {
-        return Err(wrong("Constant needs exactly one value"));
-    };
-    match a.name.as_str() {
-        "value" => match &a.t {
-            Some(t) => tensor::read(t),
-            None => Err(wrong("Constant has an empty value")),
-        },
-        "value_float" => Ok(Tensor::float(
-            vec![],
-            [float_attribute(node, "value_float", 0.0)?],
-        )),
-        "value_floats" => Ok(Tensor::float(vec![a.floats.len()], a.floats.as_slice())),
-        "value_int" => Ok(Tensor::int(vec![], [int_attribute(node, "value_int", 0)?])),
-        "value_ints" => Ok(Tensor::int(vec![a.ints.len()], a.ints.as_slice())),
-        other => Err(Diagnostic::error(
-            codes::ONNX_DTYPE,
-            format!("Constant gives its value as {other}, which is not supported"),
-        )),
-    }
-}
-
-fn attribute<'n>(node: &'n NodeProto, name: &str) -> Option<&'n AttributeProto> {
-    node.attribute.iter().find(|a| a.name == name)
-}
-
-/// A float attribute, or what holds without it. Writers may leave out a zero.
-fn float_attribute(node: &NodeProto, name: &str, default: f32) -> Result<f32, Diagnostic> {
-    let Some(a) = attribute(node, name) else {
-        return Ok(default);
-    };
-    let zero = (a.r#type == attribute_type::FLOAT).then_some(0.0);
-    a.f.or(zero)
-        .filter(|v| v.is_finite())
-        .ok_or_else(|| wrong(format!("attribute {name} is no finite float")))
-}
-
-/// An integer attribute, or what holds without it.
-fn int_attribute(node: &NodeProto, name: &str, default: i64) -> Result<i64, Diagnostic> {
-    let Some(a) = attribute(node, name) else {
-        return Ok(default);
-    };
-    let zero = (a.r#type == attribute_type::INT).then_some(0);
-    a.i.or(zero)
-        .ok_or_else(|| wrong(format!("attribute {name} is no integer")))
 }
 
 fn mismatch(node: &Node<'_>, x: &[usize], w: &[usize]) -> Diagnostic {
