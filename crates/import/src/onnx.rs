@@ -1,7 +1,7 @@
 //! ONNX models to networks.
 //!
-//! The file is decoded ([`proto`]), its graph is put in order and every unsupported operator is
-//! found ([`graph`]), then the operators are translated ([`lower`]). Tensors of the IR have no
+//! The file is decoded (`proto`), its graph is put in order and every unsupported operator is
+//! found (`graph`), then the operators are translated (`lower`, `nodes`). Tensors of the IR have no
 //! batch dimension: a leading dimension of one, or a symbolic one, is stripped. Float32 weights
 //! stay exactly what they are; where ONNX asks for arithmetic on constants (`alpha`, `beta`,
 //! sums of constants) its result must be a float32 or the model is refused.

@@ -2,6 +2,8 @@
 //!
 //! Without it the tests say that they were skipped; with `CEG4N_REQUIRE_TOOLS=1` they fail then.
 
+#![expect(clippy::unwrap_used, reason = "helpers of tests")]
+
 use ceg4n_base::codes;
 use ceg4n_import::{import_onnx_file, regions_from_file};
 use ceg4n_ir::Network;
