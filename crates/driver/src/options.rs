@@ -1,0 +1,233 @@
+//! What a user may ask for, as plain values. The command line fills these structs; a later
+//! Python module will too.
+
+use ceg4n_base::Exact;
+use ceg4n_ir::{Domain, Property, Rounding};
+use std::ops::RangeInclusive;
+use std::path::PathBuf;
+use std::time::Duration;
+
+/// A network and what is asked of it. What is given here overrides the file.
+#[derive(Clone, Debug, Default)]
+pub struct LoadOptions {
+    /// A `.nnir` or `.onnx` file.
+    pub net: PathBuf,
+    /// Region files; if there are any, they replace the regions of the `.nnir` file.
+    pub regions: Vec<PathBuf>,
+    /// Keep only the regions of these radii; empty keeps all.
+    pub ball_sizes: Vec<Exact>,
+    /// Keep only the regions with these ids; empty keeps all.
+    pub region_ids: Vec<String>,
+    /// One requirement on every region kept, instead of those of the file.
+    pub require: Option<Property>,
+    /// The domain of every requirement.
+    pub domain: Option<Domain>,
+}
+
+/// What decisions may cost, and who helps to make them.
+#[derive(Clone, Debug)]
+pub struct Budget {
+    /// A factor on the counted budgets; at least 1. It decides results; the clock does not.
+    pub effort: u32,
+    /// For the whole command.
+    pub time_limit: Option<Duration>,
+    /// For each region.
+    pub region_time_limit: Option<Duration>,
+    /// Address space of a solver process, in MiB.
+    pub memory_limit_mib: Option<u64>,
+    /// Threads, at least 1; no result depends on it.
+    pub jobs: usize,
+    /// Of everything random.
+    pub seed: u64,
+    /// `embedded`, `z3`, `cvc5`, `bitwuzla`, or a program; checked by `ceg4n_smt`.
+    pub solver: String,
+}
+
+impl Default for Budget {
+    fn default() -> Self {
+        Self {
+            effort: 1,
+            time_limit: None,
+            region_time_limit: None,
+            memory_limit_mib: None,
+            jobs: std::thread::available_parallelism().map_or(1, usize::from),
+            seed: 0,
+            solver: "embedded".to_owned(),
+        }
+    }
+}
+
+/// What to ask under `top1` of a region in which the reference itself changes class.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Boundary {
+    /// The boundary margin: `top1 margin M`.
+    Margin,
+    /// Strict `top1`, which such a region refutes sooner or later.
+    Refute,
+}
+
+/// How formats are chosen.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Preset {
+    /// The search of [`Strategy`].
+    #[default]
+    Auto,
+    /// No search: weights of `weight_bits`, activations of `activation_bits`.
+    Uniform {
+        /// 2 to 16.
+        weight_bits: u8,
+        /// 4 to 24.
+        activation_bits: u8,
+    },
+    /// The least `k` in 2..16, tried upwards, with `Uniform { k, max(k, 8) }` proved.
+    UniformMin,
+}
+
+/// How the space of formats is searched.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Strategy {
+    /// Chosen by the size of the space.
+    #[default]
+    Auto,
+    /// In the order of cost, pruned by the counterexamples; the result is optimal.
+    Exact,
+    /// The genetic algorithm of the CEG4N paper.
+    Nsga2,
+}
+
+/// What the search makes small.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Cost {
+    /// Bits of all weights and biases.
+    #[default]
+    WeightBits,
+}
+
+/// Which backends write the kernel.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct EmitSet {
+    /// C99 under `c/`.
+    pub c: bool,
+    /// A `no_std` crate under `rust/`.
+    pub rust: bool,
+}
+
+impl Default for EmitSet {
+    fn default() -> Self {
+        Self {
+            c: true,
+            rust: true,
+        }
+    }
+}
+
+/// Everything that `compile` can be told.
+#[derive(Clone, Debug)]
+pub struct CompileOptions {
+    /// The network, its regions and requirements.
+    pub load: LoadOptions,
+    /// Limits, seed and solver.
+    pub budget: Budget,
+    /// `None` is the command's default, [`Boundary::Margin`].
+    pub boundary: Option<Boundary>,
+    /// The margin asked for there; `None` is the default of the semantics page.
+    pub boundary_margin: Option<Exact>,
+    /// The rounding of the kernel; `None` is [`Rounding::HalfUp`].
+    pub rounding: Option<Rounding>,
+    /// How formats are chosen.
+    pub preset: Preset,
+    /// How the space is searched under [`Preset::Auto`].
+    pub strategy: Strategy,
+    /// What is made small.
+    pub cost: Cost,
+    /// Weight widths of the space, within 2..=16.
+    pub weight_bits: RangeInclusive<u8>,
+    /// Activation widths of the space, within 4..=24.
+    pub activation_bits: RangeInclusive<u8>,
+    /// The backends.
+    pub emit: EmitSet,
+    /// `-o`; see [`Self::output_folder`].
+    pub output: Option<PathBuf>,
+    /// The C and Rust names' prefix, a C identifier; `None` is the network's name.
+    pub prefix: Option<String>,
+    /// Start from this IR version of the file: its formats are decided first.
+    pub ir_version: Option<u32>,
+}
+
+impl CompileOptions {
+    /// The options of `ceg4nc compile NET`.
+    pub fn new(net: impl Into<PathBuf>) -> Self {
+        Self {
+            load: LoadOptions {
+                net: net.into(),
+                ..LoadOptions::default()
+            },
+            budget: Budget::default(),
+            boundary: None,
+            boundary_margin: None,
+            rounding: None,
+            preset: Preset::default(),
+            strategy: Strategy::default(),
+            cost: Cost::default(),
+            weight_bits: WEIGHT_BITS,
+            activation_bits: DEFAULT_ACTIVATION_BITS,
+            emit: EmitSet::default(),
+            output: None,
+            prefix: None,
+            ir_version: None,
+        }
+    }
+
+    /// The output folder: `-o`, or `NAME.ceg4n` in the working directory.
+    pub fn output_folder(&self, name: &str) -> PathBuf {
+        match &self.output {
+            Some(folder) => folder.clone(),
+            None => PathBuf::from(format!("{name}.ceg4n")),
+        }
+    }
+}
+
+/// Everything that `verify` can be told.
+#[derive(Clone, Debug)]
+pub struct VerifyOptions {
+    /// The annotated network, its regions and requirements.
+    pub load: LoadOptions,
+    /// Limits, seed and solver.
+    pub budget: Budget,
+    /// `None` is the command's default, [`Boundary::Refute`].
+    pub boundary: Option<Boundary>,
+    /// The margin asked for under [`Boundary::Margin`]; `None` is the default of the semantics
+    /// page.
+    pub boundary_margin: Option<Exact>,
+    /// Overrides the rounding of the version.
+    pub rounding: Option<Rounding>,
+    /// The IR version that is decided; `None` is the last one.
+    pub ir_version: Option<u32>,
+    /// Another program as the reference; `None` is the network's own real function.
+    pub against: Option<PathBuf>,
+}
+
+impl VerifyOptions {
+    /// The options of `ceg4nc verify NET`.
+    pub fn new(net: impl Into<PathBuf>) -> Self {
+        Self {
+            load: LoadOptions {
+                net: net.into(),
+                ..LoadOptions::default()
+            },
+            budget: Budget::default(),
+            boundary: None,
+            boundary_margin: None,
+            rounding: None,
+            ir_version: None,
+            against: None,
+        }
+    }
+}
+
+/// Weight widths that can be asked for, and are searched by default.
+pub const WEIGHT_BITS: RangeInclusive<u8> = 2..=16;
+/// Activation widths that can be asked for.
+pub const ACTIVATION_BITS: RangeInclusive<u8> = 4..=24;
+/// Activation widths that are searched by default.
+pub const DEFAULT_ACTIVATION_BITS: RangeInclusive<u8> = 4..=16;
