@@ -1,0 +1,198 @@
+//! Writes a checked fixed-point program as C99 and as `no_std` Rust: integers only, no
+//! allocation, every accumulator in a word that the checker proved wide enough.
+//!
+//! Both languages print one [`plan`]: the kernel's nodes fused into loops (dense, then what is
+//! done to each accumulator), intermediate vectors laid into as few buffers as are alive at once.
+//! The output is a pure function of [`EmitInput`]: no dates, no paths.
+
+mod c;
+mod elem;
+mod ident;
+mod plan;
+mod readme;
+mod rust;
+mod slots;
+mod text;
+
+pub use ident::{c_identifier, check_identifier};
+
+use ceg4n_base::ContentHash;
+use ceg4n_ir::{Checked, Program};
+use plan::Plan;
+
+/// What is emitted.
+#[derive(Clone, Debug)]
+pub struct EmitInput<'a> {
+    /// A checked fixed-point program.
+    pub program: &'a Checked<Program>,
+    /// Prefix of every C symbol and file; see [`check_identifier`].
+    pub name: &'a str,
+    /// What the kernel says of its own verification.
+    pub claim: Claim,
+    /// Self-test vectors: at least every stored counterexample.
+    pub vectors: &'a [TestVector],
+    /// What the headers and READMEs tell.
+    pub info: EmitInfo,
+}
+
+/// One self-test vector, in mantissas.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TestVector {
+    /// Integers that the input's storage type holds.
+    pub input: Vec<i64>,
+    /// The kernel's exact answer.
+    pub output: Vec<i64>,
+    /// Where the vector comes from; printed on a mismatch.
+    pub note: String,
+}
+
+/// What a kernel says of its own verification.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Claim {
+    /// Every region of every requirement is proved for the program of that hash; emission
+    /// refuses another program.
+    Verified {
+        /// Hash of the program that was verified ([`Program::hash`]).
+        program: ContentHash,
+        /// What was proved, one statement a line.
+        lines: Vec<String>,
+    },
+    /// Not proved.
+    Unverified {
+        /// Why.
+        reason: String,
+    },
+}
+
+impl Claim {
+    pub(crate) fn is_verified(&self) -> bool {
+        matches!(self, Self::Verified { .. })
+    }
+
+    /// The claim in words, for headers and READMEs.
+    pub(crate) fn lines(&self) -> Vec<String> {
+        match self {
+            Self::Verified { lines, .. } => {
+                let mut all = vec!["VERIFIED:".to_owned()];
+                all.extend(lines.iter().map(|l| format!("  {l}")));
+                all
+            }
+            Self::Unverified { reason } => vec![format!("NOT VERIFIED: {reason}")],
+        }
+    }
+}
+
+/// What the headers and READMEs tell besides the program itself.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct EmitInfo {
+    /// Version of the compiler.
+    pub tool_version: String,
+    /// The requirement, one statement a line.
+    pub requirement: Vec<String>,
+    /// Regions, one a line.
+    pub regions: Vec<String>,
+    /// Further hashes by name; those of program and network are always written.
+    pub hashes: Vec<(String, String)>,
+}
+
+/// A file, by its path relative to the output folder, `/` between components.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OutputFile {
+    /// For instance `c/iris.h`.
+    pub path: String,
+    /// Its bytes.
+    pub content: Vec<u8>,
+}
+
+impl OutputFile {
+    pub(crate) fn new(path: String, content: String) -> Self {
+        Self {
+            path,
+            content: content.into_bytes(),
+        }
+    }
+}
+
+/// Why nothing was emitted.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum EmitError {
+    /// The program is the reference, or its input has no format.
+    #[error("only a fixed-point program can be emitted; this one is real")]
+    NotFixedPoint,
+    /// The name cannot be the prefix of C and Rust symbols.
+    #[error("`{name}` cannot name a kernel: {reason}")]
+    Name {
+        /// The name.
+        name: String,
+        /// What is wrong with it.
+        reason: &'static str,
+    },
+    /// A self-test vector does not fit the kernel.
+    #[error("self-test vector {index}: {reason}")]
+    Vector {
+        /// Its place in [`EmitInput::vectors`].
+        index: usize,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// [`Claim::Verified`] speaks of another program.
+    #[error("program {verified} was verified, but program {emitted} is to be emitted")]
+    OtherProgram {
+        /// Hash in the claim.
+        verified: ContentHash,
+        /// Hash of the program at hand.
+        emitted: ContentHash,
+    },
+    /// The checked program breaks a promise of the IR: a defect of the tool.
+    #[error("internal error: {0}")]
+    Internal(String),
+}
+
+/// Writes `c/NAME.h`, `c/NAME.c`, `c/NAME_weights.h`, `c/NAME_weights.c`, `c/NAME_selftest.c`
+/// and `c/README.md`. All `c/*.c` except the self-test compile together into the kernel.
+///
+/// # Errors
+/// See [`EmitError`].
+pub fn emit_c(input: &EmitInput<'_>) -> Result<Vec<OutputFile>, EmitError> {
+    let plan = prepare(input)?;
+    Ok(c::files(input, &plan))
+}
+
+/// Writes the crate `rust/`: `Cargo.toml`, `src/lib.rs`, `src/weights.rs`, `tests/selftest.rs`
+/// and `README.md`. `no_std`, without `unsafe`, without dependencies.
+///
+/// # Errors
+/// See [`EmitError`].
+pub fn emit_rust(input: &EmitInput<'_>) -> Result<Vec<OutputFile>, EmitError> {
+    let plan = prepare(input)?;
+    Ok(rust::files(input, &plan))
+}
+
+fn prepare<'a>(input: &EmitInput<'a>) -> Result<Plan<'a>, EmitError> {
+    check_identifier(input.name)?;
+    if let Claim::Verified { program, .. } = &input.claim
+        && *program != input.program.hash()
+    {
+        return Err(EmitError::OtherProgram {
+            verified: *program,
+            emitted: input.program.hash(),
+        });
+    }
+    let plan = plan::plan(input.program)?;
+    for (index, v) in input.vectors.iter().enumerate() {
+        let fits = |values: &[i64], len: usize, ty: elem::Elem, what: &str| {
+            let (lo, hi) = ty.range();
+            let reason = if values.len() != len {
+                format!("{} {what}s instead of {len}", values.len())
+            } else if let Some(m) = values.iter().find(|m| !(lo..=hi).contains(*m)) {
+                format!("{what} {m} does not fit {}", ty.c())
+            } else {
+                return Ok(());
+            };
+            Err(EmitError::Vector { index, reason })
+        };
+        fits(&v.input, plan.kernel.input_len(), plan.input, "input")?;
+        fits(&v.output, plan.kernel.output_len(), plan.output, "output")?;
+    }
+    Ok(plan)
+}

@@ -1,0 +1,135 @@
+//! Preambles and READMEs: what the kernel is, what is proved of it, how to use it.
+
+use crate::EmitInput;
+use crate::c::line;
+use crate::plan::Plan;
+use crate::text::comment;
+use std::fmt::Write;
+
+/// The lines above every source file: origin, claim, requirement, regions, hashes.
+pub(crate) fn preamble(input: &EmitInput<'_>, file: &str) -> Vec<String> {
+    let version = &input.info.tool_version;
+    let mut lines = vec![
+        format!("{file}: fixed-point kernel written by ceg4nc {version}"),
+        String::new(),
+    ];
+    lines.extend(facts(input));
+    lines
+}
+
+/// Claim, requirement, regions and hashes, one a line.
+fn facts(input: &EmitInput<'_>) -> Vec<String> {
+    let mut lines = input.claim.lines();
+    let mut list = |what: &str, items: &[String]| {
+        lines.extend(items.iter().map(|i| format!("{what}: {i}")));
+    };
+    list("requirement", &input.info.requirement);
+    list("region", &input.info.regions);
+    lines.push(format!("program sha256: {}", input.program.hash()));
+    lines.push(format!(
+        "network sha256: {}",
+        input.program.program().network.hash()
+    ));
+    let further = input.info.hashes.iter();
+    lines.extend(further.map(|(what, hash)| format!("{what} sha256: {hash}")));
+    lines
+}
+
+/// Claim and facts as a Markdown code block, then types and sizes.
+fn body(out: &mut String, input: &EmitInput<'_>, plan: &Plan<'_>, scratch: usize) {
+    line!(
+        out,
+        "Written by ceg4nc {}. Do not edit: what was checked is this text.\n",
+        comment(&input.info.tool_version)
+    );
+    for fact in facts(input) {
+        line!(out, "    {}", comment(&fact));
+    }
+    line!(
+        out,
+        "\n- Input: {} x {}",
+        plan.kernel.input_len(),
+        plan.input_text()
+    );
+    line!(
+        out,
+        "- Output: {} x {}",
+        plan.kernel.output_len(),
+        plan.output_text()
+    );
+    line!(out, "- Rounding: {}", plan.kernel.rounding.name());
+    line!(
+        out,
+        "- Constants: {} bytes; scratch: {scratch} bytes\n",
+        plan.constant_bytes()
+    );
+    line!(out, "Stages:\n");
+    for (i, s) in plan.stages.iter().enumerate() {
+        for note in &s.notes {
+            line!(out, "    {i}: {}", comment(note));
+        }
+    }
+    out.push('\n');
+    line!(
+        out,
+        "A real input x becomes the integer floor(x * 2^F + 1/2), clamped to the input's range."
+    );
+    line!(
+        out,
+        "The class is the index of the greatest output, the lowest index among equals.\n"
+    );
+}
+
+/// `c/README.md`.
+pub(crate) fn c(input: &EmitInput<'_>, plan: &Plan<'_>, scratch: usize) -> String {
+    let name = input.name;
+    let mut out = format!("# {name}: a fixed-point kernel in C99\n\n");
+    body(&mut out, input, plan, scratch);
+    line!(
+        out,
+        "Integers only, no allocation, no library. Right shifts must be arithmetic (asserted at compile time).\n"
+    );
+    line!(out, "```c\n#include \"{name}.h\"\n");
+    line!(
+        out,
+        "static {name}_in_t in[{name}_IN_SIZE];\nstatic {name}_out_t out[{name}_OUT_SIZE];\nstatic {name}_scratch scratch;\n"
+    );
+    line!(
+        out,
+        "{name}_infer(in, out, &scratch);\nsize_t winner = {name}_argmax(out);\n```\n"
+    );
+    line!(
+        out,
+        "Compile `{name}.c` and `{name}_weights.c` into your program. The self-test:\n"
+    );
+    line!(
+        out,
+        "    cc -std=c99 -O2 -o selftest {name}.c {name}_weights.c {name}_selftest.c && ./selftest"
+    );
+    out
+}
+
+/// `rust/README.md`.
+pub(crate) fn rust(input: &EmitInput<'_>, plan: &Plan<'_>, scratch: usize, krate: &str) -> String {
+    let mut out = format!("# {krate}: a fixed-point kernel in Rust\n\n");
+    body(&mut out, input, plan, scratch);
+    line!(
+        out,
+        "`no_std`, no `unsafe`, no dependency, integers only.\n"
+    );
+    line!(
+        out,
+        "```rust\nuse {krate}::{{Input, Output, Scratch, argmax, infer}};\n"
+    );
+    line!(out, "let input: Input = [0; {krate}::IN_SIZE];");
+    line!(
+        out,
+        "let mut output: Output = [0; {krate}::OUT_SIZE];\nlet mut scratch = Scratch::new();"
+    );
+    line!(
+        out,
+        "infer(&input, &mut scratch, &mut output);\nlet winner = argmax(&output);\n```\n"
+    );
+    line!(out, "The self-test: `cargo test`");
+    out
+}

@@ -1,0 +1,397 @@
+//! `no_std` Rust: a crate without `unsafe` and without dependencies.
+//!
+//! Loops run over zipped iterators, so that no index is checked and no panic remains. The words
+//! are those of the C kernel; with overflow checks on, nothing can overflow, because the ranges
+//! are proved.
+
+use crate::c::line;
+use crate::elem::Elem;
+use crate::plan::{Operand, Plan, Source, Stage, Step, StepKind};
+use crate::slots::{self, Slots};
+use crate::text::{decimal, integers, marked, string};
+use crate::{EmitInput, OutputFile, readme};
+use ceg4n_ir::Rounding;
+use std::fmt::Write;
+
+/// Every file of `rust/`.
+pub(crate) fn files(input: &EmitInput<'_>, plan: &Plan<'_>) -> Vec<OutputFile> {
+    let krate = crate_name(input.name);
+    let slots = slots::assign(plan, false);
+    let file = |path: &str, text| OutputFile::new(format!("rust/{path}"), text);
+    vec![
+        file("Cargo.toml", manifest(&krate)),
+        file("src/lib.rs", library(input, plan, &slots)),
+        file("src/weights.rs", weights(plan)),
+        file("tests/selftest.rs", selftest(input, &krate)),
+        file(
+            "README.md",
+            readme::rust(input, plan, slots.bytes(), &krate),
+        ),
+    ]
+}
+
+/// Crates are named in lower case.
+fn crate_name(name: &str) -> String {
+    name.to_ascii_lowercase()
+}
+
+/// The empty workspace table keeps a surrounding workspace from claiming the crate.
+fn manifest(krate: &str) -> String {
+    format!(
+        "[package]\nname = \"{krate}\"\nversion = \"0.1.0\"\nedition = \"2021\"\npublish = false\n\n[lib]\npath = \"src/lib.rs\"\n\n[workspace]\n"
+    )
+}
+
+fn library(input: &EmitInput<'_>, plan: &Plan<'_>, slots: &Slots) -> String {
+    let mut out = String::new();
+    marked(&mut out, "//!", ["A fixed-point kernel; see `infer`.", ""]);
+    let facts = readme::preamble(input, "lib.rs");
+    marked(&mut out, "//!", ["```text"]);
+    marked(&mut out, "//!", facts);
+    marked(&mut out, "//!", ["```"]);
+    line!(out, "#![no_std]\n#![forbid(unsafe_code)]\n\nmod weights;\n");
+    constants(&mut out, input, plan);
+    scratch(&mut out, slots);
+    infer(&mut out, plan, slots);
+    line!(
+        out,
+        "/// The class: index of the greatest output, the lowest index among equals."
+    );
+    line!(
+        out,
+        "pub fn argmax(output: &Output) -> usize {{\n    let mut best = 0;\n    let mut most = output[0];"
+    );
+    line!(
+        out,
+        "    for (j, v) in output.iter().enumerate() {{\n        if *v > most {{"
+    );
+    line!(
+        out,
+        "            best = j;\n            most = *v;\n        }}\n    }}\n    best\n}}"
+    );
+    for (i, s) in plan.stages.iter().enumerate() {
+        out.push('\n');
+        marked(&mut out, "//", &s.notes);
+        stage(&mut out, plan, i, s);
+    }
+    out
+}
+
+fn constants(out: &mut String, input: &EmitInput<'_>, plan: &Plan<'_>) {
+    let kernel = plan.kernel;
+    let format = kernel.input_format;
+    let mut constant = |doc: &str, name: &str, ty: &str, value: String| {
+        line!(out, "/// {doc}\npub const {name}: {ty} = {value};");
+    };
+    constant(
+        "Number of inputs.",
+        "IN_SIZE",
+        "usize",
+        kernel.input_len().to_string(),
+    );
+    constant(
+        "Bits of an input that count.",
+        "IN_BITS",
+        "u32",
+        format.width().to_string(),
+    );
+    constant(
+        "True if inputs are two's complement.",
+        "IN_SIGNED",
+        "bool",
+        format.signed().to_string(),
+    );
+    constant(
+        "An input m stands for m * 2^-IN_FRAC.",
+        "IN_FRAC",
+        "i32",
+        format.frac().to_string(),
+    );
+    constant(
+        "Number of outputs.",
+        "OUT_SIZE",
+        "usize",
+        kernel.output_len().to_string(),
+    );
+    constant(
+        "An output m stands for m * 2^-OUT_FRAC.",
+        "OUT_FRAC",
+        "i32",
+        kernel.output_frac.to_string(),
+    );
+    constant(
+        "True if the claim above says VERIFIED.",
+        "VERIFIED",
+        "bool",
+        input.claim.is_verified().to_string(),
+    );
+    line!(
+        out,
+        "\n/// Inputs; {}.\npub type Input = [{}; IN_SIZE];",
+        plan.input_text(),
+        plan.input.rust()
+    );
+    line!(
+        out,
+        "\n/// Outputs; {}.\npub type Output = [{}; OUT_SIZE];\n",
+        plan.output_text(),
+        plan.output.rust()
+    );
+}
+
+fn field(k: usize) -> String {
+    format!("v{k}")
+}
+
+fn scratch(out: &mut String, slots: &Slots) {
+    line!(
+        out,
+        "/// Working memory of one inference.\n#[derive(Clone, Debug)]\npub struct Scratch {{"
+    );
+    for (k, slot) in slots.slots.iter().enumerate() {
+        for (ty, len) in &slot.views {
+            line!(out, "    {}: [{}; {len}],", field(k), ty.rust());
+        }
+    }
+    line!(
+        out,
+        "}}\n\nimpl Scratch {{\n    /// Zeroed memory; its content never matters."
+    );
+    line!(out, "    pub const fn new() -> Self {{\n        Self {{");
+    for (k, slot) in slots.slots.iter().enumerate() {
+        for (_, len) in &slot.views {
+            line!(out, "            {}: [0; {len}],", field(k));
+        }
+    }
+    line!(out, "        }}\n    }}\n}}\n");
+    line!(
+        out,
+        "impl Default for Scratch {{\n    fn default() -> Self {{\n        Self::new()\n    }}\n}}\n"
+    );
+}
+
+fn infer(out: &mut String, plan: &Plan<'_>, slots: &Slots) {
+    let scratch = if slots.slots.is_empty() {
+        "_scratch"
+    } else {
+        "scratch"
+    };
+    line!(out, "/// Computes the outputs.");
+    line!(
+        out,
+        "pub fn infer(input: &Input, {scratch}: &mut Scratch, output: &mut Output) {{"
+    );
+    for (i, s) in plan.stages.iter().enumerate() {
+        let from = match s.source {
+            Source::Input => "input".to_owned(),
+            Source::Stage(k) => {
+                let field = slots.of_stage[k].map(field).unwrap_or_default();
+                format!("&scratch.{field}[..{}]", plan.stages[k].len)
+            }
+        };
+        let to = match slots.of_stage[i] {
+            None => "output".to_owned(),
+            Some(k) => format!("&mut scratch.{}[..{}]", field(k), s.len),
+        };
+        line!(out, "    stage{i}({from}, {to});");
+    }
+    line!(out, "}}\n");
+}
+
+/// The name of a table.
+fn table(plan: &Plan<'_>, id: usize) -> String {
+    format!("weights::{}", plan.tables[id].name.to_ascii_uppercase())
+}
+
+/// A value as another type, without a cast where none is needed.
+fn cast(expr: &str, from: Elem, to: Elem) -> String {
+    if from == to {
+        expr.to_owned()
+    } else if to.range().0 <= from.range().0 && from.range().1 <= to.range().1 {
+        format!("{}::from({expr})", to.rust())
+    } else {
+        format!("{expr} as {}", to.rust())
+    }
+}
+
+/// The function of one stage.
+fn stage(out: &mut String, plan: &Plan<'_>, number: usize, stage: &Stage) {
+    // What the loop walks over: a pattern and an iterator for each.
+    let mut walked: Vec<(String, String)> = vec![("y".to_owned(), "y.iter_mut()".to_owned())];
+    let mut walk = |name: &str, over: String| walked.push((name.to_owned(), over));
+    match &stage.dense {
+        None => walk("x", "x".to_owned()),
+        Some(d) => {
+            walk(
+                "w",
+                format!("{}.chunks_exact({})", table(plan, d.weight), d.cols),
+            );
+            if let Some(b) = d.bias {
+                walk("b", format!("&{}", table(plan, b)));
+            }
+        }
+    }
+    for (i, step) in stage.steps.iter().enumerate() {
+        match step.kind {
+            StepKind::Add(Operand::Table(t, ..)) | StepKind::Shift(Operand::Table(t, ..)) => {
+                walk(&format!("c{i}"), format!("&{}", table(plan, t)));
+            }
+            StepKind::Add(Operand::Uniform(_))
+            | StepKind::Shift(Operand::Uniform(_))
+            | StepKind::Relu
+            | StepKind::Clamp { .. } => {}
+        }
+    }
+    let (mut pattern, mut iterator) = walked.remove(0);
+    for (p, i) in walked {
+        pattern = format!("({pattern}, {p})");
+        iterator = format!("{iterator}.zip({i})");
+    }
+    let (from, to) = (stage.source_ty, stage.ty);
+    line!(
+        out,
+        "fn stage{number}(x: &[{}], y: &mut [{}]) {{",
+        from.rust(),
+        to.rust()
+    );
+    line!(out, "    for {pattern} in {iterator} {{");
+    let mut word = stage.word;
+    match &stage.dense {
+        None => line!(out, "        let acc = {};", cast("*x", from, word)),
+        Some(d) => {
+            let start = match d.bias {
+                Some(b) => cast("*b", plan.tables[b].ty, word),
+                None => "0".to_owned(),
+            };
+            line!(out, "        let mut acc: {} = {start};", word.rust());
+            line!(out, "        for (w, x) in w.iter().zip(x) {{");
+            let factor = |e: &str, ty| {
+                let text = cast(e, ty, word);
+                if text.contains(" as ") {
+                    format!("({text})")
+                } else {
+                    text
+                }
+            };
+            let w = factor("*w", plan.tables[d.weight].ty);
+            line!(
+                out,
+                "            acc += {w} * {};\n        }}",
+                factor("*x", from)
+            );
+        }
+    }
+    for (i, step) in stage.steps.iter().enumerate() {
+        if step.word != word {
+            line!(out, "        let acc = {};", cast("acc", word, step.word));
+            word = step.word;
+        }
+        line!(out, "        let acc = {};", expression(plan, step, i));
+    }
+    line!(out, "        *y = {};\n    }}\n}}", cast("acc", word, to));
+}
+
+/// The new value of `acc` after one step; a table's entry is `c{i}`.
+fn expression(plan: &Plan<'_>, step: &Step, i: usize) -> String {
+    let word = step.word.rust();
+    match &step.kind {
+        StepKind::Relu => "acc.max(0)".to_owned(),
+        StepKind::Clamp { lo, hi } => match (lo, hi) {
+            (Some(lo), Some(hi)) => format!("acc.clamp({lo}, {hi})"),
+            (Some(lo), None) => format!("acc.max({lo})"),
+            (None, Some(hi)) => format!("acc.min({hi})"),
+            (None, None) => "acc".to_owned(),
+        },
+        StepKind::Add(Operand::Uniform(c)) => format!("acc + {c}"),
+        StepKind::Add(Operand::Table(t, ..)) => {
+            let c = cast(&format!("*c{i}"), plan.tables[*t].ty, step.word);
+            if c.contains(" as ") {
+                format!("acc + ({c})")
+            } else {
+                format!("acc + {c}")
+            }
+        }
+        StepKind::Shift(Operand::Uniform(s)) if *s < 0 => format!("acc * {}", 1i64 << -s),
+        StepKind::Shift(Operand::Uniform(s)) => {
+            let half = 1i64 << (s - 1);
+            match plan.kernel.rounding {
+                Rounding::Floor => format!("acc >> {s}"),
+                Rounding::HalfUp => format!("(acc + {half}) >> {s}"),
+                Rounding::HalfEven => format!("(acc + ({} + ((acc >> {s}) & 1))) >> {s}", half - 1),
+            }
+        }
+        StepKind::Shift(Operand::Table(_, least, greatest)) => {
+            let (s, half) = (format!("*c{i}"), format!("((1 as {word}) << (*c{i} - 1))"));
+            let right = match plan.kernel.rounding {
+                Rounding::Floor => format!("acc >> {s}"),
+                Rounding::HalfUp => format!("(acc + {half}) >> {s}"),
+                Rounding::HalfEven => format!("(acc + ({half} - 1 + ((acc >> {s}) & 1))) >> {s}"),
+            };
+            let left = format!("acc * ((1 as {word}) << -{s})");
+            if *least > 0 {
+                right
+            } else if *greatest <= 0 {
+                left
+            } else {
+                format!("if {s} > 0 {{ {right} }} else {{ {left} }}")
+            }
+        }
+    }
+}
+
+fn weights(plan: &Plan<'_>) -> String {
+    let mut out = String::new();
+    marked(&mut out, "//!", ["Constants of the kernel."]);
+    for t in &plan.tables {
+        out.push('\n');
+        marked(&mut out, "//", [&t.comment]);
+        let name = t.name.to_ascii_uppercase();
+        line!(
+            out,
+            "#[rustfmt::skip]\npub(crate) static {name}: [{}; {}] = [",
+            t.ty.rust(),
+            t.data.len()
+        );
+        integers(&mut out, "    ", t.data.iter(), decimal);
+        line!(out, "];");
+    }
+    out
+}
+
+fn selftest(input: &EmitInput<'_>, krate: &str) -> String {
+    let mut out = String::new();
+    marked(
+        &mut out,
+        "//!",
+        ["Runs the kernel on vectors whose outputs are known."],
+    );
+    line!(
+        out,
+        "\nuse {krate}::{{infer, Input, Output, Scratch, OUT_SIZE}};\n"
+    );
+    line!(
+        out,
+        "#[rustfmt::skip]\nstatic VECTORS: [(Input, Output, &str); {}] = [",
+        input.vectors.len()
+    );
+    for v in input.vectors {
+        line!(out, "    ([");
+        integers(&mut out, "        ", v.input.iter().copied(), decimal);
+        line!(out, "    ], [");
+        integers(&mut out, "        ", v.output.iter().copied(), decimal);
+        line!(out, "    ], \"{}\"),", string(&v.note));
+    }
+    line!(out, "];\n");
+    line!(out, "#[test]\nfn vectors_give_the_expected_outputs() {{");
+    line!(
+        out,
+        "    let mut scratch = Scratch::new();\n    let mut output: Output = [0; OUT_SIZE];"
+    );
+    line!(out, "    for (input, expected, note) in &VECTORS {{");
+    line!(out, "        infer(input, &mut scratch, &mut output);");
+    line!(
+        out,
+        "        assert_eq!(&output, expected, \"{{note}}\");\n    }}\n}}"
+    );
+    out
+}

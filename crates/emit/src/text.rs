@@ -1,0 +1,128 @@
+//! Text that is safe inside comments, strings and Markdown, and long integer lists.
+
+use std::fmt::Write;
+
+/// One line of printable ASCII that neither ends a C comment nor opens one and holds no
+/// trigraph. Names and notes come from the user.
+pub(crate) fn comment(text: &str) -> String {
+    let mut line = String::with_capacity(text.len());
+    for c in text.chars() {
+        match c {
+            ' '..='~' => {
+                let before = line.chars().next_back();
+                if matches!(
+                    (before, c),
+                    (Some('*'), '/') | (Some('/'), '*') | (Some('?'), '?')
+                ) {
+                    line.push(' ');
+                }
+                line.push(c);
+            }
+            _ if c.is_whitespace() => line.push(' '),
+            _ => line.extend(c.escape_default()),
+        }
+    }
+    line.truncate(line.trim_end().len());
+    line
+}
+
+/// The body of a string literal, the same in C and Rust; cut to what every compiler takes.
+pub(crate) fn string(text: &str) -> String {
+    let mut line = String::new();
+    for c in comment(text).chars().take(200) {
+        if matches!(c, '"' | '\\') {
+            line.push('\\');
+        }
+        line.push(c);
+    }
+    line
+}
+
+/// A C block comment.
+pub(crate) fn c_comment<S: AsRef<str>>(out: &mut String, lines: impl IntoIterator<Item = S>) {
+    let mut start = "/* ";
+    for line in lines {
+        let text = format!("{start}{}", comment(line.as_ref()));
+        out.push_str(text.trim_end());
+        out.push('\n');
+        start = " * ";
+    }
+    out.push_str(" */\n");
+}
+
+/// Lines behind a marker like `//`.
+pub(crate) fn marked<S: AsRef<str>>(
+    out: &mut String,
+    marker: &str,
+    lines: impl IntoIterator<Item = S>,
+) {
+    for line in lines {
+        let text = format!("{marker} {}", comment(line.as_ref()));
+        out.push_str(text.trim_end());
+        out.push('\n');
+    }
+}
+
+/// Integers with commas, in lines of at most about 96 characters behind an indent. Linear time.
+pub(crate) fn integers(
+    out: &mut String,
+    indent: &str,
+    values: impl Iterator<Item = i64>,
+    literal: impl Fn(&mut String, i64),
+) {
+    let mut column = usize::MAX;
+    for v in values {
+        if column > 90 {
+            if column != usize::MAX {
+                out.push('\n');
+            }
+            out.push_str(indent);
+            column = indent.len();
+        } else {
+            out.push(' ');
+            column += 1;
+        }
+        let before = out.len();
+        literal(out, v);
+        out.push(',');
+        column += out.len() - before;
+    }
+    out.push('\n');
+}
+
+/// A decimal that is a valid C99 initialiser: the least `int64_t` has no literal of its own.
+pub(crate) fn c_integer(out: &mut String, v: i64) {
+    if v == i64::MIN {
+        out.push_str("(-9223372036854775807 - 1)");
+    } else {
+        decimal(out, v);
+    }
+}
+
+/// A decimal.
+pub(crate) fn decimal(out: &mut String, v: i64) {
+    write!(out, "{v}").expect("writing to a string succeeds");
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn comments_stay_closed() {
+        assert_eq!(comment("a */ b /* c ??/"), "a * / b / * c ? ?/");
+        assert_eq!(comment("x\ny\u{202e}é"), "x y\\u{202e}\\u{e9}");
+        assert_eq!(string("\"a\\n\" ??("), "\\\"a\\\\n\\\" ? ?(");
+    }
+
+    #[test]
+    fn lists_wrap() {
+        let mut out = String::new();
+        integers(&mut out, "  ", 0..100, decimal);
+        assert!(out.lines().all(|l| l.len() < 100 && l.starts_with("  ")));
+        assert_eq!(out.matches(',').count(), 100);
+        out.clear();
+        c_integer(&mut out, i64::MIN);
+        assert_eq!(out, "(-9223372036854775807 - 1)");
+    }
+}

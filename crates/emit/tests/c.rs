@@ -1,0 +1,231 @@
+//! Emitted C compiles without a warning on random programs and returns what they mean, with the
+//! undefined-behaviour sanitizer watching.
+
+mod common;
+
+use ceg4n_emit::{Claim, EmitError, emit_c};
+use common::{Case, folder, random_cases, run, tiny, tool, vectors, write};
+use rand::SeedableRng;
+use rand_chacha::ChaCha8Rng;
+use std::fmt::Write as _;
+use std::path::Path;
+use std::process::Command;
+
+const FLAGS: &[&str] = &[
+    "-std=c99",
+    "-Wall",
+    "-Wextra",
+    "-Wconversion",
+    "-Wsign-conversion",
+    "-Wshadow",
+    "-pedantic",
+    "-Werror",
+    "-fsanitize=undefined",
+    "-fno-sanitize-recover=undefined",
+];
+
+/// The C compiler and, where it is installed, clang.
+fn compilers() -> Vec<std::path::PathBuf> {
+    let mut all = vec![tool("CC", "cc")];
+    if Command::new("clang")
+        .arg("--version")
+        .output()
+        .is_ok_and(|o| o.status.success())
+    {
+        all.push("clang".into());
+    }
+    all
+}
+
+/// One translation unit that holds every kernel and every self-test.
+fn batch(cases: &[Case], dir: &Path) {
+    let mut unit = String::new();
+    for case in cases {
+        let n = &case.name;
+        write(&emit_c(&case.input()).unwrap(), dir);
+        write!(
+            unit,
+            "int {n}_main(void);\n#include \"{n}.c\"\n#include \"{n}_weights.c\"\n#define main {n}_main\n#include \"{n}_selftest.c\"\n#undef main\n"
+        )
+        .unwrap();
+    }
+    unit.push_str("int main(void)\n{\n    int status = 0;\n");
+    for case in cases {
+        writeln!(unit, "    status |= {}_main();", case.name).unwrap();
+    }
+    unit.push_str("    return status;\n}\n");
+    std::fs::write(dir.join("c/batch.c"), unit).unwrap();
+}
+
+#[test]
+fn random_programs_return_what_they_mean() {
+    let dir = folder();
+    let cases = random_cases(1, 400, 40);
+    batch(&cases, dir.path());
+    for cc in compilers() {
+        let exe = dir.path().join("batch");
+        run(Command::new(&cc)
+            .args(FLAGS)
+            .arg("-o")
+            .arg(&exe)
+            .arg(dir.path().join("c/batch.c")));
+        let out = run(&mut Command::new(&exe));
+        let text = String::from_utf8(out.stdout).unwrap();
+        assert_eq!(text.matches("40 vectors pass").count(), cases.len());
+    }
+}
+
+/// The files compile apart, and without a self-test into an object without undefined names.
+#[test]
+fn the_files_compile_as_the_readme_says() {
+    let dir = folder();
+    let program = tiny();
+    let vectors = vectors(&program, &mut ChaCha8Rng::seed_from_u64(2), 30);
+    let case = Case {
+        name: "tiny".to_owned(),
+        program,
+        vectors,
+    };
+    write(&emit_c(&case.input()).unwrap(), dir.path());
+    let c = dir.path().join("c");
+    let files = ["tiny.c", "tiny_weights.c", "tiny_selftest.c"];
+    run(Command::new(tool("CC", "cc"))
+        .current_dir(&c)
+        .args(FLAGS)
+        .args(["-O2", "-o", "t"])
+        .args(files));
+    let out = run(&mut Command::new(c.join("t")));
+    assert_eq!(out.stdout, b"tiny: 30 vectors pass\n");
+}
+
+#[test]
+fn a_wrong_expectation_fails_the_selftest() {
+    let dir = folder();
+    let program = tiny();
+    let mut vectors = vectors(&program, &mut ChaCha8Rng::seed_from_u64(2), 3);
+    vectors[1].output[2] += 1;
+    let case = Case {
+        name: "tiny".to_owned(),
+        program,
+        vectors,
+    };
+    write(&emit_c(&case.input()).unwrap(), dir.path());
+    let c = dir.path().join("c");
+    let files = ["tiny.c", "tiny_weights.c", "tiny_selftest.c"];
+    run(Command::new(tool("CC", "cc"))
+        .current_dir(&c)
+        .args(["-o", "t"])
+        .args(files));
+    let out = Command::new(c.join("t")).output().unwrap();
+    assert_eq!(out.status.code(), Some(1));
+    let text = String::from_utf8(out.stdout).unwrap();
+    assert!(
+        text.starts_with("tiny: vector 1 (vector \"1\" %d): output 2 is"),
+        "{text}"
+    );
+    assert_eq!(text.lines().count(), 1);
+}
+
+/// The header's constants and `argmax` from a program of the user's.
+#[test]
+fn the_header_says_what_the_contract_names() {
+    let dir = folder();
+    let program = tiny();
+    let case = Case {
+        name: "tiny".to_owned(),
+        program,
+        vectors: vec![],
+    };
+    write(&emit_c(&case.input()).unwrap(), dir.path());
+    let c = dir.path().join("c");
+    let user = r#"#include "tiny.h"
+#if tiny_IN_SIZE != 2 || tiny_OUT_SIZE != 3 || tiny_IN_BITS != 9 || tiny_IN_SIGNED != 1
+#error sizes
+#endif
+#if tiny_IN_FRAC != 8 || tiny_OUT_FRAC != 7 || tiny_VERIFIED != 0
+#error scales
+#endif
+int main(void)
+{
+    tiny_in_t in[tiny_IN_SIZE] = {-256, 255};
+    tiny_out_t out[tiny_OUT_SIZE];
+    tiny_scratch scratch;
+    const tiny_out_t ties[3] = {1, 4, 4}, first[3] = {0, 0, -1};
+    tiny_infer(in, out, &scratch);
+    return (tiny_argmax(ties) != 1) + (tiny_argmax(first) != 0) + (sizeof(in[0]) != 2);
+}
+"#;
+    std::fs::write(c.join("user.c"), user).unwrap();
+    let files = ["user.c", "tiny.c", "tiny_weights.c"];
+    run(Command::new(tool("CC", "cc"))
+        .current_dir(&c)
+        .args(FLAGS)
+        .args(["-o", "t"])
+        .args(files));
+    run(&mut Command::new(c.join("t")));
+    // Without vectors the self-test still compiles and succeeds.
+    let files = ["tiny_selftest.c", "tiny.c", "tiny_weights.c"];
+    run(Command::new(tool("CC", "cc"))
+        .current_dir(&c)
+        .args(FLAGS)
+        .args(["-o", "s"])
+        .args(files));
+    run(&mut Command::new(c.join("s")));
+}
+
+#[test]
+fn a_claim_about_another_program_is_refused() {
+    let program = tiny();
+    let other = random_cases(3, 1, 0).remove(0).program;
+    let case = Case {
+        name: "tiny".to_owned(),
+        program,
+        vectors: vec![],
+    };
+    let claim = |hash| Claim::Verified {
+        program: hash,
+        lines: vec!["all".to_owned()],
+    };
+    let mut input = case.input();
+    input.claim = claim(other.hash());
+    assert!(matches!(
+        emit_c(&input),
+        Err(EmitError::OtherProgram { .. })
+    ));
+    input.claim = claim(case.program.hash());
+    let header = emit_c(&input).unwrap().remove(0);
+    let text = String::from_utf8(header.content).unwrap();
+    assert!(
+        text.contains("#define tiny_VERIFIED 1\n") && text.contains(" * VERIFIED:\n"),
+        "{text}"
+    );
+}
+
+#[test]
+fn misfit_vectors_and_names_are_refused() {
+    let program = tiny();
+    let good = vectors(&program, &mut ChaCha8Rng::seed_from_u64(2), 1).remove(0);
+    let emit = |name: &str, change: fn(&mut ceg4n_emit::TestVector)| {
+        let mut v = good.clone();
+        change(&mut v);
+        let case = Case {
+            name: name.to_owned(),
+            program: program.clone(),
+            vectors: vec![v],
+        };
+        emit_c(&case.input()).map(|_| ())
+    };
+    assert_eq!(emit("tiny", |_| ()), Ok(()));
+    assert!(matches!(
+        emit("tiny", |v| v.input[0] = 1 << 15),
+        Err(EmitError::Vector { index: 0, .. })
+    ));
+    assert!(matches!(
+        emit("tiny", |v| v.output.truncate(2)),
+        Err(EmitError::Vector { index: 0, .. })
+    ));
+    assert!(matches!(
+        emit("no-name", |_| ()),
+        Err(EmitError::Name { .. })
+    ));
+}
