@@ -1,0 +1,386 @@
+//! Cranelift IR of the native functions, one per [`Shape`].
+//!
+//! All addresses are `base + index` with an index below the counts in [`Args`]; the caller
+//! (`stage.rs`) has checked that the buffers are that long. No instruction here can trap.
+
+use crate::shape::{Args, Body, Elem, Quad, Row, Shape, TILE};
+use ceg4n_ir::Rounding;
+use cranelift_codegen::ir::condcodes::IntCC;
+use cranelift_codegen::ir::{BlockArg, Endianness, InstBuilder, MemFlagsData, Type, Value, types};
+use cranelift_frontend::FunctionBuilder;
+use std::mem::{offset_of, size_of};
+
+/// Samples that one vector tile takes at once; an odd last sample is taken alone.
+const SAMPLES: usize = 2;
+
+/// Unaligned, never trapping.
+const MEM: MemFlagsData = MemFlagsData::new().with_notrap();
+
+/// Fills the function `fn(*const Args)`; the builder stands in its entry block.
+pub(crate) fn emit(b: &mut FunctionBuilder<'_>, shape: Shape, args: Value) {
+    let field = |b: &mut FunctionBuilder<'_>, offset: usize| load(b, types::I64, args, offset);
+    let f = Function {
+        shape,
+        x: field(b, offset_of!(Args, x)),
+        y: field(b, offset_of!(Args, y)),
+        weight: field(b, offset_of!(Args, weight)),
+        epilogue: field(b, offset_of!(Args, epilogue)),
+        n: field(b, offset_of!(Args, n)),
+        cols: field(b, offset_of!(Args, cols)),
+        rows: field(b, offset_of!(Args, rows)),
+        x_stride: field(b, offset_of!(Args, x_stride)),
+        y_stride: field(b, offset_of!(Args, y_stride)),
+    };
+    match shape.body {
+        Body::Map => f.map(b),
+        Body::Dense { weight } => f.dense(b, weight),
+        Body::DenseVector { narrow } => f.dense_vector(b, narrow),
+    }
+    b.ins().return_(&[]);
+}
+
+/// The shape and the loaded [`Args`].
+struct Function {
+    shape: Shape,
+    x: Value,
+    y: Value,
+    weight: Value,
+    epilogue: Value,
+    n: Value,
+    cols: Value,
+    rows: Value,
+    x_stride: Value,
+    y_stride: Value,
+}
+
+impl Function {
+    /// `for s in 0..n, j in 0..rows: y[s][j] = epilogue(x[s][j])`.
+    fn map(&self, b: &mut FunctionBuilder<'_>) {
+        self.each_output(b, |b, x_row, j| {
+            let at = element(b, x_row, j, self.shape.x);
+            load_wide(b, self.shape.x, at)
+        });
+    }
+
+    /// `for s in 0..n, j in 0..rows: y[s][j] = epilogue(Σ_k x[s][k]·w[j][k])` over 64 bits.
+    fn dense(&self, b: &mut FunctionBuilder<'_>, weight: Elem) {
+        self.each_output(b, |b, x_row, j| {
+            let first = b.ins().imul(j, self.cols);
+            let w_row = element(b, self.weight, first, weight);
+            let zero = b.ins().iconst(types::I64, 0);
+            let sum = counted(b, zero, self.cols, 1, &[zero], |b, k, acc| {
+                let x = element(b, x_row, k, self.shape.x);
+                let x = load_wide(b, self.shape.x, x);
+                let w = element(b, w_row, k, weight);
+                let w = load_wide(b, weight, w);
+                let product = b.ins().imul(x, w);
+                vec![b.ins().iadd(acc[0], product)]
+            });
+            sum[0]
+        });
+    }
+
+    /// The loops of the scalar bodies; `acc` computes an output's accumulator from the address
+    /// of the sample's inputs and the output's index.
+    fn each_output(
+        &self,
+        b: &mut FunctionBuilder<'_>,
+        acc: impl FnOnce(&mut FunctionBuilder<'_>, Value, Value) -> Value,
+    ) {
+        let zero = b.ins().iconst(types::I64, 0);
+        counted(b, zero, self.n, 1, &[], |b, s, _| {
+            let x_row = offset(b, self.x, s, self.x_stride);
+            let y_row = offset(b, self.y, s, self.y_stride);
+            counted(b, zero, self.rows, 1, &[], |b, j, _| {
+                let v = acc(b, x_row, j);
+                let row = scaled(b, self.epilogue, j, size_of::<Row>());
+                let v = wide_epilogue(b, v, row, self.shape.rounding);
+                let at = element(b, y_row, j, self.shape.y);
+                store_narrowed(b, self.shape.y, v, at, 0);
+                vec![]
+            });
+            vec![]
+        });
+    }
+
+    /// The vector body: tiles of [`TILE`] outputs times [`SAMPLES`] samples.
+    fn dense_vector(&self, b: &mut FunctionBuilder<'_>, narrow: bool) {
+        let zero = b.ins().iconst(types::I64, 0);
+        let tail = b.ins().band_imm_s(self.n, !(SAMPLES as i64 - 1));
+        counted(b, zero, self.rows, TILE as i64, &[], |b, j, _| {
+            let elements = b.ins().imul(j, self.cols);
+            let tile = Tile {
+                weight: element(b, self.weight, elements, Elem::I16),
+                epilogue: if narrow {
+                    let quad = b.ins().ushr_imm_u(j, i64::from(TILE.ilog2()));
+                    scaled(b, self.epilogue, quad, size_of::<Quad>())
+                } else {
+                    scaled(b, self.epilogue, j, size_of::<Row>())
+                },
+                y: element(b, self.y, j, self.shape.y),
+                narrow,
+            };
+            counted(b, zero, tail, SAMPLES as i64, &[], |b, s, _| {
+                self.vector_tile(b, &tile, s, SAMPLES);
+                vec![]
+            });
+            counted(b, tail, self.n, 1, &[], |b, s, _| {
+                self.vector_tile(b, &tile, s, 1);
+                vec![]
+            });
+            vec![]
+        });
+    }
+
+    /// One tile for the samples `s .. s + samples`.
+    fn vector_tile(&self, b: &mut FunctionBuilder<'_>, tile: &Tile, s: Value, samples: usize) {
+        let zero = b.ins().iconst(types::I64, 0);
+        let lane = b.ins().iconst(types::I32, 0);
+        let none = b.ins().splat(types::I32X4, lane);
+        let mut x_rows = vec![offset(b, self.x, s, self.x_stride)];
+        let mut y_rows = vec![offset(b, tile.y, s, self.y_stride)];
+        for i in 1..samples {
+            x_rows.push(b.ins().iadd(x_rows[i - 1], self.x_stride));
+            y_rows.push(b.ins().iadd(y_rows[i - 1], self.y_stride));
+        }
+        // The index counts bytes of the inputs; a vector of inputs meets TILE vectors of weights.
+        let bytes = b.ins().ishl_imm_u(self.cols, 1);
+        let sums = counted(
+            b,
+            zero,
+            bytes,
+            16,
+            &vec![none; samples * TILE],
+            |b, i, acc| {
+                let w = scaled(b, tile.weight, i, TILE);
+                let w: Vec<Value> = (0..TILE)
+                    .map(|r| load(b, types::I16X8, w, 16 * r))
+                    .collect();
+                let mut next = Vec::with_capacity(acc.len());
+                for (row, acc) in x_rows.iter().zip(acc.chunks(TILE)) {
+                    let at = b.ins().iadd(*row, i);
+                    let x = load(b, types::I16X8, at, 0);
+                    for (w, acc) in w.iter().zip(acc) {
+                        let products = pairwise_products(b, x, *w);
+                        next.push(b.ins().iadd(*acc, products));
+                    }
+                }
+                next
+            },
+        );
+        for (y, sums) in y_rows.iter().zip(sums.chunks(TILE)) {
+            let low = b.ins().iadd_pairwise(sums[0], sums[1]);
+            let high = b.ins().iadd_pairwise(sums[2], sums[3]);
+            let acc = b.ins().iadd_pairwise(low, high);
+            if tile.narrow {
+                let v = narrow_epilogue(b, acc, tile.epilogue, self.shape.rounding);
+                store_quad(b, self.shape.y, v, *y);
+            } else {
+                self.store_lanes(b, tile, acc, *y);
+            }
+        }
+    }
+
+    /// The 64-bit epilogue of each lane in turn.
+    fn store_lanes(&self, b: &mut FunctionBuilder<'_>, tile: &Tile, acc: Value, y: Value) {
+        for lane in 0..TILE {
+            let v = b.ins().extractlane(acc, lane as u8);
+            let v = b.ins().sextend(types::I64, v);
+            let row = b
+                .ins()
+                .iadd_imm_s(tile.epilogue, (lane * size_of::<Row>()) as i64);
+            let v = wide_epilogue(b, v, row, self.shape.rounding);
+            store_narrowed(b, self.shape.y, v, y, lane * self.shape.y.size());
+        }
+    }
+}
+
+/// Addresses of a vector tile: its weights, its epilogues, its outputs in the first sample.
+struct Tile {
+    weight: Value,
+    epilogue: Value,
+    y: Value,
+    narrow: bool,
+}
+
+/// `a[2i]·b[2i] + a[2i+1]·b[2i+1]` as 32-bit integers: x64's `pmaddwd`. Only two pairs of
+/// (-32768, -32768) exceed 32 bits, and the proved register width excludes them.
+fn pairwise_products(b: &mut FunctionBuilder<'_>, x: Value, w: Value) -> Value {
+    let (xl, wl) = (b.ins().swiden_low(x), b.ins().swiden_low(w));
+    let (xh, wh) = (b.ins().swiden_high(x), b.ins().swiden_high(w));
+    let low = b.ins().imul(xl, wl);
+    let high = b.ins().imul(xh, wh);
+    b.ins().iadd_pairwise(low, high)
+}
+
+/// The epilogue of the [`Row`] at an address, on one 64-bit integer.
+fn wide_epilogue(b: &mut FunctionBuilder<'_>, acc: Value, row: Value, rounding: Rounding) -> Value {
+    let field = |b: &mut FunctionBuilder<'_>, offset: usize| load(b, types::I64, row, offset);
+    let bias = field(b, offset_of!(Row, bias));
+    let floor = field(b, offset_of!(Row, floor));
+    let left = field(b, offset_of!(Row, left));
+    let right = field(b, offset_of!(Row, right));
+    let v = b.ins().iadd(acc, bias);
+    let v = b.ins().smax(v, floor);
+    let v = b.ins().ishl(v, left);
+    let addend = field(b, offset_of!(Row, addend));
+    let odd = field(b, offset_of!(Row, odd));
+    let v = round_shift(b, v, right, addend, odd, rounding);
+    let lo = field(b, offset_of!(Row, lo));
+    let hi = field(b, offset_of!(Row, hi));
+    let v = b.ins().smax(v, lo);
+    b.ins().smin(v, hi)
+}
+
+/// The epilogue of the [`Quad`] at an address, on four 32-bit integers.
+fn narrow_epilogue(
+    b: &mut FunctionBuilder<'_>,
+    acc: Value,
+    quad: Value,
+    rounding: Rounding,
+) -> Value {
+    let field = |b: &mut FunctionBuilder<'_>, offset: usize| load(b, types::I32X4, quad, offset);
+    let bias = field(b, offset_of!(Quad, bias));
+    let floor = field(b, offset_of!(Quad, floor));
+    let left = load(b, types::I32, quad, offset_of!(Quad, left));
+    let right = load(b, types::I32, quad, offset_of!(Quad, right));
+    let v = b.ins().iadd(acc, bias);
+    let v = b.ins().smax(v, floor);
+    let v = b.ins().ishl(v, left);
+    let addend = field(b, offset_of!(Quad, addend));
+    let odd = field(b, offset_of!(Quad, odd));
+    let v = round_shift(b, v, right, addend, odd, rounding);
+    let lo = field(b, offset_of!(Quad, lo));
+    let hi = field(b, offset_of!(Quad, hi));
+    let v = b.ins().smax(v, lo);
+    b.ins().smin(v, hi)
+}
+
+/// `round(v·2^-right)` as [`Row`] says, on a scalar or a vector.
+fn round_shift(
+    b: &mut FunctionBuilder<'_>,
+    v: Value,
+    right: Value,
+    addend: Value,
+    odd: Value,
+    rounding: Rounding,
+) -> Value {
+    let v = match rounding {
+        Rounding::HalfUp => b.ins().iadd(v, addend),
+        Rounding::HalfEven => {
+            let quotient = b.ins().sshr(v, right);
+            let odd = b.ins().band(quotient, odd);
+            let v = b.ins().iadd(v, addend);
+            b.ins().iadd(v, odd)
+        }
+        Rounding::Floor => v,
+    };
+    b.ins().sshr(v, right)
+}
+
+fn ir_type(elem: Elem) -> Type {
+    match elem {
+        Elem::I16 => types::I16,
+        Elem::I32 => types::I32,
+        Elem::I64 => types::I64,
+    }
+}
+
+fn load(b: &mut FunctionBuilder<'_>, ty: Type, base: Value, offset: usize) -> Value {
+    b.ins().load(ty, MEM, base, offset as i32)
+}
+
+/// Loads an element, sign-extended to 64 bits.
+fn load_wide(b: &mut FunctionBuilder<'_>, elem: Elem, at: Value) -> Value {
+    let v = load(b, ir_type(elem), at, 0);
+    match elem {
+        Elem::I16 | Elem::I32 => b.ins().sextend(types::I64, v),
+        Elem::I64 => v,
+    }
+}
+
+/// Stores a 64-bit integer that the element type holds.
+fn store_narrowed(b: &mut FunctionBuilder<'_>, elem: Elem, v: Value, base: Value, offset: usize) {
+    let v = match elem {
+        Elem::I16 | Elem::I32 => b.ins().ireduce(ir_type(elem), v),
+        Elem::I64 => v,
+    };
+    b.ins().store(MEM, v, base, offset as i32);
+}
+
+/// Stores four 32-bit integers that the element type holds.
+fn store_quad(b: &mut FunctionBuilder<'_>, elem: Elem, v: Value, at: Value) {
+    match elem {
+        Elem::I16 => {
+            let halves = b.ins().snarrow(v, v);
+            // Vector code exists on little-endian hosts only (`native::host_has_vectors`).
+            let order = MemFlagsData::new().with_endianness(Endianness::Little);
+            let words = b.ins().bitcast(types::I64X2, order, halves);
+            let word = b.ins().extractlane(words, 0);
+            b.ins().store(MEM, word, at, 0);
+        }
+        Elem::I32 => {
+            b.ins().store(MEM, v, at, 0);
+        }
+        Elem::I64 => {
+            let low = b.ins().swiden_low(v);
+            let high = b.ins().swiden_high(v);
+            b.ins().store(MEM, low, at, 0);
+            b.ins().store(MEM, high, at, 16);
+        }
+    }
+}
+
+/// `base + index·stride`.
+fn offset(b: &mut FunctionBuilder<'_>, base: Value, index: Value, stride: Value) -> Value {
+    let bytes = b.ins().imul(index, stride);
+    b.ins().iadd(base, bytes)
+}
+
+/// `base + index·size`.
+fn scaled(b: &mut FunctionBuilder<'_>, base: Value, index: Value, size: usize) -> Value {
+    let bytes = b.ins().imul_imm_s(index, size as i64);
+    b.ins().iadd(base, bytes)
+}
+
+/// The address of element `index`.
+fn element(b: &mut FunctionBuilder<'_>, base: Value, index: Value, elem: Elem) -> Value {
+    scaled(b, base, index, elem.size())
+}
+
+/// `for i in (from..to).step_by(step)` with values carried from turn to turn: `body` gets the
+/// index and the carried values and returns the next ones. Yields the last ones.
+fn counted(
+    b: &mut FunctionBuilder<'_>,
+    from: Value,
+    to: Value,
+    step: i64,
+    carried: &[Value],
+    body: impl FnOnce(&mut FunctionBuilder<'_>, Value, &[Value]) -> Vec<Value>,
+) -> Vec<Value> {
+    let turn = b.create_block();
+    let exit = b.create_block();
+    b.append_block_param(turn, types::I64);
+    for v in carried {
+        let ty = b.func.dfg.value_type(*v);
+        b.append_block_param(turn, ty);
+        b.append_block_param(exit, ty);
+    }
+    let branch = |b: &mut FunctionBuilder<'_>, i: Value, carried: &[Value]| {
+        let out: Vec<BlockArg> = carried.iter().copied().map(BlockArg::from).collect();
+        let again: Vec<BlockArg> = [BlockArg::from(i)]
+            .into_iter()
+            .chain(out.iter().copied())
+            .collect();
+        let more = b.ins().icmp(IntCC::SignedLessThan, i, to);
+        b.ins().brif(more, turn, &again, exit, &out);
+    };
+    branch(b, from, carried);
+    b.switch_to_block(turn);
+    let params = b.block_params(turn).to_vec();
+    let next = body(b, params[0], &params[1..]);
+    let i = b.ins().iadd_imm_s(params[0], step);
+    branch(b, i, &next);
+    b.switch_to_block(exit);
+    b.block_params(exit).to_vec()
+}

@@ -1,0 +1,36 @@
+//! Native code for checked fixed-point programs, through Cranelift.
+//!
+//! An [`Evaluator`] runs many inputs through one [`ceg4n_ir::Kernel`], bit for bit as
+//! `ceg4n-eval` does. What is compiled is no program but an operator *shape*: the operator, its
+//! element types and the rounding. Sizes, weights, biases, shifts and clamps are data, so a new
+//! candidate of a search costs only the preparation of its data; the code comes from a
+//! [`CodeCache`] that all evaluators share.
+//!
+//! How a program becomes stages:
+//! - every run `[dense] → [add] → [relu] → [requantize | align] → [relu]` of nodes with one user
+//!   each is one stage, one native call per chunk of samples;
+//! - element types of the buffers between stages come from type ranges (16, 32 or 64 bits);
+//! - a dense of 16-bit operands whose proved register width is at most 32 bits takes vectors with
+//!   exact 32-bit accumulators; any other takes a scalar loop over 64 bits.
+//!
+//! Soundness: the checker proves that no register exceeds [`ceg4n_ir::KernelNode::width`] bits, so
+//! two's complement arithmetic of at least that width is exact. Inputs outside the format, where
+//! that proof says nothing, are refused before native code sees them.
+//!
+//! This is the workspace's only crate with `unsafe` code, all of it in `native.rs`: it frees code
+//! memory and calls the generated functions.
+
+mod cache;
+mod codegen;
+mod error;
+mod evaluator;
+mod native;
+mod plan;
+mod shape;
+mod stage;
+mod sweep;
+
+pub use cache::{CodeCache, CodeOptions, live_modules};
+pub use error::JitError;
+pub use evaluator::Evaluator;
+pub use sweep::{Sweep, Visit, box_points};

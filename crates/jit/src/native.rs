@@ -1,0 +1,217 @@
+//! Compiled functions: compilation, the call, and the release of code memory. All unsafe code of
+//! the workspace is here.
+
+use crate::codegen;
+use crate::error::JitError;
+use crate::shape::{Args, Body, Elem, LANES, Quad, Row, Shape, TILE};
+use crate::stage::{Buffer, Epilogue, Weights};
+use cranelift_codegen::Context;
+use cranelift_codegen::ir::{AbiParam, types};
+use cranelift_codegen::settings::{self, Configurable};
+use cranelift_frontend::{FunctionBuilder, FunctionBuilderContext};
+use cranelift_jit::{JITBuilder, JITModule};
+use cranelift_module::{FuncId, Linkage, Module, ModuleError, default_libcall_names};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Mutex, PoisonError};
+
+/// Modules of this process whose code memory is not freed yet.
+static LIVE_MODULES: AtomicUsize = AtomicUsize::new(0);
+
+/// The number of compiled functions of this process whose code memory is still held.
+pub fn live_modules() -> usize {
+    LIVE_MODULES.load(Ordering::SeqCst)
+}
+
+/// True if the host has the vector instructions that [`Body::DenseVector`] lowers to.
+pub(crate) fn host_has_vectors() -> bool {
+    #[cfg(target_arch = "x86_64")]
+    let vectors = is_x86_feature_detected!("ssse3") && is_x86_feature_detected!("sse4.1");
+    #[cfg(not(target_arch = "x86_64"))]
+    let vectors = cfg!(all(target_arch = "aarch64", target_endian = "little"));
+    vectors
+}
+
+/// One native function and the module that owns its memory.
+pub(crate) struct Code {
+    shape: Shape,
+    entry: unsafe extern "C" fn(*const Args),
+    /// Present until `drop`. A module may move between threads but not be shared; the lock, which
+    /// nobody takes while the code lives, makes the whole shareable.
+    module: Mutex<Option<JITModule>>,
+}
+
+impl Code {
+    /// Compiles the function of a shape.
+    pub(crate) fn compile(shape: Shape, verify_ir: bool) -> Result<Self, JitError> {
+        let mut module = new_module(verify_ir)?;
+        // From here on the counter and `drop` see the module, also after an error.
+        LIVE_MODULES.fetch_add(1, Ordering::SeqCst);
+        let function = define(&mut module, shape);
+        let address = function.map(|id| module.get_finalized_function(id));
+        let module = Mutex::new(Some(module));
+        match address {
+            Ok(address) => {
+                // SAFETY: `address` is the entry of a finalized function whose signature is
+                // `fn(*const Args)` in the host's C calling convention (`define`).
+                let entry = unsafe {
+                    std::mem::transmute::<*const u8, unsafe extern "C" fn(*const Args)>(address)
+                };
+                Ok(Self {
+                    shape,
+                    entry,
+                    module,
+                })
+            }
+            Err(e) => {
+                free(&module);
+                Err(JitError::Compile(e.to_string()))
+            }
+        }
+    }
+
+    pub(crate) fn shape(&self) -> Shape {
+        self.shape
+    }
+
+    /// Runs the function on `n` samples: `rows × cols` as the body means them.
+    ///
+    /// # Panics
+    /// If data and shape do not fit, or a buffer is too short: a defect of the caller.
+    pub(crate) fn run(&self, call: Call<'_>) {
+        let Call {
+            x,
+            y,
+            weights,
+            epilogue,
+            n,
+            cols,
+            rows,
+        } = call;
+        let (x_row, y_row) = (x.row_len(), y.row_len());
+        let fits = |len: usize, row: usize, used: usize| {
+            used <= row && n.checked_mul(row).is_some_and(|total| total <= len)
+        };
+        assert!(x.elem() == self.shape.x && fits(x.len(), x_row, cols));
+        assert!(y.elem() == self.shape.y && fits(y.len(), y_row, rows));
+        let wanted = rows.checked_mul(cols);
+        match self.shape.body {
+            Body::Map => assert!(rows == cols),
+            Body::Dense { weight } => {
+                assert!(weights.elem() == weight && wanted == Some(weights.len()));
+            }
+            Body::DenseVector { .. } => {
+                assert!(weights.elem() == Elem::I16 && wanted == Some(weights.len()));
+                assert!(rows.is_multiple_of(TILE) && cols.is_multiple_of(LANES));
+            }
+        }
+        let narrow = self.shape.body == Body::DenseVector { narrow: true };
+        let epilogue = match epilogue {
+            Epilogue::Rows(list) => {
+                assert!(!narrow && list.len() == rows);
+                list.as_ptr().cast::<u8>()
+            }
+            Epilogue::Quads(list) => {
+                assert!(narrow && list.len() * TILE == rows);
+                list.as_ptr().cast::<u8>()
+            }
+        };
+        let args = Args {
+            x: x.as_ptr(),
+            y: y.as_mut_ptr(),
+            weight: weights.as_ptr(),
+            epilogue,
+            n,
+            cols,
+            rows,
+            x_stride: x_row * self.shape.x.size(),
+            y_stride: y_row * self.shape.y.size(),
+        };
+        // SAFETY:
+        // - the code is mapped: only `drop` frees it, and `self` is borrowed;
+        // - `args` outlives the call, and the function keeps no pointer;
+        // - by `codegen`, it reads elements `0..cols` of the first `n` rows of `x`, writes elements
+        //   `0..rows` of the first `n` rows of `y`, reads `rows·cols` weights and `rows` epilogues:
+        //   the assertions say that so many exist, of the shape's element types;
+        // - `y` is borrowed exclusively, so nothing else sees the writes, and it overlaps nothing
+        //   that is read; every bit pattern is a valid integer;
+        // - the code has no trapping instruction, calls nothing and unwinds never.
+        unsafe { (self.entry)(&raw const args) }
+    }
+}
+
+impl Drop for Code {
+    fn drop(&mut self) {
+        free(&self.module);
+    }
+}
+
+/// The operands of one call.
+pub(crate) struct Call<'a> {
+    pub(crate) x: &'a Buffer,
+    pub(crate) y: &'a mut Buffer,
+    pub(crate) weights: &'a Weights,
+    pub(crate) epilogue: &'a Epilogue,
+    pub(crate) n: usize,
+    pub(crate) cols: usize,
+    pub(crate) rows: usize,
+}
+
+/// Frees a module's memory, which the module itself would leak. The entry must not be called
+/// afterwards.
+fn free(module: &Mutex<Option<JITModule>>) {
+    let module = module.lock().unwrap_or_else(PoisonError::into_inner).take();
+    if let Some(module) = module {
+        // SAFETY: called where no `Code` with this module exists any more, or its `drop` runs:
+        // then no call is in progress (`run` borrows the `Code`) and none follows. The entry is
+        // private to `Code`.
+        unsafe { module.free_memory() };
+        LIVE_MODULES.fetch_sub(1, Ordering::SeqCst);
+    }
+}
+
+fn new_module(verify_ir: bool) -> Result<JITModule, JitError> {
+    let host = |e: &dyn std::fmt::Display| JitError::Host(e.to_string());
+    let mut flags = settings::builder();
+    let verifier = if verify_ir { "true" } else { "false" };
+    for (name, value) in [
+        ("opt_level", "speed"),
+        ("enable_verifier", verifier),
+        ("use_colocated_libcalls", "false"),
+        ("is_pic", "false"),
+    ] {
+        flags.set(name, value).map_err(|e| host(&e))?;
+    }
+    let isa = cranelift_native::builder()
+        .map_err(|e| host(&e))?
+        .finish(settings::Flags::new(flags))
+        .map_err(|e| host(&e))?;
+    if isa.pointer_type() != types::I64 || size_of::<usize>() != 8 {
+        return Err(JitError::Host("pointers are not 64 bits wide".to_owned()));
+    }
+    let builder = JITBuilder::with_isa(isa, default_libcall_names());
+    Ok(JITModule::new(builder))
+}
+
+/// Defines and finalizes the function of a shape.
+fn define(module: &mut JITModule, shape: Shape) -> Result<FuncId, Box<ModuleError>> {
+    let mut signature = module.make_signature();
+    signature.params.push(AbiParam::new(types::I64));
+    let id = module.declare_function("stage", Linkage::Local, &signature)?;
+    let mut context = Context::new();
+    context.func.signature = signature;
+    let mut builder_context = FunctionBuilderContext::new();
+    let mut b = FunctionBuilder::new(&mut context.func, &mut builder_context);
+    let entry = b.create_block();
+    b.append_block_params_for_function_params(entry);
+    b.switch_to_block(entry);
+    let args = b.block_params(entry)[0];
+    codegen::emit(&mut b, shape, args);
+    b.seal_all_blocks();
+    b.finalize(module.target_config());
+    module.define_function(id, &mut context)?;
+    module.finalize_definitions()?;
+    Ok(id)
+}
+
+// Native code reads these by offset and multiplies by their sizes.
+const _: () = assert!(size_of::<Row>() == 64 && size_of::<Quad>() == 104);

@@ -1,0 +1,148 @@
+//! Operator shapes, the keys of the code cache, and the data layouts that native code reads.
+
+use ceg4n_ir::{Interval, Rounding};
+
+/// Element type of a buffer or of weights; two's complement.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Elem {
+    I16,
+    I32,
+    I64,
+}
+
+impl Elem {
+    /// The narrowest type that holds the range.
+    pub(crate) fn of(range: Interval) -> Self {
+        match range.signed_width() {
+            0..=16 => Self::I16,
+            17..=32 => Self::I32,
+            _ => Self::I64,
+        }
+    }
+
+    /// Bytes of one element.
+    pub(crate) fn size(self) -> usize {
+        match self {
+            Self::I16 => 2,
+            Self::I32 => 4,
+            Self::I64 => 8,
+        }
+    }
+}
+
+/// Buffer rows are padded to a multiple of this many elements, so that vector code may read whole
+/// vectors and store whole tiles.
+pub(crate) const LANES: usize = 8;
+
+/// Output elements that one vector tile computes.
+pub(crate) const TILE: usize = 4;
+
+/// Length of a buffer row in elements.
+pub(crate) fn padded(len: usize) -> usize {
+    len.next_multiple_of(LANES)
+}
+
+/// What a native function computes before its epilogue.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Body {
+    /// `acc = x[j]`.
+    Map,
+    /// `acc = Σ_k x[k]·w[j·cols + k]` over 64 bits; weights row by row, without padding.
+    Dense {
+        /// Type of the weights.
+        weight: Elem,
+    },
+    /// The same over 32 bits with 16-bit operands; weights in tiles (see `stage::tiled`).
+    DenseVector {
+        /// The epilogue runs on 32-bit vectors and reads [`Quad`]s; else it runs on single
+        /// 64-bit integers and reads [`Row`]s.
+        narrow: bool,
+    },
+}
+
+/// The operator shape that one native function serves, whatever the sizes and the data.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Shape {
+    pub(crate) body: Body,
+    pub(crate) x: Elem,
+    pub(crate) y: Elem,
+    pub(crate) rounding: Rounding,
+}
+
+/// The epilogue of one output element:
+/// `y = clamp(((max(acc + bias, floor) << left) + round) >> right, lo, hi)`, where `round` is
+/// `addend` for half-up, `addend + (odd & (v >> right))` with the shifted `v` for half-even, and
+/// nothing for floor. Native code reads it at fixed offsets.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Row {
+    pub(crate) bias: i64,
+    /// 0 with a relu before the shift, else the least integer.
+    pub(crate) floor: i64,
+    pub(crate) left: i64,
+    pub(crate) right: i64,
+    pub(crate) addend: i64,
+    pub(crate) odd: i64,
+    pub(crate) lo: i64,
+    pub(crate) hi: i64,
+}
+
+impl Row {
+    /// `y = acc`.
+    pub(crate) const IDENTITY: Self = Self {
+        bias: 0,
+        floor: i64::MIN,
+        left: 0,
+        right: 0,
+        addend: 0,
+        odd: 0,
+        lo: i64::MIN,
+        hi: i64::MAX,
+    };
+
+    /// Sets the shift `round(v·2^-shift)`; `shift` in `-63..=63`.
+    pub(crate) fn set_shift(&mut self, shift: i32, rounding: Rounding) {
+        self.left = i64::from((-shift).max(0));
+        self.right = i64::from(shift.max(0));
+        let half = if shift > 0 { 1i64 << (shift - 1) } else { 0 };
+        (self.addend, self.odd) = match rounding {
+            Rounding::HalfUp => (half, 0),
+            Rounding::HalfEven if shift > 0 => (half - 1, 1),
+            Rounding::HalfEven | Rounding::Floor => (0, 0),
+        };
+    }
+}
+
+/// The epilogues of [`TILE`] neighbouring outputs that share their shifts, over 32 bits.
+#[repr(C)]
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Quad {
+    pub(crate) bias: [i32; TILE],
+    pub(crate) floor: [i32; TILE],
+    pub(crate) addend: [i32; TILE],
+    pub(crate) odd: [i32; TILE],
+    pub(crate) lo: [i32; TILE],
+    pub(crate) hi: [i32; TILE],
+    pub(crate) left: i32,
+    pub(crate) right: i32,
+}
+
+/// The argument of a native function; it reads it at fixed offsets.
+#[repr(C)]
+pub(crate) struct Args {
+    /// `n` rows of `x_stride` bytes.
+    pub(crate) x: *const u8,
+    /// `n` rows of `y_stride` bytes.
+    pub(crate) y: *mut u8,
+    /// Weights in the layout of the [`Body`]; not read by [`Body::Map`].
+    pub(crate) weight: *const u8,
+    /// [`Row`]s or [`Quad`]s.
+    pub(crate) epilogue: *const u8,
+    pub(crate) n: usize,
+    /// Input elements; a multiple of [`LANES`] for [`Body::DenseVector`].
+    pub(crate) cols: usize,
+    /// Output elements; a multiple of [`TILE`] for [`Body::DenseVector`].
+    pub(crate) rows: usize,
+    pub(crate) x_stride: usize,
+    pub(crate) y_stride: usize,
+}

@@ -1,0 +1,355 @@
+//! A stage ready to run: its code, and its data in the layout that the code reads.
+
+use crate::cache::CodeCache;
+use crate::error::JitError;
+use crate::native::{Call, Code};
+use crate::plan::{DenseData, Source, StagePlan};
+use crate::shape::{Body, Elem, Quad, Row, Shape, TILE, padded};
+use ceg4n_ir::{Interval, Rounding};
+use std::sync::Arc;
+
+/// Register width up to which vector code is exact.
+const VECTOR_WIDTH: u8 = 32;
+
+/// Typed storage.
+#[derive(Clone, Debug)]
+enum Storage {
+    I16(Vec<i16>),
+    I32(Vec<i32>),
+    I64(Vec<i64>),
+}
+
+impl Storage {
+    fn elem(&self) -> Elem {
+        match self {
+            Self::I16(_) => Elem::I16,
+            Self::I32(_) => Elem::I32,
+            Self::I64(_) => Elem::I64,
+        }
+    }
+
+    fn len(&self) -> usize {
+        match self {
+            Self::I16(v) => v.len(),
+            Self::I32(v) => v.len(),
+            Self::I64(v) => v.len(),
+        }
+    }
+
+    fn as_ptr(&self) -> *const u8 {
+        match self {
+            Self::I16(v) => v.as_ptr().cast(),
+            Self::I32(v) => v.as_ptr().cast(),
+            Self::I64(v) => v.as_ptr().cast(),
+        }
+    }
+}
+
+/// Activations: rows of [`padded`] length, one a sample. What the padding holds means nothing.
+#[derive(Clone, Debug)]
+pub(crate) struct Buffer {
+    storage: Storage,
+    row_len: usize,
+}
+
+impl Buffer {
+    /// Zeros for `n` samples of `len` elements.
+    pub(crate) fn new(elem: Elem, len: usize, n: usize) -> Self {
+        let row_len = padded(len);
+        let total = row_len * n;
+        let storage = match elem {
+            Elem::I16 => Storage::I16(vec![0; total]),
+            Elem::I32 => Storage::I32(vec![0; total]),
+            Elem::I64 => Storage::I64(vec![0; total]),
+        };
+        Self { storage, row_len }
+    }
+
+    pub(crate) fn elem(&self) -> Elem {
+        self.storage.elem()
+    }
+
+    /// Elements in all.
+    pub(crate) fn len(&self) -> usize {
+        self.storage.len()
+    }
+
+    /// Elements from one sample to the next.
+    pub(crate) fn row_len(&self) -> usize {
+        self.row_len
+    }
+
+    pub(crate) fn as_ptr(&self) -> *const u8 {
+        self.storage.as_ptr()
+    }
+
+    pub(crate) fn as_mut_ptr(&mut self) -> *mut u8 {
+        match &mut self.storage {
+            Storage::I16(v) => v.as_mut_ptr().cast(),
+            Storage::I32(v) => v.as_mut_ptr().cast(),
+            Storage::I64(v) => v.as_mut_ptr().cast(),
+        }
+    }
+
+    /// Stores samples of `len` elements each.
+    ///
+    /// # Errors
+    /// The position of the first sample and element outside `range`, which the type must hold.
+    pub(crate) fn fill(
+        &mut self,
+        samples: &[i64],
+        len: usize,
+        range: Interval,
+    ) -> Result<(), (usize, usize)> {
+        let row_len = self.row_len;
+        match &mut self.storage {
+            Storage::I16(v) => fill(v, samples, row_len, len, range, |m| m as i16),
+            Storage::I32(v) => fill(v, samples, row_len, len, range, |m| m as i32),
+            Storage::I64(v) => fill(v, samples, row_len, len, range, |m| m),
+        }
+    }
+
+    /// Appends the first `len` elements of the first `n` rows; a buffer of 64-bit elements.
+    pub(crate) fn append_to(&self, out: &mut Vec<i64>, len: usize, n: usize) {
+        if let Storage::I64(v) = &self.storage {
+            for row in v.chunks_exact(self.row_len).take(n) {
+                out.extend_from_slice(&row[..len]);
+            }
+        }
+    }
+}
+
+fn fill<T>(
+    out: &mut [T],
+    samples: &[i64],
+    row_len: usize,
+    len: usize,
+    range: Interval,
+    narrow: impl Fn(i64) -> T,
+) -> Result<(), (usize, usize)> {
+    let rows = out.chunks_exact_mut(row_len);
+    for (s, (row, sample)) in rows.zip(samples.chunks_exact(len)).enumerate() {
+        let mut good = true;
+        for (y, x) in row.iter_mut().zip(sample) {
+            good &= range.lo <= *x && *x <= range.hi;
+            *y = narrow(*x);
+        }
+        if !good {
+            let outside = |x: &i64| !(range.lo..=range.hi).contains(x);
+            let index = sample.iter().position(outside).unwrap_or(0);
+            return Err((s, index));
+        }
+    }
+    Ok(())
+}
+
+/// Weights in the layout of a [`Body`].
+#[derive(Clone, Debug)]
+pub(crate) struct Weights(Storage);
+
+impl Weights {
+    fn none() -> Self {
+        Self(Storage::I16(Vec::new()))
+    }
+
+    pub(crate) fn elem(&self) -> Elem {
+        self.0.elem()
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    pub(crate) fn as_ptr(&self) -> *const u8 {
+        self.0.as_ptr()
+    }
+}
+
+/// Epilogues in the layout of a [`Body`].
+#[derive(Clone, Debug)]
+pub(crate) enum Epilogue {
+    Rows(Vec<Row>),
+    Quads(Vec<Quad>),
+}
+
+/// Code and data of one stage.
+#[derive(Clone)]
+pub(crate) struct Stage {
+    code: Arc<Code>,
+    source: Source,
+    weights: Weights,
+    epilogue: Epilogue,
+    /// Input elements that the code reads.
+    cols: usize,
+    /// Output elements that the code writes.
+    rows: usize,
+    /// Output elements that mean something.
+    len: usize,
+}
+
+impl Stage {
+    /// Chooses the code and lays the data out for it.
+    pub(crate) fn new(
+        plan: StagePlan,
+        rounding: Rounding,
+        cache: &CodeCache,
+    ) -> Result<Self, JitError> {
+        let len = plan.rows.len();
+        let shape = |body| Shape {
+            body,
+            x: plan.x,
+            y: plan.y,
+            rounding,
+        };
+        let Some(dense) = &plan.dense else {
+            return Ok(Self {
+                code: cache.get(shape(Body::Map))?,
+                source: plan.source,
+                weights: Weights::none(),
+                epilogue: Epilogue::Rows(plan.rows),
+                cols: len,
+                rows: len,
+                len,
+            });
+        };
+        let small: Option<Vec<i16>> = dense
+            .weight
+            .iter()
+            .map(|w| i16::try_from(*w).ok())
+            .collect();
+        match small {
+            Some(w)
+                if cache.options().vectors
+                    && plan.x == Elem::I16
+                    && dense.width <= VECTOR_WIDTH =>
+            {
+                Self::vector(&plan, dense, &w, &shape, cache)
+            }
+            small => {
+                let weights = match small {
+                    Some(w) => Storage::I16(w),
+                    None => Storage::I32(dense.weight.to_vec()),
+                };
+                let weight = weights.elem();
+                Ok(Self {
+                    code: cache.get(shape(Body::Dense { weight }))?,
+                    source: plan.source,
+                    weights: Weights(weights),
+                    cols: dense.cols,
+                    epilogue: Epilogue::Rows(plan.rows),
+                    rows: len,
+                    len,
+                })
+            }
+        }
+    }
+
+    fn vector(
+        plan: &StagePlan,
+        dense: &DenseData,
+        weight: &[i16],
+        shape: &dyn Fn(Body) -> Shape,
+        cache: &CodeCache,
+    ) -> Result<Self, JitError> {
+        let len = plan.rows.len();
+        let mut rows = plan.rows.clone();
+        rows.resize(len.next_multiple_of(TILE), Row::IDENTITY);
+        let quads = match plan.width {
+            0..=VECTOR_WIDTH => quads(&rows, len),
+            _ => None,
+        };
+        let body = Body::DenseVector {
+            narrow: quads.is_some(),
+        };
+        Ok(Self {
+            code: cache.get(shape(body))?,
+            source: plan.source,
+            weights: Weights(Storage::I16(tiled(weight, dense.cols))),
+            cols: padded(dense.cols),
+            rows: rows.len(),
+            epilogue: quads.map_or(Epilogue::Rows(rows), Epilogue::Quads),
+            len,
+        })
+    }
+
+    /// Where it reads.
+    pub(crate) fn source(&self) -> Source {
+        self.source
+    }
+
+    /// An output buffer for `n` samples.
+    pub(crate) fn output(&self, n: usize) -> Buffer {
+        Buffer::new(self.code.shape().y, self.len, n)
+    }
+
+    /// Bytes of one sample's outputs.
+    pub(crate) fn output_bytes(&self) -> usize {
+        padded(self.len) * self.code.shape().y.size()
+    }
+
+    /// Computes the first `n` samples.
+    pub(crate) fn run(&self, x: &Buffer, y: &mut Buffer, n: usize) {
+        self.code.run(Call {
+            x,
+            y,
+            weights: &self.weights,
+            epilogue: &self.epilogue,
+            n,
+            cols: self.cols,
+            rows: self.rows,
+        });
+    }
+}
+
+/// Weights for vector code: for every tile of [`TILE`] rows and every vector of [`LANES`] columns
+/// the vectors of the tile's rows one after the other. Missing rows and columns are zeros, so the
+/// padding of the inputs does not count.
+///
+/// [`LANES`]: crate::shape::LANES
+fn tiled(weight: &[i16], cols: usize) -> Vec<i16> {
+    use crate::shape::LANES;
+    let padded_cols = padded(cols);
+    let rows = weight.len() / cols;
+    let mut out = vec![0; rows.next_multiple_of(TILE) * padded_cols];
+    for (j, row) in weight.chunks_exact(cols).enumerate() {
+        let tile = &mut out[(j / TILE) * TILE * padded_cols..][..TILE * padded_cols];
+        for (block, values) in tile.chunks_exact_mut(TILE * LANES).zip(row.chunks(LANES)) {
+            block[(j % TILE) * LANES..][..values.len()].copy_from_slice(values);
+        }
+    }
+    out
+}
+
+/// The rows by fours, over 32 bits; `None` if a four's shifts differ or exceed 31 places. The
+/// rows from `len` on are padding and take the shifts of their neighbours.
+///
+/// Truncating biases keeps the sums, which 32 bits hold; saturating the clamps keeps the values.
+fn quads(rows: &[Row], len: usize) -> Option<Vec<Quad>> {
+    let saturated = |v: i64| v.clamp(i64::from(i32::MIN), i64::from(i32::MAX)) as i32;
+    let quad = |(q, rows): (usize, &[Row])| {
+        let first = rows[0];
+        let used = rows.iter().enumerate().filter(|(r, _)| q * TILE + r < len);
+        let shared = |(_, r): (usize, &Row)| (r.left, r.right) == (first.left, first.right);
+        if first.left > 31 || first.right > 31 || !used.into_iter().all(shared) {
+            return None;
+        }
+        let lanes = |field: fn(&Row) -> i64, convert: fn(i64) -> i32| {
+            let mut out = [0; TILE];
+            for (o, row) in out.iter_mut().zip(rows) {
+                *o = convert(field(row));
+            }
+            out
+        };
+        Some(Quad {
+            bias: lanes(|r| r.bias, |v| v as i32),
+            floor: lanes(|r| r.floor, saturated),
+            addend: lanes(|r| r.addend, saturated),
+            odd: lanes(|r| r.odd, saturated),
+            lo: lanes(|r| r.lo, saturated),
+            hi: lanes(|r| r.hi, saturated),
+            left: first.left as i32,
+            right: first.right as i32,
+        })
+    };
+    rows.chunks_exact(TILE).enumerate().map(quad).collect()
+}
