@@ -40,6 +40,7 @@ pub fn check(tree: &Tree) -> Vec<Finding> {
     }
     findings.extend(lints(tree));
     findings.extend(rooms_in_the_book(tree));
+    findings.extend(commands_of_the_readme(tree));
     findings
 }
 
@@ -168,7 +169,10 @@ fn lints(tree: &Tree) -> Vec<Finding> {
     let manifests = tree
         .texts()
         .filter(|(path, _)| path.starts_with("crates/") && path.ends_with("/Cargo.toml"));
-    let without = manifests.filter(|(_, text)| !text.contains("[lints]\nworkspace = true"));
+    // The JIT repeats the table without `unsafe_code`, which cargo cannot take out of it.
+    let without = manifests.filter(|(path, text)| {
+        *path != "crates/jit/Cargo.toml" && !text.contains("[lints]\nworkspace = true")
+    });
     without
         .map(|(path, _)| Finding::new(path, "not under the workspace's lint table"))
         .collect()
@@ -192,6 +196,24 @@ fn rooms_in_the_book(tree: &Tree) -> Vec<Finding> {
         }
     }
     findings
+}
+
+/// The commands that the README promises first are the ones that CI runs, to the letter.
+fn commands_of_the_readme(tree: &Tree) -> Vec<Finding> {
+    let readme = tree.text("README.md").unwrap_or_default();
+    let block = readme.split("```").nth(1).unwrap_or_default();
+    let commands: Vec<_> = block.lines().filter_map(|l| l.strip_prefix("$ ")).collect();
+    if commands.len() != 2 {
+        let message = "the first code block is not the two commands that set everything up";
+        return vec![Finding::new("README.md", message)];
+    }
+    let ci = tree.text(".ci/run").unwrap_or_default();
+    let missing = commands
+        .iter()
+        .filter(|c| !ci.lines().any(|l| l.ends_with(*c)));
+    missing
+        .map(|c| Finding::new(".ci/run", format!("does not run the README's `{c}`")))
+        .collect()
 }
 
 #[cfg(test)]
@@ -296,5 +318,19 @@ mod tests {
         let mut swapped = ORDER.to_vec();
         swapped.swap(3, 4);
         assert_eq!(page(&rows(&swapped)), 1);
+    }
+
+    #[test]
+    fn ci_must_run_what_the_readme_promises() {
+        let found = |readme: &str, ci: &str| {
+            commands_of_the_readme(&Tree::of(&[("README.md", readme), (".ci/run", ci)])).len()
+        };
+        let readme = "# x\n```console\n$ cargo a\n$ cargo b --all\n```\n";
+        assert_eq!(found(readme, "step a cargo a\nstep b cargo b --all\n"), 0);
+        assert_eq!(
+            found(readme, "step a cargo a --fast\nstep b cargo b --all\n"),
+            1
+        );
+        assert_eq!(found("# x\n", ""), 1);
     }
 }
