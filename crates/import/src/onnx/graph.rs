@@ -410,14 +410,18 @@ fn supported<'a>(
         nodes.push(found);
     }
     if let Some(mut last) = unsupported.last_entry() {
-        let names: Vec<_> = OpKind::ALL.iter().map(|(name, _)| *name).collect();
-        last.get_mut().help.push(format!(
-            "supported are {}; of a product, sum, difference or quotient one operand is a constant",
-            names.join(", ")
-        ));
+        last.get_mut().help.push(supported_operators());
     }
     errors.0.extend(unsupported.into_values());
     nodes
+}
+
+fn supported_operators() -> String {
+    let names: Vec<_> = OpKind::ALL.iter().map(|(name, _)| *name).collect();
+    format!(
+        "supported are {}; of a product, sum, difference or quotient one operand is a constant",
+        names.join(", ")
+    )
 }
 
 /// What of a known operator is not supported, as far as operands being constants decide it.

@@ -40,6 +40,16 @@ pub(super) fn lower(graph: &Graph<'_>, name: &str, place: &Place) -> Result<Impo
         let d = place.graph("the output does not depend on the input");
         return Err(d.into());
     };
+    let notes = notes(graph, &output.dims, place);
+    let network = this.builder.finish(output.id).map_err(|e| {
+        let at_file = |d: Diagnostic| place.file(d);
+        Diagnostics(e.0.into_iter().map(at_file).collect())
+    })?;
+    Ok(Imported { network, notes })
+}
+
+/// Warnings about a graph whose output has dimensions `dims`.
+fn notes(graph: &Graph<'_>, dims: &[usize], place: &Place) -> Vec<Diagnostic> {
     let mut notes = Vec::new();
     let note = |m: String| place.file(Diagnostic::warning(codes::ONNX_GRAPH, m));
     if graph.dead > 0 {
@@ -49,18 +59,14 @@ pub(super) fn lower(graph: &Graph<'_>, name: &str, place: &Place) -> Result<Impo
         )));
     }
     if let Some(declared) = declared(graph.output)
-        && !agree(&declared, &output.dims)
+        && !agree(&declared, dims)
     {
         notes.push(note(format!(
             "the output is declared {declared:?} but has dimensions {:?}",
-            output.dims
+            dims
         )));
     }
-    let network = this.builder.finish(output.id).map_err(|e| {
-        let at_file = |d: Diagnostic| place.file(d);
-        Diagnostics(e.0.into_iter().map(at_file).collect())
-    })?;
-    Ok(Imported { network, notes })
+    notes
 }
 
 /// A computed value.

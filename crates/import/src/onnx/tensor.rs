@@ -103,28 +103,29 @@ pub(crate) fn read(t: &TensorProto) -> Result<Tensor, Diagnostic> {
         ))
         .help("the file is damaged; export or download it again"));
     }
-    Ok(match t.data_type {
-        data_type::FLOAT if raw > 0 => {
-            let chunks = t.raw_data.as_chunks::<4>().0;
-            let data: Arc<[f32]> = chunks.iter().map(|c| f32::from_le_bytes(*c)).collect();
-            Tensor::float(dims, data)
-        }
-        data_type::FLOAT => Tensor::float(dims, t.float_data.as_slice()),
-        data_type::INT64 if raw > 0 => {
-            let chunks = t.raw_data.as_chunks::<8>().0;
-            let data: Arc<[i64]> = chunks.iter().map(|c| i64::from_le_bytes(*c)).collect();
-            Tensor::int(dims, data)
-        }
-        data_type::INT64 => Tensor::int(dims, t.int64_data.as_slice()),
-        _ if raw > 0 => {
-            let data: Arc<[i64]> = t.raw_data.iter().map(|b| i64::from(*b != 0)).collect();
-            Tensor::int(dims, data)
-        }
-        _ => {
-            let data: Arc<[i64]> = t.int32_data.iter().map(|b| i64::from(*b != 0)).collect();
-            Tensor::int(dims, data)
-        }
+    Ok(Tensor {
+        dims,
+        data: elements(t),
     })
+}
+
+/// The elements of a tensor whose type and length have been checked.
+fn elements(t: &TensorProto) -> Data {
+    let raw = !t.raw_data.is_empty();
+    match t.data_type {
+        data_type::FLOAT if raw => {
+            let chunks = t.raw_data.as_chunks::<4>().0;
+            Data::Float(chunks.iter().map(|c| f32::from_le_bytes(*c)).collect())
+        }
+        data_type::FLOAT => Data::Float(t.float_data.as_slice().into()),
+        data_type::INT64 if raw => {
+            let chunks = t.raw_data.as_chunks::<8>().0;
+            Data::Int(chunks.iter().map(|c| i64::from_le_bytes(*c)).collect())
+        }
+        data_type::INT64 => Data::Int(t.int64_data.as_slice().into()),
+        _ if raw => Data::Int(t.raw_data.iter().map(|b| i64::from(*b != 0)).collect()),
+        _ => Data::Int(t.int32_data.iter().map(|b| i64::from(*b != 0)).collect()),
+    }
 }
 
 /// The product of dimensions, and these as sizes; `None` if one is negative or the product absurd.
