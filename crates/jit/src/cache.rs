@@ -98,9 +98,13 @@ impl Default for CodeCache {
 
 impl std::fmt::Debug for CodeCache {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let functions = self
+            .functions
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
         f.debug_struct("CodeCache")
             .field("options", &self.options)
-            .field("len", &self.len())
+            .field("functions", &functions.keys())
             .finish()
     }
 }

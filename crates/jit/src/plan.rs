@@ -233,3 +233,90 @@ fn live_users(kernel: &Kernel) -> SecondaryMap<NodeId, usize> {
     }
     users
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use ceg4n_ir::network::{Constant, Origin};
+    use ceg4n_ir::{Format, NetworkBuilder, Op, Program, Shape, ValueId, check};
+
+    fn format(text: &str) -> Format {
+        text.parse().expect("a format")
+    }
+
+    /// Plans a chain of operators over three elements: `d`ense, `a`dd, `r`elu, `m`ove, `q`
+    /// requantizes what stands before it.
+    fn stages(chain: &str) -> Vec<StagePlan> {
+        let mut net = NetworkBuilder::new("t");
+        let mut formats: Vec<(ValueId, &str)> = vec![];
+        let mut x = net.push("x", Op::Input, Some(Shape::vector(3)), None);
+        formats.push((x, "s8q4"));
+        for (i, step) in chain.chars().enumerate() {
+            let mut constant = |shape: Vec<usize>| {
+                let data = vec![1.0; shape.iter().product()].into();
+                let origin = Origin::Inline;
+                let op = Op::Const(Constant { data, origin });
+                let c = net.push(format!("c{i}"), op, Some(Shape(shape)), None);
+                formats.push((c, "s4q2"));
+                c
+            };
+            let op = match step {
+                'd' => Op::Dense {
+                    x,
+                    weight: constant(vec![3, 3]),
+                    bias: None,
+                },
+                'a' => Op::Add {
+                    x,
+                    c: constant(vec![3]),
+                },
+                'r' => Op::Relu { x },
+                'm' => Op::Flatten { x },
+                _ => {
+                    formats.push((x, "s8q3"));
+                    continue;
+                }
+            };
+            x = net.push(format!("v{i}"), op, None, None);
+        }
+        let net = Arc::new(net.finish(x).expect("a network"));
+        let mut patch = Program::reference(net).patch();
+        for (v, f) in formats {
+            patch = patch.format(v, format(f));
+        }
+        let checked = check(patch.finish()).expect("a valid program");
+        plan(checked.kernel().expect("a kernel"))
+    }
+
+    #[test]
+    fn stages_take_what_fits_their_order_of_steps() {
+        for (chain, count) in [
+            ("", 1),
+            ("m", 1),
+            ("d", 1),
+            ("dq", 1),
+            ("darqrm", 1),
+            ("dmamrqmr", 1),
+            ("daa", 1),
+            ("dra", 2),
+            ("drarq", 2),
+            ("dqa", 2),
+            ("dqmq", 1),
+            ("dqdrqd", 3),
+            ("ar", 1),
+            ("rqd", 2),
+        ] {
+            // `q` on a value that has the format already is no operator: "dqmq" is one stage.
+            assert_eq!(stages(chain).len(), count, "{chain}");
+        }
+    }
+
+    #[test]
+    fn types_between_stages_follow_ranges() {
+        let stages = stages("drqd");
+        assert_eq!((stages[0].x, stages[0].y), (Elem::I16, Elem::I16));
+        assert_eq!((stages[1].x, stages[1].y), (Elem::I16, Elem::I64));
+        assert_eq!(stages[1].source, Source::Stage(0));
+        assert_eq!(stages[0].rows[0].floor, 0);
+    }
+}

@@ -353,3 +353,108 @@ fn quads(rows: &[Row], len: usize) -> Option<Vec<Quad>> {
     };
     rows.chunks_exact(TILE).enumerate().map(quad).collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::shape::LANES;
+    use ceg4n_ir::network::{Constant, Origin};
+    use ceg4n_ir::{Format, NetworkBuilder, Op, Program, Shape as Dims, check};
+
+    fn format(text: &str) -> Format {
+        text.parse().expect("a format")
+    }
+
+    /// One requantized dense layer of ones.
+    fn stage(cols: usize, rows: usize, input: &str, output: &str, vectors: bool) -> Stage {
+        let mut net = NetworkBuilder::new("t");
+        let x = net.push("x", Op::Input, Some(Dims::vector(cols)), None);
+        let ones = Constant {
+            data: vec![1.0; rows * cols].into(),
+            origin: Origin::Inline,
+        };
+        let weight = net.push("w", Op::Const(ones), Some(Dims(vec![rows, cols])), None);
+        let dense = Op::Dense {
+            x,
+            weight,
+            bias: None,
+        };
+        let y = net.push("y", dense, None, None);
+        let net = Arc::new(net.finish(y).expect("a network"));
+        let patch = Program::reference(net).patch().format(x, format(input));
+        let patch = patch
+            .format(weight, format("s4q0"))
+            .format(y, format(output));
+        let checked = check(patch.finish()).expect("a valid program");
+        let kernel = checked.kernel().expect("a kernel");
+        let mut plan = crate::plan::plan(kernel).remove(0);
+        let cache = CodeCache::with_options(crate::CodeOptions {
+            vectors,
+            verify_ir: true,
+        });
+        // The only stage ends in 64 bits; other types are what lies between stages.
+        plan.y = Elem::of(range_of(output));
+        Stage::new(plan, kernel.rounding, &cache).expect("a stage")
+    }
+
+    fn elements(buffer: &Buffer) -> Vec<i64> {
+        match &buffer.storage {
+            Storage::I16(v) => v.iter().map(|m| i64::from(*m)).collect(),
+            Storage::I32(v) => v.iter().map(|m| i64::from(*m)).collect(),
+            Storage::I64(v) => v.clone(),
+        }
+    }
+
+    /// Native code writes the elements of its samples and at most the rest of the last tile, and
+    /// takes nothing from the padding of its inputs.
+    #[test]
+    fn native_code_stays_within_its_samples() {
+        const CANARY: i64 = 77;
+        let any = Interval::new(-1, 100);
+        for (vectors, input) in [(true, "s8q0"), (false, "s8q0"), (true, "s20q0")] {
+            for output in ["s12q0", "s24q0"] {
+                for (cols, rows) in [(1, 1), (3, 4), (8, 5), (9, 8), (17, 13)] {
+                    let stage = stage(cols, rows, input, output, vectors);
+                    let mut x = Buffer::new(Elem::of(range_of(input)), cols, 6);
+                    // Ones everywhere, the padding included.
+                    let row = x.row_len();
+                    x.fill(&vec![1; 6 * row], row, any).expect("in range");
+                    let mut y = stage.output(6);
+                    let width = y.row_len();
+                    y.fill(&vec![CANARY; 6 * width], width, any)
+                        .expect("in range");
+                    for n in [3, 4] {
+                        stage.run(&x, &mut y, n);
+                        for (i, m) in elements(&y).into_iter().enumerate() {
+                            let (sample, j) = (i / width, i % width);
+                            if sample < n && j < rows {
+                                assert_eq!(m, cols as i64);
+                            } else if sample >= n || j >= rows.next_multiple_of(TILE) {
+                                assert_eq!(m, CANARY, "{cols}x{rows}: {sample}, {j}");
+                            }
+                        }
+                    }
+                }
+            }
+        }
+    }
+
+    fn range_of(text: &str) -> Interval {
+        Interval::new(format(text).min(), format(text).max())
+    }
+
+    #[test]
+    fn tiles_hold_every_weight_once() {
+        let (rows, cols) = (6, 11);
+        let weight: Vec<i16> = (1..=(rows * cols) as i16).collect();
+        let tiles = tiled(&weight, cols);
+        assert_eq!(tiles.len(), 8 * 16);
+        for (j, row) in weight.chunks(cols).enumerate() {
+            for (k, w) in row.iter().enumerate() {
+                let block = (j / TILE) * 2 + k / LANES;
+                assert_eq!(tiles[(block * TILE + j % TILE) * LANES + k % LANES], *w);
+            }
+        }
+        assert_eq!(tiles.iter().filter(|w| **w == 0).count(), 8 * 16 - 66);
+    }
+}

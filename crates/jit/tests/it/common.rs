@@ -140,8 +140,12 @@ pub(crate) fn random_program(rng: &mut Rng) -> Option<Checked<Program>> {
     }
     let layers = rng.range(1, 3);
     for layer in 0..layers {
-        let (next, w_frac) = dense(&mut b, rng, x, scale, &format);
+        let (next, w_frac, finest) = dense(&mut b, rng, x, scale, &format);
         x = maybe_relu(&mut b, rng, next);
+        if rng.one_in(6) {
+            x = constant_op(&mut b, rng, x, finest);
+            x = maybe_relu(&mut b, rng, x);
+        }
         if layer + 1 < layers || rng.one_in(2) {
             let spread = if rng.one_in(8) { 40 } else { 6 };
             let centre = (scale + w_frac) / 2;
@@ -195,15 +199,15 @@ fn constant_op(b: &mut Builder, rng: &mut Rng, x: ValueId, scale: i64) -> ValueI
     }
 }
 
-/// A dense layer, perhaps with formats per channel, a bias, a constant after it. Also returns a
-/// fraction of its weights.
+/// A dense layer, perhaps with formats per channel, a bias, a constant after it. Also returns
+/// fraction bits of its weights, and those of its coarsest accumulator.
 fn dense(
     b: &mut Builder,
     rng: &mut Rng,
     x: ValueId,
     scale: i64,
     format: &dyn Fn(&mut Rng, i64, i64) -> Format,
-) -> (ValueId, i64) {
+) -> (ValueId, i64, i64) {
     let cols = b.len(x);
     let rows = rng.range(1, 11) as usize;
     let storable = |f: Format| f.signed() || f.width() < 32;
@@ -242,10 +246,11 @@ fn dense(
         b.constant(vec![rows], TensorFormat::Channels(formats.into()), m)
     });
     let mut y = b.push(Op::Dense { x, weight, bias }, None);
+    let finest = scale + i64::from(least);
     if rng.one_in(3) {
-        y = constant_op(b, rng, y, scale + i64::from(least));
+        y = constant_op(b, rng, y, finest);
     }
-    (y, i64::from(base.frac()))
+    (y, i64::from(base.frac()), finest)
 }
 
 /// `round(m·2^-s)` for any shift.

@@ -1,7 +1,7 @@
 //! Bit-exactness on random programs: shapes, formats, roundings, shifts of both signs, extreme
 //! mantissas, with and without bias, relu, constants, output formats.
 
-use crate::common::{Rng, compare, random_program, reference};
+use crate::common::{CACHES, Rng, compare, random_program, reference};
 
 const PROGRAMS: u64 = 3000;
 
@@ -36,4 +36,17 @@ fn random_programs_agree_with_the_reference() {
         accepted > PROGRAMS / 2,
         "only {accepted} programs were checked"
     );
+    // Every kind of function took part.
+    let functions = format!("{CACHES:?}");
+    for body in [
+        "Map",
+        "Dense { weight: I16 }",
+        "Dense { weight: I32 }",
+        "DenseVector { narrow: false }",
+        "DenseVector { narrow: true }",
+    ] {
+        let vectors = !body.starts_with("DenseVector") || CACHES[0].options().vectors;
+        let seen = functions.contains(&format!("body: {body}, x: I16"));
+        assert!(seen || !vectors, "{body} was not tested");
+    }
 }
