@@ -15,6 +15,7 @@ class on the whole box.
 """
 
 import json
+import textwrap
 import warnings
 from decimal import Decimal
 from pathlib import Path
@@ -27,6 +28,7 @@ from sklearn.neural_network import MLPClassifier
 
 HERE = Path(__file__).resolve().parent
 DECIMALS = 4
+COLUMNS = 100
 
 
 def number(value):
@@ -81,7 +83,8 @@ def box(x, places, radius):
     center = [Decimal(float(v)).quantize(unit) for v in x]
     lower = [max(c - radius, Decimal(0)).normalize() for c in center]
     upper = [min(c + radius, Decimal(1)).normalize() for c in center]
-    return [[format(v, "f") for v in side] for side in (lower, upper, [c.normalize() for c in center])]
+    center = [c.normalize() for c in center]
+    return [[format(v, "f") for v in side] for side in (lower, upper, center)]
 
 
 def regions(layers, x, y, names, places, radius, lead):
@@ -102,18 +105,30 @@ def regions(layers, x, y, names, places, radius, lead):
     return found
 
 
-def rows(items, indent, width=8):
-    """A bracketed list, `width` items a line."""
-    if len(items) <= width:
-        return "[" + ", ".join(items) + "]"
-    lines = [", ".join(items[i : i + width]) for i in range(0, len(items), width)]
-    pad = " " * indent
-    return "[\n" + "".join(f"{pad}  {line},\n" for line in lines[:-1]) + f"{pad}  {lines[-1]}\n{pad}]"
+def flat(part):
+    """A part of a statement on one line: text as it is, a (nested) list in brackets."""
+    return part if isinstance(part, str) else "[" + ", ".join(flat(p) for p in part) + "]"
 
 
-def matrix(w):
-    """A weight constant, one bracketed list per output."""
-    return "[\n" + ",\n".join("    " + rows([number(v) for v in row], 4) for row in w) + "\n  ]"
+def broken(items, indent):
+    """A list over several lines: nested lists on lines of their own, numbers filling lines."""
+    pad = " " * (indent + 2)
+    if isinstance(items[0], str):
+        lines = textwrap.wrap(", ".join(items), COLUMNS - len(pad), break_on_hyphens=False)
+        body = "\n".join(pad + line for line in lines)
+    else:
+        fits = [len(pad + flat(row)) < COLUMNS for row in items]
+        rows = (flat(r) if ok else broken(r, indent + 2) for r, ok in zip(items, fits))
+        body = ",\n".join(pad + row for row in rows)
+    return "[\n" + body + "\n" + " " * indent + "]"
+
+
+def statement(indent, *parts):
+    """A statement as ceg4nc prints it: on one line, or with its lists broken into lines."""
+    line = " " * indent + "".join(flat(part) for part in parts)
+    if len(line) <= COLUMNS:
+        return line
+    return " " * indent + "".join(p if isinstance(p, str) else broken(p, indent) for p in parts)
 
 
 def nnir(name, comment, layers, boxes):
@@ -124,8 +139,9 @@ def nnir(name, comment, layers, boxes):
     value = "%x"
     for k, (w, b) in enumerate(layers):
         m, n = w.shape
-        out.append(f"  %w{k} = const {matrix(w)} : tensor<{m}x{n}>;")
-        out.append(f"  %b{k} = const {rows([number(v) for v in b], 2, 99)} : tensor<{m}>;")
+        weights = [[number(v) for v in row] for row in w]
+        out.append(statement(2, f"%w{k} = const ", weights, f" : tensor<{m}x{n}>;"))
+        out.append(statement(2, f"%b{k} = const ", [number(v) for v in b], f" : tensor<{m}>;"))
         out.append(f"  %h{k} = dense {value}, %w{k}, %b{k} : tensor<{m}>;")
         value = f"%h{k}"
         if k + 1 < len(layers):
@@ -133,7 +149,7 @@ def nnir(name, comment, layers, boxes):
             value = f"%r{k}"
     out += [f"  output {value};", "}", ""]
     for region, lower, upper, _ in boxes:
-        out.append(f'region "{region}" = box({rows(lower, 0, 16)}, {rows(upper, 0, 16)});')
+        out.append(statement(0, f'region "{region}" = box(', lower, ", ", upper, ");"))
     ids = ", ".join(f'"{region}"' for region, *_ in boxes)
     out += ["", f"require top1 domain real on {ids};", ""]
     return "\n".join(out)
@@ -166,7 +182,7 @@ def digits():
     train_x, test_x, train_y, test_y = train_test_split(
         data.data / 16, data.target, test_size=500, random_state=0, stratify=data.target
     )
-    layers = train(train_x, train_y, (12,), alpha=0.1, epochs=100, seed=3)
+    layers = train(train_x, train_y, (12,), alpha=0.1, epochs=60, seed=7)
     names = [(k, f"digit-{k}") for k in (0, 1, 4, 6, 7)]
     boxes = regions(layers, test_x, test_y, names, 4, Decimal("0.01"), 2.0)
     comment = ["8x8 images of digits, row-major, pixels in [0, 1]. Written by train.py."]
