@@ -8,7 +8,7 @@
 use crate::elem::Elem;
 use crate::plan::{Operand, Plan, Source, Stage, Step, StepKind};
 use crate::slots::{self, Slots};
-use crate::text::{c_comment, c_integer, decimal, integers, string};
+use crate::text::{c_comment, c_integer, decimal, integers, line, string};
 use crate::{EmitInput, OutputFile, readme};
 use ceg4n_ir::Rounding;
 use std::fmt::Write;
@@ -16,7 +16,7 @@ use std::fmt::Write;
 /// Every file of `c/`.
 pub(crate) fn files(input: &EmitInput<'_>, plan: &Plan<'_>) -> Vec<OutputFile> {
     let name = input.name;
-    let slots = slots::assign(plan, true);
+    let slots = slots::assign(plan, slots::may_alias);
     let file = |suffix: &str, text| OutputFile::new(format!("c/{name}{suffix}"), text);
     vec![
         file(".h", header(input, plan, &slots)),
@@ -30,14 +30,6 @@ pub(crate) fn files(input: &EmitInput<'_>, plan: &Plan<'_>) -> Vec<OutputFile> {
         ),
     ]
 }
-
-/// Appends formatted text and a line feed.
-macro_rules! line {
-    ($out:expr, $($arg:tt)*) => {
-        writeln!($out, $($arg)*).expect("writing to a string succeeds")
-    };
-}
-pub(crate) use line;
 
 fn header(input: &EmitInput<'_>, plan: &Plan<'_>, slots: &Slots) -> String {
     let name = input.name;
@@ -174,7 +166,10 @@ fn weights_source(input: &EmitInput<'_>, plan: &Plan<'_>) -> String {
 fn source(input: &EmitInput<'_>, plan: &Plan<'_>, slots: &Slots) -> String {
     let name = input.name;
     let mut out = String::new();
-    c_comment(&mut out, readme::preamble(input, &format!("{name}.c")));
+    c_comment(
+        &mut out,
+        readme::short_preamble(input, &format!("{name}.c")),
+    );
     line!(
         out,
         "#include \"{name}.h\"\n#include \"{name}_weights.h\"\n"

@@ -1,20 +1,28 @@
 //! Preambles and READMEs: what the kernel is, what is proved of it, how to use it.
 
 use crate::EmitInput;
-use crate::c::line;
 use crate::plan::Plan;
-use crate::text::comment;
+use crate::text::{comment, line};
 use std::fmt::Write;
 
-/// The lines above every source file: origin, claim, requirement, regions, hashes.
+/// The lines above an interface: origin, claim, requirement, regions, hashes.
 pub(crate) fn preamble(input: &EmitInput<'_>, file: &str) -> Vec<String> {
-    let version = &input.info.tool_version;
-    let mut lines = vec![
-        format!("{file}: fixed-point kernel written by ceg4nc {version}"),
-        String::new(),
-    ];
+    let mut lines = vec![origin(input, file), String::new()];
     lines.extend(facts(input));
     lines
+}
+
+/// The lines above an implementation: origin, claim, program.
+pub(crate) fn short_preamble(input: &EmitInput<'_>, file: &str) -> Vec<String> {
+    let mut lines = vec![origin(input, file), String::new()];
+    lines.extend(input.claim.lines());
+    lines.push(format!("program sha256: {}", input.program.hash()));
+    lines
+}
+
+fn origin(input: &EmitInput<'_>, file: &str) -> String {
+    let version = &input.info.tool_version;
+    format!("{file}: fixed-point kernel written by ceg4nc {version}")
 }
 
 /// Claim, requirement, regions and hashes, one a line.
@@ -39,7 +47,7 @@ fn facts(input: &EmitInput<'_>) -> Vec<String> {
 fn body(out: &mut String, input: &EmitInput<'_>, plan: &Plan<'_>, scratch: usize) {
     line!(
         out,
-        "Written by ceg4nc {}. Do not edit: what was checked is this text.\n",
+        "Written by ceg4nc {} from the program whose hash stands below; an edit voids the claim.\n",
         comment(&input.info.tool_version)
     );
     for fact in facts(input) {

@@ -4,11 +4,10 @@
 //! are those of the C kernel; with overflow checks on, nothing can overflow, because the ranges
 //! are proved.
 
-use crate::c::line;
 use crate::elem::Elem;
 use crate::plan::{Operand, Plan, Source, Stage, Step, StepKind};
 use crate::slots::{self, Slots};
-use crate::text::{decimal, integers, marked, string};
+use crate::text::{decimal, integers, line, marked, string};
 use crate::{EmitInput, OutputFile, readme};
 use ceg4n_ir::Rounding;
 use std::fmt::Write;
@@ -16,7 +15,7 @@ use std::fmt::Write;
 /// Every file of `rust/`.
 pub(crate) fn files(input: &EmitInput<'_>, plan: &Plan<'_>) -> Vec<OutputFile> {
     let krate = crate_name(input.name);
-    let slots = slots::assign(plan, false);
+    let slots = slots::assign(plan, |a, b| a == b);
     let file = |path: &str, text| OutputFile::new(format!("rust/{path}"), text);
     vec![
         file("Cargo.toml", manifest(&krate)),
@@ -321,13 +320,13 @@ fn expression(plan: &Plan<'_>, step: &Step, i: usize) -> String {
             }
         }
         StepKind::Shift(Operand::Table(_, least, greatest)) => {
-            let (s, half) = (format!("*c{i}"), format!("((1 as {word}) << (*c{i} - 1))"));
+            let (s, half) = (format!("*c{i}"), format!("(1_{word} << (*c{i} - 1))"));
             let right = match plan.kernel.rounding {
                 Rounding::Floor => format!("acc >> {s}"),
                 Rounding::HalfUp => format!("(acc + {half}) >> {s}"),
                 Rounding::HalfEven => format!("(acc + ({half} - 1 + ((acc >> {s}) & 1))) >> {s}"),
             };
-            let left = format!("acc * ((1 as {word}) << -{s})");
+            let left = format!("acc * (1_{word} << -{s})");
             if *least > 0 {
                 right
             } else if *greatest <= 0 {

@@ -37,8 +37,15 @@ impl Slots {
     }
 }
 
-/// Assigns buffers; `share_types` lets one buffer hold different types in turn (a union).
-pub(crate) fn assign(plan: &Plan<'_>, share_types: bool) -> Slots {
+/// Both types may live in one C buffer in turn. Compilers assume that objects of different types
+/// do not overlap, also in unions once pointers to members are passed on; character types and
+/// the two signs of one size are exempt (C99 6.5p7).
+pub(crate) fn may_alias(a: Elem, b: Elem) -> bool {
+    a.bytes() == b.bytes() || a.bytes() == 1 || b.bytes() == 1
+}
+
+/// Assigns buffers; `share` says which types one buffer may hold in turn.
+pub(crate) fn assign(plan: &Plan<'_>, share: fn(Elem, Elem) -> bool) -> Slots {
     let last = plan.stages.len().saturating_sub(1);
     let mut last_use = vec![0; plan.stages.len()];
     for (i, s) in plan.stages.iter().enumerate() {
@@ -55,9 +62,8 @@ pub(crate) fn assign(plan: &Plan<'_>, share_types: bool) -> Slots {
             break;
         }
         // A buffer read by stage `i` itself is still in use while the stage writes.
-        let free = (0..slots.len()).find(|k| {
-            busy_until[*k] < i && (share_types || slots[*k].views.iter().all(|(e, _)| *e == s.ty))
-        });
+        let free = (0..slots.len())
+            .find(|k| busy_until[*k] < i && slots[*k].views.iter().all(|(e, _)| share(*e, s.ty)));
         let k = free.unwrap_or_else(|| {
             slots.push(Slot { views: Vec::new() });
             busy_until.push(0);

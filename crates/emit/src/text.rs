@@ -2,12 +2,21 @@
 
 use std::fmt::Write;
 
+/// Appends formatted text and a line feed.
+macro_rules! line {
+    ($out:expr, $($arg:tt)*) => {
+        writeln!($out, $($arg)*).expect("writing to a string succeeds")
+    };
+}
+pub(crate) use line;
+
 /// One line of printable ASCII that neither ends a C comment nor opens one and holds no
-/// trigraph. Names and notes come from the user.
+/// trigraph and no backquote (a Markdown fence). Names and notes come from the user.
 pub(crate) fn comment(text: &str) -> String {
     let mut line = String::with_capacity(text.len());
     for c in text.chars() {
         match c {
+            '`' => line.push('\''),
             ' '..='~' => {
                 let before = line.chars().next_back();
                 if matches!(
@@ -40,12 +49,14 @@ pub(crate) fn string(text: &str) -> String {
 
 /// A C block comment.
 pub(crate) fn c_comment<S: AsRef<str>>(out: &mut String, lines: impl IntoIterator<Item = S>) {
-    let mut start = "/* ";
-    for line in lines {
-        let text = format!("{start}{}", comment(line.as_ref()));
-        out.push_str(text.trim_end());
-        out.push('\n');
-        start = " * ";
+    let lines: Vec<String> = lines.into_iter().map(|l| comment(l.as_ref())).collect();
+    if let [line] = &lines[..] {
+        line!(out, "/* {line} */");
+        return;
+    }
+    for (i, text) in lines.iter().enumerate() {
+        let start = if i == 0 { "/* " } else { " * " };
+        line!(out, "{}", format!("{start}{text}").trim_end());
     }
     out.push_str(" */\n");
 }

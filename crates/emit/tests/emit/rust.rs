@@ -1,10 +1,10 @@
 //! Emitted Rust compiles without a warning on random programs and returns what they mean, with
 //! overflow checks on.
 
-mod common;
-
+use crate::common::{
+    Case, exhaustive_cases, folder, random_cases, run, tiny, tool, vectors, write,
+};
 use ceg4n_emit::emit_rust;
-use common::{Case, folder, random_cases, run, tiny, tool, vectors, write};
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 use std::fmt::Write as _;
@@ -14,7 +14,8 @@ use std::process::Command;
 #[test]
 fn random_programs_return_what_they_mean() {
     let dir = folder();
-    let cases = random_cases(11, 150, 40);
+    let mut cases = random_cases(11, 120, 40);
+    cases.extend(exhaustive_cases());
     let mut unit = String::from("#![deny(warnings)]\n#![allow(dead_code, unused_attributes)]\n");
     for case in &cases {
         let n = &case.name;

@@ -1,0 +1,228 @@
+//! Shared by the tests of both languages: programs with vectors, files, compilers.
+
+mod generate;
+mod meaning;
+
+use ceg4n_emit::{Claim, EmitInfo, EmitInput, OutputFile, TestVector};
+use ceg4n_ir::{
+    Checked, Constant, Format, Network, NetworkBuilder, Op, Origin, Program, Rounding, Shape,
+    TensorFormat, ValueId, check,
+};
+use generate::random_program;
+use meaning::evaluate;
+use rand::{Rng, RngExt, SeedableRng};
+use rand_chacha::ChaCha8Rng;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+use std::sync::Arc;
+
+/// A constant of given shape; mantissas are set by the annotations, the floats are unused.
+pub(crate) fn constant(b: &mut NetworkBuilder, name: &str, shape: &[usize], value: f32) -> ValueId {
+    let n = shape.iter().product();
+    let op = Op::Const(Constant {
+        data: vec![value; n].into(),
+        origin: Origin::Inline,
+    });
+    b.push(name, op, Some(Shape(shape.to_vec())), None)
+}
+
+pub(crate) fn format(text: &str) -> Format {
+    text.parse().unwrap()
+}
+
+/// The values that the storage type of a format holds.
+fn storage(f: Format) -> (i64, i64) {
+    let bits = f.width().next_power_of_two().max(8);
+    if f.signed() {
+        (-(1 << (bits - 1)), (1 << (bits - 1)) - 1)
+    } else {
+        (0, (1 << bits) - 1)
+    }
+}
+
+/// Vectors with extreme, uniform and small inputs, some outside the format but not the type.
+pub(crate) fn vectors(program: &Checked<Program>, rng: &mut impl Rng, n: usize) -> Vec<TestVector> {
+    let kernel = program.kernel().unwrap();
+    let f = kernel.input_format;
+    let (lo, hi) = storage(f);
+    let one = |i: usize, rng: &mut _| {
+        let element = |rng: &mut _| -> i64 {
+            match if i < 4 {
+                i
+            } else {
+                Rng::next_u32(rng) as usize % 8
+            } {
+                0 => lo,
+                1 => hi,
+                2 => f.min(),
+                3 => f.max(),
+                4 => RngExt::random_range(rng, lo..=hi),
+                5 => RngExt::random_range(rng, -9..=9i64).clamp(lo, hi),
+                _ => RngExt::random_range(rng, f.min()..=f.max()),
+            }
+        };
+        let input: Vec<i64> = (0..kernel.input_len()).map(|_| element(rng)).collect();
+        let output = evaluate(program.program(), &input);
+        TestVector {
+            input,
+            output,
+            note: format!("vector \"{i}\" %d"),
+        }
+    };
+    (0..n).map(|i| one(i, rng)).collect()
+}
+
+/// A program to emit with its vectors.
+pub(crate) struct Case {
+    pub(crate) name: String,
+    pub(crate) program: Checked<Program>,
+    pub(crate) vectors: Vec<TestVector>,
+}
+
+impl Case {
+    pub(crate) fn input(&self) -> EmitInput<'_> {
+        EmitInput {
+            program: &self.program,
+            name: &self.name,
+            claim: Claim::Unverified {
+                reason: "a test */ ??/".to_owned(),
+            },
+            vectors: &self.vectors,
+            info: EmitInfo {
+                tool_version: "0.0.0".to_owned(),
+                requirement: vec!["top1 domain real /*".to_owned()],
+                regions: vec!["line\nfeed \u{202e}".to_owned()],
+                hashes: vec![],
+            },
+        }
+    }
+}
+
+/// Programs that the checker accepts, in a fixed order.
+pub(crate) fn random_cases(seed: u64, programs: usize, per_program: usize) -> Vec<Case> {
+    let mut rng = ChaCha8Rng::seed_from_u64(seed);
+    let mut cases = Vec::new();
+    while cases.len() < programs {
+        if let Some(program) = random_program(&mut rng) {
+            let vectors = vectors(&program, &mut rng, per_program);
+            cases.push(Case {
+                name: format!("p{}", cases.len()),
+                program,
+                vectors,
+            });
+        }
+    }
+    cases
+}
+
+/// One element, requantized by every shift near its width under every rounding; the vectors are
+/// every input of eight bits.
+pub(crate) fn exhaustive_cases() -> Vec<Case> {
+    let mut cases = Vec::new();
+    for (r, rounding) in Rounding::ALL.into_iter().enumerate() {
+        for (i, from) in ["s8q0", "u8q0", "s5q0"].into_iter().enumerate() {
+            for shift in -3..=10 {
+                let mut b = NetworkBuilder::new("one");
+                let x = b.push("x", Op::Input, Some(Shape::vector(1)), None);
+                let y = b.push("y", Op::Identity { x }, None, None);
+                let net = Arc::new(b.finish(y).unwrap());
+                let to = Format::new(shift % 2 == 0, 5, -shift).unwrap();
+                let patch = Program::reference(net).patch().rounding(rounding);
+                let patch = patch.format(x, format(from)).format(y, to);
+                let program = check(patch.finish()).unwrap();
+                let (lo, hi) = storage(format(from));
+                let vector = |m| TestVector {
+                    input: vec![m],
+                    output: evaluate(program.program(), &[m]),
+                    note: String::new(),
+                };
+                let vectors = (lo..=hi).map(vector).collect();
+                let name = format!("one_{r}_{i}_{}", shift + 3);
+                cases.push(Case {
+                    name,
+                    program,
+                    vectors,
+                });
+            }
+        }
+    }
+    cases
+}
+
+/// Writes emitted files below a folder.
+pub(crate) fn write(files: &[OutputFile], to: &Path) {
+    for f in files {
+        let path = to.join(&f.path);
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(path, &f.content).unwrap();
+    }
+}
+
+/// Runs a command; panics with its output unless it succeeds.
+pub(crate) fn run(command: &mut Command) -> Output {
+    let out = command
+        .output()
+        .unwrap_or_else(|e| panic!("{command:?}: {e}"));
+    assert!(
+        out.status.success(),
+        "{command:?}: {}\n{}\n{}",
+        out.status,
+        String::from_utf8_lossy(&out.stdout),
+        String::from_utf8_lossy(&out.stderr)
+    );
+    out
+}
+
+/// A network of two dense layers with given formats, for tests of the text.
+pub(crate) fn tiny() -> Checked<Program> {
+    let mut b = NetworkBuilder::new("tiny");
+    let x = b.push("x", Op::Input, Some(Shape::vector(2)), None);
+    let w0 = constant(&mut b, "w0", &[2, 2], 1.0);
+    let b0 = constant(&mut b, "b0", &[2], 1.0);
+    let h0 = b.push(
+        "h0",
+        Op::Dense {
+            x,
+            weight: w0,
+            bias: Some(b0),
+        },
+        None,
+        None,
+    );
+    let r0 = b.push("r0", Op::Relu { x: h0 }, None, None);
+    let w1 = constant(&mut b, "w1", &[3, 2], 1.0);
+    let y = b.push(
+        "y",
+        Op::Dense {
+            x: r0,
+            weight: w1,
+            bias: None,
+        },
+        None,
+        None,
+    );
+    let net: Network = b.finish(y).unwrap();
+    let per_channel: Arc<[Format]> = [format("s3q1"), format("s3q2"), format("s3q1")].into();
+    let patch = Program::reference(Arc::new(net))
+        .patch()
+        .format(x, format("s9q8"))
+        .mantissas(w0, format("s4q2"), [3, -2, 7, -8].into())
+        .mantissas(b0, format("s5q4"), [1, -3].into())
+        .format(r0, format("u8q5"))
+        .mantissas(
+            w1,
+            TensorFormat::Channels(per_channel),
+            [1, -1, 3, -4, 2, 2].into(),
+        );
+    check(patch.finish()).unwrap()
+}
+
+/// A fresh folder.
+pub(crate) fn folder() -> tempfile::TempDir {
+    tempfile::tempdir().unwrap()
+}
+
+/// The program that an environment variable names, or a default.
+pub(crate) fn tool(variable: &str, default: &str) -> PathBuf {
+    std::env::var_os(variable).map_or_else(|| default.into(), PathBuf::from)
+}

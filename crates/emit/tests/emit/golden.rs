@@ -1,0 +1,43 @@
+//! The text of one tiny kernel, against `tests/golden/`; `BLESS=1` rewrites it.
+
+use crate::common::{tiny, vectors};
+use ceg4n_emit::{Claim, EmitInfo, EmitInput, emit_c, emit_rust};
+use rand::SeedableRng;
+use rand_chacha::ChaCha8Rng;
+use std::path::Path;
+
+#[test]
+fn the_text_of_a_tiny_kernel() {
+    let program = tiny();
+    let vectors = vectors(&program, &mut ChaCha8Rng::seed_from_u64(5), 2);
+    let input = EmitInput {
+        program: &program,
+        name: "tiny",
+        claim: Claim::Verified {
+            program: program.hash(),
+            lines: vec!["PROVED: 1 strict".to_owned()],
+        },
+        vectors: &vectors,
+        info: EmitInfo {
+            tool_version: "0.1.0".to_owned(),
+            requirement: vec!["top1 domain real".to_owned()],
+            regions: vec!["\"a\" PROVED".to_owned()],
+            hashes: vec![("regions".to_owned(), "00ff".to_owned())],
+        },
+    };
+    let golden = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden");
+    let bless = std::env::var_os("BLESS").is_some();
+    let mut files = emit_c(&input).unwrap();
+    assert_eq!(files, emit_c(&input).unwrap());
+    files.extend(emit_rust(&input).unwrap());
+    for f in files {
+        // A manifest of that name would be a package of its own to cargo.
+        let path = golden.join(f.path.replace("Cargo.toml", "Cargo.toml.txt"));
+        if bless {
+            std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+            std::fs::write(&path, &f.content).unwrap();
+        }
+        let want = std::fs::read_to_string(&path).unwrap_or_default();
+        assert_eq!(String::from_utf8(f.content).unwrap(), want, "{}", f.path);
+    }
+}

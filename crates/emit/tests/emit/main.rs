@@ -1,0 +1,11 @@
+//! Tests of the emitters: compiled and run against an evaluator of their own, and golden text.
+
+#![expect(
+    clippy::unwrap_used,
+    reason = "test support: a failure is a failed test"
+)]
+
+mod c;
+mod common;
+mod golden;
+mod rust;

@@ -1,0 +1,52 @@
+/* tiny.h: fixed-point kernel written by ceg4nc 0.1.0
+ *
+ * VERIFIED:
+ *   PROVED: 1 strict
+ * requirement: top1 domain real
+ * region: "a" PROVED
+ * program sha256: 8f94978d559fb86a7d2f39aa486f1d034a9c0d6562c47236df939e79307a54d8
+ * network sha256: 203bd2b250732c9db3e45680b32f367df4e8331f056006c5cbde61d3f54c817e
+ * regions sha256: 00ff
+ */
+#ifndef tiny_H
+#define tiny_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* Input: s9q8: integer m in [-256, 255] stands for m * 2^-8; other values are clamped */
+#define tiny_IN_SIZE 2
+#define tiny_IN_BITS 9
+#define tiny_IN_SIGNED 1
+#define tiny_IN_FRAC 8
+typedef int16_t tiny_in_t;
+
+/* Output: integer m stands for m * 2^-7; proved range [-456, 624] */
+#define tiny_OUT_SIZE 3
+#define tiny_OUT_FRAC 7
+typedef int32_t tiny_out_t;
+
+/* 1 if the claim above says VERIFIED. */
+#define tiny_VERIFIED 1
+
+/* Working memory of one inference; needs no initialisation. */
+typedef struct {
+    int16_t v0[2];
+    uint8_t v1[2];
+} tiny_scratch;
+
+/* Computes the outputs. The three objects must not overlap. */
+void tiny_infer(const tiny_in_t in[tiny_IN_SIZE], tiny_out_t out[tiny_OUT_SIZE], tiny_scratch *scratch);
+
+/* The class: index of the greatest output, the lowest index among equals. */
+size_t tiny_argmax(const tiny_out_t out[tiny_OUT_SIZE]);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif
