@@ -1,0 +1,120 @@
+//! Modules on disk. A file appears whole or not at all.
+
+use crate::files::{Folder, holds, serialize};
+use crate::print::{PrintOptions, whole};
+use crate::resolve::parse;
+use ceg4n_base::{ContentHash, Diagnostic, Diagnostics, Sources, codes};
+use ceg4n_ir::{Module, Origin};
+use std::collections::BTreeMap;
+use std::fs;
+use std::io::{self, Write as _};
+use std::path::{Path, PathBuf};
+
+/// Reads a `.nnir` file and the tensors beside it. The text is added to `sources`, also where
+/// it is refused, so that the diagnostics can be shown.
+///
+/// # Errors
+/// `FILE_READ` if the file cannot be read or is no UTF-8 text, and all of [`parse`].
+pub fn load(sources: &mut Sources, path: &Path) -> Result<Module, Diagnostics> {
+    let fail = |message: String| {
+        let d = Diagnostic::error(codes::FILE_READ, message);
+        Diagnostics::from(d.place(path.display().to_string()))
+    };
+    let name = path.display().to_string();
+    let file = path.file_name().map(Path::new).unwrap_or(path);
+    let bytes = crate::Files::read(&Folder(folder(path)), &file.to_string_lossy())
+        .map_err(|e| fail(format!("cannot read {name}: {e}")))?;
+    let text = String::from_utf8(bytes).map_err(|e| {
+        let at = e.utf8_error().valid_up_to();
+        fail(format!("{name} is no UTF-8 text (byte {at})"))
+    })?;
+    parse(sources, &name, &text, &Folder(folder(path)))
+}
+
+/// Writes a module as a `.nnir` file, with a `.safetensors` file beside it if it is large.
+///
+/// Files of constants that hold their tensors already are referred to and left alone; other
+/// tensors go to `STEM.safetensors`, or, where that holds something else, to
+/// `STEM-HASH.safetensors`: no existing file of tensors is changed, so the text that stood at
+/// `path` stays valid until the new one replaces it.
+///
+/// # Errors
+/// `FILE_WRITE` if a file cannot be written; nothing half-written remains.
+pub fn save(path: &Path, module: &Module) -> Result<(), Diagnostic> {
+    let folder = folder(path);
+    let versions = module.versions.iter().collect();
+    let mut options = PrintOptions {
+        keep_files: Some(Default::default()),
+        ..PrintOptions::default()
+    };
+    // Kept are the files that hold the module's tensors already.
+    let everything = PrintOptions::default();
+    let (_, side) = whole(module, &versions, &everything);
+    let origins: BTreeMap<&str, ()> = module
+        .network
+        .values()
+        .keys()
+        .filter_map(|v| match &module.network.constant(v)?.origin {
+            Origin::File { path, .. } => Some((path.as_str(), ())),
+            Origin::Inline => None,
+        })
+        .collect();
+    let kept = side
+        .blobs()
+        .iter()
+        .filter(|(p, _)| origins.contains_key(p.as_str()))
+        .filter(|(p, blobs)| fs::read(folder.join(p)).is_ok_and(|bytes| holds(&bytes, blobs)))
+        .map(|(p, _)| p.clone());
+    let kept: std::collections::BTreeSet<String> = kept.collect();
+    options.keep_files = Some(kept.clone());
+
+    let stem = path.file_stem().unwrap_or_default().to_string_lossy();
+    options.side_file = format!("{stem}.safetensors");
+    let (mut text, mut side) = whole(module, &versions, &options);
+    let occupied = |side: &crate::print::Side, name: &str| {
+        let needed = side.blobs().get(name)?;
+        let present = fs::read(folder.join(name)).ok()?;
+        (!holds(&present, needed)).then(|| serialize(needed))
+    };
+    if let Some(bytes) = occupied(&side, &options.side_file) {
+        let hash = ContentHash::of(&bytes).short();
+        options.side_file = format!("{stem}-{hash}.safetensors");
+        (text, side) = whole(module, &versions, &options);
+    }
+    for (name, blobs) in side.blobs() {
+        let target = folder.join(name);
+        let present = fs::read(&target).is_ok_and(|bytes| holds(&bytes, blobs));
+        if !present {
+            replace(&target, &serialize(blobs))?;
+        }
+    }
+    replace(path, text.as_bytes())
+}
+
+/// The folder of a file.
+fn folder(path: &Path) -> PathBuf {
+    match path.parent() {
+        Some(p) if !p.as_os_str().is_empty() => p.to_owned(),
+        _ => PathBuf::from("."),
+    }
+}
+
+/// Writes beside the target and renames.
+fn replace(target: &Path, bytes: &[u8]) -> Result<(), Diagnostic> {
+    let mut name = std::ffi::OsString::from(".");
+    name.push(target.file_name().unwrap_or_default());
+    name.push(format!(".{}.tmp", std::process::id()));
+    let beside = target.with_file_name(name);
+    let write = || -> io::Result<()> {
+        let mut file = fs::File::create(&beside)?;
+        file.write_all(bytes)?;
+        file.sync_all()?;
+        fs::rename(&beside, target)
+    };
+    write().map_err(|e| {
+        // Where even that fails there is nothing left to do about the rest of the file.
+        let _ = fs::remove_file(&beside);
+        let name = target.display().to_string();
+        Diagnostic::error(codes::FILE_WRITE, format!("cannot write {name}: {e}")).place(name)
+    })
+}

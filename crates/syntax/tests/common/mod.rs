@@ -1,0 +1,276 @@
+//! Random modules, and comparing modules by what they mean.
+
+use ceg4n_base::Exact;
+use ceg4n_ir::{
+    AccAnnotation, Anchor, Annotation, Annotations, Constant, Domain, Format, Module, Network,
+    NetworkBuilder, Op, Origin, Program, Property, Region, Requirement, Rounding, Selection, Shape,
+    TensorFormat, ValueId,
+};
+
+/// A small seeded generator (splitmix64).
+#[derive(Clone, Debug)]
+pub(crate) struct Dice(pub(crate) u64);
+
+impl Dice {
+    pub(crate) fn next(&mut self) -> u64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut z = self.0;
+        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        z ^ (z >> 31)
+    }
+
+    pub(crate) fn below(&mut self, n: usize) -> usize {
+        (self.next() % n as u64) as usize
+    }
+
+    pub(crate) fn pick<'a, T>(&mut self, list: &'a [T]) -> &'a T {
+        &list[self.below(list.len())]
+    }
+
+    fn float(&mut self) -> f32 {
+        let v = f32::from_bits(self.next() as u32);
+        if v.is_finite() && v != 0.0 { v } else { -0.5 }
+    }
+
+    fn exact(&mut self) -> Exact {
+        let n = self.next() as i64 >> self.below(60);
+        let d = *self.pick(&[1i64, 3, 10, 1000, 1 << 20]);
+        let v = Exact::ratio(n, d).expect("a positive denominator");
+        v.shifted(self.below(80) as i64 - 70)
+    }
+
+    fn format(&mut self) -> Format {
+        let width = 1 + self.below(31) as u8;
+        Format::new(self.below(2) == 0, width, self.below(40) as i32 - 8)
+            .expect("inside the limits")
+    }
+
+    fn name(&mut self, k: usize) -> String {
+        let odd = [
+            "",
+            "onnx::",
+            "/a/b ",
+            "\"q\\",
+            "x.y_",
+            "é\u{7f}\n",
+            "//",
+            "%;{}",
+        ];
+        format!("{}{k}", self.pick(&odd))
+    }
+
+    fn comment(&mut self) -> Vec<String> {
+        let lines = ["", "one", "  indented // twice", "; } {", "\"open"];
+        (0..1 + self.below(2))
+            .map(|_| self.pick(&lines).to_string())
+            .collect()
+    }
+}
+
+fn constant(dice: &mut Dice, b: &mut NetworkBuilder, shape: Shape) -> ValueId {
+    let data = (0..shape.len()).map(|_| dice.float()).collect();
+    let origin = match dice.below(4) {
+        0 => Origin::File {
+            path: dice
+                .pick(&["w.safetensors", "sub dir/v.safetensors"])
+                .to_string(),
+            tensor: dice.pick(&["t", "u/\"1\""]).to_string(),
+        },
+        _ => Origin::Inline,
+    };
+    let name = dice.name(b.values().len());
+    b.push(
+        name,
+        Op::Const(Constant { data, origin }),
+        Some(shape),
+        None,
+    )
+}
+
+fn network(dice: &mut Dice) -> Network {
+    let mut b = NetworkBuilder::new(dice.name(0));
+    let shapes = [
+        vec![3],
+        vec![1, 2, 2],
+        vec![2, 2],
+        vec![1, 1, 2, 1, 2],
+        vec![],
+    ];
+    let dims = dice.pick(&shapes);
+    let mut x = b.push("in put", Op::Input, Some(Shape(dims.clone())), None);
+    for _ in 0..1 + dice.below(5) {
+        let shape = b.values()[x].shape.clone();
+        let (op, declared) = match dice.below(8) {
+            0 => (Op::Relu { x }, None),
+            1 => (Op::Identity { x }, None),
+            2 => (Op::Flatten { x }, None),
+            3 => (Op::Reshape { x }, Some(Shape(vec![1, shape.len(), 1]))),
+            4 => (
+                Op::Add {
+                    x,
+                    c: constant(dice, &mut b, shape),
+                },
+                None,
+            ),
+            5 => (
+                Op::Sub {
+                    x,
+                    c: constant(dice, &mut b, Shape(vec![])),
+                },
+                None,
+            ),
+            6 => (
+                Op::Div {
+                    x,
+                    c: constant(dice, &mut b, shape),
+                },
+                None,
+            ),
+            _ => {
+                let name = dice.name(b.values().len());
+                let n = shape.len();
+                let x = b.push(name, Op::Flatten { x }, None, None);
+                let m = 1 + dice.below(12);
+                let weight = constant(dice, &mut b, Shape(vec![m, n]));
+                let bias = (dice.below(2) == 0).then(|| constant(dice, &mut b, Shape(vec![m])));
+                (Op::Dense { x, weight, bias }, None)
+            }
+        };
+        let name = dice.name(b.values().len());
+        x = b.push(name, op, declared, None);
+    }
+    b.finish(x).expect("a well-formed network")
+}
+
+fn annotations(dice: &mut Dice, net: &Network, version: u32) -> Annotations {
+    let mut a = Annotations {
+        version,
+        rounding: *dice.pick(&Rounding::ALL),
+        ..Annotations::default()
+    };
+    for (id, value) in net.values().iter() {
+        let n = value.shape.len();
+        let annotation = match dice.below(5) {
+            0 => continue,
+            1 => Annotation::Acc(AccAnnotation {
+                width: (dice.below(2) == 0).then(|| 1 + dice.below(64) as u8),
+            }),
+            2 => Annotation::Fixed {
+                format: TensorFormat::Channels((0..3).map(|_| dice.format()).collect()),
+                mantissas: None,
+            },
+            3 => Annotation::Fixed {
+                format: dice.format().into(),
+                mantissas: Some((0..n).map(|_| dice.next() as i32).collect()),
+            },
+            _ => Annotation::Fixed {
+                format: dice.format().into(),
+                mantissas: None,
+            },
+        };
+        a.values.insert(id, annotation);
+    }
+    a
+}
+
+fn region(dice: &mut Dice, k: usize, inputs: usize) -> Region {
+    let (lower, upper) = (0..inputs)
+        .map(|_| {
+            let (a, b) = (dice.exact(), dice.exact());
+            (a.clone().min(b.clone()), a.max(b))
+        })
+        .unzip();
+    Region {
+        id: dice.name(k),
+        lower,
+        upper,
+        center: (dice.below(2) == 0).then(|| (0..inputs).map(|_| dice.exact()).collect()),
+        ball_size: (dice.below(2) == 0).then(|| dice.exact()),
+        span: None,
+    }
+}
+
+/// A module that the parser accepts, from a seed.
+pub(crate) fn module(seed: u64) -> Module {
+    let dice = &mut Dice(seed);
+    let mut m = Module::new(network(dice));
+    let net = m.network.clone();
+    m.versions = (0..dice.below(3))
+        .map(|k| annotations(dice, &net, 3 * k as u32))
+        .collect();
+    m.regions = (0..dice.below(4))
+        .map(|k| region(dice, k, net.input_len()))
+        .collect();
+    for _ in 0..dice.below(4) {
+        let bound = dice.exact();
+        let bound = bound.clone().max(-&bound);
+        let property = match dice.below(5) {
+            0 => Property::Eps(bound),
+            1 => Property::Spec("a \"b\".vnnlib".to_owned()),
+            2 if net.output_len() > 1 => Property::Top1Margin(bound),
+            3 if net.output_len() > 1 => Property::TopK(1 + dice.below(net.output_len()) as u32),
+            _ if net.output_len() > 1 => Property::Top1,
+            _ => Property::Eps(Exact::zero()),
+        };
+        let domain = match dice.below(2) {
+            0 => Domain::Real,
+            _ => Domain::Grid(dice.format()),
+        };
+        let regions = if m.regions.is_empty() || dice.below(2) == 0 {
+            Selection::All
+        } else {
+            Selection::Ids(m.regions.iter().map(|r| r.id.clone()).collect())
+        };
+        m.requirements.push(Requirement {
+            property,
+            domain,
+            regions,
+            span: None,
+        });
+    }
+    let mut anchors = vec![Anchor::Header, Anchor::Network, Anchor::Output, Anchor::End];
+    anchors.extend(net.values().keys().map(Anchor::Value));
+    anchors.extend((0..m.regions.len()).map(Anchor::Region));
+    anchors.extend((0..m.requirements.len()).map(Anchor::Requirement));
+    for (i, a) in m.versions.iter().enumerate() {
+        anchors.push(Anchor::Format(i));
+        anchors.extend(a.values.keys().map(|v| Anchor::FormatEntry(i, *v)));
+    }
+    for anchor in anchors {
+        if dice.below(3) == 0 {
+            let lines = dice.comment();
+            m.comments.insert(anchor, lines);
+        }
+    }
+    m
+}
+
+/// Everything of a module but its spans.
+pub(crate) fn describe(m: &Module) -> Vec<String> {
+    let mut out = vec![
+        m.network.name().to_owned(),
+        m.network.hash().to_string(),
+        format!("{:?}", m.comments),
+    ];
+    for v in m.network.values().values() {
+        out.push(format!("{} {} {}", v.name, v.op.name(), v.shape));
+    }
+    for a in &m.versions {
+        let hash = Program::new(m.network.clone(), a.clone()).hash();
+        out.push(format!(
+            "v{} {:?} {hash} {:?}",
+            a.version, a.rounding, a.values
+        ));
+    }
+    for r in &m.regions {
+        let texts = |v: &[Exact]| v.iter().map(ToString::to_string).collect::<Vec<_>>();
+        let center = r.center.as_deref().map(texts);
+        let size = r.ball_size.as_ref().map(ToString::to_string);
+        out.push(format!("{} {} {center:?} {size:?}", r.id, r.hash()));
+    }
+    for r in &m.requirements {
+        out.push(format!("{} {} {:?}", r.property, r.domain, r.regions));
+    }
+    out
+}

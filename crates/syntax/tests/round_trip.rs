@@ -1,0 +1,68 @@
+//! Printing and parsing are inverse: random modules, and texts written by hand.
+
+mod common;
+
+use ceg4n_base::Sources;
+use ceg4n_ir::Module;
+use ceg4n_syntax::{Files, NoFiles, PrintOptions, parse, print};
+use common::{describe, module};
+use proptest::prelude::*;
+use std::collections::BTreeMap;
+
+fn read(text: &str, files: &dyn Files) -> Module {
+    let mut sources = Sources::default();
+    parse(&mut sources, "t.nnir", text, files)
+        .unwrap_or_else(|e| panic!("{}\n{text}", sources.render(&e, false)))
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 400, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn random_modules_survive(seed: u64, limit in prop_oneof![Just(0usize), Just(40), Just(4096)]) {
+        let m = module(seed);
+        let options = PrintOptions { inline_limit: limit, ..PrintOptions::default() };
+        let printed = print(&m, &options);
+        let files: BTreeMap<_, _> = printed.side_files.iter().cloned().collect();
+        let back = read(&printed.text, &files);
+        prop_assert_eq!(describe(&back), describe(&m));
+        let again = print(&back, &options);
+        prop_assert_eq!(&again.text, &printed.text);
+        prop_assert_eq!(again.side_files, printed.side_files);
+        prop_assert!(printed.text.lines().all(|l| l == l.trim_end()));
+    }
+}
+
+#[test]
+fn canonical_texts_print_as_they_are() {
+    let tiny = include_str!("../../../tests/networks/tiny.nnir");
+    for text in [
+        include_str!("examples/classifier.nnir"),
+        include_str!("examples/versions.nnir"),
+        include_str!("examples/regions.nnir"),
+        tiny,
+    ] {
+        let printed = print(&read(text, &NoFiles), &PrintOptions::default());
+        assert_eq!(printed.text, text);
+        assert!(printed.side_files.is_empty());
+    }
+}
+
+#[test]
+fn other_ways_to_write_a_text_become_canonical() {
+    let m = read(include_str!("examples/regions.in.nnir"), &NoFiles);
+    let printed = print(&m, &PrintOptions::default());
+    assert_eq!(printed.text, include_str!("examples/regions.nnir"));
+}
+
+#[test]
+fn the_shipped_networks_survive() {
+    for text in [
+        include_str!("../../../tests/networks/iris.nnir"),
+        include_str!("../../../tests/networks/digits.nnir"),
+    ] {
+        let m = read(text, &NoFiles);
+        let back = read(&print(&m, &PrintOptions::default()).text, &NoFiles);
+        assert_eq!(describe(&back), describe(&m));
+    }
+}
