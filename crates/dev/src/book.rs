@@ -8,8 +8,37 @@ pub fn generated() -> Vec<(&'static str, String)> {
     let operators = ceg4n_opspec::reference_markdown(ceg4n_opspec::catalogue());
     vec![
         ("book/src/reference/operators.md", operators),
+        ("book/src/reference/passes.md", passes()),
         ("book/src/reference/diagnostics.md", diagnostics()),
     ]
+}
+
+/// The table of passes and pipelines.
+fn passes() -> String {
+    let mut out = String::from(
+        "# Passes\n\nGenerated from the registry in `crates/passes`. \"Keeps\" is what a pass leaves \
+         as it is, exactly and on every input.\n\n| pass | does | keeps |\n|---|---|---|\n",
+    );
+    for pass in ceg4n_passes::REGISTRY {
+        let keeps = pass.keeps();
+        let kept = match (keeps.reference, keeps.kernels) {
+            (true, true) => "reference and kernels",
+            (true, false) => "reference",
+            (false, true) => "kernels",
+            (false, false) => "",
+        };
+        let (name, does) = (pass.name(), pass.description());
+        out.push_str(&format!("| `{name}` | {does} | {kept} |\n"));
+    }
+    out.push_str("\n| pipeline | purpose | passes |\n|---|---|---|\n");
+    for (name, purpose, names) in ceg4n_passes::PIPELINES {
+        let names: Vec<_> = names.iter().map(|n| format!("`{n}`")).collect();
+        out.push_str(&format!(
+            "| `{name}` | {purpose} | {} |\n",
+            names.join(", ")
+        ));
+    }
+    out
 }
 
 /// The table of diagnostic codes.
@@ -52,6 +81,19 @@ pub fn outdated(tree: &Tree) -> Vec<Finding> {
         Some(Finding::new(path, message).line(line))
     });
     stale.collect()
+}
+
+/// The language page shows a shipped file; it must be that file.
+pub fn quotation(tree: &Tree) -> Vec<Finding> {
+    let (page, file) = ("book/src/nnir.md", "tests/networks/tiny.nnir");
+    let quoted = tree
+        .text(page)
+        .and_then(|text| text.split("```text\n").nth(1)?.split("```").next());
+    if quoted.is_some() && quoted == tree.text(file) {
+        return Vec::new();
+    }
+    let message = format!("the first code block is not {file}");
+    vec![Finding::new(page, message)]
 }
 
 /// Pages that the table of contents does not list, and links that lead nowhere. Covers the book and
@@ -167,6 +209,21 @@ mod tests {
         assert_eq!(found[0].line, Some(1));
         assert_eq!(found[1].line, Some(pages[1].1.lines().count() + 1));
         assert_eq!(outdated(&Tree::default()).len(), pages.len());
+    }
+
+    #[test]
+    fn a_quotation_must_be_the_file() {
+        let found = |file: &str| {
+            let page = "# x\n```text\na\nb\n```\nand\n```text\nc\n```\n";
+            let files = [
+                ("book/src/nnir.md", page),
+                ("tests/networks/tiny.nnir", file),
+            ];
+            quotation(&Tree::of(&files)).len()
+        };
+        assert_eq!(found("a\nb\n"), 0);
+        assert_eq!(found("a\n"), 1);
+        assert_eq!(quotation(&Tree::default()).len(), 1);
     }
 
     #[test]

@@ -30,8 +30,10 @@ fn generated_pages_are_up_to_date() -> Result<(), Error> {
 }
 
 #[test]
-fn links_lead_somewhere() -> Result<(), Error> {
-    expect_none(&book::links(&Tree::read(&Tree::root())?));
+fn links_and_quotations_are_right() -> Result<(), Error> {
+    let tree = Tree::read(&Tree::root())?;
+    expect_none(&book::links(&tree));
+    expect_none(&book::quotation(&tree));
     Ok(())
 }
 
