@@ -6,6 +6,7 @@
 //! and a model counts only after it has been replayed on the query; everything else is unknown.
 
 mod arith;
+pub mod lower;
 pub mod model;
 mod query;
 pub mod read;

@@ -1,0 +1,542 @@
+//! The domain of bit-vector terms: numbers as linear forms over vectors, with proved intervals.
+//!
+//! A number is `(Σ c·atom + constant)·2^exp`. Sums, differences and products by constants stay
+//! symbolic, so that a difference of two outputs becomes one merged form; only where an operator
+//! is not linear is a form turned into a vector, as wide as its interval needs and no wider.
+//! Sums are then taken modulo two to that width, which is exact.
+
+use crate::query::Query;
+use crate::term::{TermError, TermId};
+use ceg4n_eval::{Domain, MeaningError};
+use ceg4n_opspec::Cmp;
+use std::collections::BTreeMap;
+use std::fmt;
+
+/// The widest vector that is built; leaves room for arithmetic on its limits in `i128`.
+const WIDEST: u32 = 120;
+
+/// Why a program has no bit-vector form.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum LowerError {
+    /// A term that the builder refuses.
+    Term(TermError),
+    /// No meaning over terms, for instance a division.
+    Meaning(MeaningError),
+    /// A number needs more bits than a vector may have.
+    Width,
+    /// What is asked does not fit the program.
+    Question(&'static str),
+}
+
+impl fmt::Display for LowerError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Term(e) => e.fmt(f),
+            Self::Meaning(e) => e.fmt(f),
+            Self::Width => write!(f, "a number needs more than {WIDEST} bits"),
+            Self::Question(what) => f.write_str(what),
+        }
+    }
+}
+
+impl std::error::Error for LowerError {}
+
+impl From<TermError> for LowerError {
+    fn from(e: TermError) -> Self {
+        Self::Term(e)
+    }
+}
+
+impl From<MeaningError> for LowerError {
+    fn from(e: MeaningError) -> Self {
+        Self::Meaning(e)
+    }
+}
+
+/// A vector read as two's complement, and its proved range.
+#[derive(Clone, Copy, Debug)]
+struct Atom {
+    lo: i128,
+    hi: i128,
+}
+
+/// `(Σ c·atom + constant)·2^exp`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Number {
+    terms: BTreeMap<TermId, i128>,
+    constant: i128,
+    exp: i64,
+}
+
+/// A truth value: known, or a term.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Truth {
+    /// The same under every assignment.
+    Known(bool),
+    /// Depends on the assignment.
+    Term(TermId),
+}
+
+/// The domain: a query under construction and what is known of its vectors.
+#[derive(Debug, Default)]
+pub struct Terms {
+    /// The query.
+    pub query: Query,
+    atoms: BTreeMap<TermId, Atom>,
+}
+
+type Result<T> = std::result::Result<T, LowerError>;
+
+fn over<T>(v: Option<T>) -> Result<T> {
+    v.ok_or(LowerError::Width)
+}
+
+/// Bits of a two's complement vector for a range.
+fn width_of(lo: i128, hi: i128) -> u32 {
+    let bits = |v: i128| 129 - (if v < 0 { !v } else { v }).leading_zeros();
+    bits(lo).max(bits(hi))
+}
+
+fn shl(v: i128, s: u32) -> Result<i128> {
+    let shifted = v.checked_shl(s).filter(|r| s < 127 && r >> s == v);
+    if v == 0 { Ok(0) } else { over(shifted) }
+}
+
+impl Number {
+    /// `mantissa·2^exp`.
+    pub fn constant(mantissa: i128, exp: i64) -> Self {
+        Self {
+            terms: BTreeMap::new(),
+            constant: mantissa,
+            exp,
+        }
+    }
+
+    /// The power of two that the mantissa is multiplied by.
+    pub fn exponent(&self) -> i64 {
+        self.exp
+    }
+
+    /// The value, if it depends on nothing.
+    fn known(&self) -> Option<(i128, i64)> {
+        self.terms.is_empty().then_some((self.constant, self.exp))
+    }
+
+    /// The same value with `exp` lowered to `exp`.
+    fn at(&self, exp: i64) -> Result<Self> {
+        let up = u32::try_from(self.exp - exp).map_err(|_| LowerError::Width)?;
+        let mut terms = BTreeMap::new();
+        for (t, c) in &self.terms {
+            terms.insert(*t, shl(*c, up)?);
+        }
+        Ok(Self {
+            terms,
+            constant: shl(self.constant, up)?,
+            exp,
+        })
+    }
+
+    fn times(&self, m: i128, exp: i64) -> Result<Self> {
+        if m == 0 {
+            return Ok(Self::constant(0, 0));
+        }
+        let mut terms = BTreeMap::new();
+        for (t, c) in &self.terms {
+            terms.insert(*t, over(c.checked_mul(m))?);
+        }
+        Ok(Self {
+            terms,
+            constant: over(self.constant.checked_mul(m))?,
+            exp: self.exp + exp,
+        })
+    }
+}
+
+impl Terms {
+    /// A fresh integer input within `lo..=hi`, stored as an offset from `lo` in as few bits as it
+    /// takes; the name is that of the offset.
+    ///
+    /// # Errors
+    /// A name that is taken, a range wider than a vector.
+    pub fn input(&mut self, name: &str, lo: i128, hi: i128) -> Result<Number> {
+        let span = over(hi.checked_sub(lo))?;
+        if span == 0 {
+            return Ok(Number::constant(lo, 0));
+        }
+        let width = width_of(0, span) - 1;
+        let offset = self.query.var(name, width)?;
+        if span.cast_unsigned() < (1u128 << width) - 1 {
+            let most = self.query.constant(span, width)?;
+            let within = self.query.ule(offset, most)?;
+            self.query.assert(within)?;
+        }
+        let signed = self.query.zero_extend(offset, width + 1)?;
+        self.atoms.insert(signed, Atom { lo: 0, hi: span });
+        Ok(Number {
+            terms: BTreeMap::from([(signed, 1)]),
+            constant: lo,
+            exp: 0,
+        })
+    }
+
+    /// The range of a number's mantissa at its exponent.
+    fn range(&self, n: &Number) -> Result<(i128, i128)> {
+        let (mut lo, mut hi) = (n.constant, n.constant);
+        for (t, c) in &n.terms {
+            let a = self
+                .atoms
+                .get(t)
+                .ok_or(LowerError::Question("a term of another query"))?;
+            let (p, q) = (over(a.lo.checked_mul(*c))?, over(a.hi.checked_mul(*c))?);
+            lo = over(lo.checked_add(p.min(q)))?;
+            hi = over(hi.checked_add(p.max(q)))?;
+        }
+        Ok((lo, hi))
+    }
+
+    /// The mantissa as one vector, with its range.
+    fn vector(&mut self, n: &Number) -> Result<(TermId, Atom)> {
+        let (lo, hi) = self.range(n)?;
+        let width = width_of(lo, hi);
+        if width > WIDEST {
+            return Err(LowerError::Width);
+        }
+        if let (Some((t, 1)), 0, 1) = (
+            n.terms.iter().next().map(|(t, c)| (*t, *c)),
+            n.constant,
+            n.terms.len(),
+        ) {
+            return Ok((t, Atom { lo, hi }));
+        }
+        let mut products = Vec::with_capacity(n.terms.len());
+        for (t, c) in &n.terms {
+            products.push((modulo(*c, width), self.fit(*t, width)?));
+        }
+        let t = self
+            .query
+            .linear(&products, modulo(n.constant, width), width)?;
+        Ok((t, Atom { lo, hi }))
+    }
+
+    /// A vector modulo 2^width: extended with its sign, or cut.
+    fn fit(&mut self, t: TermId, width: u32) -> Result<TermId> {
+        let own = self.query.width(t)?;
+        if own <= width {
+            return Ok(self.query.sign_extend(t, width)?);
+        }
+        Ok(self.query.extract(t, width - 1, 0)?)
+    }
+
+    /// A new number for a vector that holds a value of the range, cut to what the range needs.
+    fn atom(&mut self, t: TermId, lo: i128, hi: i128, exp: i64) -> Result<Number> {
+        if lo == hi {
+            return Ok(Number::constant(lo, exp));
+        }
+        let t = self.fit(t, width_of(lo, hi))?;
+        self.atoms.insert(t, Atom { lo, hi });
+        Ok(Number {
+            terms: BTreeMap::from([(t, 1)]),
+            constant: 0,
+            exp,
+        })
+    }
+
+    /// A constant truth value or the term of one.
+    ///
+    /// # Errors
+    /// As the builder.
+    pub fn term(&mut self, t: Truth) -> Result<TermId> {
+        match t {
+            Truth::Known(b) => Ok(self.query.boolean(b)?),
+            Truth::Term(t) => Ok(t),
+        }
+    }
+
+    /// `a < 0`.
+    fn negative(&mut self, a: &Number) -> Result<Truth> {
+        let (lo, hi) = self.range(a)?;
+        if hi < 0 || lo >= 0 {
+            return Ok(Truth::Known(hi < 0));
+        }
+        let (t, _) = self.vector(a)?;
+        let top = self.query.width(t)? - 1;
+        let sign = self.query.extract(t, top, top)?;
+        let one = self.query.constant(1, 1)?;
+        Ok(Truth::Term(self.query.equal(sign, one)?))
+    }
+
+    fn choose(
+        &mut self,
+        cond: TermId,
+        a: &Number,
+        b: &Number,
+        lo: i128,
+        hi: i128,
+    ) -> Result<Number> {
+        let (ta, aa) = self.vector(a)?;
+        let (tb, ab) = self.vector(b)?;
+        let width = width_of(aa.lo.min(ab.lo), aa.hi.max(ab.hi));
+        let (ta, tb) = (self.fit(ta, width)?, self.fit(tb, width)?);
+        let t = self.query.ite(cond, ta, tb)?;
+        self.atom(t, lo, hi, a.exp)
+    }
+
+    /// Both at the smaller exponent.
+    fn aligned(&self, a: &Number, b: &Number) -> Result<(Number, Number)> {
+        let exp = match (a.known(), b.known()) {
+            (Some((0, _)), _) => b.exp,
+            (_, Some((0, _))) => a.exp,
+            _ => a.exp.min(b.exp),
+        };
+        let at = |n: &Number| {
+            if n.known().is_some_and(|k| k.0 == 0) {
+                Ok(Number::constant(0, exp))
+            } else {
+                n.at(exp)
+            }
+        };
+        Ok((at(a)?, at(b)?))
+    }
+
+    fn extreme(&mut self, a: &Number, b: &Number, larger: bool) -> Result<Number> {
+        let (a, b) = self.aligned(a, b)?;
+        let (ra, rb) = (self.range(&a)?, self.range(&b)?);
+        if ra.0 >= rb.1 {
+            return Ok(if larger { a } else { b });
+        }
+        if rb.0 >= ra.1 {
+            return Ok(if larger { b } else { a });
+        }
+        let less = self.cmp(Cmp::Le, &a, &b)?;
+        let (first, second) = if larger { (&b, &a) } else { (&a, &b) };
+        let (lo, hi) = if larger {
+            (ra.0.max(rb.0), ra.1.max(rb.1))
+        } else {
+            (ra.0.min(rb.0), ra.1.min(rb.1))
+        };
+        match less {
+            Truth::Known(k) => Ok(if k { first.clone() } else { second.clone() }),
+            Truth::Term(t) => self.choose(t, first, second, lo, hi),
+        }
+    }
+}
+
+/// The representative of `v` modulo 2^width that the builder takes as a constant; `width` is at
+/// most [`WIDEST`].
+fn modulo(v: i128, width: u32) -> i128 {
+    let low = v & ((1i128 << width) - 1);
+    if low >> (width - 1) & 1 == 1 {
+        low - (1i128 << width)
+    } else {
+        low
+    }
+}
+
+impl Domain for Terms {
+    type Value = Number;
+    type Bool = Truth;
+    type Error = LowerError;
+
+    fn int(&mut self, v: i128) -> Result<Number> {
+        Ok(Number::constant(v, 0))
+    }
+
+    fn boolean(&mut self, v: bool) -> Result<Truth> {
+        Ok(Truth::Known(v))
+    }
+
+    fn add(&mut self, a: &Number, b: &Number) -> Result<Number> {
+        let (mut a, b) = self.aligned(a, b)?;
+        for (t, c) in &b.terms {
+            let sum = over(a.terms.get(t).copied().unwrap_or(0).checked_add(*c))?;
+            if sum == 0 {
+                a.terms.remove(t);
+            } else {
+                a.terms.insert(*t, sum);
+            }
+        }
+        a.constant = over(a.constant.checked_add(b.constant))?;
+        Ok(a)
+    }
+
+    fn sub(&mut self, a: &Number, b: &Number) -> Result<Number> {
+        let minus = b.times(-1, 0)?;
+        self.add(a, &minus)
+    }
+
+    fn mul(&mut self, a: &Number, b: &Number) -> Result<Number> {
+        match (a.known(), b.known()) {
+            (_, Some((m, e))) => a.times(m, e),
+            (Some((m, e)), _) => b.times(m, e),
+            (None, None) => Err(LowerError::Question("a product of two variables")),
+        }
+    }
+
+    fn neg(&mut self, a: &Number) -> Result<Number> {
+        a.times(-1, 0)
+    }
+
+    fn shr_floor(&mut self, a: &Number, s: u32) -> Result<Number> {
+        let a = if a.exp > 0 { a.at(0)? } else { a.clone() };
+        self.floor(&Number {
+            exp: a.exp - i64::from(s),
+            ..a
+        })
+    }
+
+    fn shl(&mut self, a: &Number, s: u32) -> Result<Number> {
+        let shifted = Number {
+            exp: a.exp + i64::from(s),
+            ..a.clone()
+        };
+        // Integers are kept at exponent 0.
+        if shifted.exp > 0 {
+            shifted.at(0)
+        } else {
+            Ok(shifted)
+        }
+    }
+
+    fn cmp(&mut self, op: Cmp, a: &Number, b: &Number) -> Result<Truth> {
+        let d = self.sub(a, b)?;
+        let less_than = |this: &mut Self, d: &Number, bound: i128| {
+            let shifted = Number {
+                constant: over(d.constant.checked_sub(bound))?,
+                ..d.clone()
+            };
+            this.negative(&shifted)
+        };
+        match op {
+            Cmp::Lt => self.negative(&d),
+            Cmp::Le => less_than(self, &d, 1),
+            Cmp::Ge => {
+                let t = self.negative(&d)?;
+                self.not(&t)
+            }
+            Cmp::Gt => {
+                let t = less_than(self, &d, 1)?;
+                self.not(&t)
+            }
+            Cmp::Eq => {
+                let (at_most, below) = (less_than(self, &d, 1)?, self.negative(&d)?);
+                let not_below = self.not(&below)?;
+                self.and(&at_most, &not_below)
+            }
+            Cmp::Ne => {
+                let t = self.cmp(Cmp::Eq, a, b)?;
+                self.not(&t)
+            }
+        }
+    }
+
+    fn select(&mut self, cond: &Truth, a: &Number, b: &Number) -> Result<Number> {
+        match cond {
+            Truth::Known(true) => Ok(a.clone()),
+            Truth::Known(false) => Ok(b.clone()),
+            Truth::Term(t) => {
+                let (a, b) = self.aligned(a, b)?;
+                let (ra, rb) = (self.range(&a)?, self.range(&b)?);
+                self.choose(*t, &a, &b, ra.0.min(rb.0), ra.1.max(rb.1))
+            }
+        }
+    }
+
+    fn not(&mut self, a: &Truth) -> Result<Truth> {
+        Ok(match a {
+            Truth::Known(b) => Truth::Known(!b),
+            Truth::Term(t) => Truth::Term(self.query.not(*t)?),
+        })
+    }
+
+    fn and(&mut self, a: &Truth, b: &Truth) -> Result<Truth> {
+        Ok(match (a, b) {
+            (Truth::Known(false), _) | (_, Truth::Known(false)) => Truth::Known(false),
+            (Truth::Known(true), t) | (t, Truth::Known(true)) => *t,
+            (Truth::Term(a), Truth::Term(b)) => Truth::Term(self.query.and(&[*a, *b])?),
+        })
+    }
+
+    fn or(&mut self, a: &Truth, b: &Truth) -> Result<Truth> {
+        Ok(match (a, b) {
+            (Truth::Known(true), _) | (_, Truth::Known(true)) => Truth::Known(true),
+            (Truth::Known(false), t) | (t, Truth::Known(false)) => *t,
+            (Truth::Term(a), Truth::Term(b)) => Truth::Term(self.query.or(&[*a, *b])?),
+        })
+    }
+
+    fn sum(&mut self, items: Vec<Number>) -> Result<Number> {
+        let zero = |n: &Number| n.known().is_some_and(|k| k.0 == 0);
+        let Some(exp) = items.iter().filter(|n| !zero(n)).map(|n| n.exp).min() else {
+            return Ok(Number::constant(0, 0));
+        };
+        let mut total = Number::constant(0, exp);
+        for n in items.iter().filter(|n| !zero(n)) {
+            let n = n.at(exp)?;
+            total.constant = over(total.constant.checked_add(n.constant))?;
+            for (t, c) in n.terms {
+                let sum = total.terms.entry(t).or_insert(0);
+                *sum = over(sum.checked_add(c))?;
+            }
+        }
+        total.terms.retain(|_, c| *c != 0);
+        Ok(total)
+    }
+
+    fn min(&mut self, a: &Number, b: &Number) -> Result<Number> {
+        self.extreme(a, b, false)
+    }
+
+    fn max(&mut self, a: &Number, b: &Number) -> Result<Number> {
+        self.extreme(a, b, true)
+    }
+
+    fn mod_pow2(&mut self, a: &Number, s: u32) -> Result<Number> {
+        let a = a.at(0)?;
+        if s == 0 || a.known().is_some() || s > 120 {
+            let q = self.shr_floor(&a, s)?;
+            let m = self.shl(&q, s)?;
+            return self.sub(&a, &m);
+        }
+        let (t, _) = self.vector(&a)?;
+        let t = self.fit(t, s.max(1))?;
+        let t = self.query.zero_extend(t, s + 1)?;
+        self.atom(t, 0, (1i128 << s) - 1, 0)
+    }
+
+    fn div(&mut self, a: &Number, b: &Number) -> Result<Number> {
+        // Division by a power of two only: others leave the dyadic numbers.
+        match b.known() {
+            Some((m, e)) if m > 0 && m.count_ones() == 1 => Ok(Number {
+                exp: a.exp - e - i64::from(m.trailing_zeros()),
+                ..a.clone()
+            }),
+            _ => Err(MeaningError::RealOnly("/").into()),
+        }
+    }
+
+    fn floor(&mut self, a: &Number) -> Result<Number> {
+        if a.exp >= 0 {
+            return a.at(0);
+        }
+        let s = u32::try_from(-a.exp).map_err(|_| LowerError::Width)?;
+        let down = |v: i128| v >> s.min(127);
+        if let Some((m, _)) = a.known() {
+            return Ok(Number::constant(down(m), 0));
+        }
+        let (t, r) = self.vector(a)?;
+        let width = self.query.width(t)?;
+        let t = if s >= width {
+            self.query.extract(t, width - 1, width - 1)?
+        } else {
+            self.query.extract(t, width - 1, s)?
+        };
+        self.atom(t, down(r.lo), down(r.hi), 0)
+    }
+
+    fn scale(&mut self, a: &Number, k: i64) -> Result<Number> {
+        Ok(Number {
+            exp: a.exp + k,
+            ..a.clone()
+        })
+    }
+}

@@ -1,0 +1,249 @@
+//! From programs to questions in QF_BV: kernel, reference and requirement over the integers of a
+//! box.
+//!
+//! Operators mean what `ir-specs` says: the walk of `ceg4n-eval` over the domain of terms.
+
+mod domain;
+
+pub use domain::{LowerError, Number, Terms, Truth};
+
+use crate::model::Model;
+use crate::query::Query;
+use ceg4n_base::Exact;
+use ceg4n_eval::{Domain, interpret_kernel, interpret_real, rounding_name};
+use ceg4n_ir::{Format, Interval, Kernel, Property, RealProgram};
+use ceg4n_opspec::{InputName, Interpreter, catalogue};
+use num_traits::ToPrimitive;
+
+/// A question about a box of integers: satisfiable exactly if an input of the box breaks the
+/// property.
+#[derive(Debug)]
+pub struct Question {
+    /// The script.
+    pub query: Query,
+    /// Per input: the name of its offset variable, and its least value. Without a name it is fixed.
+    inputs: Vec<(Option<String>, i64)>,
+}
+
+impl Question {
+    /// The input that a model stands for; `None` if the model lacks a variable.
+    pub fn input(&self, model: &Model) -> Option<Vec<i64>> {
+        self.inputs
+            .iter()
+            .map(|(name, lo)| match name {
+                None => Some(*lo),
+                Some(n) => i64::try_from(model.get(n)?.unsigned())
+                    .ok()
+                    .and_then(|d| lo.checked_add(d)),
+            })
+            .collect()
+    }
+}
+
+struct Builder {
+    terms: Terms,
+    inputs: Vec<(Option<String>, i64)>,
+}
+
+impl Builder {
+    fn new(input: &[Interval]) -> Result<(Self, Vec<Number>), LowerError> {
+        let mut this = Self {
+            terms: Terms::default(),
+            inputs: Vec::new(),
+        };
+        let mut numbers = Vec::with_capacity(input.len());
+        for (i, r) in input.iter().enumerate() {
+            let name = format!("x{i}");
+            numbers.push(this.terms.input(&name, r.lo.into(), r.hi.into())?);
+            this.inputs.push(((r.lo < r.hi).then_some(name), r.lo));
+        }
+        Ok((this, numbers))
+    }
+
+    fn finish(mut self, broken: Truth) -> Result<Question, LowerError> {
+        let t = self.terms.term(broken)?;
+        self.terms.query.assert(t)?;
+        Ok(Question {
+            query: self.terms.query,
+            inputs: self.inputs,
+        })
+    }
+
+    /// Output `j` comes before output `c`: larger, or equal with a smaller index.
+    fn before(&mut self, y: &[Number], j: usize, c: usize) -> Result<Truth, LowerError> {
+        let op = if j < c {
+            ceg4n_opspec::Cmp::Ge
+        } else {
+            ceg4n_opspec::Cmp::Gt
+        };
+        self.terms.cmp(op, &y[j], &y[c])
+    }
+
+    fn any(&mut self, parts: Vec<Truth>) -> Result<Truth, LowerError> {
+        parts
+            .iter()
+            .try_fold(Truth::Known(false), |a, b| self.terms.or(&a, b))
+    }
+
+    fn all(&mut self, parts: Vec<Truth>) -> Result<Truth, LowerError> {
+        parts
+            .iter()
+            .try_fold(Truth::Known(true), |a, b| self.terms.and(&a, b))
+    }
+}
+
+/// Is there an input of the box on which the kernel's class is not `class`?
+///
+/// # Errors
+/// Numbers too wide for a vector; a class or a box that does not fit the kernel.
+pub fn leaves_class(
+    kernel: &Kernel,
+    input: &[Interval],
+    class: usize,
+) -> Result<Question, LowerError> {
+    if class >= kernel.output_len() || input.len() != kernel.input_len() {
+        return Err(LowerError::Question(
+            "the class or the box does not fit the kernel",
+        ));
+    }
+    let (mut b, x) = Builder::new(input)?;
+    let y = interpret_kernel(kernel, &mut b.terms, x)?.take(kernel.output);
+    let mut rivals = Vec::new();
+    for j in (0..y.len()).filter(|j| *j != class) {
+        rivals.push(b.before(&y, j, class)?);
+    }
+    let broken = b.any(rivals)?;
+    b.finish(broken)
+}
+
+/// Is there a point of the grid box on which the kernel breaks the property against the
+/// reference? The box holds integers of `grid`; the kernel rounds each point to its own format.
+///
+/// # Errors
+/// Numbers too wide for a vector, divisions by other constants than powers of two, a property
+/// about something else.
+pub fn breaks_on_grid(
+    reference: &RealProgram,
+    kernel: &Kernel,
+    grid: Format,
+    points: &[Interval],
+    property: &Property,
+) -> Result<Question, LowerError> {
+    if points.len() != kernel.input_len() || reference.output_len() != kernel.output_len() {
+        return Err(LowerError::Question("reference, kernel and box do not fit"));
+    }
+    let (mut b, g) = Builder::new(points)?;
+    let mut real = Vec::with_capacity(g.len());
+    let mut quantized = Vec::with_capacity(g.len());
+    let rules = Interpreter::new(catalogue(), rounding_name(kernel.rounding));
+    let f = kernel.input_format;
+    for g in &g {
+        let x = b.terms.scale(g, -i64::from(grid.frac()))?;
+        quantized.push(rules.input(
+            InputName::FromReal,
+            &mut b.terms,
+            x.clone(),
+            f.frac().into(),
+            (f.min(), f.max()),
+        )?);
+        real.push(x);
+    }
+    let n = interpret_real(reference, &mut b.terms, real, |_, v| dyadic(v))?.take(reference.output);
+    let k = interpret_kernel(kernel, &mut b.terms, quantized)?.take(kernel.output);
+    let k: Vec<Number> = k
+        .iter()
+        .map(|y| b.terms.scale(y, -i64::from(kernel.output_frac)))
+        .collect::<Result<_, _>>()?;
+    let broken = b.broken(property, &n, &k)?;
+    b.finish(broken)
+}
+
+fn dyadic(v: f64) -> Result<Number, LowerError> {
+    let (m, e) = Exact::from_f64(v)
+        .and_then(|x| x.as_dyadic())
+        .ok_or(LowerError::Width)?;
+    Ok(Number::constant(m.to_i128().ok_or(LowerError::Width)?, e))
+}
+
+impl Builder {
+    /// The outputs `n` of the reference and `k` of the kernel break the property.
+    fn broken(
+        &mut self,
+        property: &Property,
+        n: &[Number],
+        k: &[Number],
+    ) -> Result<Truth, LowerError> {
+        let outputs = n.len();
+        let others = |c: usize| (0..outputs).filter(move |j| *j != c);
+        let mut cases = Vec::new();
+        match property {
+            Property::Top1 | Property::TopK(_) => {
+                let first = match property {
+                    Property::TopK(n) => *n as usize,
+                    _ => 1,
+                };
+                for c in 0..outputs {
+                    let mut strict = Vec::new();
+                    for j in others(c) {
+                        strict.push(self.terms.cmp(ceg4n_opspec::Cmp::Gt, &n[c], &n[j])?);
+                    }
+                    let strict = self.all(strict)?;
+                    let mut before = Vec::new();
+                    for j in others(c) {
+                        before.push(self.before(k, j, c)?);
+                    }
+                    let pushed_out = self.at_least_of(&before, first)?;
+                    cases.push(self.terms.and(&strict, &pushed_out)?);
+                }
+            }
+            Property::Top1Margin(m) => {
+                for c in 0..outputs {
+                    let mut wins = Vec::new();
+                    for j in others(c) {
+                        let before = self.before(k, j, c)?;
+                        wins.push(self.terms.not(&before)?);
+                    }
+                    let wins = self.all(wins)?;
+                    let mut far = Vec::new();
+                    for j in others(c) {
+                        far.push(self.exceeds(&n[j], &n[c], m)?);
+                    }
+                    let far = self.any(far)?;
+                    cases.push(self.terms.and(&wins, &far)?);
+                }
+            }
+            Property::Eps(e) => {
+                for (n, k) in n.iter().zip(k) {
+                    cases.push(self.exceeds(k, n, e)?);
+                    cases.push(self.exceeds(n, k, e)?);
+                }
+            }
+            Property::Spec(_) => return Err(LowerError::Question("an output specification")),
+        }
+        self.any(cases)
+    }
+
+    /// `a - b > e` for an exact, perhaps not dyadic, `e`: over the integers `d·2^exp > e` is
+    /// `d > floor(e·2^-exp)`.
+    fn exceeds(&mut self, a: &Number, b: &Number, e: &Exact) -> Result<Truth, LowerError> {
+        let d = self.terms.sub(a, b)?;
+        let exp = d.exponent();
+        let limit = e.shifted(-exp).floor().to_i128().ok_or(LowerError::Width)?;
+        self.terms
+            .cmp(ceg4n_opspec::Cmp::Gt, &d, &Number::constant(limit, exp))
+    }
+
+    /// At least `n` of the truths hold.
+    fn at_least_of(&mut self, truths: &[Truth], n: usize) -> Result<Truth, LowerError> {
+        // reached[i]: at least i of those seen so far.
+        let mut reached = vec![Truth::Known(false); n + 1];
+        reached[0] = Truth::Known(true);
+        for t in truths {
+            for i in (1..=n).rev() {
+                let more = self.terms.and(&reached[i - 1], t)?;
+                reached[i] = self.terms.or(&reached[i], &more)?;
+            }
+        }
+        Ok(reached[n])
+    }
+}
