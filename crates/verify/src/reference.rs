@@ -92,6 +92,15 @@ impl Reference {
         }
     }
 
+    /// Every node of a real-valued reference up to its output, in floating point: for guidance;
+    /// empty for a fixed-point one.
+    pub fn approximate_all(&self, x: &[f64]) -> Vec<Vec<f64>> {
+        match &self.lowered {
+            Lowered::Real(r) => approximate_nodes(r, x),
+            Lowered::Fixed(_) => Vec::new(),
+        }
+    }
+
     /// The gradient of a form at a point, for guidance; zero for a fixed-point reference.
     pub fn gradient(&self, x: &[f64], form: Form) -> Vec<f64> {
         match &self.lowered {

@@ -1,0 +1,72 @@
+//! The solver tier: bit-vector questions about one box, to the embedded solver or a process.
+
+use crate::budget::{Effort, Stop};
+use crate::leaf::{Leaf, LeafAnswer};
+use crate::subject::Subject;
+use ceg4n_base::Diagnostic;
+use ceg4n_ir::Interval;
+use ceg4n_smt::lower::{LowerError, Question, leaves_class};
+use ceg4n_smt::solver::{Limits, Outcome, Solver};
+
+/// A solver behind the [`Leaf`] interface.
+pub struct SolverLeaf {
+    solver: Box<dyn Solver>,
+    memory_mib: Option<u64>,
+}
+
+impl SolverLeaf {
+    /// The solver of a name: `embedded`, `z3`, `cvc5`, `bitwuzla` or a program.
+    ///
+    /// # Errors
+    /// A solver that is not there.
+    pub fn new(name: &str, memory_mib: Option<u64>) -> Result<Self, Diagnostic> {
+        Ok(Self {
+            solver: ceg4n_smt::solver::from_name(name)?,
+            memory_mib,
+        })
+    }
+
+    fn ask(
+        &mut self,
+        question: Result<Question, LowerError>,
+        effort: &Effort,
+        stop: &Stop,
+    ) -> LeafAnswer {
+        let question = match question {
+            Ok(q) => q,
+            Err(e) => return LeafAnswer::Unknown(e.to_string()),
+        };
+        let limits = Limits {
+            conflicts: Some(effort.conflicts),
+            clauses: Some(effort.clauses),
+            deadline: stop.deadline,
+            memory_mib: self.memory_mib,
+            cancel: stop.cancel.clone(),
+        };
+        match self.solver.solve(&question.query, &limits) {
+            Outcome::Unsat => LeafAnswer::Never,
+            Outcome::Unknown(reason) => LeafAnswer::Unknown(reason),
+            Outcome::Sat(model) => match question.input(&model) {
+                Some(input) => LeafAnswer::At(input),
+                None => LeafAnswer::Unknown("the solver's model lacks an input".to_owned()),
+            },
+        }
+    }
+}
+
+impl Leaf for SolverLeaf {
+    fn name(&self) -> String {
+        self.solver.name()
+    }
+
+    fn leaves_class(
+        &mut self,
+        subject: &Subject,
+        input: &[Interval],
+        class: usize,
+        effort: &Effort,
+        stop: &Stop,
+    ) -> LeafAnswer {
+        self.ask(leaves_class(subject.kernel(), input, class), effort, stop)
+    }
+}
