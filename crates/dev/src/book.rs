@@ -204,7 +204,10 @@ mod tests {
         assert!(outdated(&Tree::of(&files)).is_empty());
         let older = pages[0].1.replacen("# ", "## ", 1);
         let longer = format!("{}more\n", pages[1].1);
-        let found = outdated(&Tree::of(&[(pages[0].0, &older), (pages[1].0, &longer)]));
+        let mut changed = files.clone();
+        changed[0].1 = &older;
+        changed[1].1 = &longer;
+        let found = outdated(&Tree::of(&changed));
         assert_eq!(found.len(), 2);
         assert_eq!(found[0].line, Some(1));
         assert_eq!(found[1].line, Some(pages[1].1.lines().count() + 1));
