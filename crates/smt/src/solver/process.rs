@@ -104,6 +104,9 @@ pub struct ProcessBackend {
     pending: u64,
     /// Questions asked so far; numbers the echoes.
     questions: u64,
+    /// Echoes behind which a `success` may still come: cvc5 prints one, z3 does not. It is no
+    /// answer to a question, so it can be told apart.
+    echoes: u64,
     /// Why there will be no further answer.
     closed: Option<String>,
 }
@@ -134,6 +137,7 @@ impl ProcessBackend {
             limits,
             pending: 0,
             questions: 0,
+            echoes: 0,
             closed: None,
         };
         backend.send(&Command::SetOption(SmtOption::PrintSuccess(true)));
@@ -196,11 +200,19 @@ impl ProcessBackend {
             self.expect("success")?;
             self.pending -= 1;
         }
-        let answer = self.receive()?;
+        let mut answer = self.receive()?;
+        while answer == "success" && self.echoes > 0 {
+            self.echoes -= 1;
+            answer = self.receive()?;
+        }
+        if answer.trim_matches('"') == mark {
+            return Err(format!("{} gave no answer to `{command}`", self.name));
+        }
         if answer.starts_with("(error") {
             return Err(format!("{} answered {}", self.name, shorten(&answer)));
         }
         self.expect(&mark)?;
+        self.echoes += 1;
         Ok(answer)
     }
 }
