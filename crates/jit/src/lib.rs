@@ -17,6 +17,26 @@
 //! two's complement arithmetic of at least that width is exact. Inputs outside the format, where
 //! that proof says nothing, are refused before native code sees them.
 //!
+//! ```
+//! use ceg4n_ir::{Format, NetworkBuilder, Op, Program, Shape, check};
+//! use ceg4n_jit::{CodeCache, Evaluator};
+//!
+//! let mut net = NetworkBuilder::new("relu");
+//! let x = net.push("x", Op::Input, Some(Shape::vector(2)), None);
+//! let y = net.push("y", Op::Relu { x }, None, None);
+//! let net = std::sync::Arc::new(net.finish(y).unwrap());
+//! let format = |text: &str| text.parse::<Format>().unwrap();
+//! let program = Program::reference(net).patch();
+//! let program = program.format(x, format("s8q4")).format(y, format("u4q2"));
+//! let program = check(program.finish()).unwrap();
+//!
+//! let evaluator = Evaluator::new(&program, &CodeCache::new())?;
+//! let mut outputs = Vec::new();
+//! evaluator.eval_batch(&[-9, 6, 127, 5], 2, &mut outputs)?;
+//! assert_eq!(outputs, [0, 2, 15, 1]);
+//! # Ok::<(), ceg4n_jit::JitError>(())
+//! ```
+//!
 //! This is the workspace's only crate with `unsafe` code, all of it in `native.rs`: it frees code
 //! memory and calls the generated functions.
 

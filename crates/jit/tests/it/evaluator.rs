@@ -191,6 +191,35 @@ fn outputs_without_an_operator_and_dead_values() {
     crate::common::compare(&program, &[5, -524_288, 524_287], 1, "a relu");
 }
 
+/// A bias and a constant after it are added beforehand. Their sum may exceed the 32 bits that hold
+/// every sum of the program; it happens where the operand's range excludes zero.
+#[test]
+fn folded_constants_may_exceed_the_accumulator() {
+    let (s16, s32) = (fmt(true, 16, 0), fmt(true, 32, 0));
+    let mut b = Builder::new();
+    let x = b.input(1, s16);
+    let zero = b.constant(vec![1, 1], s16.into(), vec![0]);
+    let top = b.constant(vec![1], s16.into(), vec![32_767]);
+    let dense = |x, weight, bias| Op::Dense {
+        x,
+        weight,
+        bias: Some(bias),
+    };
+    let x = b.push(dense(x, zero, top), None);
+    b.format(x, s16);
+    let weight = b.constant(vec![1, 1], s16.into(), vec![-32_768]);
+    let bias = b.constant(vec![1], s32.into(), vec![-(1 << 30)]);
+    let x = b.push(dense(x, weight, bias), None);
+    let coarse = fmt(true, 32, -1);
+    let c = b.constant(vec![1], coarse.into(), vec![i32::MAX - 65_535]);
+    let y = b.push(Op::Add { x, c }, None);
+    b.format(y, fmt(true, 20, -14));
+    let program = check(b.finish(y, Rounding::HalfUp)).unwrap();
+    let widths = program.kernel().unwrap().nodes.values().map(|n| n.width);
+    assert!(widths.max() <= Some(32), "vectors serve this program");
+    crate::common::compare(&program, &[-7, 0, 9], 3, "a wrapping constant");
+}
+
 #[test]
 fn new_candidates_of_a_shape_compile_nothing() {
     let cache = CodeCache::new();
