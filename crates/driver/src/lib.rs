@@ -3,9 +3,25 @@
 //! Nothing here prints: a command returns a value, or a [`Failure`] whose diagnostics the caller
 //! renders.
 
+mod artifacts;
+mod candidates;
+pub mod check;
+pub mod compile;
+pub mod doctor;
+mod engine;
 pub mod failure;
+pub mod import;
+pub mod layers;
+pub mod load;
+pub mod opt;
 pub mod options;
+mod outcome;
+pub mod output;
+pub mod points;
 pub mod progress;
+pub mod run;
+pub mod verify;
 
 pub use failure::Failure;
+pub use load::{Loaded, Obligation};
 pub use progress::{Cancel, Event, Progress, Quiet};

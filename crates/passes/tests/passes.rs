@@ -1,5 +1,7 @@
 //! Passes on hand-made and random networks, and the check that catches a wrong one.
 
+#![expect(clippy::unwrap_used, reason = "helpers of tests")]
+
 use ceg4n_base::{Diagnostics, Exact};
 use ceg4n_ir::{
     Anchor, Annotation, Annotations, Constant, Format, Module, Network, NetworkBuilder, Op, Origin,

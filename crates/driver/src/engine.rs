@@ -1,0 +1,276 @@
+//! Questions, labels and verdicts of one run: what `verify` and `compile` share.
+
+use crate::load::Loaded;
+use crate::options::{Boundary, Budget};
+use crate::progress::{Cancel, Event, Progress};
+use ceg4n_base::{Diagnostic, Diagnostics, Exact, codes};
+use ceg4n_ir::{Checked, Domain, Format, Program, Property, Region};
+use ceg4n_jit::CodeCache;
+use ceg4n_refine::Counterexample;
+use ceg4n_verify::space::Space;
+use ceg4n_verify::{
+    Effort, Label, Question, Reference, RegionResult, SolverLeaf, Stop, Subject, Verdict, decide, label,
+};
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
+
+/// The share of the median lead that the default boundary margin takes.
+const BOUNDARY_SHARE: f64 = 0.05;
+
+/// A requirement on one region.
+#[derive(Clone, Debug)]
+pub(crate) struct Asked {
+    /// The region.
+    pub region: Region,
+    /// What must hold there.
+    pub property: Property,
+    /// On which inputs.
+    pub domain: Domain,
+    /// The reference's behaviour.
+    pub label: Label,
+}
+
+/// A verdict and the wall time it took.
+#[derive(Clone, Debug)]
+pub(crate) struct Timed {
+    /// The verdict.
+    pub result: RegionResult,
+    /// Wall time.
+    pub seconds: f64,
+}
+
+/// Everything that stays the same over the candidates of a run.
+pub(crate) struct Engine<'a> {
+    /// The reference.
+    pub reference: Reference,
+    /// The questions, in file order.
+    pub asked: Vec<Asked>,
+    /// The margin asked for where the reference changes class, if anywhere.
+    pub boundary_margin: Option<Exact>,
+    /// Native code of the shapes met so far.
+    pub cache: CodeCache,
+    /// Seconds spent on labels and verdicts.
+    pub seconds: f64,
+    /// A clock limit ended some label's work.
+    pub clock_limited: bool,
+    budget: &'a Budget,
+    effort: Effort,
+    stop: Stop,
+    progress: &'a dyn Progress,
+}
+
+/// Every obligation of a loaded network, as questions.
+///
+/// # Errors
+/// Nothing to decide, a region without a point of its domain, a property that is not built yet.
+pub(crate) fn questions(loaded: &Loaded) -> Result<Vec<Asked>, Diagnostics> {
+    let mut errors = Diagnostics::default();
+    let mut asked = Vec::new();
+    for o in loaded.obligations()? {
+        if let Property::Spec(_) = o.property {
+            let d = Diagnostic::error(codes::NOT_BUILT, "output specifications in VNN-LIB are not built yet");
+            return Err(d.help("use top1, top1 margin, topk or eps").into());
+        }
+        crate::load::check_property(o.property, loaded.module.network.output_len())?;
+        if let Err(d) = o.region.check(loaded.module.network.input_len()) {
+            errors.push(d);
+        } else if let Err(d) = Space::new(o.region, o.domain, Format::S32).root() {
+            // Any input format will do here: the grid is the requirement's.
+            errors.push(d.at(o.region.span, "this region"));
+        }
+        asked.push(Asked {
+            region: o.region.clone(),
+            property: o.property.clone(),
+            domain: o.domain,
+            label: Label::Undecided,
+        });
+    }
+    errors.or(asked)
+}
+
+impl<'a> Engine<'a> {
+    /// Labels every question's region and settles what is asked where the reference changes
+    /// class under strict top-1.
+    pub(crate) fn new(
+        reference: Reference,
+        asked: Vec<Asked>,
+        boundary: (Boundary, Option<Exact>),
+        budget: &'a Budget,
+        started: Instant,
+        progress: &'a dyn Progress,
+        cancel: &Cancel,
+    ) -> Self {
+        let deadline = budget.time_limit.and_then(|t| started.checked_add(t));
+        let stop = Stop { deadline, cancel: Some(cancel.clone()) };
+        let mut engine = Self {
+            reference,
+            asked,
+            boundary_margin: None,
+            cache: CodeCache::new(),
+            seconds: 0.0,
+            clock_limited: false,
+            budget,
+            effort: Effort::scaled(budget.effort),
+            stop,
+            progress,
+        };
+        let begin = Instant::now();
+        progress.note(&Event::Stage { name: "label", detail: format!("{} regions", engine.asked.len()) });
+        let labels = engine.parallel(engine.asked.len(), |i, stop| engine.label(i, stop));
+        for (a, l) in engine.asked.iter_mut().zip(labels) {
+            a.label = l;
+        }
+        engine.settle_boundary(boundary);
+        engine.seconds += begin.elapsed().as_secs_f64();
+        engine
+    }
+
+    /// Passes an event on.
+    pub(crate) fn note(&self, event: &Event) {
+        self.progress.note(event);
+    }
+
+    /// Moves a start point into its question's domain; `None` where there is no such point.
+    pub(crate) fn snap(&self, c: Counterexample) -> Option<Counterexample> {
+        let a = &self.asked[c.question];
+        let space = Space::new(&a.region, a.domain, Format::S32);
+        let near: Vec<f64> = c.x.iter().map(Exact::to_f64).collect();
+        let x = if space.contains(&c.x) { c.x } else { space.snap(&near)? };
+        Some(Counterexample { x, ..c })
+    }
+
+    /// True when the run must end.
+    pub(crate) fn stopped(&self) -> bool {
+        self.stop.now().is_some()
+    }
+
+    fn label(&self, i: usize, stop: &Stop) -> Label {
+        let a = &self.asked[i];
+        // Only top-1 makes use of a label; others are decided cell by cell.
+        if !matches!(a.property, Property::Top1 | Property::Top1Margin(_)) {
+            return Label::Undecided;
+        }
+        let space = Space::new(&a.region, a.domain, Format::S32);
+        match space.root() {
+            Ok(root) => label::label(&self.reference, &space, &a.region.center(), &root, &self.effort, stop),
+            Err(_) => Label::Undecided,
+        }
+    }
+
+    fn settle_boundary(&mut self, (boundary, margin): (Boundary, Option<Exact>)) {
+        let on_boundary = |a: &Asked| a.property == Property::Top1 && matches!(a.label, Label::Changes(_));
+        if boundary == Boundary::Refute || !self.asked.iter().any(on_boundary) {
+            return;
+        }
+        let margin = margin.unwrap_or_else(|| self.default_margin());
+        for a in &mut self.asked {
+            if on_boundary(a) {
+                a.property = Property::Top1Margin(margin.clone());
+            }
+        }
+        self.boundary_margin = Some(margin);
+    }
+
+    /// 5 % of the median lead of the reference's winner over the region centres, to three digits.
+    fn default_margin(&self) -> Exact {
+        let mut leads: Vec<f64> = self
+            .asked
+            .iter()
+            .filter_map(|a| {
+                let x: Vec<f64> = a.region.center().iter().map(Exact::to_f64).collect();
+                let mut y = self.reference.approximate(&x);
+                y.sort_by(|a, b| b.total_cmp(a));
+                Some(y.first()? - y.get(1)?)
+            })
+            .collect();
+        leads.sort_by(f64::total_cmp);
+        let n = leads.len();
+        let median = if n == 0 { 0.0 } else { (leads[(n - 1) / 2] + leads[n / 2]) / 2.0 };
+        format!("{:.2e}", BOUNDARY_SHARE * median).parse().unwrap_or_else(|_| Exact::zero())
+    }
+
+    /// Decides the questions for a program, in order. With `early` the rest is left out after a
+    /// refuted one. The answers do not depend on the number of threads.
+    ///
+    /// # Errors
+    /// A program that cannot be evaluated, a solver that cannot be had.
+    pub(crate) fn verify(&mut self, program: &Checked<Program>, early: bool) -> Result<Vec<Timed>, Diagnostics> {
+        let begin = Instant::now();
+        let subject = Subject::new(program.clone(), &self.cache)
+            .map_err(|t| Diagnostics::from(Diagnostic::error(codes::INTERNAL, t.to_string())))?;
+        let jobs = self.budget.jobs.max(1);
+        let wave = if early { jobs } else { self.asked.len() };
+        let mut done: Vec<Timed> = Vec::new();
+        while done.len() < self.asked.len() {
+            let from = done.len();
+            let n = wave.min(self.asked.len() - from);
+            let results = self.parallel(n, |i, stop| self.decide(&subject, from + i, stop));
+            for r in results {
+                done.push(r?);
+                let refuted = done.last().is_some_and(|t| matches!(t.result.verdict, Verdict::Refuted(_)));
+                if early && refuted {
+                    self.seconds += begin.elapsed().as_secs_f64();
+                    return Ok(done);
+                }
+            }
+        }
+        self.seconds += begin.elapsed().as_secs_f64();
+        Ok(done)
+    }
+
+    fn decide(&self, subject: &Subject, i: usize, stop: &Stop) -> Result<Timed, Diagnostics> {
+        let a = &self.asked[i];
+        let begin = Instant::now();
+        let mut leaf = SolverLeaf::new(&self.budget.solver, self.budget.memory_limit_mib)?;
+        let question = Question {
+            reference: &self.reference,
+            subject,
+            region: &a.region,
+            property: &a.property,
+            domain: a.domain,
+            label: &a.label,
+        };
+        let result = decide(&question, &self.effort, stop, &mut leaf);
+        let seconds = begin.elapsed().as_secs_f64();
+        self.progress.note(&Event::Region {
+            id: result.id.clone(),
+            verdict: result.verdict.name(),
+            detail: result.property.to_string(),
+            done: i + 1,
+            of: self.asked.len(),
+        });
+        Ok(Timed { result, seconds })
+    }
+
+    /// Runs `n` independent pieces of work on the run's threads; results in order.
+    fn parallel<T: Send>(&self, n: usize, work: impl Fn(usize, &Stop) -> T + Sync) -> Vec<T> {
+        let region_limit = self.budget.region_time_limit;
+        let piece = |i: usize| {
+            let own = region_limit.and_then(|t: Duration| Instant::now().checked_add(t));
+            work(i, &self.stop.sooner(own))
+        };
+        let jobs = self.budget.jobs.max(1).min(n);
+        if jobs <= 1 {
+            return (0..n).map(piece).collect();
+        }
+        let next = AtomicUsize::new(0);
+        let results: Vec<Mutex<Option<T>>> = (0..n).map(|_| Mutex::new(None)).collect();
+        std::thread::scope(|s| {
+            for _ in 0..jobs {
+                s.spawn(|| {
+                    loop {
+                        let i = next.fetch_add(1, Ordering::Relaxed);
+                        let Some(slot) = results.get(i) else { break };
+                        let value = piece(i);
+                        if let Ok(mut slot) = slot.lock() {
+                            *slot = Some(value);
+                        }
+                    }
+                });
+            }
+        });
+        // A thread that panicked ends the scope with its panic, so every slot is filled.
+        results.into_iter().filter_map(|m| m.into_inner().ok().flatten()).collect()
+    }
+}

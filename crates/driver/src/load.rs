@@ -1,0 +1,324 @@
+//! Loading: a network by its extension, with the regions and the requirement of the options.
+
+use crate::failure::Failure;
+use crate::options::LoadOptions;
+use ceg4n_base::{ContentHash, Diagnostic, Diagnostics, Sources, codes};
+use ceg4n_import::{import_onnx_file, regions_from_file};
+use ceg4n_ir::{
+    Anchor, Domain, Module, Program, Property, Region, Requirement, Rounding, Selection,
+};
+use std::path::Path;
+
+/// A network and what is asked of it.
+#[derive(Debug)]
+pub struct Loaded {
+    /// The network, its versions, the regions kept and the requirements on them.
+    pub module: Module,
+    /// The texts that diagnostics about the module point into.
+    pub sources: Sources,
+    /// What the user should know; no errors.
+    pub warnings: Diagnostics,
+    /// The network's name.
+    pub name: String,
+    /// SHA-256 of the file's bytes. For a `.nnir` file with tensors beside it their bytes do not
+    /// count; [`Program::hash`] covers them.
+    pub sha256: ContentHash,
+}
+
+/// One requirement on one region: what a verifier decides.
+#[derive(Clone, Copy, Debug)]
+pub struct Obligation<'a> {
+    /// The box.
+    pub region: &'a Region,
+    /// What must hold on it.
+    pub property: &'a Property,
+    /// On which inputs.
+    pub domain: Domain,
+}
+
+/// Loads a network and applies the options.
+///
+/// # Errors
+/// An unknown extension, whatever is wrong with the files, and options that leave no region or
+/// do not fit the network.
+pub fn load(options: &LoadOptions) -> Result<Loaded, Failure> {
+    let mut sources = Sources::default();
+    match load_into(options, &mut sources) {
+        Ok((module, warnings, sha256)) => Ok(Loaded {
+            name: module.network.name().to_owned(),
+            module,
+            sources,
+            warnings,
+            sha256,
+        }),
+        Err(diagnostics) => Err(Failure::new(diagnostics, sources)),
+    }
+}
+
+type Read = (Module, Diagnostics, ContentHash);
+
+fn load_into(options: &LoadOptions, sources: &mut Sources) -> Result<Read, Diagnostics> {
+    let path = &options.net;
+    let extension = path.extension().map(|e| e.to_string_lossy().to_lowercase());
+    let mut warnings = Diagnostics::default();
+    let mut module = match extension.as_deref() {
+        Some("nnir") => ceg4n_syntax::load(sources, path)?,
+        Some("onnx") => {
+            let imported = import_onnx_file(path)?;
+            warnings.0.extend(imported.notes);
+            Module::new(imported.network)
+        }
+        _ => {
+            let text = format!("{} is neither .nnir nor .onnx", path.display());
+            return Err(Diagnostic::error(codes::USAGE, text)
+                .help("a network is a .nnir or .onnx file; import other formats first")
+                .into());
+        }
+    };
+    let sha256 = hash_of(path)?;
+    choose_regions(&mut module, options)?;
+    choose_requirements(&mut module, options)?;
+    Ok((module, warnings, sha256))
+}
+
+fn hash_of(path: &Path) -> Result<ContentHash, Diagnostic> {
+    use sha2::{Digest, Sha256};
+    let name = path.display();
+    let bytes = std::fs::read(path)
+        .map_err(|e| Diagnostic::error(codes::FILE_READ, format!("cannot read {name}: {e}")))?;
+    Ok(ContentHash(Sha256::digest(&bytes).into()))
+}
+
+/// Replaces the regions by those of `--regions`, keeps those of `--ball-size` and `--region`.
+fn choose_regions(module: &mut Module, options: &LoadOptions) -> Result<(), Diagnostics> {
+    if !options.regions.is_empty() {
+        module.regions = read_regions(options, module.network.input_len())?;
+    }
+    if let Some(id) = options
+        .region_ids
+        .iter()
+        .find(|id| module.region(id).is_none())
+    {
+        let known = module.regions.iter().map(|r| r.id.as_str());
+        return Err(
+            Diagnostic::error(codes::USAGE, format!("there is no region \"{id}\""))
+                .help(few("regions", known))
+                .into(),
+        );
+    }
+    let wanted = |r: &Region| {
+        let id = options.region_ids.is_empty() || options.region_ids.contains(&r.id);
+        let ball = options.ball_sizes.is_empty()
+            || (r.ball_size.as_ref()).is_some_and(|b| options.ball_sizes.contains(b));
+        id && ball
+    };
+    if !module.regions.is_empty() && !module.regions.iter().any(wanted) {
+        let mut sizes: Vec<_> = module
+            .regions
+            .iter()
+            .filter_map(|r| r.ball_size.clone())
+            .collect();
+        sizes.sort();
+        sizes.dedup();
+        let sizes: Vec<_> = sizes.iter().map(ToString::to_string).collect();
+        let help = if sizes.is_empty() {
+            "no region states the radius it was made with".to_owned()
+        } else {
+            few("radii", sizes.iter().map(String::as_str))
+        };
+        let text = "--ball-size and --region leave no region";
+        return Err(Diagnostic::error(codes::NO_REGION, text).help(help).into());
+    }
+    let before = module.regions.len();
+    module.regions.retain(wanted);
+    if module.regions.len() != before || !options.regions.is_empty() {
+        // Comments stand before regions by their place, which is another now.
+        module
+            .comments
+            .retain(|a, _| !matches!(a, Anchor::Region(_)));
+    }
+    Ok(())
+}
+
+fn read_regions(options: &LoadOptions, inputs: usize) -> Result<Vec<Region>, Diagnostics> {
+    let mut regions: Vec<Region> = Vec::new();
+    let mut errors = Diagnostics::default();
+    for file in &options.regions {
+        let place = file.display().to_string();
+        let entries = match regions_from_file(file) {
+            Ok(entries) => entries,
+            Err(e) => {
+                errors.0.extend(e.0);
+                continue;
+            }
+        };
+        for region in entries.into_iter().map(|e| e.region) {
+            if regions.iter().any(|r| r.id == region.id) {
+                let text = format!("region \"{}\" occurs in two files", region.id);
+                errors.push(Diagnostic::error(codes::DUPLICATE_NAME, text).place(&place));
+            } else if let Err(d) = region.check(inputs) {
+                errors.push(d.place(&place));
+            }
+            regions.push(region);
+        }
+    }
+    errors.or(regions)
+}
+
+/// Applies `--require` and `--domain`, and drops ids of regions that are not kept.
+fn choose_requirements(module: &mut Module, options: &LoadOptions) -> Result<(), Diagnostics> {
+    if let Some(property) = &options.require {
+        check_property(property, module.network.output_len())?;
+        module.requirements = vec![Requirement {
+            property: property.clone(),
+            domain: options.domain.unwrap_or_default(),
+            regions: Selection::All,
+            span: None,
+        }];
+        let stale = |a: &Anchor| matches!(a, Anchor::Requirement(_));
+        module.comments.retain(|a, _| !stale(a));
+        return Ok(());
+    }
+    let had = module.requirements.len();
+    let regions = &module.regions;
+    for r in &mut module.requirements {
+        r.domain = options.domain.unwrap_or(r.domain);
+        if let Selection::Ids(ids) = &mut r.regions {
+            ids.retain(|id| regions.iter().any(|r| r.id == *id));
+        }
+    }
+    module
+        .requirements
+        .retain(|r| !matches!(&r.regions, Selection::Ids(ids) if ids.is_empty()));
+    if module.requirements.len() != had {
+        module
+            .comments
+            .retain(|a, _| !matches!(a, Anchor::Requirement(_)));
+    }
+    if had > 0 && module.requirements.is_empty() {
+        let text = "no requirement of the file speaks of the regions chosen";
+        return Err(Diagnostic::error(codes::REQUIREMENT, text)
+            .help("say what to prove there, for instance --require top1")
+            .into());
+    }
+    Ok(())
+}
+
+/// Refuses a property that a network with `outputs` outputs cannot be asked for.
+///
+/// # Errors
+/// [`codes::REQUIREMENT`].
+pub fn check_property(property: &Property, outputs: usize) -> Result<(), Diagnostic> {
+    let fail = |m: String| Err(Diagnostic::error(codes::REQUIREMENT, m));
+    let ranked = !matches!(property, Property::Eps(_) | Property::Spec(_));
+    if ranked && outputs < 2 {
+        return fail(format!(
+            "{property} needs at least two outputs, there is one"
+        ));
+    }
+    match property {
+        Property::Top1 | Property::Spec(_) => Ok(()),
+        Property::Top1Margin(m) if m.signum() < 0 => fail(format!("the margin {m} is negative")),
+        Property::Top1Margin(_) => Ok(()),
+        Property::TopK(k) if *k == 0 || *k as usize > outputs => {
+            fail(format!("topk {k} of {outputs} classes"))
+        }
+        Property::TopK(_) => Ok(()),
+        Property::Eps(e) if e.signum() < 0 => fail(format!("eps {e} is negative")),
+        Property::Eps(_) => Ok(()),
+    }
+}
+
+/// `regions: a, b, c, … (12 in all)`.
+fn few<'a>(what: &str, items: impl Iterator<Item = &'a str>) -> String {
+    let items: Vec<_> = items.collect();
+    if items.is_empty() {
+        return format!("there are no {what}");
+    }
+    let shown = items.len().min(8);
+    let list = items[..shown].join(", ");
+    if shown < items.len() {
+        format!("{what}: {list}, … ({} in all)", items.len())
+    } else {
+        format!("{what}: {list}")
+    }
+}
+
+impl Loaded {
+    /// What must be decided, in the order of requirements and regions.
+    ///
+    /// # Errors
+    /// [`codes::NO_REGION`] or [`codes::REQUIREMENT`] if there is nothing to decide.
+    pub fn obligations(&self) -> Result<Vec<Obligation<'_>>, Diagnostic> {
+        if self.module.regions.is_empty() {
+            let text = format!("@{} has no region to prove anything on", self.name);
+            return Err(Diagnostic::error(codes::NO_REGION, text)
+                .help("give --regions FILE.json, or write regions into the .nnir file"));
+        }
+        let list: Vec<_> = self
+            .module
+            .requirements
+            .iter()
+            .flat_map(|r| {
+                let chosen = |region: &&Region| match &r.regions {
+                    Selection::All => true,
+                    Selection::Ids(ids) => ids.contains(&region.id),
+                };
+                self.module
+                    .regions
+                    .iter()
+                    .filter(chosen)
+                    .map(|region| Obligation {
+                        region,
+                        property: &r.property,
+                        domain: r.domain,
+                    })
+            })
+            .collect();
+        if list.is_empty() {
+            let text = format!("nothing is required of @{}", self.name);
+            return Err(Diagnostic::error(codes::REQUIREMENT, text)
+                .help("say what to prove, for instance --require top1"));
+        }
+        Ok(list)
+    }
+
+    /// An IR version (`None`: the last one), under another rounding if one is given.
+    ///
+    /// # Errors
+    /// [`codes::USAGE`] if the file has no such version.
+    pub fn version(
+        &self,
+        version: Option<u32>,
+        rounding: Option<Rounding>,
+    ) -> Result<Program, Diagnostic> {
+        let Some(program) = self.module.version(version) else {
+            let known: Vec<_> = self
+                .module
+                .versions
+                .iter()
+                .map(|a| format!("v{}", a.version))
+                .collect();
+            let text = match version {
+                Some(k) => format!("@{} has no version v{k}", self.name),
+                None => format!("@{} has no format block: it is real", self.name),
+            };
+            return Err(Diagnostic::error(codes::USAGE, text)
+                .help(few("versions", known.iter().map(String::as_str))));
+        };
+        Ok(match rounding {
+            None => program,
+            Some(r) if r == program.annotations.rounding => program,
+            Some(r) => {
+                let mut a = (*program.annotations).clone();
+                a.rounding = r;
+                Program::new(program.network, a)
+            }
+        })
+    }
+
+    /// Diagnostics about this module with the texts that they point into.
+    pub fn fail(self, diagnostics: impl Into<Diagnostics>) -> Failure {
+        Failure::new(diagnostics, self.sources)
+    }
+}

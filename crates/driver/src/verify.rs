@@ -1,0 +1,116 @@
+//! `verify`: decides the requirements of an annotated network, against its own real function or
+//! another program.
+
+use crate::engine::{Engine, Timed, questions};
+use crate::failure::Failure;
+use crate::load::{Loaded, load};
+use crate::options::{Boundary, LoadOptions, VerifyOptions};
+use crate::outcome::{Summary, region_rows, status_of};
+use crate::progress::{Cancel, Event, Progress};
+use ceg4n_base::{Diagnostic, Diagnostics, codes};
+use ceg4n_ir::{Checked, Program, check};
+use ceg4n_report::{Report, Seconds};
+use ceg4n_verify::Reference;
+use std::path::Path;
+use std::time::Instant;
+
+/// What `verify` found.
+#[derive(Debug)]
+pub struct Verification {
+    /// Everything, as in `report.json`.
+    pub report: Report,
+    /// What the user should know besides.
+    pub warnings: Diagnostics,
+}
+
+/// Runs `verify`.
+///
+/// # Errors
+/// Bad input or usage. Verdicts are no errors.
+pub fn verify(options: &VerifyOptions, progress: &dyn Progress, cancel: &Cancel) -> Result<Verification, Failure> {
+    let started = Instant::now();
+    let loaded = load(&options.load)?;
+    match run(options, &loaded, started, progress, cancel) {
+        Ok(report) => Ok(Verification { report, warnings: loaded.warnings }),
+        Err(Problem::Here(d)) => Err(loaded.fail(d)),
+        Err(Problem::There(f)) => Err(f),
+    }
+}
+
+enum Problem {
+    /// In the network that is verified.
+    Here(Diagnostics),
+    /// In the file compared against.
+    There(Failure),
+}
+
+impl<D: Into<Diagnostics>> From<D> for Problem {
+    fn from(d: D) -> Self {
+        Self::Here(d.into())
+    }
+}
+
+fn run(
+    options: &VerifyOptions,
+    loaded: &Loaded,
+    started: Instant,
+    progress: &dyn Progress,
+    cancel: &Cancel,
+) -> Result<Report, Problem> {
+    let asked = questions(loaded)?;
+    let program = check(loaded.version(options.ir_version, options.rounding)?)?;
+    if program.kernel().is_none() {
+        let d = Diagnostic::error(codes::USAGE, "the program to be verified has no fixed-point input")
+            .help("give the input and every constant a format in the format block");
+        return Err(Diagnostics::from(d).into());
+    }
+    let (reference, name) = reference(options.against.as_deref(), loaded)?;
+    let boundary = (options.boundary.unwrap_or(Boundary::Refute), options.boundary_margin.clone());
+    let mut engine = Engine::new(reference, asked, boundary, &options.budget, started, progress, cancel);
+    progress.note(&Event::Stage { name: "verify", detail: format!("{} questions", engine.asked.len()) });
+    let results: Vec<Timed> = engine.verify(&program, false)?;
+    let rows = region_rows(&results);
+    let (status, reason) = status_of(&results);
+    let mut report = Summary { command: "verify", loaded, program: Some(&program), reference: &name, seed: options.budget.seed }
+        .report(status, reason, rows, Seconds {
+            total: started.elapsed().as_secs_f64(),
+            search: 0.0,
+            verify: engine.seconds,
+            emit: 0.0,
+        });
+    report.clock_limited = results.iter().any(|t| t.result.clock_limited);
+    Ok(report)
+}
+
+/// The reference: the network's own real function, or the program of another file (its last
+/// version; the real function if it has none).
+fn reference(against: Option<&Path>, loaded: &Loaded) -> Result<(Reference, String), Problem> {
+    let Some(path) = against else {
+        return Ok((Reference::new(&check(loaded.module.reference())?), "real".to_owned()));
+    };
+    let options = LoadOptions { net: path.to_owned(), ..LoadOptions::default() };
+    let other = load(&options).map_err(Problem::There)?;
+    let program = other.module.version(None).unwrap_or_else(|| other.module.reference());
+    let checked: Checked<Program> = match check(program) {
+        Ok(c) => c,
+        Err(d) => return Err(Problem::There(other.fail(d))),
+    };
+    let reference = Reference::new(&checked);
+    let net = &loaded.module.network;
+    if (reference.input_len(), reference.output_len()) != (net.input_len(), net.output_len()) {
+        let d = Diagnostic::error(
+            codes::USAGE,
+            format!(
+                "{} maps {} inputs to {} outputs, the network {} to {}",
+                path.display(),
+                reference.input_len(),
+                reference.output_len(),
+                net.input_len(),
+                net.output_len()
+            ),
+        )
+        .help("--against needs a program over the same inputs and outputs");
+        return Err(Diagnostics::from(d).into());
+    }
+    Ok((reference, path.display().to_string()))
+}
