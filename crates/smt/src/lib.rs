@@ -4,6 +4,28 @@
 //! per value, and given to a [`Solver`](solver::Solver): the embedded one, or any SMT-LIB 2
 //! program as a process. Only a clean `unsat` is ever [`Outcome::Unsat`](solver::Outcome::Unsat),
 //! and a model counts only after it has been replayed on the query; everything else is unknown.
+//!
+//! ```
+//! use ceg4n_smt::{Limits, Outcome, Query, solver};
+//!
+//! // Is there a signed byte x with 3x + 4 = 100?
+//! # fn main() -> Result<(), ceg4n_smt::TermError> {
+//! let mut q = Query::new();
+//! let x = q.var("x", 8)?;
+//! let wide = q.sign_extend(x, 11)?;
+//! let sum = q.linear(&[(3, wide)], 4, 11)?;
+//! let wanted = q.constant(100, 11)?;
+//! let same = q.equal(sum, wanted)?;
+//! q.assert(same)?;
+//! if let Ok(mut solver) = solver::from_name("embedded") {
+//!     let Outcome::Sat(model) = solver.solve(&q, &Limits::default()) else {
+//!         panic!("there is one");
+//!     };
+//!     assert_eq!(model.get("x").map(|v| v.signed()), Some(32));
+//! }
+//! # Ok(())
+//! # }
+//! ```
 
 mod arith;
 pub mod lower;

@@ -15,6 +15,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
+/// A solver whose caller sets no deadline gives up after this time.
+pub const LONGEST: Duration = Duration::from_secs(3600);
+
 /// The answer to a satisfiability question.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Outcome {

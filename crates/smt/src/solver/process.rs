@@ -7,7 +7,7 @@
 //! anything unexpected closes the backend for good.
 
 use super::answer::{next_expression, shorten};
-use super::{Limits, Outcome, Solver, solve_on};
+use super::{LONGEST, Limits, Outcome, Solver, solve_on};
 use crate::query::Query;
 use smtlib_lowlevel::Error;
 use smtlib_lowlevel::ast::{Command, Option as SmtOption};
@@ -19,9 +19,6 @@ use std::process::{self, Child, ChildStdin, ChildStdout, ExitStatus, Stdio};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel, sync_channel};
 use std::thread;
 use std::time::{Duration, Instant};
-
-/// A process without a deadline of its caller is stopped after this time.
-pub const LONGEST: Duration = Duration::from_secs(3600);
 
 /// How often a wait looks at the limits.
 const POLL: Duration = Duration::from_millis(20);

@@ -358,3 +358,60 @@ impl Blaster<'_> {
         less
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn formula(q: &Query) -> Formula {
+        blast(q, &Limits::default()).unwrap()
+    }
+
+    /// Equal operands merge across nested sums: no clause is needed to see that this is zero.
+    #[test]
+    fn sums_are_blasted_as_wholes() {
+        let mut q = Query::new();
+        let (a, b) = (q.var("a", 6).unwrap(), q.var("b", 6).unwrap());
+        let (wide_a, wide_b) = (q.sign_extend(a, 9).unwrap(), q.sign_extend(b, 9).unwrap());
+        let left = q.linear(&[(5, wide_a), (-3, wide_b)], 7, 9).unwrap();
+        let right = q.linear(&[(-3, wide_b), (5, wide_a)], 7, 9).unwrap();
+        let difference = q.sub(left, right).unwrap();
+        let zero = q.constant(0, 9).unwrap();
+        let same = q.equal(difference, zero).unwrap();
+        let differ = q.not(same).unwrap();
+        q.assert(differ).unwrap();
+        let f = formula(&q);
+        assert!(f.cnf.is_contradiction());
+        assert_eq!(f.cnf.variables(), 12);
+    }
+
+    /// A sum with two uses has bits of its own, computed once.
+    #[test]
+    fn shared_sums_are_blasted_once() {
+        let mut q = Query::new();
+        let (a, b) = (q.var("a", 8).unwrap(), q.var("b", 8).unwrap());
+        let sum = q.add(a, b).unwrap();
+        let minus = q.neg(sum).unwrap();
+        let both = q.bit_xor(sum, minus).unwrap();
+        let zero = q.constant(0, 8).unwrap();
+        let same = q.equal(both, zero).unwrap();
+        q.assert(same).unwrap();
+        let role = roles(&q);
+        assert_eq!(
+            (role[sum], role[minus], role[a]),
+            (Role::Bits, Role::Bits, Role::Bits)
+        );
+    }
+
+    #[test]
+    fn what_no_assertion_needs_is_left_out() {
+        let mut q = Query::new();
+        let (a, b) = (q.var("a", 8).unwrap(), q.var("b", 8).unwrap());
+        q.mul(a, b).unwrap();
+        let small = q.ult(a, a).unwrap();
+        q.assert(small).unwrap();
+        let f = formula(&q);
+        assert_eq!(f.variables.len(), 1);
+        assert!(f.variables[0].0 == a);
+    }
+}

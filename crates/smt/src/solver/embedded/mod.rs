@@ -9,7 +9,7 @@ mod sat;
 mod sum;
 
 use super::dialogue::print_values;
-use super::{Limits, Outcome, Solver, solve_on};
+use super::{LONGEST, Limits, Outcome, Solver, solve_on};
 use crate::model::{Model, Value};
 use crate::query::Query;
 use crate::read::Reader;
@@ -77,7 +77,7 @@ impl EmbeddedBackend {
         self.verdict = if self.damaged {
             Verdict::Unknown("a command before the question was refused".into())
         } else {
-            check(self.reader.query(), &self.limits)
+            check(self.reader.query(), &self.limits.clone().within(LONGEST))
         };
         match self.verdict {
             Verdict::Sat(_) => "sat",
@@ -184,4 +184,56 @@ fn model(query: &Query, variables: &[(TermId, Vec<cnf::Lit>)], values: &[bool]) 
         model.insert(d.name.clone().unwrap_or_default(), value);
     }
     model
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use smtlib_lowlevel::Storage;
+    use smtlib_lowlevel::ast::Script;
+
+    /// The answers to a script.
+    fn run(text: &str) -> Vec<String> {
+        let st = Storage::new();
+        let script = Script::parse(&st, text).unwrap();
+        let mut backend = EmbeddedBackend::new(Limits::default());
+        let answer = |c: &Command| backend.exec(*c).unwrap();
+        script.0.iter().map(answer).collect()
+    }
+
+    #[cfg(feature = "cadical")]
+    #[test]
+    fn answers_like_a_solver() {
+        let text = "(set-logic QF_BV)(declare-const x (_ BitVec 3))(assert (bvult #b101 x))\
+            (assert (= ((_ extract 0 0) x) #b1))(check-sat)(get-value (x))\
+            (assert (not (= x #b111)))(check-sat)(get-value (x))(push 1)(check-sat)\
+            (get-info :reason-unknown)";
+        assert_eq!(
+            run(text)[4..],
+            [
+                "sat",
+                "((x #b111))",
+                "success",
+                "unsat",
+                "(error \"there is no model\")",
+                "(error \"`(push 1)` is not supported\")",
+                "unknown",
+                "(:reason-unknown \"a command before the question was refused\")",
+            ]
+        );
+    }
+
+    #[cfg(not(feature = "cadical"))]
+    #[test]
+    fn without_the_solver_nothing_is_known() {
+        let text = "(assert false)(check-sat)(get-info :reason-unknown)";
+        assert_eq!(
+            run(text),
+            [
+                "success",
+                "unknown",
+                "(:reason-unknown \"built without the embedded solver\")"
+            ]
+        );
+    }
 }
