@@ -109,13 +109,20 @@ impl Buffer {
         }
     }
 
-    /// Appends the first `len` elements of the first `n` rows; a buffer of 64-bit elements.
+    /// Appends the first `len` elements of the first `n` rows.
     pub(crate) fn append_to(&self, out: &mut Vec<i64>, len: usize, n: usize) {
-        if let Storage::I64(v) = &self.storage {
-            for row in v.chunks_exact(self.row_len).take(n) {
-                out.extend_from_slice(&row[..len]);
-            }
+        let (row_len, total) = (self.row_len, n * self.row_len);
+        match &self.storage {
+            Storage::I16(v) => append(out, &v[..total], row_len, len),
+            Storage::I32(v) => append(out, &v[..total], row_len, len),
+            Storage::I64(v) => append(out, &v[..total], row_len, len),
         }
+    }
+}
+
+fn append<T: Copy + Into<i64>>(out: &mut Vec<i64>, rows: &[T], row_len: usize, len: usize) {
+    for row in rows.chunks_exact(row_len) {
+        out.extend(row[..len].iter().map(|m| (*m).into()));
     }
 }
 
@@ -397,12 +404,12 @@ mod tests {
         Stage::new(plan, kernel.rounding, &cache).expect("a stage")
     }
 
+    /// Every element, the padding included.
     fn elements(buffer: &Buffer) -> Vec<i64> {
-        match &buffer.storage {
-            Storage::I16(v) => v.iter().map(|m| i64::from(*m)).collect(),
-            Storage::I32(v) => v.iter().map(|m| i64::from(*m)).collect(),
-            Storage::I64(v) => v.clone(),
-        }
+        let mut out = vec![];
+        let row = buffer.row_len();
+        buffer.append_to(&mut out, row, buffer.len() / row);
+        out
     }
 
     /// Native code writes the elements of its samples and at most the rest of the last tile, and
