@@ -10,6 +10,9 @@ use std::ops::Range;
 /// The version of the language that this crate reads and writes.
 pub(crate) const LANGUAGE_VERSION: &str = "1";
 
+/// So often reading resumes in one piece after a forgotten `;`: each time costs its length.
+const MAX_RESUMES: usize = 20;
+
 /// In which block a piece stands.
 #[derive(Clone, Copy, Debug)]
 enum Context {
@@ -104,7 +107,7 @@ impl Assembler<'_, '_> {
     /// Reads a piece, and what follows in it after a forgotten `;`.
     fn statement(&mut self, mut range: Range<usize>, end: End, notes: Notes) {
         let mut notes = Some(notes);
-        loop {
+        for resumes in 0.. {
             let inside = !matches!(self.context, Context::Top);
             if inside && end == End::Brace {
                 let word = range.start..range.start + word_len(&self.text[range.clone()]);
@@ -136,7 +139,15 @@ impl Assembler<'_, '_> {
                 }
                 Err(error) => error,
             };
-            let Some(resume) = forgotten_end(&error, text) else {
+            if let End::Quote(at) = end {
+                let d = Diagnostic::error(codes::SYNTAX, "this quote is not closed");
+                self.errors
+                    .push(d.at(Some(self.span(at..at + 1)), "opened here"));
+                self.broken(text, end);
+                return;
+            }
+            let resume = forgotten_end(&error, text).filter(|_| resumes < MAX_RESUMES);
+            let Some(resume) = resume else {
                 self.errors.push(error.diagnostic(text, place));
                 self.broken(text, end);
                 return;

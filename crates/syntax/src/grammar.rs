@@ -89,7 +89,8 @@ impl SyntaxError {
         let keywords = self
             .expected
             .iter()
-            .filter_map(|p| p.strip_prefix('`')?.strip_suffix('`'));
+            .filter_map(|p| p.strip_prefix('`')?.strip_suffix('`'))
+            .filter(|k| k.starts_with(|c: char| c.is_ascii_alphabetic()));
         match suggest::nearest(found, keywords) {
             Some(k) => d.help(format!("did you mean `{k}`?")),
             None => d,

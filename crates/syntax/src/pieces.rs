@@ -12,7 +12,9 @@ use std::ops::Range;
 pub(crate) enum End {
     Semicolon,
     Brace,
-    /// At a closing brace, an unclosed quote or the end of the text.
+    /// At the end of a line with an unclosed quote, which stands at this byte.
+    Quote(usize),
+    /// At a closing brace or the end of the text.
     Missing,
 }
 
@@ -63,6 +65,7 @@ pub(crate) fn cut(text: &str) -> (Vec<Piece>, Notes) {
                         Rule::note => notes.push(note(part.as_str())),
                         Rule::terminator if part.as_str() == "{" => end = End::Brace,
                         Rule::terminator => end = End::Semicolon,
+                        Rule::unclosed => end = End::Quote(part.as_span().start()),
                         _ => {}
                     }
                 }
