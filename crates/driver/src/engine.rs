@@ -4,12 +4,13 @@ use crate::load::Loaded;
 use crate::options::{Boundary, Budget};
 use crate::progress::{Cancel, Event, Progress};
 use ceg4n_base::{Diagnostic, Diagnostics, Exact, codes};
-use ceg4n_ir::{Checked, Domain, Format, Program, Property, Region};
+use ceg4n_ir::{Checked, Domain, Format, Program, Property, Region, Requirement, Selection};
 use ceg4n_jit::CodeCache;
 use ceg4n_refine::Counterexample;
 use ceg4n_verify::space::Space;
 use ceg4n_verify::{
-    Effort, Label, Question, Reference, RegionResult, SolverLeaf, Stop, Subject, Verdict, decide, label,
+    Effort, Label, Question, Reference, RegionResult, SolverLeaf, Stop, Subject, Verdict, decide,
+    label,
 };
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -69,7 +70,10 @@ pub(crate) fn questions(loaded: &Loaded) -> Result<Vec<Asked>, Diagnostics> {
     let mut asked = Vec::new();
     for o in loaded.obligations()? {
         if let Property::Spec(_) = o.property {
-            let d = Diagnostic::error(codes::NOT_BUILT, "output specifications in VNN-LIB are not built yet");
+            let d = Diagnostic::error(
+                codes::NOT_BUILT,
+                "output specifications in VNN-LIB are not built yet",
+            );
             return Err(d.help("use top1, top1 margin, topk or eps").into());
         }
         crate::load::check_property(o.property, loaded.module.network.output_len())?;
@@ -102,7 +106,10 @@ impl<'a> Engine<'a> {
         cancel: &Cancel,
     ) -> Self {
         let deadline = budget.time_limit.and_then(|t| started.checked_add(t));
-        let stop = Stop { deadline, cancel: Some(cancel.clone()) };
+        let stop = Stop {
+            deadline,
+            cancel: Some(cancel.clone()),
+        };
         let mut engine = Self {
             reference,
             asked,
@@ -116,7 +123,10 @@ impl<'a> Engine<'a> {
             progress,
         };
         let begin = Instant::now();
-        progress.note(&Event::Stage { name: "label", detail: format!("{} regions", engine.asked.len()) });
+        progress.note(&Event::Stage {
+            name: "label",
+            detail: format!("{} regions", engine.asked.len()),
+        });
         let labels = engine.parallel(engine.asked.len(), |i, stop| engine.label(i, stop));
         for (a, l) in engine.asked.iter_mut().zip(labels) {
             a.label = l;
@@ -124,6 +134,31 @@ impl<'a> Engine<'a> {
         engine.settle_boundary(boundary);
         engine.seconds += begin.elapsed().as_secs_f64();
         engine
+    }
+
+    /// The questions as requirements: what a file must say so that `verify` asks the same.
+    pub(crate) fn requirements(&self) -> Vec<Requirement> {
+        let mut out: Vec<Requirement> = Vec::new();
+        for a in &self.asked {
+            let same = |r: &&mut Requirement| r.property == a.property && r.domain == a.domain;
+            let id = a.region.id.clone();
+            match out.iter_mut().find(same) {
+                Some(Requirement {
+                    regions: Selection::Ids(ids),
+                    ..
+                }) => ids.push(id),
+                Some(_) | None => out.push(Requirement {
+                    property: a.property.clone(),
+                    domain: a.domain,
+                    regions: Selection::Ids(vec![id]),
+                    span: None,
+                }),
+            }
+        }
+        if let [Requirement { regions, .. }] = &mut out[..] {
+            *regions = Selection::All;
+        }
+        out
     }
 
     /// Passes an event on.
@@ -136,7 +171,11 @@ impl<'a> Engine<'a> {
         let a = &self.asked[c.question];
         let space = Space::new(&a.region, a.domain, Format::S32);
         let near: Vec<f64> = c.x.iter().map(Exact::to_f64).collect();
-        let x = if space.contains(&c.x) { c.x } else { space.snap(&near)? };
+        let x = if space.contains(&c.x) {
+            c.x
+        } else {
+            space.snap(&near)?
+        };
         Some(Counterexample { x, ..c })
     }
 
@@ -153,13 +192,21 @@ impl<'a> Engine<'a> {
         }
         let space = Space::new(&a.region, a.domain, Format::S32);
         match space.root() {
-            Ok(root) => label::label(&self.reference, &space, &a.region.center(), &root, &self.effort, stop),
+            Ok(root) => label::label(
+                &self.reference,
+                &space,
+                &a.region.center(),
+                &root,
+                &self.effort,
+                stop,
+            ),
             Err(_) => Label::Undecided,
         }
     }
 
     fn settle_boundary(&mut self, (boundary, margin): (Boundary, Option<Exact>)) {
-        let on_boundary = |a: &Asked| a.property == Property::Top1 && matches!(a.label, Label::Changes(_));
+        let on_boundary =
+            |a: &Asked| a.property == Property::Top1 && matches!(a.label, Label::Changes(_));
         if boundary == Boundary::Refute || !self.asked.iter().any(on_boundary) {
             return;
         }
@@ -186,8 +233,14 @@ impl<'a> Engine<'a> {
             .collect();
         leads.sort_by(f64::total_cmp);
         let n = leads.len();
-        let median = if n == 0 { 0.0 } else { (leads[(n - 1) / 2] + leads[n / 2]) / 2.0 };
-        format!("{:.2e}", BOUNDARY_SHARE * median).parse().unwrap_or_else(|_| Exact::zero())
+        let median = if n == 0 {
+            0.0
+        } else {
+            (leads[(n - 1) / 2] + leads[n / 2]) / 2.0
+        };
+        format!("{:.2e}", BOUNDARY_SHARE * median)
+            .parse()
+            .unwrap_or_else(|_| Exact::zero())
     }
 
     /// Decides the questions for a program, in order. With `early` the rest is left out after a
@@ -195,7 +248,11 @@ impl<'a> Engine<'a> {
     ///
     /// # Errors
     /// A program that cannot be evaluated, a solver that cannot be had.
-    pub(crate) fn verify(&mut self, program: &Checked<Program>, early: bool) -> Result<Vec<Timed>, Diagnostics> {
+    pub(crate) fn verify(
+        &mut self,
+        program: &Checked<Program>,
+        early: bool,
+    ) -> Result<Vec<Timed>, Diagnostics> {
         let begin = Instant::now();
         let subject = Subject::new(program.clone(), &self.cache)
             .map_err(|t| Diagnostics::from(Diagnostic::error(codes::INTERNAL, t.to_string())))?;
@@ -208,7 +265,9 @@ impl<'a> Engine<'a> {
             let results = self.parallel(n, |i, stop| self.decide(&subject, from + i, stop));
             for r in results {
                 done.push(r?);
-                let refuted = done.last().is_some_and(|t| matches!(t.result.verdict, Verdict::Refuted(_)));
+                let refuted = done
+                    .last()
+                    .is_some_and(|t| matches!(t.result.verdict, Verdict::Refuted(_)));
                 if early && refuted {
                     self.seconds += begin.elapsed().as_secs_f64();
                     return Ok(done);
@@ -271,6 +330,9 @@ impl<'a> Engine<'a> {
             }
         });
         // A thread that panicked ends the scope with its panic, so every slot is filled.
-        results.into_iter().filter_map(|m| m.into_inner().ok().flatten()).collect()
+        results
+            .into_iter()
+            .filter_map(|m| m.into_inner().ok().flatten())
+            .collect()
     }
 }

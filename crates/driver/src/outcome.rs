@@ -4,13 +4,13 @@ use crate::engine::Timed;
 use crate::load::Loaded;
 use ceg4n_ir::{Checked, KernelOp, NodeId, Op, Program, Property, TensorFormat, ValueId};
 use ceg4n_report::{
-    Accumulator, Activation, ClassPoint, Counterexample, Layer, Network, Region, Report, SCHEMA_VERSION, Seconds,
-    Status, Weight,
+    Accumulator, Activation, ClassPoint, Counterexample, Layer, Network, Region, Report,
+    SCHEMA_VERSION, Seconds, Status, Weight,
 };
 use ceg4n_verify::{Label, Verdict};
 
 /// The version of the tool.
-pub const TOOL_VERSION: &str = env!("CARGO_PKG_VERSION");
+pub(crate) const TOOL_VERSION: &str = env!("CARGO_PKG_VERSION");
 
 /// The rows of a report.
 pub(crate) fn region_rows(results: &[Timed]) -> Vec<Region> {
@@ -22,15 +22,25 @@ fn row(t: &Timed) -> Region {
     let (method, reason, counterexample) = match &r.verdict {
         Verdict::Proved(e) => (e.method.to_string(), None, None),
         Verdict::Refuted(w) => {
-            let c = Counterexample { x: w.x.clone(), reference: w.reference.clone(), kernel: w.kernel.clone() };
+            let c = Counterexample {
+                x: w.x.clone(),
+                reference: w.reference.clone(),
+                kernel: w.kernel.clone(),
+            };
             ("replay".to_owned(), None, Some(c))
         }
         Verdict::Unknown(reason) => ("none".to_owned(), Some(reason.clone()), None),
     };
     let change = match &r.label {
         Label::Changes(c) => Some(vec![
-            ClassPoint { x: c.a.0.clone(), class: c.a.1 },
-            ClassPoint { x: c.b.0.clone(), class: c.b.1 },
+            ClassPoint {
+                x: c.a.0.clone(),
+                class: c.a.1,
+            },
+            ClassPoint {
+                x: c.b.0.clone(),
+                class: c.b.1,
+            },
         ]),
         Label::Robust(_) | Label::Undecided => None,
     };
@@ -38,7 +48,9 @@ fn row(t: &Timed) -> Region {
         id: r.id.clone(),
         verdict: r.verdict.name().to_owned(),
         requirement: r.property.to_string(),
-        margin_proved: r.margin_proved.filter(|_| matches!(r.property, Property::Top1Margin(_))),
+        margin_proved: r
+            .margin_proved
+            .filter(|_| matches!(r.property, Property::Top1Margin(_))),
         reference_changes_class: change.is_some(),
         class_change: change,
         vacuous: r.vacuous.is_some(),
@@ -56,7 +68,8 @@ fn row(t: &Timed) -> Region {
 pub(crate) fn status_of(results: &[Timed]) -> (Status, Option<String>) {
     let first = |f: &dyn Fn(&Timed) -> Option<String>| results.iter().find_map(f);
     let refuted = first(&|t| {
-        matches!(t.result.verdict, Verdict::Refuted(_)).then(|| format!("region {} is refuted", t.result.id))
+        matches!(t.result.verdict, Verdict::Refuted(_))
+            .then(|| format!("region {} is refuted", t.result.id))
     });
     if let Some(reason) = refuted {
         return (Status::Refuted, Some(reason));
@@ -66,7 +79,10 @@ pub(crate) fn status_of(results: &[Timed]) -> (Status, Option<String>) {
         Verdict::Proved(_) | Verdict::Refuted(_) => None,
     });
     let vacuous = first(&|t| {
-        t.result.vacuous.as_ref().map(|c| format!("region {} is vacuous: {c} would do", t.result.id))
+        t.result
+            .vacuous
+            .as_ref()
+            .map(|c| format!("region {} is vacuous: {c} would do", t.result.id))
     });
     match unknown.or(vacuous) {
         Some(reason) => (Status::Unknown, Some(reason)),
@@ -86,10 +102,24 @@ pub(crate) struct Summary<'a> {
 
 impl Summary<'_> {
     /// A report without the parts that only `compile` has.
-    pub(crate) fn report(&self, status: Status, reason: Option<String>, regions: Vec<Region>, seconds: Seconds) -> Report {
+    pub(crate) fn report(
+        &self,
+        status: Status,
+        reason: Option<String>,
+        regions: Vec<Region>,
+        seconds: Seconds,
+    ) -> Report {
         let module = &self.loaded.module;
-        let requirement: Vec<String> = module.requirements.iter().map(|r| r.property.to_string()).collect();
-        let mut domains: Vec<String> = module.requirements.iter().map(|r| r.domain.to_string()).collect();
+        let requirement: Vec<String> = module
+            .requirements
+            .iter()
+            .map(|r| r.property.to_string())
+            .collect();
+        let mut domains: Vec<String> = module
+            .requirements
+            .iter()
+            .map(|r| r.domain.to_string())
+            .collect();
         domains.dedup();
         Report {
             schema_version: SCHEMA_VERSION,
@@ -120,21 +150,31 @@ impl Summary<'_> {
 
 /// The dense layers of a fixed-point program.
 fn layers(program: &Checked<Program>) -> Vec<Layer> {
-    let Some(kernel) = program.kernel() else { return Vec::new() };
+    let Some(kernel) = program.kernel() else {
+        return Vec::new();
+    };
     let network = &program.program().network;
     let notes = &program.program().annotations;
     let format_of = |v: ValueId| match notes.format(v) {
         Some(TensorFormat::Tensor(f)) => (f.to_string(), f.width()),
         Some(TensorFormat::Channels(list)) => {
             let all: Vec<String> = list.iter().map(ToString::to_string).collect();
-            (format!("[{}]", all.join(", ")), list.iter().map(|f| f.width()).max().unwrap_or(0))
+            (
+                format!("[{}]", all.join(", ")),
+                list.iter().map(|f| f.width()).max().unwrap_or(0),
+            )
         }
         None => ("real".to_owned(), 0),
     };
-    let operand_format = |x: NodeId| kernel.nodes[x].format.map_or("acc".to_owned(), |f| f.to_string());
+    let operand_format = |x: NodeId| {
+        kernel.nodes[x]
+            .format
+            .map_or("acc".to_owned(), |f| f.to_string())
+    };
     let mut out = Vec::new();
     for node in kernel.nodes.values() {
-        let (KernelOp::Dense { x, .. }, Op::Dense { weight, bias, .. }) = (&node.op, &network.value(node.value).op)
+        let (KernelOp::Dense { x, .. }, Op::Dense { weight, bias, .. }) =
+            (&node.op, &network.value(node.value).op)
         else {
             continue;
         };
@@ -144,9 +184,19 @@ fn layers(program: &Checked<Program>) -> Vec<Layer> {
         let most = node.range.iter().map(|r| r.hi).max().unwrap_or(0);
         out.push(Layer {
             name: network.value(node.value).name.clone(),
-            weight: Weight { format, bits, parameters: len(*weight) + bias.map_or(0, len) },
-            activation: Activation { format: operand_format(*x) },
-            accumulator: Accumulator { format: format!("s{}", node.width), proved_min: least, proved_max: most },
+            weight: Weight {
+                format,
+                bits,
+                parameters: len(*weight) + bias.map_or(0, len),
+            },
+            activation: Activation {
+                format: operand_format(*x),
+            },
+            accumulator: Accumulator {
+                format: format!("s{}", node.width),
+                proved_min: least,
+                proved_max: most,
+            },
         });
     }
     out

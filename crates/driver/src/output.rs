@@ -17,8 +17,11 @@ pub struct Staged {
 }
 
 fn cannot(what: &str, path: &Path, e: &io::Error) -> Diagnostic {
-    Diagnostic::error(codes::FILE_WRITE, format!("cannot {what} {}: {e}", path.display()))
-        .help("choose another folder with -o, or mend its permissions")
+    Diagnostic::error(
+        codes::FILE_WRITE,
+        format!("cannot {what} {}: {e}", path.display()),
+    )
+    .help("choose another folder with -o, or mend its permissions")
 }
 
 impl Staged {
@@ -29,11 +32,17 @@ impl Staged {
     /// A target that exists and is no output folder of this tool, or cannot be written.
     pub fn begin(target: &Path) -> Result<Self, Diagnostic> {
         if target.exists() && !is_ours(target) {
-            let text = format!("{} exists and is no output folder of ceg4nc", target.display());
+            let text = format!(
+                "{} exists and is no output folder of ceg4nc",
+                target.display()
+            );
             return Err(Diagnostic::error(codes::FILE_WRITE, text)
                 .help("choose another folder with -o; nothing was changed"));
         }
-        let name = target.file_name().map(|n| n.to_string_lossy().into_owned()).unwrap_or_default();
+        let name = target
+            .file_name()
+            .map(|n| n.to_string_lossy().into_owned())
+            .unwrap_or_default();
         let parent = match target.parent() {
             Some(p) if !p.as_os_str().is_empty() => p.to_owned(),
             _ => PathBuf::from("."),
@@ -44,7 +53,11 @@ impl Staged {
             fs::remove_dir_all(&temporary).map_err(|e| cannot("clear", &temporary, &e))?;
         }
         fs::create_dir(&temporary).map_err(|e| cannot("write into", &parent, &e))?;
-        Ok(Self { target: target.to_owned(), temporary, committed: false })
+        Ok(Self {
+            target: target.to_owned(),
+            temporary,
+            committed: false,
+        })
     }
 
     /// Where files are being collected.
@@ -57,7 +70,9 @@ impl Staged {
     /// # Errors
     /// What the file system says.
     pub fn write(&self, path: &str, content: &[u8]) -> Result<(), Diagnostic> {
-        let file = path.split('/').fold(self.temporary.clone(), |p, part| p.join(part));
+        let file = path
+            .split('/')
+            .fold(self.temporary.clone(), |p, part| p.join(part));
         if let Some(parent) = file.parent() {
             fs::create_dir_all(parent).map_err(|e| cannot("create", parent, &e))?;
         }
@@ -73,7 +88,9 @@ impl Staged {
         let had = self.target.exists();
         if had && !is_ours(&self.target) {
             let text = format!("{} was put there meanwhile", self.target.display());
-            return Err(Diagnostic::error(codes::FILE_WRITE, text).help("choose another folder with -o"));
+            return Err(
+                Diagnostic::error(codes::FILE_WRITE, text).help("choose another folder with -o")
+            );
         }
         if had {
             fs::rename(&self.target, &old).map_err(|e| cannot("replace", &self.target, &e))?;
@@ -142,6 +159,9 @@ mod tests {
         let file = dir.path().join("file");
         fs::write(&file, b"x").unwrap();
         assert_eq!(Staged::begin(&file).unwrap_err().code, codes::FILE_WRITE);
-        assert_eq!(Staged::begin(&file.join("below")).unwrap_err().code, codes::FILE_WRITE);
+        assert_eq!(
+            Staged::begin(&file.join("below")).unwrap_err().code,
+            codes::FILE_WRITE
+        );
     }
 }

@@ -27,11 +27,18 @@ pub struct Verification {
 ///
 /// # Errors
 /// Bad input or usage. Verdicts are no errors.
-pub fn verify(options: &VerifyOptions, progress: &dyn Progress, cancel: &Cancel) -> Result<Verification, Failure> {
+pub fn verify(
+    options: &VerifyOptions,
+    progress: &dyn Progress,
+    cancel: &Cancel,
+) -> Result<Verification, Failure> {
     let started = Instant::now();
     let loaded = load(&options.load)?;
     match run(options, &loaded, started, progress, cancel) {
-        Ok(report) => Ok(Verification { report, warnings: loaded.warnings }),
+        Ok(report) => Ok(Verification {
+            report,
+            warnings: loaded.warnings,
+        }),
         Err(Problem::Here(d)) => Err(loaded.fail(d)),
         Err(Problem::There(f)) => Err(f),
     }
@@ -60,24 +67,52 @@ fn run(
     let asked = questions(loaded)?;
     let program = check(loaded.version(options.ir_version, options.rounding)?)?;
     if program.kernel().is_none() {
-        let d = Diagnostic::error(codes::USAGE, "the program to be verified has no fixed-point input")
-            .help("give the input and every constant a format in the format block");
+        let d = Diagnostic::error(
+            codes::USAGE,
+            "the program to be verified has no fixed-point input",
+        )
+        .help("give the input and every constant a format in the format block");
         return Err(Diagnostics::from(d).into());
     }
     let (reference, name) = reference(options.against.as_deref(), loaded)?;
-    let boundary = (options.boundary.unwrap_or(Boundary::Refute), options.boundary_margin.clone());
-    let mut engine = Engine::new(reference, asked, boundary, &options.budget, started, progress, cancel);
-    progress.note(&Event::Stage { name: "verify", detail: format!("{} questions", engine.asked.len()) });
+    let boundary = (
+        options.boundary.unwrap_or(Boundary::Refute),
+        options.boundary_margin.clone(),
+    );
+    let mut engine = Engine::new(
+        reference,
+        asked,
+        boundary,
+        &options.budget,
+        started,
+        progress,
+        cancel,
+    );
+    progress.note(&Event::Stage {
+        name: "verify",
+        detail: format!("{} questions", engine.asked.len()),
+    });
     let results: Vec<Timed> = engine.verify(&program, false)?;
     let rows = region_rows(&results);
     let (status, reason) = status_of(&results);
-    let mut report = Summary { command: "verify", loaded, program: Some(&program), reference: &name, seed: options.budget.seed }
-        .report(status, reason, rows, Seconds {
+    let mut report = Summary {
+        command: "verify",
+        loaded,
+        program: Some(&program),
+        reference: &name,
+        seed: options.budget.seed,
+    }
+    .report(
+        status,
+        reason,
+        rows,
+        Seconds {
             total: started.elapsed().as_secs_f64(),
             search: 0.0,
             verify: engine.seconds,
             emit: 0.0,
-        });
+        },
+    );
     report.clock_limited = results.iter().any(|t| t.result.clock_limited);
     Ok(report)
 }
@@ -86,11 +121,20 @@ fn run(
 /// version; the real function if it has none).
 fn reference(against: Option<&Path>, loaded: &Loaded) -> Result<(Reference, String), Problem> {
     let Some(path) = against else {
-        return Ok((Reference::new(&check(loaded.module.reference())?), "real".to_owned()));
+        return Ok((
+            Reference::new(&check(loaded.module.reference())?),
+            "real".to_owned(),
+        ));
     };
-    let options = LoadOptions { net: path.to_owned(), ..LoadOptions::default() };
+    let options = LoadOptions {
+        net: path.to_owned(),
+        ..LoadOptions::default()
+    };
     let other = load(&options).map_err(Problem::There)?;
-    let program = other.module.version(None).unwrap_or_else(|| other.module.reference());
+    let program = other
+        .module
+        .version(None)
+        .unwrap_or_else(|| other.module.reference());
     let checked: Checked<Program> = match check(program) {
         Ok(c) => c,
         Err(d) => return Err(Problem::There(other.fail(d))),

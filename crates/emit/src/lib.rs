@@ -148,6 +148,27 @@ pub enum EmitError {
     Internal(String),
 }
 
+/// Memory that an emitted kernel takes besides its code.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Footprint {
+    /// Bytes of constant arrays.
+    pub constant_bytes: usize,
+    /// Bytes of the scratch structure, without padding.
+    pub scratch_bytes: usize,
+}
+
+/// The memory of the C kernel.
+///
+/// # Errors
+/// See [`EmitError`].
+pub fn footprint(input: &EmitInput<'_>) -> Result<Footprint, EmitError> {
+    let plan = prepare(input)?;
+    Ok(Footprint {
+        constant_bytes: plan.constant_bytes(),
+        scratch_bytes: slots::assign(&plan, slots::may_alias).bytes(),
+    })
+}
+
 /// Writes `c/NAME.h`, `c/NAME.c`, `c/NAME_weights.h`, `c/NAME_weights.c`, `c/NAME_selftest.c`
 /// and `c/README.md`. All `c/*.c` except the self-test compile together into the kernel.
 ///

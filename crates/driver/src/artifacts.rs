@@ -1,0 +1,291 @@
+//! What an output folder holds besides the report: IR versions and kernels.
+
+use crate::compile::Chosen;
+use crate::options::CompileOptions;
+use crate::outcome::TOOL_VERSION;
+use crate::output::Staged;
+use ceg4n_base::{ContentHash, Diagnostic, Diagnostics, Exact, codes};
+use ceg4n_emit::{Claim, EmitInfo, EmitInput, OutputFile, TestVector, emit_c, emit_rust};
+use ceg4n_ir::{Anchor, Annotation, Module, Program};
+use ceg4n_refine::{Ended, State, Version};
+use ceg4n_report::{Cost, Report};
+use ceg4n_search::AnnotationSpace;
+use ceg4n_syntax::{PrintOptions, print};
+use ceg4n_verify::Verdict;
+use std::collections::BTreeSet;
+
+/// The parts of one run that are written out.
+pub(crate) struct Artifacts<'a> {
+    pub staged: &'a Staged,
+    pub options: &'a CompileOptions,
+    /// The network's name.
+    pub name: &'a str,
+    /// Hash of the network's file.
+    pub file_hash: ContentHash,
+    /// The network with its regions, and the requirements as they were asked.
+    pub module: &'a Module,
+    /// Prefix of the kernel's symbols.
+    pub prefix: &'a str,
+    pub space: &'a AnnotationSpace,
+    pub state: Option<&'a State>,
+    pub chosen: Option<&'a Chosen>,
+}
+
+impl Artifacts<'_> {
+    /// Writes `NAME.final.nnir`, `versions/`, `c/` and `rust/`, and completes the report's cost.
+    pub(crate) fn write(&self, report: &mut Report) -> Result<(), Diagnostics> {
+        if let Some(state) = self.state {
+            self.versions(state)?;
+        }
+        let Some(chosen) = self.chosen else {
+            return Ok(());
+        };
+        let program = chosen.program.program();
+        let module = with_version(self.module, program, claim_lines(chosen, report));
+        self.write_module(&format!("{}.final.nnir", self.name), &module)?;
+        let vectors = vectors(chosen, self.module, self.state)?;
+        let input = EmitInput {
+            program: &chosen.program,
+            name: self.prefix,
+            claim: claim(chosen, report),
+            vectors: &vectors,
+            info: EmitInfo {
+                tool_version: TOOL_VERSION.to_owned(),
+                requirement: report.requirement.lines().map(str::to_owned).collect(),
+                regions: self.module.regions.iter().map(|r| r.id.clone()).collect(),
+                hashes: vec![("network file".to_owned(), self.file_hash.to_string())],
+            },
+        };
+        let mut files: Vec<OutputFile> = Vec::new();
+        let failed = |e: ceg4n_emit::EmitError| Diagnostic::error(codes::INTERNAL, e.to_string());
+        if self.options.emit.c {
+            files.extend(emit_c(&input).map_err(failed)?);
+        }
+        if self.options.emit.rust {
+            files.extend(emit_rust(&input).map_err(failed)?);
+        }
+        for f in &files {
+            self.staged.write(&f.path, &f.content)?;
+        }
+        report.cost = Some(cost(program, &input)?);
+        Ok(())
+    }
+
+    fn write_module(&self, path: &str, module: &Module) -> Result<(), Diagnostics> {
+        let options = PrintOptions {
+            side_file: format!("{}.safetensors", self.name),
+            keep_files: Some(BTreeSet::new()),
+            ..PrintOptions::default()
+        };
+        let printed = print(module, &options);
+        let folder = path
+            .rsplit_once('/')
+            .map(|(f, _)| format!("{f}/"))
+            .unwrap_or_default();
+        for (name, bytes) in &printed.side_files {
+            let side = format!("{folder}{name}");
+            // Versions share their constants: one file serves them all.
+            if !self.staged.folder().join(&side).exists() {
+                self.staged.write(&side, bytes)?;
+            }
+        }
+        Ok(self.staged.write(path, printed.text.as_bytes())?)
+    }
+
+    /// Every version of the loop, with what ended it.
+    fn versions(&self, state: &State) -> Result<(), Diagnostics> {
+        for v in &state.versions {
+            let program = self.space.program(&v.assignment, v.version)?;
+            let module = with_version(self.module, program.program(), ending(v, state));
+            self.write_module(&format!("versions/v{}.nnir", v.version), &module)?;
+        }
+        Ok(())
+    }
+}
+
+/// What ended a version, as comment lines.
+fn ending(v: &Version, state: &State) -> Vec<String> {
+    let list = |v: &[Exact]| {
+        v.iter()
+            .map(Exact::to_string)
+            .collect::<Vec<_>>()
+            .join(", ")
+    };
+    match &v.ended {
+        Ended::Proved => vec!["proved".to_owned()],
+        Ended::Unknown(reason) => vec![format!("set aside: {reason}")],
+        Ended::Refuted(i) => {
+            let refuted = v.results.iter().find_map(|r| match &r.verdict {
+                Verdict::Refuted(w) => Some((r.id.as_str(), w)),
+                Verdict::Proved(_) | Verdict::Unknown(_) => None,
+            });
+            let x = state
+                .counterexamples
+                .get(*i)
+                .map_or(String::new(), |c| list(&c.x));
+            let mut lines = vec![format!("ended by a counterexample: x = [{x}]")];
+            if let Some((id, w)) = refuted {
+                lines[0] = format!("ended by a counterexample in region \"{id}\": x = [{x}]");
+                lines.push(format!("reference = [{}]", list(&w.reference)));
+                lines.push(format!("kernel = [{}]", list(&w.kernel)));
+            }
+            lines
+        }
+    }
+}
+
+fn claim(chosen: &Chosen, report: &Report) -> Claim {
+    match &chosen.proof {
+        Some(proof) => Claim::Verified {
+            program: proof.program().hash(),
+            lines: claim_lines(chosen, report),
+        },
+        None => Claim::Unverified {
+            reason: report
+                .reason
+                .clone()
+                .unwrap_or_else(|| "not proved".to_owned()),
+        },
+    }
+}
+
+/// What was proved, region by region.
+fn claim_lines(chosen: &Chosen, report: &Report) -> Vec<String> {
+    if chosen.proof.is_none() {
+        let reason = report.reason.as_deref().unwrap_or("not proved");
+        return vec![format!("NOT VERIFIED: {reason}")];
+    }
+    chosen
+        .results
+        .iter()
+        .map(|t| {
+            format!(
+                "region \"{}\": PROVED {} ({})",
+                t.result.id, t.result.property, report.domain
+            )
+        })
+        .collect()
+}
+
+/// A module with one version and nothing else that the run did not use.
+fn with_version(module: &Module, program: &Program, comments: Vec<String>) -> Module {
+    let mut out = module.clone();
+    out.versions = vec![(*program.annotations).clone()];
+    out.comments
+        .retain(|a, _| !matches!(a, Anchor::Format(_) | Anchor::FormatEntry(..)));
+    out.comments.insert(Anchor::Format(0), comments);
+    out
+}
+
+/// Self-test vectors: region centres, corners, and every stored counterexample.
+fn vectors(
+    chosen: &Chosen,
+    module: &Module,
+    state: Option<&State>,
+) -> Result<Vec<TestVector>, Diagnostics> {
+    let Some(kernel) = chosen.program.kernel() else {
+        return Ok(Vec::new());
+    };
+    let mut points: Vec<(Vec<i64>, String)> = Vec::new();
+    for r in &module.regions {
+        points.push((
+            kernel.quantize_input(&r.center()),
+            format!("centre of region {}", r.id),
+        ));
+        points.push((
+            kernel.quantize_input(&r.lower),
+            format!("lower corner of region {}", r.id),
+        ));
+        points.push((
+            kernel.quantize_input(&r.upper),
+            format!("upper corner of region {}", r.id),
+        ));
+    }
+    for c in state.map(|s| &s.counterexamples[..]).unwrap_or_default() {
+        if let Some(v) = c.ended {
+            points.push((
+                kernel.quantize_input(&c.x),
+                format!("counterexample that ended version v{v}"),
+            ));
+        }
+    }
+    let n = kernel.input_len();
+    points.push((
+        vec![kernel.input_format.min(); n],
+        "every input at its least".to_owned(),
+    ));
+    points.push((
+        vec![kernel.input_format.max(); n],
+        "every input at its greatest".to_owned(),
+    ));
+    points
+        .into_iter()
+        .map(|(input, note)| {
+            let output = ceg4n_eval::kernel_outputs(kernel, &input)
+                .map_err(|e| Diagnostic::error(codes::INTERNAL, e.to_string()))?;
+            Ok(TestVector {
+                input,
+                output,
+                note,
+            })
+        })
+        .collect()
+}
+
+/// Bits, and bytes of the emitted form.
+fn cost(program: &Program, input: &EmitInput<'_>) -> Result<Cost, Diagnostics> {
+    let network = &program.network;
+    let (mut weights_bits, mut biases_bits, mut ceg4n_bits) = (0u64, 0u64, 0u64);
+    let stored = |v| -> u64 {
+        let n = network.value(v).shape.len();
+        match program.annotations.get(v) {
+            Some(Annotation::Fixed { format, .. }) => {
+                let rows = network
+                    .value(v)
+                    .shape
+                    .0
+                    .first()
+                    .copied()
+                    .unwrap_or(1)
+                    .max(1);
+                (0..rows)
+                    .filter_map(|j| format.channel(j))
+                    .map(|f| u64::from(f.width()) * (n / rows) as u64)
+                    .sum()
+            }
+            Some(Annotation::Acc(_)) | None => 32 * n as u64,
+        }
+    };
+    for (v, value) in network.values().iter() {
+        if let ceg4n_ir::Op::Dense { weight, bias, .. } = &value.op {
+            let parameters = network.value(*weight).shape.len()
+                + bias.map_or(0, |b| network.value(b).shape.len());
+            let bits = program
+                .annotations
+                .format(*weight)
+                .and_then(|f| f.channel(0))
+                .map_or(32, |f| f.width());
+            weights_bits += stored(*weight);
+            ceg4n_bits += parameters as u64 * u64::from(bits);
+        } else if network.constant(v).is_some() && !is_weight(program, v) {
+            biases_bits += stored(v);
+        }
+    }
+    let footprint = ceg4n_emit::footprint(input)
+        .map_err(|e| Diagnostic::error(codes::INTERNAL, e.to_string()))?;
+    Ok(Cost {
+        metric: "weight-bits".to_owned(),
+        value: weights_bits + biases_bits,
+        weights_bits,
+        biases_bits,
+        ceg4n_bits,
+        flash_bytes: footprint.constant_bytes as u64,
+        ram_bytes: footprint.scratch_bytes as u64,
+    })
+}
+
+fn is_weight(program: &Program, v: ceg4n_ir::ValueId) -> bool {
+    let uses =
+        |x: &ceg4n_ir::Value| matches!(&x.op, ceg4n_ir::Op::Dense { weight, .. } if *weight == v);
+    program.network.values().values().any(uses)
+}

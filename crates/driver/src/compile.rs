@@ -1,0 +1,415 @@
+//! `compile`: labels, the loop over IR versions, emission, and the output folder.
+
+use crate::artifacts::Artifacts;
+use crate::candidates::{Decider, Points};
+use crate::engine::{Engine, Timed, questions};
+use crate::failure::Failure;
+use crate::load::{Loaded, load};
+use crate::options::{Boundary, CompileOptions, Preset, Strategy};
+use crate::outcome::{Summary, region_rows, status_of};
+use crate::output::Staged;
+use crate::progress::{Cancel, Event, Progress};
+use ceg4n_base::{Diagnostic, Diagnostics, codes};
+use ceg4n_emit::check_identifier;
+use ceg4n_ir::{Anchor, Checked, Program, check};
+use ceg4n_refine::{Counterexample, Ended, State, Status as LoopStatus, Version};
+use ceg4n_report::{Loop, Report, Seconds, SetAside, Status};
+use ceg4n_search::{AnnotationSpace, Assignment, Exact as CostOrder, Settings};
+use ceg4n_verify::{Reference, RegionResult, Verified};
+use std::path::PathBuf;
+use std::time::Instant;
+
+/// Up to this many assignments the automatic strategy enumerates; beyond, it searches.
+const ENUMERABLE: f64 = 1e6;
+/// Individuals and evaluations of one genetic search.
+const GENETIC: (usize, usize) = (32, 1000);
+
+/// What `compile` made.
+#[derive(Debug)]
+pub struct Compilation {
+    /// Everything, as in `report.json`.
+    pub report: Report,
+    /// Where the output stands.
+    pub folder: PathBuf,
+    /// What the user should know besides.
+    pub warnings: Diagnostics,
+}
+
+/// Runs `compile`.
+///
+/// # Errors
+/// Bad input or usage, a folder that cannot be written. Verdicts are no errors.
+pub fn compile(
+    options: &CompileOptions,
+    progress: &dyn Progress,
+    cancel: &Cancel,
+) -> Result<Compilation, Failure> {
+    let started = Instant::now();
+    let loaded = load(&options.load)?;
+    match run(options, &loaded, started, progress, cancel) {
+        Ok((report, folder)) => Ok(Compilation {
+            report,
+            folder,
+            warnings: loaded.warnings,
+        }),
+        Err(d) => Err(loaded.fail(d)),
+    }
+}
+
+/// A candidate and what was found of it.
+pub(crate) struct Chosen {
+    pub program: Checked<Program>,
+    pub results: Vec<Timed>,
+    pub proof: Option<Verified<Program>>,
+}
+
+fn run(
+    options: &CompileOptions,
+    loaded: &Loaded,
+    started: Instant,
+    progress: &dyn Progress,
+    cancel: &Cancel,
+) -> Result<(Report, PathBuf), Diagnostics> {
+    let asked = questions(loaded)?;
+    let prefix = prefix(options, loaded)?;
+    let folder = options.output_folder(&loaded.name);
+    let staged = Staged::begin(&folder)?;
+    let reference = Reference::new(&check(loaded.module.reference())?);
+    let boundary = (
+        options.boundary.unwrap_or(Boundary::Margin),
+        options.boundary_margin.clone(),
+    );
+    let mut engine = Engine::new(
+        reference,
+        asked,
+        boundary,
+        &options.budget,
+        started,
+        progress,
+        cancel,
+    );
+    if let Some(m) = &engine.boundary_margin {
+        progress.note(&Event::Note(format!(
+            "where the reference changes class: top1 margin {m}"
+        )));
+    }
+    let space = AnnotationSpace::new(
+        &engine.reference,
+        loaded.module.network.clone(),
+        &loaded.module.regions,
+        options.rounding.unwrap_or_default(),
+        (*options.weight_bits.start(), *options.weight_bits.end()),
+        (
+            *options.activation_bits.start(),
+            *options.activation_bits.end(),
+        ),
+    );
+    let given = given_version(options, loaded, &mut engine)?;
+    let (state, chosen, search_seconds) = match given {
+        Some(chosen) if chosen.proof.is_some() => (None, Some(chosen), 0.0),
+        _ => {
+            let (state, chosen, seconds) = search(options, &space, &mut engine, progress)?;
+            (Some(state), chosen, seconds)
+        }
+    };
+    let emitting = Instant::now();
+    let mut report = report_of(
+        options,
+        loaded,
+        &space,
+        &engine,
+        state.as_ref(),
+        chosen.as_ref(),
+    );
+    let mut module = loaded.module.clone();
+    module.requirements = engine.requirements();
+    module
+        .comments
+        .retain(|a, _| !matches!(a, Anchor::Requirement(_)));
+    let artifacts = Artifacts {
+        staged: &staged,
+        options,
+        name: &loaded.name,
+        file_hash: loaded.sha256,
+        module: &module,
+        prefix: &prefix,
+        space: &space,
+        state: state.as_ref(),
+        chosen: chosen.as_ref(),
+    };
+    artifacts.write(&mut report)?;
+    report.seconds = Seconds {
+        total: started.elapsed().as_secs_f64(),
+        search: search_seconds,
+        verify: engine.seconds,
+        emit: emitting.elapsed().as_secs_f64(),
+    };
+    staged.write("report.json", report.to_json().as_bytes())?;
+    staged.commit()?;
+    Ok((report, folder))
+}
+
+fn prefix(options: &CompileOptions, loaded: &Loaded) -> Result<String, Diagnostics> {
+    match &options.prefix {
+        Some(p) => match check_identifier(p) {
+            Ok(()) => Ok(p.clone()),
+            Err(e) => Err(Diagnostic::error(codes::USAGE, e.to_string())
+                .help("give a C identifier, for instance --prefix iris")
+                .into()),
+        },
+        None => Ok(ceg4n_emit::c_identifier(&loaded.name)),
+    }
+}
+
+/// `--ir-version K`: the formats of the file are decided first.
+fn given_version(
+    options: &CompileOptions,
+    loaded: &Loaded,
+    engine: &mut Engine<'_>,
+) -> Result<Option<Chosen>, Diagnostics> {
+    let Some(k) = options.ir_version else {
+        return Ok(None);
+    };
+    let program = check(loaded.version(Some(k), options.rounding)?)?;
+    if program.kernel().is_none() {
+        let d = Diagnostic::error(
+            codes::USAGE,
+            format!("version v{k} has no fixed-point input"),
+        );
+        return Err(d.help("give the input and every constant a format").into());
+    }
+    let results = engine.verify(&program, false)?;
+    Ok(Some(chosen(program, results)))
+}
+
+fn chosen(program: Checked<Program>, results: Vec<Timed>) -> Chosen {
+    let plain: Vec<RegionResult> = results.iter().map(|t| t.result.clone()).collect();
+    let proof = Verified::new(program.clone(), &plain);
+    Chosen {
+        program,
+        results,
+        proof,
+    }
+}
+
+/// The loop: first some generous formats, so that a proved program exists early, then the
+/// strategy.
+fn search(
+    options: &CompileOptions,
+    space: &AnnotationSpace,
+    engine: &mut Engine<'_>,
+    progress: &dyn Progress,
+) -> Result<(State, Option<Chosen>, f64), Diagnostics> {
+    let centers = engine.asked.iter().enumerate();
+    let points: Vec<Counterexample> = centers
+        .map(|(question, a)| Counterexample {
+            question,
+            x: a.region.center(),
+            ended: None,
+        })
+        // In domain grid the centre may be no point of the domain: it is moved to one.
+        .filter_map(|c| engine.snap(c))
+        .collect();
+    let strategy = strategy(options, space);
+    progress.note(&Event::Stage {
+        name: "search",
+        detail: space.name(),
+    });
+    let mut evaluate = Points::new(space, engine);
+    let mut decider = Decider::new(space, engine);
+    let mut state = State::new(strategy, points);
+    let mut best: Option<(u32, Vec<Timed>)> = None;
+    if matches!(options.preset, Preset::Auto) {
+        let wanted = std::mem::replace(&mut state.strategy, generous(space));
+        state = advance(state, space, &mut evaluate, &mut decider, &mut best)?;
+        state.strategy = wanted;
+        if state.status != LoopStatus::Stopped {
+            state.status = LoopStatus::Running;
+        }
+    }
+    state = advance(state, space, &mut evaluate, &mut decider, &mut best)?;
+    let seconds = evaluate.seconds;
+    let version = match &best {
+        Some((v, _)) => state.versions.iter().find(|x| x.version == *v),
+        // Nothing is proved: what stayed open, or what was asked for by a preset.
+        None => state.versions.iter().rev().find(|v| {
+            matches!(v.ended, Ended::Unknown(_)) || !matches!(options.preset, Preset::Auto)
+        }),
+    };
+    let picked = match version {
+        None => None,
+        Some(v) => {
+            let program = space.program(&v.assignment, v.version)?;
+            let results = match best {
+                Some((_, timed)) => timed,
+                None => engine.verify(&program, false)?,
+            };
+            Some(chosen(program, results))
+        }
+    };
+    Ok((state, picked, seconds))
+}
+
+/// Steps until the strategy is through; keeps the last proved version with its verdicts.
+fn advance(
+    mut state: State,
+    space: &AnnotationSpace,
+    evaluate: &mut Points<'_>,
+    decider: &mut Decider<'_, '_>,
+    best: &mut Option<(u32, Vec<Timed>)>,
+) -> Result<State, Diagnostics> {
+    while state.status == LoopStatus::Running {
+        state = match state.step(space, evaluate, decider) {
+            Ok(next) => next,
+            Err(text) => {
+                let told = decider.failure.take();
+                return Err(told.unwrap_or_else(|| Diagnostic::error(codes::INTERNAL, text).into()));
+            }
+        };
+        if let Some(Version {
+            version,
+            ended: Ended::Proved,
+            ..
+        }) = state.versions.last()
+            && state.status == LoopStatus::Proved
+        {
+            *best = Some((*version, decider.last.clone()));
+        }
+    }
+    Ok(state)
+}
+
+/// A few uniform formats of the space, from 8 bits up.
+fn generous(space: &AnnotationSpace) -> ceg4n_refine::Strategy {
+    let clip = |v: u8, (lo, hi): (u8, u8)| v.clamp(lo, hi);
+    let mut items: Vec<Assignment> = [(8, 12), (12, 16), (16, 16)]
+        .into_iter()
+        .map(|(w, a)| {
+            uniform(
+                space,
+                clip(w, space.weight_bits),
+                clip(a, space.activation_bits),
+            )
+        })
+        .collect();
+    items.dedup();
+    ceg4n_refine::Strategy::List { items, at: 0 }
+}
+
+fn uniform(space: &AnnotationSpace, weights: u8, activations: u8) -> Assignment {
+    Assignment {
+        weights: vec![weights; space.layers().len()],
+        activations,
+    }
+}
+
+fn strategy(options: &CompileOptions, space: &AnnotationSpace) -> ceg4n_refine::Strategy {
+    let list = |items| ceg4n_refine::Strategy::List { items, at: 0 };
+    let exact = || ceg4n_refine::Strategy::Exact(CostOrder::new(space));
+    let genetic = || ceg4n_refine::Strategy::Nsga2 {
+        settings: Settings {
+            population: GENETIC.0,
+            evaluations: GENETIC.1,
+            seed: options.budget.seed,
+        },
+    };
+    match options.preset {
+        Preset::Uniform {
+            weight_bits,
+            activation_bits,
+        } => list(vec![uniform(space, weight_bits, activation_bits)]),
+        Preset::UniformMin => list((2..=16).map(|k| uniform(space, k, k.max(8))).collect()),
+        Preset::Auto => match options.strategy {
+            Strategy::Exact => exact(),
+            Strategy::Nsga2 => genetic(),
+            Strategy::Auto => {
+                let choices = f64::from(space.weight_bits.1 - space.weight_bits.0 + 1);
+                let size = choices.powi(space.layers().len() as i32);
+                if size <= ENUMERABLE {
+                    exact()
+                } else {
+                    genetic()
+                }
+            }
+        },
+    }
+}
+
+fn report_of(
+    options: &CompileOptions,
+    loaded: &Loaded,
+    space: &AnnotationSpace,
+    engine: &Engine<'_>,
+    state: Option<&State>,
+    chosen: Option<&Chosen>,
+) -> Report {
+    let summary = Summary {
+        command: "compile",
+        loaded,
+        program: chosen.map(|c| &c.program),
+        reference: "real",
+        seed: options.budget.seed,
+    };
+    let results = chosen.map(|c| &c.results[..]).unwrap_or_default();
+    let exhausted = state.is_some_and(|s| s.status == LoopStatus::Exhausted);
+    let (mut status, mut reason) = status_of(results);
+    let open = state.is_some_and(|s| s.set_aside().next().is_some());
+    if status != Status::Proved && exhausted && !open {
+        status = Status::Refuted;
+        reason = Some(format!(
+            "no program of the search space satisfies the requirements ({})",
+            space.name()
+        ));
+    } else if chosen.is_none() {
+        status = Status::Unknown;
+        reason = Some("the run ended before a program was proved".to_owned());
+    }
+    let mut report = summary.report(status, reason, region_rows(results), Seconds::default());
+    let stopped = state.is_some_and(|s| s.status == LoopStatus::Stopped);
+    report.clock_limited =
+        stopped || engine.clock_limited || results.iter().any(|t| t.result.clock_limited);
+    report.loop_ = state.map(|s| loop_of(options, space, s, chosen));
+    report
+}
+
+fn loop_of(
+    options: &CompileOptions,
+    space: &AnnotationSpace,
+    state: &State,
+    chosen: Option<&Chosen>,
+) -> Loop {
+    let set_aside: Vec<SetAside> = state
+        .versions
+        .iter()
+        .filter_map(|v| match &v.ended {
+            Ended::Unknown(reason) => Some(SetAside {
+                version: v.version,
+                weight_bits: v.assignment.weights.clone(),
+                activation_bits: v.assignment.activations,
+                cost: v.cost,
+                reason: reason.clone(),
+            }),
+            Ended::Proved | Ended::Refuted(_) => None,
+        })
+        .collect();
+    let complete = matches!(state.strategy, ceg4n_refine::Strategy::Exact(_))
+        && matches!(options.preset, Preset::Auto)
+        && state.status == LoopStatus::Proved
+        && chosen.is_some_and(|c| c.proof.is_some());
+    let optimality = complete.then(|| {
+        let cost = state.proved().map_or(0, |v| v.cost);
+        let cheaper = set_aside.iter().filter(|s| s.cost < cost).count();
+        let rest = match cheaper {
+            0 => "every cheaper assignment is refuted by a stored counterexample".to_owned(),
+            n => format!("every cheaper assignment is refuted by a stored counterexample, except {n} set aside"),
+        };
+        format!("cost {cost} is least in this search space: {}; {rest}", space.name())
+    });
+    Loop {
+        iterations: state.versions.len() as u64,
+        candidates: state.candidates,
+        counterexamples: state.counterexamples.len() as u64,
+        set_aside,
+        optimality,
+    }
+}

@@ -1,0 +1,1 @@
+//! The loop against made-up evaluation and verification.

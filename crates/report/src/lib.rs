@@ -1,0 +1,255 @@
+//! `report.json`: what a run was asked, what it found, and what it cost.
+//!
+//! The fields are a contract with tools that read reports; `report.schema.json` beside this crate
+//! states it, and tests hold both together.
+
+use ceg4n_base::{ContentHash, Exact};
+use serde::{Deserialize, Serialize};
+
+/// Version of the fields; grows when a field changes its meaning.
+pub const SCHEMA_VERSION: u32 = 1;
+
+/// The JSON schema of [`Report`].
+pub const SCHEMA: &str = include_str!("../report.schema.json");
+
+/// Outcome of a whole run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Status {
+    /// Every region of every requirement is proved and none is vacuous.
+    Proved,
+    /// A region is refuted, or no program of the search space satisfies the requirements.
+    Refuted,
+    /// Neither.
+    Unknown,
+}
+
+/// The content of `report.json`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Report {
+    /// [`SCHEMA_VERSION`].
+    pub schema_version: u32,
+    /// Version of the tool.
+    pub tool_version: String,
+    /// `compile` or `verify`.
+    pub command: String,
+    /// The network.
+    pub network: Network,
+    /// Hash of the program that the verdicts speak of.
+    pub program: Option<ContentHash>,
+    /// What was required, one statement a line.
+    pub requirement: String,
+    /// `real` or `grid FORMAT`; several joined by `, `.
+    pub domain: String,
+    /// `real`, or the program compared against.
+    pub reference: String,
+    /// The outcome.
+    pub status: Status,
+    /// Why the status is not `proved`; absent if it is.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub reason: Option<String>,
+    /// One entry per region and requirement.
+    pub regions: Vec<Region>,
+    /// A clock limit ended some work, so that another run may differ.
+    pub clock_limited: bool,
+    /// The dense layers of the chosen program.
+    pub layers: Vec<Layer>,
+    /// What the chosen program costs.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub cost: Option<Cost>,
+    /// The loop, for `compile`.
+    #[serde(rename = "loop", skip_serializing_if = "Option::is_none", default)]
+    pub loop_: Option<Loop>,
+    /// Time spent.
+    pub seconds: Seconds,
+    /// Seed of everything random.
+    pub seed: u64,
+}
+
+/// The network as it was read.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Network {
+    /// Its name.
+    pub name: String,
+    /// SHA-256 of the file.
+    pub sha256: ContentHash,
+    /// Constants.
+    pub parameters: usize,
+    /// Multiplications of one inference.
+    pub macs: usize,
+}
+
+/// The answer for one region under one requirement.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Region {
+    /// Its id.
+    pub id: String,
+    /// `proved`, `refuted` or `unknown`.
+    pub verdict: String,
+    /// What was asked here.
+    pub requirement: String,
+    /// The margin that was shown to hold, at most the one asked for.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub margin_proved: Option<f64>,
+    /// The reference has different strict winners in the region.
+    pub reference_changes_class: bool,
+    /// Two points that show it.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub class_change: Option<Vec<ClassPoint>>,
+    /// A constant answer satisfies what was asked; never counts as proved.
+    pub vacuous: bool,
+    /// Which constant.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub vacuous_constant: Option<String>,
+    /// The strongest method that was needed.
+    pub method: String,
+    /// Wall time.
+    pub seconds: f64,
+    /// Boxes looked at.
+    pub boxes: u64,
+    /// Inputs evaluated one by one.
+    pub points: u64,
+    /// Why there is no verdict.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub reason: Option<String>,
+    /// A point that breaks the requirement, replayed exactly.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub counterexample: Option<Counterexample>,
+}
+
+/// A point and the reference's class there.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ClassPoint {
+    /// The point.
+    pub x: Vec<Exact>,
+    /// The strict winner.
+    pub class: usize,
+}
+
+/// A replayed counterexample; exact decimals.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Counterexample {
+    /// The point.
+    pub x: Vec<Exact>,
+    /// The reference's outputs.
+    pub reference: Vec<Exact>,
+    /// The kernel's outputs, in real units.
+    pub kernel: Vec<Exact>,
+}
+
+/// One dense layer.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Layer {
+    /// The value's name.
+    pub name: String,
+    /// Its weights.
+    pub weight: Weight,
+    /// Its operand's format.
+    pub activation: Activation,
+    /// Its sums.
+    pub accumulator: Accumulator,
+}
+
+/// Weights of a layer.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Weight {
+    /// The format, or the list of formats per channel.
+    #[serde(rename = "type")]
+    pub format: String,
+    /// Bits of one weight (the largest, per channel).
+    pub bits: u8,
+    /// Weights and biases.
+    pub parameters: usize,
+}
+
+/// The operand of a layer.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Activation {
+    /// The format.
+    #[serde(rename = "type")]
+    pub format: String,
+}
+
+/// The sums of a layer.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Accumulator {
+    /// For instance `s18`.
+    #[serde(rename = "type")]
+    pub format: String,
+    /// Least value over every input of the input's type.
+    pub proved_min: i64,
+    /// Greatest value.
+    pub proved_max: i64,
+}
+
+/// Cost of the chosen program.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Cost {
+    /// The cost model.
+    pub metric: String,
+    /// Its value.
+    pub value: u64,
+    /// Stored bits of weights.
+    pub weights_bits: u64,
+    /// Stored bits of biases and added constants.
+    pub biases_bits: u64,
+    /// Parameters of each layer times its weight bits, as the CEG4N paper counts.
+    pub ceg4n_bits: u64,
+    /// Bytes of the emitted constant data.
+    pub flash_bytes: u64,
+    /// Bytes of the emitted scratch structure.
+    pub ram_bytes: u64,
+}
+
+/// The loop.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Loop {
+    /// Candidates that reached the verifier.
+    pub iterations: u64,
+    /// Candidates evaluated on points.
+    pub candidates: u64,
+    /// Points that every candidate must pass, the start points included.
+    pub counterexamples: u64,
+    /// Candidates that stayed open.
+    pub set_aside: Vec<SetAside>,
+    /// What is claimed of the result, for a named search space; absent without a claim.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub optimality: Option<String>,
+}
+
+/// A candidate that stayed open.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct SetAside {
+    /// Its IR version.
+    pub version: u32,
+    /// Weight bits per layer.
+    pub weight_bits: Vec<u8>,
+    /// Activation bits.
+    pub activation_bits: u8,
+    /// Its cost.
+    pub cost: u64,
+    /// Why.
+    pub reason: String,
+}
+
+/// Wall time of the stages.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Seconds {
+    /// All of it.
+    pub total: f64,
+    /// Proposing and evaluating candidates.
+    pub search: f64,
+    /// Labels and verdicts.
+    pub verify: f64,
+    /// Writing kernels.
+    pub emit: f64,
+}
+
+impl Report {
+    /// The text of `report.json`.
+    pub fn to_json(&self) -> String {
+        let mut text = serde_json::to_string_pretty(self).unwrap_or_default();
+        text.push('\n');
+        text
+    }
+}

@@ -1,0 +1,200 @@
+//! NSGA-II (Deb, Pratap, Agarwal, Meyarivan 2002), the strategy of the CEG4N paper, on two
+//! objectives: stored bits and activation bits. Constraint domination: an assignment that breaks
+//! a stored counterexample loses against one that does not.
+
+use crate::space::{AnnotationSpace, Assignment};
+use rand::{RngExt, SeedableRng};
+use rand_chacha::ChaCha8Rng;
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+
+/// Size and length of a run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Settings {
+    /// Individuals of a generation.
+    pub population: usize,
+    /// Assignments evaluated in all, repeated ones included.
+    pub evaluations: usize,
+    /// Seed of every draw.
+    pub seed: u64,
+}
+
+#[derive(Clone, Debug)]
+struct Individual {
+    genes: Assignment,
+    feasible: bool,
+    objectives: [u64; 2],
+    rank: usize,
+    crowding: f64,
+}
+
+/// The cheapest feasible assignment found, then the one with the fewest activation bits.
+pub fn nsga2(
+    space: &AnnotationSpace,
+    settings: Settings,
+    feasible: &mut dyn FnMut(&Assignment) -> bool,
+) -> Option<Assignment> {
+    let mut rng = ChaCha8Rng::seed_from_u64(settings.seed);
+    let mut known: BTreeMap<Assignment, bool> = BTreeMap::new();
+    let mut spent = 0;
+    let mut make = |genes: Assignment, spent: &mut usize| {
+        *spent += 1;
+        let ok = match known.get(&genes) {
+            Some(ok) => *ok,
+            None => {
+                let ok = feasible(&genes);
+                known.insert(genes.clone(), ok);
+                ok
+            }
+        };
+        let objectives = [space.cost(&genes), u64::from(genes.activations)];
+        Individual {
+            genes,
+            feasible: ok,
+            objectives,
+            rank: 0,
+            crowding: 0.0,
+        }
+    };
+    let size = settings.population.max(2);
+    let mut population: Vec<Individual> = (0..size)
+        .map(|_| make(random(space, &mut rng), &mut spent))
+        .collect();
+    sort(&mut population);
+    while spent < settings.evaluations {
+        let children: Vec<Individual> = (0..size)
+            .map(|_| {
+                let (a, b) = (
+                    tournament(&population, &mut rng),
+                    tournament(&population, &mut rng),
+                );
+                let genes = offspring(space, &population[a].genes, &population[b].genes, &mut rng);
+                make(genes, &mut spent)
+            })
+            .collect();
+        population.extend(children);
+        sort(&mut population);
+        population.truncate(size);
+    }
+    known
+        .into_iter()
+        .filter(|(_, ok)| *ok)
+        .map(|(a, _)| (space.cost(&a), a.activations, a))
+        .min()
+        .map(|(_, _, a)| a)
+}
+
+fn random(space: &AnnotationSpace, rng: &mut ChaCha8Rng) -> Assignment {
+    let (lo, hi) = space.weight_bits;
+    let weights = space
+        .layers()
+        .iter()
+        .map(|_| rng.random_range(lo..=hi))
+        .collect();
+    Assignment {
+        weights,
+        activations: rng.random_range(space.activation_bits.0..=space.activation_bits.1),
+    }
+}
+
+/// The better of two random individuals: lower rank, then less crowded.
+fn tournament(population: &[Individual], rng: &mut ChaCha8Rng) -> usize {
+    let (a, b) = (
+        rng.random_range(0..population.len()),
+        rng.random_range(0..population.len()),
+    );
+    let (x, y) = (&population[a], &population[b]);
+    if (x.rank, -x.crowding) <= (y.rank, -y.crowding) {
+        a
+    } else {
+        b
+    }
+}
+
+/// Uniform crossover; each gene then moves by one, or anywhere, with probability `1/n`.
+fn offspring(
+    space: &AnnotationSpace,
+    a: &Assignment,
+    b: &Assignment,
+    rng: &mut ChaCha8Rng,
+) -> Assignment {
+    let n = a.weights.len() + 1;
+    let mut gene = |x: u8, y: u8, (lo, hi): (u8, u8)| {
+        let g = if rng.random_bool(0.5) { x } else { y };
+        if !rng.random_bool(1.0 / n as f64) {
+            return g;
+        }
+        match rng.random_range(0..4) {
+            0 => rng.random_range(lo..=hi),
+            1 => g.saturating_add(1).min(hi),
+            _ => g.saturating_sub(1).max(lo),
+        }
+    };
+    Assignment {
+        weights: a
+            .weights
+            .iter()
+            .zip(&b.weights)
+            .map(|(x, y)| gene(*x, *y, space.weight_bits))
+            .collect(),
+        activations: gene(a.activations, b.activations, space.activation_bits),
+    }
+}
+
+fn dominates(a: &Individual, b: &Individual) -> bool {
+    if a.feasible != b.feasible {
+        return a.feasible;
+    }
+    let no_worse = a.objectives.iter().zip(&b.objectives).all(|(x, y)| x <= y);
+    no_worse && a.objectives != b.objectives
+}
+
+/// Ranks by non-domination and crowding, best first.
+fn sort(population: &mut [Individual]) {
+    let n = population.len();
+    let mut left: Vec<usize> = (0..n).collect();
+    let mut rank = 0;
+    while !left.is_empty() {
+        let front: Vec<usize> = left
+            .iter()
+            .copied()
+            .filter(|i| {
+                !left
+                    .iter()
+                    .any(|j| dominates(&population[*j], &population[*i]))
+            })
+            .collect();
+        crowd(population, &front);
+        for i in &front {
+            population[*i].rank = rank;
+        }
+        left.retain(|i| !front.contains(i));
+        rank += 1;
+    }
+    population.sort_by(|a, b| {
+        a.rank
+            .cmp(&b.rank)
+            .then(b.crowding.total_cmp(&a.crowding))
+            .then(a.genes.cmp(&b.genes))
+    });
+}
+
+fn crowd(population: &mut [Individual], front: &[usize]) {
+    for i in front {
+        population[*i].crowding = 0.0;
+    }
+    for m in 0..2 {
+        let mut order = front.to_vec();
+        order.sort_by_key(|i| (population[*i].objectives[m], population[*i].genes.clone()));
+        let (Some(first), Some(last)) = (order.first().copied(), order.last().copied()) else {
+            return;
+        };
+        let span = (population[last].objectives[m] - population[first].objectives[m]).max(1) as f64;
+        population[first].crowding = f64::INFINITY;
+        population[last].crowding = f64::INFINITY;
+        for w in order.windows(3) {
+            let gap = population[w[2]].objectives[m] - population[w[0]].objectives[m];
+            population[w[1]].crowding += gap as f64 / span;
+        }
+    }
+}

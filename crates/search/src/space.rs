@@ -1,0 +1,312 @@
+//! The annotation space: bits per layer, and the quantizer that makes a program of them.
+//!
+//! The program is a pure function of the assignment: scales are powers of two per tensor, chosen
+//! from the weights (least squared error among three shifts) and from the ranges of the
+//! reference's values on the regions.
+
+use crate::ranges::{Range, ranges};
+use ceg4n_base::Diagnostics;
+use ceg4n_ir::types::FRAC_LIMIT;
+use ceg4n_ir::{
+    Annotations, Checked, Format, Network, Op, Program, Region, Rounding, ValueId, check,
+};
+use ceg4n_verify::Reference;
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+/// Biases have at least this many bits: they are few and enter every sum.
+pub const MIN_BIAS_BITS: u8 = 8;
+
+/// Bits of every layer's weights, and of all activations and the input.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct Assignment {
+    /// Per dense layer, in order.
+    pub weights: Vec<u8>,
+    /// Shared by the input and every activation.
+    pub activations: u8,
+}
+
+/// One dense layer of the network.
+#[derive(Clone, Debug)]
+pub struct Layer {
+    /// The dense value.
+    pub value: ValueId,
+    /// Its weight.
+    pub weight: ValueId,
+    /// Its bias.
+    pub bias: Option<ValueId>,
+    /// The value whose format is the operand's: behind reshapes.
+    pub operand: ValueId,
+    /// Number of weights.
+    pub weights: usize,
+    /// Number of biases.
+    pub biases: usize,
+}
+
+/// What an assignment is quantized with.
+#[derive(Clone, Debug)]
+pub struct AnnotationSpace {
+    network: Arc<Network>,
+    layers: Vec<Layer>,
+    ranges: BTreeMap<ValueId, Range>,
+    rounding: Rounding,
+    /// Least and greatest bits of a layer's weights.
+    pub weight_bits: (u8, u8),
+    /// Least and greatest bits of activations.
+    pub activation_bits: (u8, u8),
+}
+
+impl AnnotationSpace {
+    /// The space of a network on regions. `reference` is its real-valued program.
+    pub fn new(
+        reference: &Reference,
+        network: Arc<Network>,
+        regions: &[Region],
+        rounding: Rounding,
+        weight_bits: (u8, u8),
+        activation_bits: (u8, u8),
+    ) -> Self {
+        let ranges = reference
+            .real()
+            .map(|r| ranges(reference, r, regions))
+            .unwrap_or_default();
+        let layers = layers(&network);
+        Self {
+            network,
+            layers,
+            ranges,
+            rounding,
+            weight_bits,
+            activation_bits,
+        }
+    }
+
+    /// The layers, in order.
+    pub fn layers(&self) -> &[Layer] {
+        &self.layers
+    }
+
+    /// The name under which an optimality claim about this space is made.
+    pub fn name(&self) -> String {
+        format!(
+            "weights {}..{} bits per layer, biases max({MIN_BIAS_BITS}, weights) bits, activations {}..{} bits shared, power-of-two scales per tensor",
+            self.weight_bits.0, self.weight_bits.1, self.activation_bits.0, self.activation_bits.1
+        )
+    }
+
+    /// Stored bits of weights and biases.
+    pub fn cost(&self, a: &Assignment) -> u64 {
+        self.layers
+            .iter()
+            .zip(&a.weights)
+            .map(|(l, b)| layer_cost(l, *b))
+            .sum()
+    }
+
+    /// The program of an assignment, checked.
+    ///
+    /// # Errors
+    /// Formats that the checker refuses, for instance accumulators beyond 64 bits.
+    pub fn program(&self, a: &Assignment, version: u32) -> Result<Checked<Program>, Diagnostics> {
+        let mut notes = Annotations {
+            version,
+            rounding: self.rounding,
+            ..Annotations::default()
+        };
+        let set = |notes: &mut Annotations, v: ValueId, f: Format| {
+            notes.values.insert(
+                v,
+                ceg4n_ir::Annotation::Fixed {
+                    format: f.into(),
+                    mantissas: None,
+                },
+            );
+        };
+        set(
+            &mut notes,
+            self.network.input(),
+            self.activation(self.network.input(), a.activations),
+        );
+        for (layer, bits) in self.layers.iter().zip(&a.weights) {
+            if layer.operand != self.network.input() {
+                set(
+                    &mut notes,
+                    layer.operand,
+                    self.activation(layer.operand, a.activations),
+                );
+            }
+            let operand_frac = self.activation(layer.operand, a.activations).frac();
+            let w = weight_format(self.data(layer.weight), *bits);
+            set(&mut notes, layer.weight, w);
+            if let Some(b) = layer.bias {
+                let f = capped_format(
+                    self.data(b),
+                    MIN_BIAS_BITS.max(*bits),
+                    operand_frac + w.frac(),
+                );
+                set(&mut notes, b, f);
+            }
+        }
+        self.constants_of_sums(&mut notes);
+        check(Program::new(self.network.clone(), notes))
+    }
+
+    /// Formats of added and subtracted constants: as fine as the accumulator they enter.
+    fn constants_of_sums(&self, notes: &mut Annotations) {
+        let mut frac: BTreeMap<ValueId, i32> = BTreeMap::new();
+        for (v, value) in self.network.values().iter() {
+            let of = |x: &ValueId| frac.get(x).copied().unwrap_or(0);
+            let natural = match &value.op {
+                Op::Input | Op::Const(_) => 0,
+                Op::Dense { x, weight, .. } => {
+                    of(x)
+                        + notes
+                            .format(*weight)
+                            .and_then(|f| f.single())
+                            .map_or(0, Format::frac)
+                }
+                Op::Add { x, c } | Op::Sub { x, c } => {
+                    let target = of(x);
+                    let f = capped_format(self.data(*c), 24, target);
+                    notes.values.insert(
+                        *c,
+                        ceg4n_ir::Annotation::Fixed {
+                            format: f.into(),
+                            mantissas: None,
+                        },
+                    );
+                    target
+                }
+                Op::Div { x, .. }
+                | Op::Relu { x }
+                | Op::Reshape { x }
+                | Op::Flatten { x }
+                | Op::Identity { x } => of(x),
+            };
+            let own = notes
+                .format(v)
+                .and_then(|f| f.single())
+                .map_or(natural, Format::frac);
+            frac.insert(v, own);
+        }
+    }
+
+    fn data(&self, v: ValueId) -> &[f32] {
+        self.network.constant(v).map_or(&[], |c| &c.data)
+    }
+
+    fn activation(&self, v: ValueId, bits: u8) -> Format {
+        let r = self
+            .ranges
+            .get(&v)
+            .copied()
+            .unwrap_or(Range { lo: -1.0, hi: 1.0 });
+        activation_format(r, bits)
+    }
+}
+
+fn layer_cost(l: &Layer, bits: u8) -> u64 {
+    l.weights as u64 * u64::from(bits) + l.biases as u64 * u64::from(bits.max(MIN_BIAS_BITS))
+}
+
+fn layers(network: &Network) -> Vec<Layer> {
+    let len = |v: ValueId| network.value(v).shape.len();
+    let behind_moves = |mut v: ValueId| {
+        while let Op::Reshape { x } | Op::Flatten { x } | Op::Identity { x } = &network.value(v).op
+        {
+            v = *x;
+        }
+        v
+    };
+    network
+        .values()
+        .iter()
+        .filter_map(|(value, v)| match &v.op {
+            Op::Dense { x, weight, bias } => Some(Layer {
+                value,
+                weight: *weight,
+                bias: *bias,
+                operand: behind_moves(*x),
+                weights: len(*weight),
+                biases: bias.map_or(0, len),
+            }),
+            Op::Input
+            | Op::Const(_)
+            | Op::Add { .. }
+            | Op::Sub { .. }
+            | Op::Div { .. }
+            | Op::Relu { .. }
+            | Op::Reshape { .. }
+            | Op::Flatten { .. }
+            | Op::Identity { .. } => None,
+        })
+        .collect()
+}
+
+/// The largest `F` with `magnitude·2^F ≤ limit`.
+fn frac_for(magnitude: f64, limit: f64) -> i32 {
+    if magnitude <= 0.0 || !magnitude.is_finite() {
+        return 0;
+    }
+    let mut f = (limit / magnitude).log2().floor().clamp(-250.0, 250.0) as i32;
+    while f > -250 && magnitude * 2f64.powi(f) > limit {
+        f -= 1;
+    }
+    f
+}
+
+fn signed(bits: u8, frac: i32) -> Format {
+    let frac = frac.clamp(-FRAC_LIMIT, FRAC_LIMIT);
+    // Bits come from ranges within 1..=32.
+    Format::new(true, bits.clamp(1, 32), frac).unwrap_or(Format::S32)
+}
+
+/// Power-of-two scale for weights: the largest that does not clip, or one of the next two if its
+/// squared error is smaller.
+pub fn weight_format(data: &[f32], bits: u8) -> Format {
+    let most = data.iter().fold(0f64, |m, v| m.max(f64::from(v.abs())));
+    let limit = 2f64.powi(i32::from(bits) - 1) - 1.0;
+    let base = frac_for(most, limit.max(1.0));
+    let error = |f: i32| {
+        let scale = 2f64.powi(f);
+        let (lo, hi) = (
+            -2f64.powi(i32::from(bits) - 1),
+            2f64.powi(i32::from(bits) - 1) - 1.0,
+        );
+        data.iter()
+            .map(|w| {
+                let w = f64::from(*w);
+                let q = (w * scale + 0.5).floor().clamp(lo, hi) / scale;
+                (w - q) * (w - q)
+            })
+            .sum::<f64>()
+    };
+    let best = (base..base + 3)
+        .min_by(|a, b| error(*a).total_cmp(&error(*b)))
+        .unwrap_or(base);
+    signed(bits, best)
+}
+
+/// A format for constants that is no finer than `max_frac`.
+fn capped_format(data: &[f32], bits: u8, max_frac: i32) -> Format {
+    let most = data.iter().fold(0f64, |m, v| m.max(f64::from(v.abs())));
+    let limit = 2f64.powi(i32::from(bits) - 1) - 1.0;
+    let f = if most > 0.0 {
+        frac_for(most, limit.max(1.0))
+    } else {
+        max_frac
+    };
+    signed(bits, f.min(max_frac))
+}
+
+/// A format for values of a range: unsigned where nothing is negative.
+pub fn activation_format(r: Range, bits: u8) -> Format {
+    let bits = bits.clamp(1, 32);
+    if r.lo >= 0.0 {
+        let f = frac_for(r.hi, 2f64.powi(i32::from(bits)) - 1.0);
+        return Format::new(false, bits, f).unwrap_or(Format::S32);
+    }
+    let limit = (2f64.powi(i32::from(bits) - 1) - 1.0).max(1.0);
+    signed(bits, frac_for(r.hi.abs().max(r.lo.abs()), limit))
+}
