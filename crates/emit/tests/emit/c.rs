@@ -2,7 +2,7 @@
 //! undefined-behaviour sanitizer watching.
 
 use crate::common::{
-    Case, exhaustive_cases, folder, random_cases, run, tiny, tool, vectors, write,
+    Case, channel_cases, exhaustive_cases, folder, random_cases, run, tiny, tool, vectors, write,
 };
 use ceg4n_emit::{Claim, EmitError, emit_c};
 use rand::SeedableRng;
@@ -62,6 +62,7 @@ fn random_programs_return_what_they_mean() {
     let dir = folder();
     let mut cases = random_cases(1, 300, 40);
     cases.extend(exhaustive_cases());
+    cases.extend(channel_cases());
     batch(&cases, dir.path());
     for cc in compilers() {
         let exe = dir.path().join("batch");

@@ -2,7 +2,7 @@
 //! overflow checks on.
 
 use crate::common::{
-    Case, exhaustive_cases, folder, random_cases, run, tiny, tool, vectors, write,
+    Case, channel_cases, exhaustive_cases, folder, random_cases, run, tiny, tool, vectors, write,
 };
 use ceg4n_emit::emit_rust;
 use rand::SeedableRng;
@@ -16,6 +16,7 @@ fn random_programs_return_what_they_mean() {
     let dir = folder();
     let mut cases = random_cases(11, 120, 40);
     cases.extend(exhaustive_cases());
+    cases.extend(channel_cases());
     let mut unit = String::from("#![deny(warnings)]\n#![allow(dead_code, unused_attributes)]\n");
     for case in &cases {
         let n = &case.name;

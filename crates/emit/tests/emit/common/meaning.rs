@@ -111,6 +111,8 @@ pub(crate) fn evaluate(program: &Program, input: &[i64]) -> Vec<i64> {
     let out = &known[&net.output()];
     let top = out.iter().map(|(_, f)| *f).max().unwrap();
     out.iter()
-        .map(|(m, f)| i64::try_from(m * 2i128.pow((top - f) as u32)).unwrap())
+        .map(|(m, f)| {
+            i64::try_from(m * 2i128.pow(if *m == 0 { 0 } else { (top - f) as u32 })).unwrap()
+        })
         .collect()
 }

@@ -149,6 +149,76 @@ pub(crate) fn exhaustive_cases() -> Vec<Case> {
     cases
 }
 
+/// One input into rows of one weight each, every row at a scale of its own, requantized to `to`
+/// or aligned; the vectors are every input.
+fn scaled_rows(
+    name: &str,
+    input: &str,
+    rows: &[(i32, i32)],
+    to: Option<&str>,
+    r: Rounding,
+) -> Case {
+    let mut b = NetworkBuilder::new("rows");
+    let x = b.push("x", Op::Input, Some(Shape::vector(1)), None);
+    let weight = constant(&mut b, "w", &[rows.len(), 1], 1.0);
+    let bias = None;
+    let y = b.push("y", Op::Dense { x, weight, bias }, None, None);
+    let net = Arc::new(b.finish(y).unwrap());
+    let formats = rows
+        .iter()
+        .map(|(_, frac)| Format::new(true, 2, *frac).unwrap());
+    let mantissas: Vec<i32> = rows.iter().map(|(m, _)| *m).collect();
+    let patch = Program::reference(net).patch().rounding(r);
+    let mut patch = patch.format(x, format(input)).mantissas(
+        weight,
+        TensorFormat::Channels(formats.collect()),
+        mantissas.into(),
+    );
+    if let Some(to) = to {
+        patch = patch.format(y, format(to));
+    }
+    let program = check(patch.finish()).unwrap();
+    let (lo, hi) = storage(format(input));
+    let vector = |m| TestVector {
+        input: vec![m],
+        output: evaluate(program.program(), &[m]),
+        note: String::new(),
+    };
+    let vectors = (lo..=hi).map(vector).collect();
+    Case {
+        name: name.to_owned(),
+        program,
+        vectors,
+    }
+}
+
+/// Shifts by channel: all right, none left, none right, mixed; rows that are always zero at an
+/// extreme scale; an alignment by the whole word.
+pub(crate) fn channel_cases() -> Vec<Case> {
+    let mut cases = Vec::new();
+    for (r, rounding) in Rounding::ALL.into_iter().enumerate() {
+        for (what, rows) in [
+            ("right", [(1, 1), (1, 2), (-1, 3), (-1, 5)]),
+            ("mixed", [(1, -2), (1, 0), (-1, 1), (-1, 4)]),
+            ("left", [(1, -3), (1, -1), (-1, 0), (-1, 0)]),
+            ("down", [(1, 0), (1, 0), (-1, 2), (-1, 1)]),
+            ("zero", [(1, 1), (0, -200), (-1, 1), (0, 90)]),
+        ] {
+            let name = format!("rows_{what}_{r}");
+            cases.push(scaled_rows(&name, "s8q0", &rows, Some("s6q0"), rounding));
+        }
+    }
+    let whole_word = [(-1, 0), (1, 31), (0, -120)];
+    cases.push(scaled_rows(
+        "rows_word",
+        "u1q0",
+        &whole_word,
+        None,
+        Rounding::HalfUp,
+    ));
+    cases
+}
+
 /// Writes emitted files below a folder.
 pub(crate) fn write(files: &[OutputFile], to: &Path) {
     for f in files {
