@@ -105,24 +105,11 @@ impl Assembler<'_, '_> {
     }
 
     /// Reads a piece, and what follows in it after a forgotten `;`.
-    fn statement(&mut self, mut range: Range<usize>, end: End, notes: Notes) {
-        let mut notes = Some(notes);
+    fn statement(&mut self, mut range: Range<usize>, end: End, mut notes: Notes) {
         for resumes in 0.. {
-            let inside = !matches!(self.context, Context::Top);
-            if inside && end == End::Brace {
-                let word = range.start..range.start + word_len(&self.text[range.clone()]);
-                self.unclosed(word, "before this block");
-                self.context = Context::Top;
-            }
-            let rule = match self.context {
-                Context::Top => Rule::item,
-                Context::Network(_) => Rule::network_item,
-                Context::Format(_) => Rule::format_item,
-                Context::Unknown => return,
+            let Some(rule) = self.rule_for(&range, end) else {
+                return;
             };
-            if let Context::Top = self.context {
-                self.opened = range.start;
-            }
             let text = &self.text[range.clone()];
             let place = Place {
                 source: self.source,
@@ -130,27 +117,20 @@ impl Assembler<'_, '_> {
             };
             let error = match grammar::parse(rule, text) {
                 Ok(mut pairs) => {
-                    let pair = next(&mut pairs);
-                    let read = self.item(pair, place, notes.take().unwrap_or_default());
-                    if read.is_none() {
+                    let notes = std::mem::take(&mut notes);
+                    if self.item(next(&mut pairs), place, notes).is_none() {
                         self.broken(text, end);
                     }
                     return;
                 }
                 Err(error) => error,
             };
-            if let End::Quote(at) = end {
-                let d = Diagnostic::error(codes::SYNTAX, "this quote is not closed");
-                self.errors
-                    .push(d.at(Some(self.span(at..at + 1)), "opened here"));
-                self.broken(text, end);
-                return;
-            }
-            let resume = forgotten_end(&error, text).filter(|_| resumes < MAX_RESUMES);
+            let resume = forgotten_end(&error, text)
+                .filter(|_| resumes < MAX_RESUMES && !matches!(end, End::Quote(_)));
             let Some(resume) = resume else {
-                self.errors.push(error.diagnostic(text, place));
-                self.broken(text, end);
-                return;
+                self.errors
+                    .push(self.syntax_error(&error, text, place, end));
+                return self.broken(text, end);
             };
             let before = text[..error.at].trim_end().len();
             let d = Diagnostic::error(codes::SYNTAX, "expected `;`").at(
@@ -161,6 +141,34 @@ impl Assembler<'_, '_> {
             self.broken(&text[..resume], End::Semicolon);
             range.start += resume;
         }
+    }
+
+    /// The rule for a piece in this context; a new block inside a block closes that. `None` in a
+    /// block whose head cannot be read.
+    fn rule_for(&mut self, range: &Range<usize>, end: End) -> Option<Rule> {
+        let inside = !matches!(self.context, Context::Top);
+        if inside && end == End::Brace {
+            let word = range.start..range.start + word_len(&self.text[range.clone()]);
+            self.unclosed(word, "before this block");
+            self.context = Context::Top;
+        }
+        match self.context {
+            Context::Top => {
+                self.opened = range.start;
+                Some(Rule::item)
+            }
+            Context::Network(_) => Some(Rule::network_item),
+            Context::Format(_) => Some(Rule::format_item),
+            Context::Unknown => None,
+        }
+    }
+
+    fn syntax_error(&self, error: &SyntaxError, text: &str, place: Place, end: End) -> Diagnostic {
+        if let End::Quote(at) = end {
+            return Diagnostic::error(codes::SYNTAX, "this quote is not closed")
+                .at(Some(self.span(at..at + 1)), "opened here");
+        }
+        error.diagnostic(text, place)
     }
 
     fn item(

@@ -5,7 +5,7 @@ use crate::print::{PrintOptions, whole};
 use crate::resolve::parse;
 use ceg4n_base::{ContentHash, Diagnostic, Diagnostics, Sources, codes};
 use ceg4n_ir::{Module, Origin};
-use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 use std::fs;
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
@@ -43,41 +43,19 @@ pub fn load(sources: &mut Sources, path: &Path) -> Result<Module, Diagnostics> {
 pub fn save(path: &Path, module: &Module) -> Result<(), Diagnostic> {
     let folder = folder(path);
     let versions = module.versions.iter().collect();
+    let stem = path.file_stem().unwrap_or_default().to_string_lossy();
     let mut options = PrintOptions {
-        keep_files: Some(Default::default()),
+        keep_files: Some(valid_files(module, &folder)),
+        side_file: format!("{stem}.safetensors"),
         ..PrintOptions::default()
     };
-    // Kept are the files that hold the module's tensors already.
-    let everything = PrintOptions::default();
-    let (_, side) = whole(module, &versions, &everything);
-    let origins: BTreeMap<&str, ()> = module
-        .network
-        .values()
-        .keys()
-        .filter_map(|v| match &module.network.constant(v)?.origin {
-            Origin::File { path, .. } => Some((path.as_str(), ())),
-            Origin::Inline => None,
-        })
-        .collect();
-    let kept = side
-        .blobs()
-        .iter()
-        .filter(|(p, _)| origins.contains_key(p.as_str()))
-        .filter(|(p, blobs)| fs::read(folder.join(p)).is_ok_and(|bytes| holds(&bytes, blobs)))
-        .map(|(p, _)| p.clone());
-    let kept: std::collections::BTreeSet<String> = kept.collect();
-    options.keep_files = Some(kept.clone());
-
-    let stem = path.file_stem().unwrap_or_default().to_string_lossy();
-    options.side_file = format!("{stem}.safetensors");
     let (mut text, mut side) = whole(module, &versions, &options);
-    let occupied = |side: &crate::print::Side, name: &str| {
-        let needed = side.blobs().get(name)?;
-        let present = fs::read(folder.join(name)).ok()?;
-        (!holds(&present, needed)).then(|| serialize(needed))
-    };
-    if let Some(bytes) = occupied(&side, &options.side_file) {
-        let hash = ContentHash::of(&bytes).short();
+    let own = side.blobs().get(&options.side_file);
+    if let Some(needed) = own
+        && let Ok(present) = fs::read(folder.join(&options.side_file))
+        && !holds(&present, needed)
+    {
+        let hash = ContentHash::of(&serialize(needed)).short();
         options.side_file = format!("{stem}-{hash}.safetensors");
         (text, side) = whole(module, &versions, &options);
     }
@@ -89,6 +67,31 @@ pub fn save(path: &Path, module: &Module) -> Result<(), Diagnostic> {
         }
     }
     replace(path, text.as_bytes())
+}
+
+/// The files of constants that hold, in this folder, what the module says they hold.
+fn valid_files(module: &Module, folder: &Path) -> BTreeSet<String> {
+    let network = &module.network;
+    let origins: BTreeSet<&str> = network
+        .values()
+        .keys()
+        .filter_map(|v| match &network.constant(v)?.origin {
+            Origin::File { path, .. } => Some(path.as_str()),
+            Origin::Inline => None,
+        })
+        .collect();
+    // Without versions and inline constants: only what the origins name.
+    let options = PrintOptions {
+        inline_limit: usize::MAX,
+        ..PrintOptions::default()
+    };
+    let (_, side) = whole(module, &Vec::new(), &options);
+    let valid = |path: &str| {
+        let blobs = side.blobs().get(path)?;
+        let bytes = fs::read(folder.join(path)).ok()?;
+        holds(&bytes, blobs).then(|| path.to_owned())
+    };
+    origins.into_iter().filter_map(valid).collect()
 }
 
 /// The folder of a file.

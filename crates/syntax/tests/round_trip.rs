@@ -4,7 +4,7 @@ mod common;
 
 use ceg4n_base::Sources;
 use ceg4n_ir::Module;
-use ceg4n_syntax::{Files, NoFiles, PrintOptions, parse, print};
+use ceg4n_syntax::{Files, NoFiles, PrintOptions, parse, print, print_annotations, print_network};
 use common::{describe, module};
 use proptest::prelude::*;
 use std::collections::BTreeMap;
@@ -64,5 +64,24 @@ fn the_shipped_networks_survive() {
         let m = read(text, &NoFiles);
         let back = read(&print(&m, &PrintOptions::default()).text, &NoFiles);
         assert_eq!(describe(&back), describe(&m));
+    }
+}
+
+#[test]
+fn the_pieces_make_the_whole() {
+    let mut m = read(include_str!("examples/versions.nnir"), &NoFiles);
+    m.requirements.clear();
+    m.comments.clear();
+    for inline_limit in [0, 4096] {
+        let options = PrintOptions {
+            inline_limit,
+            ..PrintOptions::default()
+        };
+        let mut text = format!("nnir 1;\n\n{}", print_network(&m.network, &options).text);
+        for a in &m.versions {
+            text += "\n";
+            text += &print_annotations(&m.network, a, &options).text;
+        }
+        assert_eq!(print(&m, &options).text, text);
     }
 }

@@ -58,6 +58,16 @@ fn large_constants_leave_the_text() {
 }
 
 #[test]
+fn tiny_constants_stay_in_the_text() {
+    let options = PrintOptions {
+        inline_limit: 0,
+        ..PrintOptions::default()
+    };
+    assert!(print(&large(16, 1.0), &options).side_files.is_empty());
+    assert_eq!(print(&large(17, 1.0), &options).side_files.len(), 1);
+}
+
+#[test]
 fn saved_modules_load() {
     for seed in 0..40 {
         let folder = tempfile::tempdir().expect("a folder");
