@@ -1,6 +1,6 @@
 //! Why a command has no result.
 
-use ceg4n_base::{Diagnostic, Diagnostics, Severity, Sources, codes};
+use ceg4n_base::{Diagnostic, Diagnostics, Location, Severity, Sources, codes};
 use std::fmt;
 
 /// Diagnostics with the texts that they point into.
@@ -38,7 +38,9 @@ impl Failure {
                 codes::UNKNOWN_PASS,
                 codes::SOLVER,
             ]
-            .contains(&d.code);
+            .contains(&d.code)
+                // What stands in a file was not typed.
+                && d.location == Location::None;
             usage = Some(usage.unwrap_or(true) && of_usage);
         }
         if usage == Some(true) { 2 } else { 3 }
@@ -80,5 +82,7 @@ mod tests {
         assert_eq!(code(&[codes::NOT_BUILT, codes::SYNTAX]), 3);
         assert_eq!(code(&[codes::SHAPE]), 3);
         assert_eq!(code(&[codes::SHAPE, codes::INTERNAL]), 1);
+        let in_a_file = Diagnostic::error(codes::NOT_BUILT, "x").place("net.nnir");
+        assert_eq!(Failure::from(in_a_file).exit_code(), 3);
     }
 }

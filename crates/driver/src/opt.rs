@@ -5,7 +5,8 @@ use crate::load::{Loaded, load};
 use crate::options::LoadOptions;
 use ceg4n_base::{Diagnostic, Diagnostics, codes};
 use ceg4n_ir::{Module, Op};
-use ceg4n_passes::{PIPELINES, Pass, Pipeline, REGISTRY, verify_step};
+pub use ceg4n_passes::Pass;
+use ceg4n_passes::{PIPELINES, Pipeline, REGISTRY, verify_step};
 use ceg4n_syntax::{PrintOptions, print};
 use std::fmt::Write;
 

@@ -1,0 +1,389 @@
+//! What can be typed: the commands and their options, as clap sees them.
+//!
+//! Values stay texts here; [`crate::translate`] gives them types, so that several mistakes are
+//! reported at once and under diagnostic codes. Options and commands that are planned but not
+//! built are recognised and refused, never ignored; they are hidden from the help.
+
+use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
+use std::ffi::OsString;
+use std::path::PathBuf;
+
+/// Compiles a neural network to fixed-point code that is proved to give the same answers.
+#[derive(Parser, Debug)]
+#[command(name = "ceg4nc", version, max_term_width = 100)]
+#[command(
+    after_help = "Exit codes: 0 everything PROVED or done, 10 REFUTED, 20 UNKNOWN or limit \
+    reached, 2 wrong usage, 3 bad input, 1 a failure of the tool itself."
+)]
+pub struct Cli {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// The commands.
+#[derive(Subcommand, Debug)]
+pub enum Command {
+    /// Search formats, verify them and write the kernel: the whole loop
+    Compile(Box<CompileArgs>),
+    /// Parse and type-check, print a summary
+    Check(CheckArgs),
+    /// Turn an ONNX model into a .nnir file
+    Import(ImportArgs),
+    /// Run named passes and print the IR
+    Opt(OptArgs),
+    /// Decide the requirements of an annotated network
+    Verify(Box<VerifyArgs>),
+    /// Evaluate reference and kernel on inputs
+    Run(RunArgs),
+    /// Print a region's question as an SMT-LIB 2 script
+    Smt(SmtArgs),
+    /// List the solvers, compilers and cross tools found
+    Doctor(DoctorArgs),
+    /// Planned.
+    #[command(hide = true)]
+    Explain(NotBuilt),
+    /// Planned.
+    #[command(hide = true)]
+    Rules(NotBuilt),
+    /// Planned.
+    #[command(hide = true)]
+    Reduce(NotBuilt),
+    /// Planned.
+    #[command(hide = true)]
+    Bench(NotBuilt),
+    /// Planned.
+    #[command(hide = true)]
+    Runs(NotBuilt),
+    /// Planned.
+    #[command(hide = true)]
+    Diff(NotBuilt),
+    /// Planned.
+    #[command(hide = true)]
+    Supports(NotBuilt),
+}
+
+/// Whatever follows a command that is not built.
+#[derive(Args, Debug)]
+#[command(disable_help_flag = true)]
+pub struct NotBuilt {
+    /// Not looked at.
+    #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+    pub rest: Vec<OsString>,
+}
+
+/// How results are printed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub enum Format {
+    /// For people; numbers are shortened.
+    #[default]
+    Text,
+    /// For programs; numbers are exact decimals in strings.
+    Json,
+}
+
+/// Whether progress is shown on standard error.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub enum ProgressWhen {
+    /// If it is a terminal.
+    #[default]
+    Auto,
+    /// Not at all.
+    Never,
+}
+
+/// `--format`.
+#[derive(Args, Debug)]
+pub struct FormatArgs {
+    /// How results are printed; json numbers are exact
+    #[arg(long, value_enum, default_value_t, value_name = "FORMAT")]
+    pub format: Format,
+}
+
+/// Regions and requirement.
+#[derive(Args, Debug, Default)]
+pub struct QuestionArgs {
+    /// A JSON list of regions {id, lower_bounds, upper_bounds, x?}; replaces those of the file
+    #[arg(long, value_name = "FILE")]
+    pub regions: Vec<PathBuf>,
+    /// Keep only the regions of this radius
+    #[arg(long, value_name = "R")]
+    pub ball_size: Vec<String>,
+    /// Keep only the region with this id
+    #[arg(long, value_name = "ID")]
+    pub region: Vec<String>,
+    /// What must hold: top1, top1:margin=M, topk=K or eps=E; replaces the file's requirements
+    #[arg(long, value_name = "PROPERTY")]
+    pub require: Option<String>,
+    /// Which inputs of a region count: real or grid:FORMAT
+    #[arg(long, value_name = "DOMAIN")]
+    pub domain: Option<String>,
+    /// The reference: real
+    #[arg(long, value_name = "KIND", hide_possible_values = true)]
+    pub reference: Option<String>,
+    /// Planned.
+    #[arg(long, hide = true)]
+    pub radius: Option<String>,
+}
+
+/// Limits, seed and solver.
+#[derive(Args, Debug, Default)]
+pub struct BudgetArgs {
+    /// A factor on the counted budgets, which decide results
+    #[arg(long, value_name = "N")]
+    pub effort: Option<String>,
+    /// Seconds for the whole command; a limit that is hit is reported
+    #[arg(long, value_name = "S")]
+    pub time_limit: Option<String>,
+    /// Seconds for each region
+    #[arg(long, value_name = "S")]
+    pub region_time_limit: Option<String>,
+    /// MiB for a solver process
+    #[arg(long, value_name = "MIB")]
+    pub memory_limit: Option<String>,
+    /// Threads; no result depends on it
+    #[arg(long, short, value_name = "N")]
+    pub jobs: Option<String>,
+    /// Of everything random
+    #[arg(long, value_name = "N")]
+    pub seed: Option<String>,
+    /// embedded, z3, cvc5, bitwuzla, or the path of an SMT-LIB 2 program
+    #[arg(long, value_name = "SOLVER")]
+    pub solver: Option<String>,
+    /// Whether progress is shown on standard error
+    #[arg(long, value_enum, default_value_t, value_name = "WHEN")]
+    pub progress: ProgressWhen,
+}
+
+/// Where the reference changes class.
+#[derive(Args, Debug, Default)]
+pub struct BoundaryArgs {
+    /// Under top1, where the reference itself changes class: margin or refute
+    #[arg(long, value_name = "RULE")]
+    pub boundary: Option<String>,
+    /// The margin asked for there
+    #[arg(long, value_name = "M")]
+    pub boundary_margin: Option<String>,
+}
+
+/// `compile`.
+#[derive(Args, Debug)]
+pub struct CompileArgs {
+    /// A .nnir or .onnx file
+    pub net: PathBuf,
+    /// The folder to write, NAME.ceg4n by default
+    #[arg(short, long, value_name = "DIR")]
+    pub output: Option<PathBuf>,
+    /// Regions and requirement.
+    #[command(flatten)]
+    pub question: QuestionArgs,
+    /// Where the reference changes class.
+    #[command(flatten)]
+    pub boundary: BoundaryArgs,
+    /// half-up, half-even or floor
+    #[arg(long, value_name = "RULE")]
+    pub rounding: Option<String>,
+    /// auto, uniform:W:A, uniform8 or uniform-min
+    #[arg(long, value_name = "PRESET")]
+    pub preset: Option<String>,
+    /// auto, exact or nsga2
+    #[arg(long, value_name = "STRATEGY")]
+    pub strategy: Option<String>,
+    /// What is made small: weight-bits
+    #[arg(long, value_name = "COST")]
+    pub cost: Option<String>,
+    /// Weight widths of the search, within 2..16
+    #[arg(long, value_name = "MIN..MAX")]
+    pub weight_bits: Option<String>,
+    /// Activation widths of the search, within 4..24
+    #[arg(long, value_name = "MIN..MAX")]
+    pub activation_bits: Option<String>,
+    /// What is written: c, rust
+    #[arg(long, value_name = "LIST", value_delimiter = ',')]
+    pub emit: Vec<String>,
+    /// The prefix of C and Rust names
+    #[arg(long, value_name = "P")]
+    pub prefix: Option<String>,
+    /// Start from this version of the file
+    #[arg(long, value_name = "K")]
+    pub ir_version: Option<String>,
+    /// Limits, seed and solver.
+    #[command(flatten)]
+    pub budget: BudgetArgs,
+    /// How results are printed.
+    #[command(flatten)]
+    pub format: FormatArgs,
+    /// What is refused.
+    #[command(flatten)]
+    pub planned: PlannedArgs,
+}
+
+/// Options of `compile` that are not built.
+#[derive(Args, Debug, Default)]
+#[expect(missing_docs, reason = "refused, whatever they say")]
+pub struct PlannedArgs {
+    #[arg(long, hide = true)]
+    pub resume: Option<String>,
+    #[arg(long, hide = true, action = ArgAction::SetTrue)]
+    pub pareto: bool,
+    #[arg(long, hide = true)]
+    pub target: Option<String>,
+    #[arg(long, hide = true)]
+    pub kernel: Option<String>,
+    #[arg(long, hide = true)]
+    pub max_flash: Option<String>,
+    #[arg(long, hide = true)]
+    pub max_ram: Option<String>,
+    #[arg(long, hide = true)]
+    pub data: Option<String>,
+    #[arg(long, hide = true)]
+    pub labels: Option<String>,
+    #[arg(long, hide = true)]
+    pub min_accuracy: Option<String>,
+    #[arg(long, hide = true)]
+    pub max_accuracy_drop: Option<String>,
+    #[arg(long, hide = true)]
+    pub granularity: Option<String>,
+}
+
+/// `verify`.
+#[derive(Args, Debug)]
+pub struct VerifyArgs {
+    /// An annotated .nnir file
+    pub net: PathBuf,
+    /// Regions and requirement.
+    #[command(flatten)]
+    pub question: QuestionArgs,
+    /// Where the reference changes class.
+    #[command(flatten)]
+    pub boundary: BoundaryArgs,
+    /// half-up, half-even or floor; overrides the version's
+    #[arg(long, value_name = "RULE")]
+    pub rounding: Option<String>,
+    /// The version to decide, the last one by default
+    #[arg(long, value_name = "K")]
+    pub ir_version: Option<String>,
+    /// Another network as the reference
+    #[arg(long, value_name = "REF")]
+    pub against: Option<PathBuf>,
+    /// Limits, seed and solver.
+    #[command(flatten)]
+    pub budget: BudgetArgs,
+    /// How results are printed.
+    #[command(flatten)]
+    pub format: FormatArgs,
+    /// Planned.
+    #[arg(long, hide = true)]
+    pub network: Vec<String>,
+    /// Planned.
+    #[arg(long, hide = true)]
+    pub timeout: Option<String>,
+}
+
+/// `check`.
+#[derive(Args, Debug)]
+pub struct CheckArgs {
+    /// A .nnir or .onnx file
+    pub net: PathBuf,
+    /// Regions and requirement.
+    #[command(flatten)]
+    pub question: QuestionArgs,
+    /// How results are printed.
+    #[command(flatten)]
+    pub format: FormatArgs,
+}
+
+/// `import`.
+#[derive(Args, Debug)]
+pub struct ImportArgs {
+    /// The ONNX model
+    pub net: PathBuf,
+    /// The file to write
+    #[arg(short, long, value_name = "NET.nnir")]
+    pub output: PathBuf,
+    /// Regions and requirement.
+    #[command(flatten)]
+    pub question: QuestionArgs,
+}
+
+/// How `opt` prints the module.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub enum Print {
+    /// As .nnir.
+    #[default]
+    Ir,
+    /// As a Graphviz graph.
+    Dot,
+}
+
+/// `opt`.
+#[derive(Args, Debug)]
+pub struct OptArgs {
+    /// A .nnir or .onnx file
+    #[arg(required_unless_present = "list_passes")]
+    pub net: Option<PathBuf>,
+    /// Passes and pipelines in order: a,b:PARAMETER,c
+    #[arg(long, value_name = "LIST")]
+    pub passes: Option<String>,
+    /// What is printed
+    #[arg(long, value_enum, default_value_t, value_name = "WHAT")]
+    pub print: Print,
+    /// Print after every pass
+    #[arg(long)]
+    pub print_after_all: bool,
+    /// List the passes and pipelines
+    #[arg(long)]
+    pub list_passes: bool,
+    /// Check every pass's result, on sample points too
+    #[arg(long)]
+    pub verify_each: bool,
+    /// Write a .nnir file instead of printing
+    #[arg(short, long, value_name = "NET.nnir")]
+    pub output: Option<PathBuf>,
+}
+
+/// `run`.
+#[derive(Args, Debug)]
+pub struct RunArgs {
+    /// A .nnir or .onnx file
+    pub net: PathBuf,
+    /// JSON: an array, a list of arrays, or a region file (its centres); - is standard input
+    #[arg(long, value_name = "FILE")]
+    pub input: PathBuf,
+    /// Show the values of every layer
+    #[arg(long)]
+    pub trace: bool,
+    /// half-up, half-even or floor; overrides the version's
+    #[arg(long, value_name = "RULE")]
+    pub rounding: Option<String>,
+    /// The version to run, the last one by default
+    #[arg(long, value_name = "K")]
+    pub ir_version: Option<String>,
+    /// How results are printed.
+    #[command(flatten)]
+    pub format: FormatArgs,
+}
+
+/// `smt`.
+#[derive(Args, Debug)]
+pub struct SmtArgs {
+    /// An annotated .nnir file
+    pub net: PathBuf,
+    /// Regions and requirement.
+    #[command(flatten)]
+    pub question: QuestionArgs,
+    /// half-up, half-even or floor; overrides the version's
+    #[arg(long, value_name = "RULE")]
+    pub rounding: Option<String>,
+    /// The version to ask about, the last one by default
+    #[arg(long, value_name = "K")]
+    pub ir_version: Option<String>,
+}
+
+/// `doctor`.
+#[derive(Args, Debug)]
+pub struct DoctorArgs {
+    /// How results are printed.
+    #[command(flatten)]
+    pub format: FormatArgs,
+}

@@ -1,0 +1,219 @@
+//! The commands: from arguments through the driver to text and exit code.
+
+use crate::args::{
+    CheckArgs, Command, CompileArgs, DoctorArgs, Format, ImportArgs, OptArgs, Print, ProgressWhen,
+    RunArgs, SmtArgs, VerifyArgs,
+};
+use crate::console::Console;
+use crate::{render, translate};
+use ceg4n_base::{Diagnostic, Diagnostics, Sources, codes};
+use ceg4n_driver::opt::{OptOptions, opt, passes, pipelines, save, to_dot, to_text};
+use ceg4n_driver::options::LoadOptions;
+use ceg4n_driver::{Failure, Loaded};
+use ceg4n_report::{Report, Status};
+use serde::Serialize;
+use std::io::{self, ErrorKind};
+
+/// The text of a result and the exit code.
+type Done = Result<(String, i32), Failure>;
+
+/// Runs a command; returns the exit code.
+pub(crate) fn run(command: Command, console: &mut Console<'_>) -> i32 {
+    let done = match command {
+        Command::Compile(args) => compile(&args, console),
+        Command::Check(args) => check(&args, console),
+        Command::Import(args) => import(&args, console),
+        Command::Opt(args) => optimize(&args, console),
+        Command::Verify(args) => verify(&args, console),
+        Command::Run(args) => evaluate(&args, console),
+        Command::Smt(args) => smt(&args, console),
+        Command::Doctor(args) => doctor(&args),
+        Command::Explain(_) => Err(translate::not_built("explain").into()),
+        Command::Rules(_) => Err(translate::not_built("rules").into()),
+        Command::Reduce(_) => Err(translate::not_built("reduce").into()),
+        Command::Bench(_) => Err(translate::not_built("bench").into()),
+        Command::Runs(_) => Err(translate::not_built("runs").into()),
+        Command::Diff(_) => Err(translate::not_built("diff").into()),
+        Command::Supports(_) => Err(translate::not_built("supports").into()),
+    };
+    match done {
+        Ok((text, code)) => {
+            let written = console.print(&text);
+            finish(written, code, console)
+        }
+        Err(failure) => console.fail(&failure),
+    }
+}
+
+/// The exit code after results were written. A reader that went away wanted no more of them.
+pub(crate) fn finish(written: io::Result<()>, code: i32, console: &mut Console<'_>) -> i32 {
+    match written {
+        Err(e) if e.kind() != ErrorKind::BrokenPipe => {
+            let text = format!("cannot write the result: {e}");
+            console.fail(&Diagnostic::error(codes::FILE_WRITE, text).into())
+        }
+        _ => code,
+    }
+}
+
+/// Shows the warnings of a file.
+fn warn(loaded: &Loaded, console: &mut Console<'_>) {
+    console.show(&loaded.warnings, &loaded.sources);
+}
+
+fn json(value: &impl Serialize) -> Result<String, Failure> {
+    match serde_json::to_string_pretty(value) {
+        Ok(text) => Ok(text + "\n"),
+        Err(e) => {
+            let text = format!("the result cannot be written as JSON: {e}");
+            Err(Diagnostic::error(codes::INTERNAL, text).into())
+        }
+    }
+}
+
+fn shows_progress(when: ProgressWhen, console: &Console<'_>) -> bool {
+    match when {
+        ProgressWhen::Auto => console.err_is_terminal,
+        ProgressWhen::Never => false,
+    }
+}
+
+fn code_of(report: &Report) -> i32 {
+    match report.status {
+        Status::Proved => 0,
+        Status::Refuted => 10,
+        Status::Unknown => 20,
+    }
+}
+
+fn compile(args: &CompileArgs, console: &mut Console<'_>) -> Done {
+    let options = translate::compile(args)?;
+    let shown = shows_progress(args.budget.progress, console);
+    let cancel = console.cancel.clone();
+    let made = ceg4n_driver::compile::compile(&options, &console.progress(shown), &cancel)?;
+    console.show(&made.warnings, &Sources::default());
+    let text = match args.format.format {
+        Format::Json => json(&made.report)?,
+        Format::Text => {
+            let folder = made.folder.display();
+            format!("{}written to {folder}\n", render::report(&made.report))
+        }
+    };
+    Ok((text, code_of(&made.report)))
+}
+
+fn verify(args: &VerifyArgs, console: &mut Console<'_>) -> Done {
+    let options = translate::verify(args)?;
+    let shown = shows_progress(args.budget.progress, console);
+    let cancel = console.cancel.clone();
+    let found = ceg4n_driver::verify::verify(&options, &console.progress(shown), &cancel)?;
+    console.show(&found.warnings, &Sources::default());
+    let text = match args.format.format {
+        Format::Json => json(&found.report)?,
+        Format::Text => render::report(&found.report),
+    };
+    Ok((text, code_of(&found.report)))
+}
+
+fn check(args: &CheckArgs, console: &mut Console<'_>) -> Done {
+    let options = translate::load(&args.net, &args.question)?;
+    let (loaded, summary) = ceg4n_driver::check::check(&options)?;
+    warn(&loaded, console);
+    let text = match args.format.format {
+        Format::Json => json(&summary)?,
+        Format::Text => render::summary(&summary),
+    };
+    Ok((text, 0))
+}
+
+fn import(args: &ImportArgs, console: &mut Console<'_>) -> Done {
+    let options = translate::load(&args.net, &args.question)?;
+    let loaded = ceg4n_driver::import::import(&options)?;
+    warn(&loaded, console);
+    save(&args.output, &loaded.module)?;
+    let net = &loaded.module.network;
+    let text = format!(
+        "@{}: {} inputs, {} outputs, {} parameters, {} regions, written to {}\n",
+        loaded.name,
+        net.input_len(),
+        net.output_len(),
+        net.parameters(),
+        loaded.module.regions.len(),
+        args.output.display()
+    );
+    Ok((text, 0))
+}
+
+fn optimize(args: &OptArgs, console: &mut Console<'_>) -> Done {
+    if args.list_passes {
+        return Ok((render::passes(&passes(), pipelines()), 0));
+    }
+    let options = OptOptions {
+        load: LoadOptions {
+            net: args.net.clone().unwrap_or_default(),
+            ..LoadOptions::default()
+        },
+        passes: args.passes.clone().unwrap_or_default(),
+        verify_each: args.verify_each,
+    };
+    let print = |module: &_| match args.print {
+        Print::Ir => to_text(module),
+        Print::Dot => to_dot(module),
+    };
+    let mut text = String::new();
+    let mut last = None;
+    let loaded = opt(&options, &mut |name, module| {
+        if args.print_after_all {
+            text.push_str(&format!("// after {name}\n{}", print(module)));
+            last = Some(());
+        }
+    })?;
+    warn(&loaded, console);
+    if let Some(path) = &args.output {
+        save(path, &loaded.module)?;
+    } else if last.is_none() {
+        text.push_str(&print(&loaded.module));
+    }
+    Ok((text, 0))
+}
+
+fn evaluate(args: &RunArgs, console: &mut Console<'_>) -> Done {
+    let mut options = translate::run(args)?;
+    let mut bytes = Vec::new();
+    let read = if args.input.as_os_str() == "-" {
+        options.input_name = "standard input".to_owned();
+        console.input.read_to_end(&mut bytes).map(|_| bytes)
+    } else {
+        std::fs::read(&args.input)
+    };
+    let unreadable = |e: &dyn std::fmt::Display| {
+        let text = format!("cannot read {}: {e}", options.input_name);
+        Diagnostics::from(Diagnostic::error(codes::FILE_READ, text))
+    };
+    let bytes = read.map_err(|e| unreadable(&e))?;
+    let text = String::from_utf8(bytes).map_err(|e| unreadable(&e))?;
+    options.input = text;
+    let (loaded, results) = ceg4n_driver::run::run(&options)?;
+    warn(&loaded, console);
+    let text = match args.format.format {
+        Format::Json => json(&results)?,
+        Format::Text => render::results(&results),
+    };
+    Ok((text, 0))
+}
+
+fn smt(args: &SmtArgs, console: &mut Console<'_>) -> Done {
+    let options = translate::smt(args)?;
+    let (loaded, script) = ceg4n_driver::smt::smt(&options)?;
+    warn(&loaded, console);
+    Ok((script, 0))
+}
+
+fn doctor(args: &DoctorArgs) -> Done {
+    let report = ceg4n_driver::doctor::doctor();
+    let text = match args.format.format {
+        Format::Json => json(&report)?,
+        Format::Text => render::doctor(&report),
+    };
+    Ok((text, 0))
+}

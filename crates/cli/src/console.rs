@@ -1,0 +1,87 @@
+//! Where the command line reads and writes: results to one stream, messages and progress to the
+//! other.
+
+use ceg4n_base::{Diagnostics, Sources};
+use ceg4n_driver::{Cancel, Event, Failure, Progress};
+use std::io::{self, Read, Write};
+use std::sync::{Mutex, PoisonError};
+
+/// The streams of one call.
+pub struct Console<'a> {
+    /// Results.
+    pub out: &'a mut dyn Write,
+    /// Messages and progress.
+    pub err: &'a mut (dyn Write + Send + 'a),
+    /// What `-` reads.
+    pub input: &'a mut dyn Read,
+    /// Colours and progress are for terminals.
+    pub err_is_terminal: bool,
+    /// `NO_COLOR` was not set.
+    pub colours: bool,
+    /// Set by the first Ctrl-C.
+    pub cancel: Cancel,
+}
+
+impl<'a> Console<'a> {
+    /// Writes a result.
+    ///
+    /// # Errors
+    /// Those of the stream.
+    pub fn print(&mut self, text: &str) -> io::Result<()> {
+        self.out.write_all(text.as_bytes())?;
+        self.out.flush()
+    }
+
+    /// Shows diagnostics.
+    pub fn show(&mut self, diagnostics: &Diagnostics, sources: &Sources) {
+        let text = sources.render(diagnostics, self.colours && self.err_is_terminal);
+        // There is no other place to complain about this one.
+        let _ = self.err.write_all(text.as_bytes());
+    }
+
+    /// Shows why a command has no result; returns its exit code.
+    pub fn fail(&mut self, failure: &Failure) -> i32 {
+        self.show(&failure.diagnostics, &failure.sources);
+        failure.exit_code()
+    }
+
+    /// Shows events on the message stream until it is dropped.
+    pub fn progress(&mut self, shown: bool) -> Lines<'_, 'a> {
+        Lines {
+            err: shown.then(|| Mutex::new(&mut *self.err)),
+        }
+    }
+}
+
+/// One line of text per event.
+pub struct Lines<'c, 'a> {
+    err: Option<Mutex<&'c mut (dyn Write + Send + 'a)>>,
+}
+
+impl Progress for Lines<'_, '_> {
+    fn note(&self, event: &Event) {
+        let Some(err) = &self.err else { return };
+        let line = match event {
+            Event::Stage { name, detail } => format!("{name}: {detail}\n"),
+            Event::Candidate {
+                iteration,
+                version,
+                detail,
+            } => format!("candidate {iteration} (v{version}): {detail}\n"),
+            Event::Region {
+                id,
+                verdict,
+                detail,
+                done,
+                of,
+            } => {
+                let gap = if detail.is_empty() { "" } else { ": " };
+                format!("  [{done}/{of}] {id:?} {verdict}{gap}{detail}\n")
+            }
+            Event::Note(text) => format!("{text}\n"),
+        };
+        let mut err = err.lock().unwrap_or_else(PoisonError::into_inner);
+        // Progress that cannot be shown is no reason to stop.
+        let _ = err.write_all(line.as_bytes());
+    }
+}

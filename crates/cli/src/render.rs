@@ -1,0 +1,227 @@
+//! Results as text for people. Numbers are shortened to nine significant digits here; JSON has
+//! them exactly.
+
+mod report;
+mod table;
+
+pub(crate) use report::report;
+
+use ceg4n_base::Exact;
+use ceg4n_driver::check::{Summary, VersionSummary};
+use ceg4n_driver::doctor::{Found, Report};
+use ceg4n_driver::layers::Layer;
+use ceg4n_driver::run::RunResult;
+use std::fmt::{Display, Write};
+use table::table;
+
+/// A number with at most nine significant digits.
+pub(crate) fn short(v: &Exact) -> String {
+    let rounded = format!("{:.8e}", v.to_f64());
+    let text = rounded.parse().map_or(rounded, |v: f64| format!("{v:?}"));
+    text.strip_suffix(".0").map_or(text.clone(), str::to_owned)
+}
+
+fn list<T>(items: &[T], show: impl Fn(&T) -> String) -> String {
+    let texts: Vec<_> = items.iter().map(show).collect();
+    format!("[{}]", texts.join(", "))
+}
+
+/// `1 region`, `2 regions`.
+fn count(n: usize, what: &str) -> String {
+    format!("{n} {what}{}", if n == 1 { "" } else { "s" })
+}
+
+/// A table of layers, indented; widths of weights, activations and sums.
+fn layer_rows(layers: &[Layer]) -> Vec<Vec<String>> {
+    let head = [
+        "layer",
+        "weight",
+        "activation",
+        "accumulator",
+        "proved range",
+    ];
+    let mut rows = vec![head.map(str::to_owned).to_vec()];
+    for l in layers {
+        let acc = &l.accumulator;
+        rows.push(vec![
+            format!("%{}", l.name),
+            l.weight.format.clone(),
+            l.activation
+                .format
+                .clone()
+                .unwrap_or_else(|| "-".to_owned()),
+            acc.width.clone(),
+            format!("{} to {}", acc.proved_min, acc.proved_max),
+        ]);
+    }
+    rows
+}
+
+/// `check`.
+pub(crate) fn summary(s: &Summary) -> String {
+    let n = &s.network;
+    let mut out = String::new();
+    // Writing to a string does not fail, here and below.
+    let _ = writeln!(
+        out,
+        "@{}: tensor<{}> to tensor<{}>, {}, {}",
+        n.name,
+        n.input,
+        n.output,
+        count(n.parameters, "parameter"),
+        count(n.macs, "multiplication"),
+    );
+    let operators: Vec<_> = n
+        .operators
+        .iter()
+        .map(|(name, n)| format!("{n} {name}"))
+        .collect();
+    let _ = writeln!(out, "operators: {}", operators.join(", "));
+    for v in &s.versions {
+        version(&mut out, v);
+    }
+    if !s.regions.is_empty() {
+        let ids: Vec<_> = s.regions.iter().take(8).map(|r| r.id.as_str()).collect();
+        let more = if s.regions.len() > ids.len() {
+            ", …"
+        } else {
+            ""
+        };
+        let regions = count(s.regions.len(), "region");
+        let _ = writeln!(out, "{regions}: {}{more}", ids.join(", "));
+    }
+    for r in &s.requirements {
+        let regions = count(r.regions.len(), "region");
+        let _ = writeln!(
+            out,
+            "require {} domain {} on {regions}",
+            r.property, r.domain
+        );
+    }
+    out
+}
+
+fn version(out: &mut String, v: &VersionSummary) {
+    let (Some(input), Some(frac)) = (&v.input, v.output_frac) else {
+        let _ = writeln!(out, "v{}: activations are real", v.version);
+        return;
+    };
+    let _ = writeln!(
+        out,
+        "v{}: input {input}, outputs at scale 2^{}, rounding {}",
+        v.version, -frac, v.rounding
+    );
+    out.push_str(&table(&layer_rows(&v.layers), 2));
+}
+
+/// `run`.
+pub(crate) fn results(results: &[RunResult]) -> String {
+    let mut out = String::new();
+    for (i, r) in results.iter().enumerate() {
+        let name = match &r.id {
+            Some(id) => format!("{id:?}"),
+            None => format!("input {}", i + 1),
+        };
+        let _ = writeln!(out, "{name}: {}", list(&r.x, short));
+        for t in &r.reference.trace {
+            let _ = writeln!(out, "  reference %{}: {}", t.name, list(&t.values, short));
+        }
+        let class = |c: Option<usize>| c.map_or(String::new(), |c| format!(", class {c}"));
+        let _ = writeln!(
+            out,
+            "  reference: {}{}",
+            list(&r.reference.outputs, short),
+            class(r.reference.class)
+        );
+        let Some(k) = &r.kernel else { continue };
+        let v = k.version;
+        for t in &k.trace {
+            let _ = writeln!(
+                out,
+                "  v{v} {} %{} {}: {} = {}",
+                t.step,
+                t.name,
+                t.format,
+                integers(&t.mantissas),
+                list(&t.values, short)
+            );
+        }
+        let _ = writeln!(
+            out,
+            "  v{v}: {} gives {} = {}{}",
+            integers(&k.input),
+            integers(&k.mantissas),
+            list(&k.outputs, short),
+            class(k.class)
+        );
+    }
+    out
+}
+
+fn integers(items: &[i64]) -> String {
+    list(items, ToString::to_string)
+}
+
+/// `doctor`.
+pub(crate) fn doctor(r: &Report) -> String {
+    let mut out = format!("ceg4nc {}, native code for {}\n", r.version, r.native_code);
+    for (title, list) in [("solvers", &r.solvers), ("tools", &r.tools)] {
+        let _ = writeln!(out, "{title}");
+        let rows: Vec<_> = list.iter().map(found).collect();
+        out.push_str(&table(&rows, 2));
+    }
+    out
+}
+
+fn found(f: &Found) -> Vec<String> {
+    let version = f.version.clone().unwrap_or_else(|| "not found".to_owned());
+    let path = f.path.as_ref().map(|p| p.display());
+    let place = path.as_ref().map_or("", |_| "at ");
+    let path = path.map_or(String::new(), |p| p.to_string());
+    vec![
+        f.name.clone(),
+        version,
+        format!("{place}{path}"),
+        f.purpose.to_owned(),
+    ]
+}
+
+/// `opt --list-passes`.
+pub(crate) fn passes(
+    passes: &[&dyn ceg4n_driver::opt::Pass],
+    pipelines: &[(&str, &str, &[&str])],
+) -> String {
+    let mut out = String::from("passes\n");
+    let row = |name: &str, text: &dyn Display| vec![name.to_owned(), text.to_string()];
+    let rows: Vec<_> = passes
+        .iter()
+        .map(|p| row(p.name(), &p.description()))
+        .collect();
+    out.push_str(&table(&rows, 2));
+    out.push_str("pipelines\n");
+    let rows: Vec<_> = pipelines
+        .iter()
+        .map(|(name, text, list)| row(name, &format!("{text}: {}", list.join(", "))))
+        .collect();
+    out.push_str(&table(&rows, 2));
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_are_shortened() {
+        for (exact, text) in [
+            ("0.1", "0.1"),
+            ("1/3", "0.333333333"),
+            ("-2", "-2"),
+            ("12345678912", "12345678900"),
+            ("1e-30", "1e-30"),
+            ("0", "0"),
+        ] {
+            assert_eq!(short(&exact.parse().unwrap()), text);
+        }
+    }
+}

@@ -1,0 +1,160 @@
+//! The outcome of `compile` and `verify` as text.
+
+use super::{count, list, short, table::table};
+use ceg4n_report::{Region, Report, Status};
+use std::fmt::Write;
+
+/// A headline, a line per region, and for `compile` the layers, the cost and the loop.
+pub(crate) fn report(r: &Report) -> String {
+    let mut out = headline(r);
+    out.push('\n');
+    let rows: Vec<_> = r.regions.iter().map(region).collect();
+    out.push_str(&table(&rows, 2));
+    for region in &r.regions {
+        details(&mut out, region);
+    }
+    if let Some(cost) = &r.cost {
+        layers(&mut out, r);
+        // Writing to a string does not fail, here and below.
+        let _ = writeln!(
+            out,
+            "cost: {} = {}, weights {} bits, biases {} bits, {} bytes of constants, {} bytes of scratch",
+            cost.metric,
+            cost.value,
+            cost.weights_bits,
+            cost.biases_bits,
+            cost.flash_bytes,
+            cost.ram_bytes
+        );
+    }
+    if let Some(l) = &r.loop_ {
+        let _ = writeln!(
+            out,
+            "loop: {}, {}, {}",
+            count(as_usize(l.iterations), "iteration"),
+            count(as_usize(l.candidates), "candidate"),
+            count(as_usize(l.counterexamples), "point"),
+        );
+        for s in &l.set_aside {
+            let _ = writeln!(out, "set aside: {}", set_aside(s));
+        }
+        if let Some(claim) = &l.optimality {
+            let _ = writeln!(out, "optimality: {claim}");
+        }
+    }
+    let _ = writeln!(out, "seconds: {:.2}", r.seconds.total);
+    if r.clock_limited {
+        out.push_str("a clock limit was reached; another run may find more or less\n");
+    }
+    out
+}
+
+fn as_usize(n: u64) -> usize {
+    usize::try_from(n).unwrap_or(usize::MAX)
+}
+
+/// `PROVED: 2 strict, 1 with margin 0.11`, or the status and its reason.
+fn headline(r: &Report) -> String {
+    let reason = r.reason.as_deref().unwrap_or("no reason was given");
+    match r.status {
+        Status::Refuted => return format!("REFUTED: {reason}"),
+        Status::Unknown => return format!("UNKNOWN: {reason}"),
+        Status::Proved => {}
+    }
+    let mut groups: Vec<(String, usize, Option<f64>)> = Vec::new();
+    for region in &r.regions {
+        let what = &region.requirement;
+        match groups.iter_mut().find(|g| g.0 == *what) {
+            Some(group) => {
+                group.1 += 1;
+                group.2 = worse(group.2, region.margin_proved);
+            }
+            None => groups.push((what.clone(), 1, region.margin_proved)),
+        }
+    }
+    let texts: Vec<_> = groups
+        .iter()
+        .map(|(what, n, margin)| match (what.as_str(), margin) {
+            ("top1", _) => format!("{n} strict"),
+            (_, Some(margin)) => format!("{n} with margin {margin:.4}"),
+            (what, None) => match what.strip_prefix("top1 ") {
+                Some(margin) => format!("{n} with {margin}"),
+                None => format!("{n} with {what}"),
+            },
+        })
+        .collect();
+    format!("PROVED: {}", texts.join(", "))
+}
+
+/// The larger margin; none if one of them is not known.
+fn worse(a: Option<f64>, b: Option<f64>) -> Option<f64> {
+    Some(a?.max(b?))
+}
+
+fn region(r: &Region) -> Vec<String> {
+    let verdict = if r.vacuous {
+        format!("{} (vacuous)", r.verdict)
+    } else {
+        r.verdict.clone()
+    };
+    vec![
+        r.id.clone(),
+        verdict,
+        r.requirement.clone(),
+        r.method.clone(),
+        format!("{:.2} s", r.seconds),
+    ]
+}
+
+fn details(out: &mut String, r: &Region) {
+    if let Some(reason) = &r.reason {
+        let _ = writeln!(out, "{}: {reason}", r.id);
+    }
+    if let Some(constant) = &r.vacuous_constant {
+        let _ = writeln!(out, "{}: vacuous, {constant} would do", r.id);
+    }
+    if r.reference_changes_class {
+        let _ = writeln!(out, "{}: the reference itself changes class here", r.id);
+    }
+    if let Some(c) = &r.counterexample {
+        let _ = writeln!(out, "{}: counterexample {}", r.id, list(&c.x, short));
+        let _ = writeln!(out, "  reference {}", list(&c.reference, short));
+        let _ = writeln!(out, "  kernel    {}", list(&c.kernel, short));
+    }
+}
+
+fn layers(out: &mut String, r: &Report) {
+    let head = [
+        "layer",
+        "weight",
+        "activation",
+        "accumulator",
+        "proved range",
+    ];
+    let mut rows = vec![head.map(str::to_owned).to_vec()];
+    for l in &r.layers {
+        rows.push(vec![
+            format!("%{}", l.name),
+            l.weight.format.clone(),
+            l.activation.format.clone(),
+            l.accumulator.format.clone(),
+            format!(
+                "{} to {}",
+                l.accumulator.proved_min, l.accumulator.proved_max
+            ),
+        ]);
+    }
+    out.push_str(&table(&rows, 2));
+}
+
+fn set_aside(s: &ceg4n_report::SetAside) -> String {
+    let bits: Vec<_> = s.weight_bits.iter().map(ToString::to_string).collect();
+    format!(
+        "v{}, weights of {} bits, activations of {}, cost {}: {}",
+        s.version,
+        bits.join("/"),
+        s.activation_bits,
+        s.cost,
+        s.reason
+    )
+}

@@ -1,0 +1,426 @@
+//! Typed texts to the driver's options. Every mistake is a diagnostic; all are reported at once.
+
+use crate::args::{
+    BoundaryArgs, BudgetArgs, CompileArgs, PlannedArgs, QuestionArgs, RunArgs, SmtArgs, VerifyArgs,
+};
+use ceg4n_base::{Diagnostic, Diagnostics, Exact, codes};
+use ceg4n_driver::options::{
+    ACTIVATION_BITS, Boundary, Budget, CompileOptions, Cost, EmitSet, LoadOptions, Preset,
+    Strategy, VerifyOptions, WEIGHT_BITS,
+};
+use ceg4n_driver::run::RunOptions;
+use ceg4n_driver::smt::SmtOptions;
+use ceg4n_ir::{Domain, Property, Rounding};
+use std::ops::RangeInclusive;
+use std::path::Path;
+use std::str::FromStr;
+use std::time::Duration;
+
+/// Why a value cannot be used.
+enum Refusal {
+    /// What was expected instead.
+    Expected(String),
+    /// It is planned.
+    NotBuilt,
+}
+
+fn expected<T>(what: impl Into<String>) -> Result<T, Refusal> {
+    Err(Refusal::Expected(what.into()))
+}
+
+/// Reads values and keeps what is wrong with them.
+#[derive(Default)]
+struct Reader {
+    errors: Diagnostics,
+}
+
+impl Reader {
+    /// The value of an option that was given; `None` otherwise, and after an error.
+    fn option<T>(
+        &mut self,
+        name: &str,
+        value: Option<&str>,
+        read: impl FnOnce(&str) -> Result<T, Refusal>,
+    ) -> Option<T> {
+        let text = value?;
+        match read(text) {
+            Ok(v) => Some(v),
+            Err(Refusal::NotBuilt) => {
+                self.refuse(&format!("--{name} {text}"));
+                None
+            }
+            Err(Refusal::Expected(what)) => {
+                let message = format!("--{name} {text}: expected {what}");
+                self.errors.push(Diagnostic::error(codes::USAGE, message));
+                None
+            }
+        }
+    }
+
+    fn refuse(&mut self, what: &str) {
+        let message = format!("{what} is not built yet");
+        self.errors.push(
+            Diagnostic::error(codes::NOT_BUILT, message)
+                .help("leave it out; `ceg4nc help` lists what there is"),
+        );
+    }
+
+    /// Refuses an option that was given.
+    fn planned(&mut self, name: &str, given: bool) {
+        if given {
+            self.refuse(&format!("--{name}"));
+        }
+    }
+}
+
+/// The options of `compile`.
+///
+/// # Errors
+/// [`codes::USAGE`] and [`codes::NOT_BUILT`].
+pub fn compile(args: &CompileArgs) -> Result<CompileOptions, Diagnostics> {
+    let mut r = Reader::default();
+    planned(&mut r, &args.planned);
+    let mut options = CompileOptions::new(&args.net);
+    options.load = question(&mut r, &args.net, &args.question);
+    options.budget = budget(&mut r, &args.budget);
+    (options.boundary, options.boundary_margin) = boundary(&mut r, &args.boundary);
+    options.rounding = r.option("rounding", args.rounding.as_deref(), rounding);
+    options.preset = r
+        .option("preset", args.preset.as_deref(), preset)
+        .unwrap_or_default();
+    options.strategy = r
+        .option("strategy", args.strategy.as_deref(), strategy)
+        .unwrap_or_default();
+    options.cost = r
+        .option("cost", args.cost.as_deref(), cost)
+        .unwrap_or_default();
+    if let Some(bits) = r.option("weight-bits", args.weight_bits.as_deref(), |t| {
+        bits(t, WEIGHT_BITS)
+    }) {
+        options.weight_bits = bits;
+    }
+    if let Some(bits) = r.option("activation-bits", args.activation_bits.as_deref(), |t| {
+        bits(t, ACTIVATION_BITS)
+    }) {
+        options.activation_bits = bits;
+    }
+    if !args.emit.is_empty() {
+        options.emit = emit(&mut r, &args.emit);
+    }
+    options.prefix = r.option("prefix", args.prefix.as_deref(), prefix);
+    options.ir_version = r.option("ir-version", args.ir_version.as_deref(), version);
+    options.output = args.output.clone();
+    r.errors.or(options)
+}
+
+/// The options of `verify`.
+///
+/// # Errors
+/// As for [`compile`].
+pub fn verify(args: &VerifyArgs) -> Result<VerifyOptions, Diagnostics> {
+    let mut r = Reader::default();
+    r.planned("network", !args.network.is_empty());
+    r.planned("timeout", args.timeout.is_some());
+    if args.net.extension().is_some_and(|e| e == "vnnlib") {
+        r.refuse("deciding a VNN-LIB query");
+    }
+    let mut options = VerifyOptions::new(&args.net);
+    options.load = question(&mut r, &args.net, &args.question);
+    options.budget = budget(&mut r, &args.budget);
+    (options.boundary, options.boundary_margin) = boundary(&mut r, &args.boundary);
+    options.rounding = r.option("rounding", args.rounding.as_deref(), rounding);
+    options.ir_version = r.option("ir-version", args.ir_version.as_deref(), version);
+    options.against = args.against.clone();
+    r.errors.or(options)
+}
+
+/// The options of `check` and `import`.
+///
+/// # Errors
+/// As for [`compile`].
+pub fn load(net: &Path, args: &QuestionArgs) -> Result<LoadOptions, Diagnostics> {
+    let mut r = Reader::default();
+    let options = question(&mut r, net, args);
+    r.errors.or(options)
+}
+
+/// The options of `run`, without the input.
+///
+/// # Errors
+/// As for [`compile`].
+pub fn run(args: &RunArgs) -> Result<RunOptions, Diagnostics> {
+    let mut r = Reader::default();
+    let options = RunOptions {
+        load: LoadOptions {
+            net: args.net.clone(),
+            ..LoadOptions::default()
+        },
+        input: String::new(),
+        input_name: args.input.display().to_string(),
+        ir_version: r.option("ir-version", args.ir_version.as_deref(), version),
+        rounding: r.option("rounding", args.rounding.as_deref(), rounding),
+        trace: args.trace,
+    };
+    r.errors.or(options)
+}
+
+/// The options of `smt`.
+///
+/// # Errors
+/// As for [`compile`].
+pub fn smt(args: &SmtArgs) -> Result<SmtOptions, Diagnostics> {
+    let mut r = Reader::default();
+    let options = SmtOptions {
+        load: question(&mut r, &args.net, &args.question),
+        ir_version: r.option("ir-version", args.ir_version.as_deref(), version),
+        rounding: r.option("rounding", args.rounding.as_deref(), rounding),
+    };
+    r.errors.or(options)
+}
+
+/// A command that is planned.
+pub fn not_built(command: &str) -> Diagnostics {
+    let mut r = Reader::default();
+    r.refuse(&format!("the command {command}"));
+    r.errors
+}
+
+fn planned(r: &mut Reader, p: &PlannedArgs) {
+    r.planned("resume", p.resume.is_some());
+    r.planned("pareto", p.pareto);
+    r.planned("target", p.target.is_some());
+    r.planned("kernel", p.kernel.is_some());
+    r.planned("max-flash", p.max_flash.is_some());
+    r.planned("max-ram", p.max_ram.is_some());
+    r.planned("data", p.data.is_some());
+    r.planned("labels", p.labels.is_some());
+    r.planned("min-accuracy", p.min_accuracy.is_some());
+    r.planned("max-accuracy-drop", p.max_accuracy_drop.is_some());
+    r.option("granularity", p.granularity.as_deref(), |t| match t {
+        "tensor" => Ok(()),
+        "channel" => Err(Refusal::NotBuilt),
+        _ => expected("tensor"),
+    });
+}
+
+fn question(r: &mut Reader, net: &Path, q: &QuestionArgs) -> LoadOptions {
+    r.planned("radius", q.radius.is_some());
+    r.option("reference", q.reference.as_deref(), |t| match t {
+        "real" => Ok(()),
+        "f32" => Err(Refusal::NotBuilt),
+        _ => expected("real"),
+    });
+    for file in &q.regions {
+        let json = file
+            .extension()
+            .is_some_and(|e| e.eq_ignore_ascii_case("json"));
+        if !json {
+            let what = format!("--regions {} (only JSON region files)", file.display());
+            r.refuse(&what);
+        }
+    }
+    LoadOptions {
+        net: net.to_owned(),
+        regions: q.regions.clone(),
+        ball_sizes: q
+            .ball_size
+            .iter()
+            .filter_map(|t| r.option("ball-size", Some(t), not_negative))
+            .collect(),
+        region_ids: q.region.clone(),
+        require: r.option("require", q.require.as_deref(), property),
+        domain: r.option("domain", q.domain.as_deref(), domain),
+    }
+}
+
+fn budget(r: &mut Reader, b: &BudgetArgs) -> Budget {
+    let default = Budget::default();
+    Budget {
+        effort: r
+            .option("effort", b.effort.as_deref(), positive)
+            .unwrap_or(default.effort),
+        time_limit: r.option("time-limit", b.time_limit.as_deref(), seconds),
+        region_time_limit: r.option("region-time-limit", b.region_time_limit.as_deref(), seconds),
+        memory_limit_mib: r.option("memory-limit", b.memory_limit.as_deref(), positive),
+        jobs: r
+            .option("jobs", b.jobs.as_deref(), positive)
+            .unwrap_or(default.jobs),
+        seed: r
+            .option("seed", b.seed.as_deref(), |t| {
+                t.parse()
+                    .or_else(|_| expected("an integer from 0 to 2^64 - 1"))
+            })
+            .unwrap_or(default.seed),
+        solver: b.solver.clone().unwrap_or(default.solver),
+    }
+}
+
+fn boundary(r: &mut Reader, b: &BoundaryArgs) -> (Option<Boundary>, Option<Exact>) {
+    let rule = r.option("boundary", b.boundary.as_deref(), |t| match t {
+        "margin" => Ok(Boundary::Margin),
+        "refute" => Ok(Boundary::Refute),
+        _ => expected("margin or refute"),
+    });
+    let margin = r.option(
+        "boundary-margin",
+        b.boundary_margin.as_deref(),
+        not_negative,
+    );
+    if rule == Some(Boundary::Refute) && margin.is_some() {
+        let text = "--boundary-margin has no meaning under --boundary refute";
+        r.errors.push(Diagnostic::error(codes::USAGE, text));
+    }
+    (rule, margin)
+}
+
+fn exact(text: &str) -> Result<Exact, Refusal> {
+    text.parse().or_else(|_| expected("a number like 0.05"))
+}
+
+fn not_negative(text: &str) -> Result<Exact, Refusal> {
+    match exact(text)? {
+        v if v.signum() < 0 => expected("a number that is not negative"),
+        v => Ok(v),
+    }
+}
+
+fn positive<T: FromStr + PartialOrd + From<u8>>(text: &str) -> Result<T, Refusal> {
+    match text.parse::<T>() {
+        Ok(n) if n >= T::from(1) => Ok(n),
+        _ => expected("an integer of at least 1"),
+    }
+}
+
+fn version(text: &str) -> Result<u32, Refusal> {
+    let digits = text.strip_prefix('v').unwrap_or(text);
+    digits.parse().or_else(|_| expected("a version like 3"))
+}
+
+fn seconds(text: &str) -> Result<Duration, Refusal> {
+    match text.parse::<f64>().map(Duration::try_from_secs_f64) {
+        Ok(Ok(d)) if !d.is_zero() => Ok(d),
+        _ => expected("a positive number of seconds"),
+    }
+}
+
+fn property(text: &str) -> Result<Property, Refusal> {
+    let what = "top1, top1:margin=M, topk=K or eps=E";
+    if text == "top1" {
+        return Ok(Property::Top1);
+    }
+    match text.split_once('=') {
+        Some(("top1:margin", m)) => not_negative(m).map(Property::Top1Margin),
+        Some(("eps", e)) => not_negative(e).map(Property::Eps),
+        Some(("topk", k)) => positive(k).map(Property::TopK),
+        Some(("spec", _)) => Err(Refusal::NotBuilt),
+        _ => expected(what),
+    }
+}
+
+fn domain(text: &str) -> Result<Domain, Refusal> {
+    if text == "real" {
+        return Ok(Domain::Real);
+    }
+    match text.strip_prefix("grid:").map(str::parse) {
+        Some(Ok(format)) => Ok(Domain::Grid(format)),
+        _ => expected("real or grid:FORMAT, for instance grid:u8q8"),
+    }
+}
+
+fn rounding(text: &str) -> Result<Rounding, Refusal> {
+    match Rounding::from_name(text) {
+        Some(r) => Ok(r),
+        None => expected("half-up, half-even or floor"),
+    }
+}
+
+fn preset(text: &str) -> Result<Preset, Refusal> {
+    let uniform = |w: &str, a: &str| {
+        let width =
+            |t: &str, range: RangeInclusive<u8>| t.parse().ok().filter(|n| range.contains(n));
+        Some(Preset::Uniform {
+            weight_bits: width(w, WEIGHT_BITS)?,
+            activation_bits: width(a, ACTIVATION_BITS)?,
+        })
+    };
+    let parts: Vec<_> = text.split(':').collect();
+    let found = match parts[..] {
+        ["auto"] => Some(Preset::Auto),
+        ["uniform8"] => uniform("8", "8"),
+        ["uniform-min"] => Some(Preset::UniformMin),
+        ["gpfq" | "ceg4n"] => return Err(Refusal::NotBuilt),
+        ["uniform", w, a] => uniform(w, a),
+        _ => None,
+    };
+    found.map_or_else(
+        || expected("auto, uniform8, uniform-min or uniform:W:A with W in 2..16 and A in 4..24"),
+        Ok,
+    )
+}
+
+fn strategy(text: &str) -> Result<Strategy, Refusal> {
+    match text {
+        "auto" => Ok(Strategy::Auto),
+        "exact" => Ok(Strategy::Exact),
+        "nsga2" => Ok(Strategy::Nsga2),
+        "greedy" => Err(Refusal::NotBuilt),
+        _ => expected("auto, exact or nsga2"),
+    }
+}
+
+fn cost(text: &str) -> Result<Cost, Refusal> {
+    match text {
+        "weight-bits" => Ok(Cost::WeightBits),
+        "flash" | "bitops" | "cycles" => Err(Refusal::NotBuilt),
+        _ => expected("weight-bits"),
+    }
+}
+
+fn bits(text: &str, within: RangeInclusive<u8>) -> Result<RangeInclusive<u8>, Refusal> {
+    let (lo, hi) = text.split_once("..").unwrap_or((text, text));
+    let hi = hi.strip_prefix('=').unwrap_or(hi);
+    if let (Ok(lo), Ok(hi)) = (lo.parse(), hi.parse())
+        && lo <= hi
+        && within.contains(&lo)
+        && within.contains(&hi)
+    {
+        return Ok(lo..=hi);
+    }
+    expected(format!(
+        "MIN..MAX within {}..{}, both included",
+        within.start(),
+        within.end()
+    ))
+}
+
+fn emit(r: &mut Reader, list: &[String]) -> EmitSet {
+    let mut set = EmitSet {
+        c: false,
+        rust: false,
+    };
+    for name in list {
+        r.option("emit", Some(name), |t| match t {
+            "c" => {
+                set.c = true;
+                Ok(())
+            }
+            "rust" => {
+                set.rust = true;
+                Ok(())
+            }
+            "onnx" | "smt" => Err(Refusal::NotBuilt),
+            _ => expected("c or rust"),
+        });
+    }
+    set
+}
+
+fn prefix(text: &str) -> Result<String, Refusal> {
+    let plain = |c: char| c.is_ascii_alphanumeric() || c == '_';
+    let starts_well = text.starts_with(|c: char| c.is_ascii_alphabetic());
+    if starts_well && text.chars().all(plain) {
+        Ok(text.to_owned())
+    } else {
+        expected("a C identifier that starts with a letter")
+    }
+}
