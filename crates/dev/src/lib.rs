@@ -4,12 +4,14 @@
 //! - [`layers`]: dependencies point one way.
 //! - [`tidy`]: house rules that neither rustfmt nor clippy knows.
 //! - [`book`]: generated pages, the table of contents, links.
+//! - [`commands`]: the command-line page knows every command and option.
 //! - [`licences`]: what the dependencies' licences and sources may be.
 //!
 //! Every check returns what it found as [`Finding`]s; the tests demand that there are none, and
 //! show on made-up input that there could be.
 
 pub mod book;
+pub mod commands;
 pub mod layers;
 pub mod licences;
 pub mod tidy;

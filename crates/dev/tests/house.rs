@@ -1,6 +1,7 @@
 //! The house rules hold in this repository. That each rule can be broken is shown beside it.
 
-use ceg4n_dev::{Error, Finding, Tree, book, layers, licences, listed, tidy};
+use ceg4n_dev::{Error, Finding, Tree, book, commands, layers, licences, listed, tidy};
+use clap::CommandFactory;
 
 fn expect_none(findings: &[Finding]) {
     assert!(findings.is_empty(), "\n{}", listed(findings));
@@ -34,6 +35,13 @@ fn links_and_quotations_are_right() -> Result<(), Error> {
     let tree = Tree::read(&Tree::root())?;
     expect_none(&book::links(&tree));
     expect_none(&book::quotation(&tree));
+    Ok(())
+}
+
+#[test]
+fn the_command_line_page_is_complete() -> Result<(), Error> {
+    let tree = Tree::read(&Tree::root())?;
+    expect_none(&commands::check(&tree, &ceg4nc::args::Cli::command()));
     Ok(())
 }
 
