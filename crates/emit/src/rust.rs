@@ -79,51 +79,54 @@ fn library(input: &EmitInput<'_>, plan: &Plan<'_>, slots: &Slots) -> String {
 fn constants(out: &mut String, input: &EmitInput<'_>, plan: &Plan<'_>) {
     let kernel = plan.kernel;
     let format = kernel.input_format;
-    let mut constant = |doc: &str, name: &str, ty: &str, value: String| {
+    let number = |n: usize| n.to_string();
+    let verified = input.claim.is_verified().to_string();
+    for (doc, name, ty, value) in [
+        (
+            "Number of inputs.",
+            "IN_SIZE",
+            "usize",
+            number(kernel.input_len()),
+        ),
+        (
+            "Bits of an input that count.",
+            "IN_BITS",
+            "u32",
+            number(format.width().into()),
+        ),
+        (
+            "True if inputs are two's complement.",
+            "IN_SIGNED",
+            "bool",
+            format.signed().to_string(),
+        ),
+        (
+            "An input m stands for m * 2^-IN_FRAC.",
+            "IN_FRAC",
+            "i32",
+            format.frac().to_string(),
+        ),
+        (
+            "Number of outputs.",
+            "OUT_SIZE",
+            "usize",
+            number(kernel.output_len()),
+        ),
+        (
+            "An output m stands for m * 2^-OUT_FRAC.",
+            "OUT_FRAC",
+            "i32",
+            kernel.output_frac.to_string(),
+        ),
+        (
+            "True if the claim above says VERIFIED.",
+            "VERIFIED",
+            "bool",
+            verified,
+        ),
+    ] {
         line!(out, "/// {doc}\npub const {name}: {ty} = {value};");
-    };
-    constant(
-        "Number of inputs.",
-        "IN_SIZE",
-        "usize",
-        kernel.input_len().to_string(),
-    );
-    constant(
-        "Bits of an input that count.",
-        "IN_BITS",
-        "u32",
-        format.width().to_string(),
-    );
-    constant(
-        "True if inputs are two's complement.",
-        "IN_SIGNED",
-        "bool",
-        format.signed().to_string(),
-    );
-    constant(
-        "An input m stands for m * 2^-IN_FRAC.",
-        "IN_FRAC",
-        "i32",
-        format.frac().to_string(),
-    );
-    constant(
-        "Number of outputs.",
-        "OUT_SIZE",
-        "usize",
-        kernel.output_len().to_string(),
-    );
-    constant(
-        "An output m stands for m * 2^-OUT_FRAC.",
-        "OUT_FRAC",
-        "i32",
-        kernel.output_frac.to_string(),
-    );
-    constant(
-        "True if the claim above says VERIFIED.",
-        "VERIFIED",
-        "bool",
-        input.claim.is_verified().to_string(),
-    );
+    }
     line!(
         out,
         "\n/// Inputs; {}.\npub type Input = [{}; IN_SIZE];",

@@ -1,7 +1,7 @@
 //! The text of one tiny kernel, against `tests/golden/`; `BLESS=1` rewrites it.
 
 use crate::common::{tiny, vectors};
-use ceg4n_emit::{Claim, EmitInfo, EmitInput, emit_c, emit_rust};
+use ceg4n_emit::{Claim, EmitInfo, EmitInput, emit_c, emit_rust, footprint};
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 use std::path::Path;
@@ -25,6 +25,8 @@ fn the_text_of_a_tiny_kernel() {
             hashes: vec![("regions".to_owned(), "00ff".to_owned())],
         },
     };
+    let memory = footprint(&input).unwrap();
+    assert_eq!((memory.constant_bytes, memory.scratch_bytes), (17, 6));
     let golden = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden");
     let bless = std::env::var_os("BLESS").is_some();
     let mut files = emit_c(&input).unwrap();
