@@ -5,6 +5,8 @@
 //! is not linear is a form turned into a vector, as wide as its interval needs and no wider.
 //! Sums are then taken modulo two to that width, which is exact.
 
+mod operators;
+
 use crate::query::Query;
 use crate::term::{TermError, TermId};
 use ceg4n_eval::{Domain, MeaningError};
@@ -14,6 +16,9 @@ use std::fmt;
 
 /// The widest vector that is built; leaves room for arithmetic on its limits in `i128`.
 const WIDEST: u32 = 120;
+/// Exponents beyond this are refused: no number of a network needs them, and comparing one with
+/// a rational would shift that as far.
+const FARTHEST: u64 = 1 << 16;
 
 /// Why a program has no bit-vector form.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -97,6 +102,11 @@ fn width_of(lo: i128, hi: i128) -> u32 {
     bits(lo).max(bits(hi))
 }
 
+/// The sum of two exponents.
+fn exponent(a: i64, b: i64) -> Result<i64> {
+    over(a.checked_add(b).filter(|e| e.unsigned_abs() <= FARTHEST))
+}
+
 fn shl(v: i128, s: u32) -> Result<i128> {
     let shifted = v.checked_shl(s).filter(|r| s < 127 && r >> s == v);
     if v == 0 { Ok(0) } else { over(shifted) }
@@ -124,7 +134,8 @@ impl Number {
 
     /// The same value with `exp` lowered to `exp`.
     fn at(&self, exp: i64) -> Result<Self> {
-        let up = u32::try_from(self.exp - exp).map_err(|_| LowerError::Width)?;
+        let up = self.exp.checked_sub(exp);
+        let up = over(up.and_then(|up| u32::try_from(up).ok()))?;
         let mut terms = BTreeMap::new();
         for (t, c) in &self.terms {
             terms.insert(*t, shl(*c, up)?);
@@ -147,7 +158,7 @@ impl Number {
         Ok(Self {
             terms,
             constant: over(self.constant.checked_mul(m))?,
-            exp: self.exp + exp,
+            exp: exponent(self.exp, exp)?,
         })
     }
 }
@@ -157,13 +168,19 @@ impl Terms {
     /// takes; the name is that of the offset.
     ///
     /// # Errors
-    /// A name that is taken, a range wider than a vector.
+    /// A name that is taken, a range that is empty or wider than a vector.
     pub fn input(&mut self, name: &str, lo: i128, hi: i128) -> Result<Number> {
         let span = over(hi.checked_sub(lo))?;
+        if span < 0 {
+            return Err(LowerError::Question("a range without a value"));
+        }
         if span == 0 {
             return Ok(Number::constant(lo, 0));
         }
         let width = width_of(0, span) - 1;
+        if width >= WIDEST {
+            return Err(LowerError::Width);
+        }
         let offset = self.query.var(name, width)?;
         if span.cast_unsigned() < (1u128 << width) - 1 {
             let most = self.query.constant(span, width)?;
@@ -329,214 +346,5 @@ fn modulo(v: i128, width: u32) -> i128 {
         low - (1i128 << width)
     } else {
         low
-    }
-}
-
-impl Domain for Terms {
-    type Value = Number;
-    type Bool = Truth;
-    type Error = LowerError;
-
-    fn int(&mut self, v: i128) -> Result<Number> {
-        Ok(Number::constant(v, 0))
-    }
-
-    fn boolean(&mut self, v: bool) -> Result<Truth> {
-        Ok(Truth::Known(v))
-    }
-
-    fn add(&mut self, a: &Number, b: &Number) -> Result<Number> {
-        let (mut a, b) = self.aligned(a, b)?;
-        for (t, c) in &b.terms {
-            let sum = over(a.terms.get(t).copied().unwrap_or(0).checked_add(*c))?;
-            if sum == 0 {
-                a.terms.remove(t);
-            } else {
-                a.terms.insert(*t, sum);
-            }
-        }
-        a.constant = over(a.constant.checked_add(b.constant))?;
-        Ok(a)
-    }
-
-    fn sub(&mut self, a: &Number, b: &Number) -> Result<Number> {
-        let minus = b.times(-1, 0)?;
-        self.add(a, &minus)
-    }
-
-    fn mul(&mut self, a: &Number, b: &Number) -> Result<Number> {
-        match (a.known(), b.known()) {
-            (_, Some((m, e))) => a.times(m, e),
-            (Some((m, e)), _) => b.times(m, e),
-            (None, None) => Err(LowerError::Question("a product of two variables")),
-        }
-    }
-
-    fn neg(&mut self, a: &Number) -> Result<Number> {
-        a.times(-1, 0)
-    }
-
-    fn shr_floor(&mut self, a: &Number, s: u32) -> Result<Number> {
-        let a = if a.exp > 0 { a.at(0)? } else { a.clone() };
-        self.floor(&Number {
-            exp: a.exp - i64::from(s),
-            ..a
-        })
-    }
-
-    fn shl(&mut self, a: &Number, s: u32) -> Result<Number> {
-        let shifted = Number {
-            exp: a.exp + i64::from(s),
-            ..a.clone()
-        };
-        // Integers are kept at exponent 0.
-        if shifted.exp > 0 {
-            shifted.at(0)
-        } else {
-            Ok(shifted)
-        }
-    }
-
-    fn cmp(&mut self, op: Cmp, a: &Number, b: &Number) -> Result<Truth> {
-        let d = self.sub(a, b)?;
-        let less_than = |this: &mut Self, d: &Number, bound: i128| {
-            let shifted = Number {
-                constant: over(d.constant.checked_sub(bound))?,
-                ..d.clone()
-            };
-            this.negative(&shifted)
-        };
-        match op {
-            Cmp::Lt => self.negative(&d),
-            Cmp::Le => less_than(self, &d, 1),
-            Cmp::Ge => {
-                let t = self.negative(&d)?;
-                self.not(&t)
-            }
-            Cmp::Gt => {
-                let t = less_than(self, &d, 1)?;
-                self.not(&t)
-            }
-            Cmp::Eq => {
-                let (at_most, below) = (less_than(self, &d, 1)?, self.negative(&d)?);
-                let not_below = self.not(&below)?;
-                self.and(&at_most, &not_below)
-            }
-            Cmp::Ne => {
-                let t = self.cmp(Cmp::Eq, a, b)?;
-                self.not(&t)
-            }
-        }
-    }
-
-    fn select(&mut self, cond: &Truth, a: &Number, b: &Number) -> Result<Number> {
-        match cond {
-            Truth::Known(true) => Ok(a.clone()),
-            Truth::Known(false) => Ok(b.clone()),
-            Truth::Term(t) => {
-                let (a, b) = self.aligned(a, b)?;
-                let (ra, rb) = (self.range(&a)?, self.range(&b)?);
-                self.choose(*t, &a, &b, ra.0.min(rb.0), ra.1.max(rb.1))
-            }
-        }
-    }
-
-    fn not(&mut self, a: &Truth) -> Result<Truth> {
-        Ok(match a {
-            Truth::Known(b) => Truth::Known(!b),
-            Truth::Term(t) => Truth::Term(self.query.not(*t)?),
-        })
-    }
-
-    fn and(&mut self, a: &Truth, b: &Truth) -> Result<Truth> {
-        Ok(match (a, b) {
-            (Truth::Known(false), _) | (_, Truth::Known(false)) => Truth::Known(false),
-            (Truth::Known(true), t) | (t, Truth::Known(true)) => *t,
-            (Truth::Term(a), Truth::Term(b)) => Truth::Term(self.query.and(&[*a, *b])?),
-        })
-    }
-
-    fn or(&mut self, a: &Truth, b: &Truth) -> Result<Truth> {
-        Ok(match (a, b) {
-            (Truth::Known(true), _) | (_, Truth::Known(true)) => Truth::Known(true),
-            (Truth::Known(false), t) | (t, Truth::Known(false)) => *t,
-            (Truth::Term(a), Truth::Term(b)) => Truth::Term(self.query.or(&[*a, *b])?),
-        })
-    }
-
-    fn sum(&mut self, items: Vec<Number>) -> Result<Number> {
-        let zero = |n: &Number| n.known().is_some_and(|k| k.0 == 0);
-        let Some(exp) = items.iter().filter(|n| !zero(n)).map(|n| n.exp).min() else {
-            return Ok(Number::constant(0, 0));
-        };
-        let mut total = Number::constant(0, exp);
-        for n in items.iter().filter(|n| !zero(n)) {
-            let n = n.at(exp)?;
-            total.constant = over(total.constant.checked_add(n.constant))?;
-            for (t, c) in n.terms {
-                let sum = total.terms.entry(t).or_insert(0);
-                *sum = over(sum.checked_add(c))?;
-            }
-        }
-        total.terms.retain(|_, c| *c != 0);
-        Ok(total)
-    }
-
-    fn min(&mut self, a: &Number, b: &Number) -> Result<Number> {
-        self.extreme(a, b, false)
-    }
-
-    fn max(&mut self, a: &Number, b: &Number) -> Result<Number> {
-        self.extreme(a, b, true)
-    }
-
-    fn mod_pow2(&mut self, a: &Number, s: u32) -> Result<Number> {
-        let a = a.at(0)?;
-        if s == 0 || a.known().is_some() || s > 120 {
-            let q = self.shr_floor(&a, s)?;
-            let m = self.shl(&q, s)?;
-            return self.sub(&a, &m);
-        }
-        let (t, _) = self.vector(&a)?;
-        let t = self.fit(t, s.max(1))?;
-        let t = self.query.zero_extend(t, s + 1)?;
-        self.atom(t, 0, (1i128 << s) - 1, 0)
-    }
-
-    fn div(&mut self, a: &Number, b: &Number) -> Result<Number> {
-        // Division by a power of two only: others leave the dyadic numbers.
-        match b.known() {
-            Some((m, e)) if m > 0 && m.count_ones() == 1 => Ok(Number {
-                exp: a.exp - e - i64::from(m.trailing_zeros()),
-                ..a.clone()
-            }),
-            _ => Err(MeaningError::RealOnly("/").into()),
-        }
-    }
-
-    fn floor(&mut self, a: &Number) -> Result<Number> {
-        if a.exp >= 0 {
-            return a.at(0);
-        }
-        let s = u32::try_from(-a.exp).map_err(|_| LowerError::Width)?;
-        let down = |v: i128| v >> s.min(127);
-        if let Some((m, _)) = a.known() {
-            return Ok(Number::constant(down(m), 0));
-        }
-        let (t, r) = self.vector(a)?;
-        let width = self.query.width(t)?;
-        let t = if s >= width {
-            self.query.extract(t, width - 1, width - 1)?
-        } else {
-            self.query.extract(t, width - 1, s)?
-        };
-        self.atom(t, down(r.lo), down(r.hi), 0)
-    }
-
-    fn scale(&mut self, a: &Number, k: i64) -> Result<Number> {
-        Ok(Number {
-            exp: a.exp + k,
-            ..a.clone()
-        })
     }
 }

@@ -12,7 +12,7 @@ use crate::query::Query;
 use ceg4n_base::Exact;
 use ceg4n_eval::{Domain, interpret_kernel, interpret_real, rounding_name};
 use ceg4n_ir::{Format, Interval, Kernel, Property, RealProgram};
-use ceg4n_opspec::{InputName, Interpreter, catalogue};
+use ceg4n_opspec::{Cmp, InputName, Interpreter, catalogue};
 use num_traits::ToPrimitive;
 
 /// A question about a box of integers: satisfiable exactly if an input of the box breaks the
@@ -32,9 +32,10 @@ impl Question {
             .iter()
             .map(|(name, lo)| match name {
                 None => Some(*lo),
-                Some(n) => i64::try_from(model.get(n)?.unsigned())
-                    .ok()
-                    .and_then(|d| lo.checked_add(d)),
+                Some(n) => {
+                    let offset = i128::try_from(model.get(n)?.unsigned()).ok()?;
+                    i64::try_from(i128::from(*lo).checked_add(offset)?).ok()
+                }
             })
             .collect()
     }
@@ -69,14 +70,15 @@ impl Builder {
         })
     }
 
-    /// Output `j` comes before output `c`: larger, or equal with a smaller index.
-    fn before(&mut self, y: &[Number], j: usize, c: usize) -> Result<Truth, LowerError> {
-        let op = if j < c {
-            ceg4n_opspec::Cmp::Ge
-        } else {
-            ceg4n_opspec::Cmp::Gt
-        };
-        self.terms.cmp(op, &y[j], &y[c])
+    /// For every output `j` other than `c`, in order: does it come before `c`, being larger, or
+    /// equal with a smaller index?
+    fn before(&mut self, y: &[Number], c: usize) -> Result<Vec<Truth>, LowerError> {
+        let mut rivals = Vec::with_capacity(y.len());
+        for j in (0..y.len()).filter(|j| *j != c) {
+            let op = if j < c { Cmp::Ge } else { Cmp::Gt };
+            rivals.push(self.terms.cmp(op, &y[j], &y[c])?);
+        }
+        Ok(rivals)
     }
 
     fn any(&mut self, parts: Vec<Truth>) -> Result<Truth, LowerError> {
@@ -101,19 +103,22 @@ pub fn leaves_class(
     input: &[Interval],
     class: usize,
 ) -> Result<Question, LowerError> {
-    if class >= kernel.output_len() || input.len() != kernel.input_len() {
+    if class >= kernel.output_len() || !fits(kernel.input_format, kernel.input_len(), input) {
         return Err(LowerError::Question(
             "the class or the box does not fit the kernel",
         ));
     }
     let (mut b, x) = Builder::new(input)?;
     let y = interpret_kernel(kernel, &mut b.terms, x)?.take(kernel.output);
-    let mut rivals = Vec::new();
-    for j in (0..y.len()).filter(|j| *j != class) {
-        rivals.push(b.before(&y, j, class)?);
-    }
+    let rivals = b.before(&y, class)?;
     let broken = b.any(rivals)?;
     b.finish(broken)
+}
+
+/// True for a box of `len` intervals, none empty, of integers of the format.
+fn fits(format: Format, len: usize, points: &[Interval]) -> bool {
+    let inside = |r: &Interval| format.contains(r.lo) && r.lo <= r.hi && format.contains(r.hi);
+    points.len() == len && points.iter().all(inside)
 }
 
 /// Is there a point of the grid box on which the kernel breaks the property against the
@@ -129,7 +134,9 @@ pub fn breaks_on_grid(
     points: &[Interval],
     property: &Property,
 ) -> Result<Question, LowerError> {
-    if points.len() != kernel.input_len() || reference.output_len() != kernel.output_len() {
+    let same = reference.input_len() == kernel.input_len()
+        && reference.output_len() == kernel.output_len();
+    if !same || !fits(grid, kernel.input_len(), points) {
         return Err(LowerError::Question("reference, kernel and box do not fit"));
     }
     let (mut b, g) = Builder::new(points)?;
@@ -173,43 +180,21 @@ impl Builder {
         n: &[Number],
         k: &[Number],
     ) -> Result<Truth, LowerError> {
-        let outputs = n.len();
-        let others = |c: usize| (0..outputs).filter(move |j| *j != c);
         let mut cases = Vec::new();
         match property {
-            Property::Top1 | Property::TopK(_) => {
-                let first = match property {
-                    Property::TopK(n) => *n as usize,
-                    _ => 1,
-                };
-                for c in 0..outputs {
-                    let mut strict = Vec::new();
-                    for j in others(c) {
-                        strict.push(self.terms.cmp(ceg4n_opspec::Cmp::Gt, &n[c], &n[j])?);
-                    }
-                    let strict = self.all(strict)?;
-                    let mut before = Vec::new();
-                    for j in others(c) {
-                        before.push(self.before(k, j, c)?);
-                    }
-                    let pushed_out = self.at_least_of(&before, first)?;
-                    cases.push(self.terms.and(&strict, &pushed_out)?);
+            Property::Top1 => {
+                for c in 0..n.len() {
+                    cases.push(self.pushed_out(n, k, c, 1)?);
+                }
+            }
+            Property::TopK(first) => {
+                for c in 0..n.len() {
+                    cases.push(self.pushed_out(n, k, c, *first as usize)?);
                 }
             }
             Property::Top1Margin(m) => {
-                for c in 0..outputs {
-                    let mut wins = Vec::new();
-                    for j in others(c) {
-                        let before = self.before(k, j, c)?;
-                        wins.push(self.terms.not(&before)?);
-                    }
-                    let wins = self.all(wins)?;
-                    let mut far = Vec::new();
-                    for j in others(c) {
-                        far.push(self.exceeds(&n[j], &n[c], m)?);
-                    }
-                    let far = self.any(far)?;
-                    cases.push(self.terms.and(&wins, &far)?);
+                for c in 0..n.len() {
+                    cases.push(self.wins_from_afar(n, k, c, m)?);
                 }
             }
             Property::Eps(e) => {
@@ -223,18 +208,57 @@ impl Builder {
         self.any(cases)
     }
 
+    /// Output `c` is the strict winner of `n`, but not among the `first` of `k`.
+    fn pushed_out(
+        &mut self,
+        n: &[Number],
+        k: &[Number],
+        c: usize,
+        first: usize,
+    ) -> Result<Truth, LowerError> {
+        let mut strict = Vec::new();
+        for j in (0..n.len()).filter(|j| *j != c) {
+            strict.push(self.terms.cmp(Cmp::Gt, &n[c], &n[j])?);
+        }
+        let strict = self.all(strict)?;
+        let before = self.before(k, c)?;
+        let pushed_out = self.at_least_of(&before, first)?;
+        self.terms.and(&strict, &pushed_out)
+    }
+
+    /// Output `c` is the class of `k`, and some output of `n` exceeds `n[c]` by more than `m`.
+    fn wins_from_afar(
+        &mut self,
+        n: &[Number],
+        k: &[Number],
+        c: usize,
+        m: &Exact,
+    ) -> Result<Truth, LowerError> {
+        let before = self.before(k, c)?;
+        let beaten = self.any(before)?;
+        let wins = self.terms.not(&beaten)?;
+        let mut far = Vec::new();
+        for other in n {
+            far.push(self.exceeds(other, &n[c], m)?);
+        }
+        let far = self.any(far)?;
+        self.terms.and(&wins, &far)
+    }
+
     /// `a - b > e` for an exact, perhaps not dyadic, `e`: over the integers `d·2^exp > e` is
     /// `d > floor(e·2^-exp)`.
     fn exceeds(&mut self, a: &Number, b: &Number, e: &Exact) -> Result<Truth, LowerError> {
         let d = self.terms.sub(a, b)?;
         let exp = d.exponent();
         let limit = e.shifted(-exp).floor().to_i128().ok_or(LowerError::Width)?;
-        self.terms
-            .cmp(ceg4n_opspec::Cmp::Gt, &d, &Number::constant(limit, exp))
+        self.terms.cmp(Cmp::Gt, &d, &Number::constant(limit, exp))
     }
 
     /// At least `n` of the truths hold.
     fn at_least_of(&mut self, truths: &[Truth], n: usize) -> Result<Truth, LowerError> {
+        if n > truths.len() {
+            return Ok(Truth::Known(false));
+        }
         // reached[i]: at least i of those seen so far.
         let mut reached = vec![Truth::Known(false); n + 1];
         reached[0] = Truth::Known(true);

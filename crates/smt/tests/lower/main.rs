@@ -1,0 +1,10 @@
+//! Tests of the lowering: terms against exact evaluation, questions against enumeration.
+// `cfg(test)` is what lets helpers of tests unwrap.
+#![cfg(test)]
+
+mod common;
+mod expressions;
+mod grid;
+mod kernels;
+mod nodes;
+mod z3;
