@@ -5,17 +5,18 @@
 //! real bounds over a superset of the points that round into it.
 
 use crate::attack;
+use crate::bounds::differential::{Differences, Pair};
 use crate::bounds::{Form, integer};
 use crate::budget::{Effort, Stop};
-use crate::float::{down, up};
+use crate::float::{Bound, down, up};
 use crate::keep::Tally;
 use crate::reference::{BoxBounds, Reference};
 use crate::space::{Part, Space};
 use crate::subject::{Subject, Trouble};
 use crate::verdict::Witness;
 use ceg4n_base::Exact;
-use ceg4n_ir::Property;
 use ceg4n_ir::kernel::argmax;
+use ceg4n_ir::{Kernel, Property};
 
 /// What was found.
 pub enum Celled {
@@ -205,70 +206,117 @@ impl Cells<'_> {
         let kernel = self.subject.kernel();
         let forward = integer::forward(kernel, &part.input);
         let bounds = self.reference.bounds(&part.real);
-        let classes = 0..kernel.output_len();
-        let k_form = |a, b| integer::form(kernel, &forward, Form::margin(a, b));
+        let pair = self.pair();
+        let differences = match (&pair, &bounds) {
+            (Some(p), BoxBounds::Real(_, f)) => Some(p.differences(f, &forward)),
+            _ => None,
+        };
+        let outcome = PartBounds {
+            kernel,
+            forward: &forward,
+            bounds: &bounds,
+            differences,
+        };
         match self.property {
-            Property::Top1 => possible(kernel.output_len(), &k_form)
-                .into_iter()
-                .all(|k| {
-                    classes
-                        .clone()
-                        .filter(|j| *j != k)
-                        .all(|j| never_wins(&bounds, j, classes.end))
-                })
-                .then_some(0.0),
-            Property::Top1Margin(m) => {
-                let limit = m.enclosure().0;
-                let mut needed = 0.0f64;
-                for k in possible(kernel.output_len(), &k_form) {
-                    for j in classes.clone().filter(|j| *j != k) {
-                        let need = -bounds.lower(Form::margin(k, j));
-                        if need.is_nan() || need > limit {
-                            return None;
-                        }
-                        needed = needed.max(need);
-                    }
-                }
-                Some(needed)
-            }
-            Property::TopK(n) => classes
-                .clone()
-                .all(|j| {
-                    let before = classes
-                        .clone()
-                        .filter(|i| *i != j && k_form(*i, j).hi >= i128::from(*i > j));
-                    before.count() < *n as usize || never_wins(&bounds, j, classes.end)
-                })
-                .then_some(0.0),
-            Property::Eps(e) => {
-                let limit = e.enclosure().0;
-                classes
-                    .clone()
-                    .all(|j| {
-                        let k = integer::form(kernel, &forward, Form::output(j));
-                        let real =
-                            |m: i128| Exact::dyadic(m, -i64::from(kernel.output_frac)).enclosure();
-                        let n = bounds.output(j);
-                        up(real(k.hi).1 - n.lo, 0.0) <= limit
-                            && down(real(k.lo).0 - n.hi, 0.0) >= -limit
-                    })
-                    .then_some(0.0)
-            }
+            Property::Top1 => outcome.keeps_strict_winner().then_some(0.0),
+            Property::Top1Margin(m) => outcome.margin(m.enclosure().0),
+            Property::TopK(n) => outcome.keeps_in_first(*n as usize).then_some(0.0),
+            Property::Eps(e) => outcome.within(e.enclosure().0).then_some(0.0),
             Property::Spec(_) => None,
         }
     }
+
+    /// Reference and kernel as programs of one network, if they are.
+    fn pair(&self) -> Option<Pair<'_>> {
+        let same = self.reference.network_hash() == self.subject.program().program().network.hash();
+        let real = self.reference.real().filter(|_| same)?;
+        Pair::new(real, self.subject.kernel())
+    }
 }
 
-/// The classes that the kernel may answer.
-fn possible(outputs: usize, form: &impl Fn(usize, usize) -> integer::Wide) -> Vec<usize> {
-    // j always precedes k if K_j - K_k is positive, or not negative and j comes first.
-    let precedes = |j: usize, k: usize| form(j, k).lo >= i128::from(j > k);
-    (0..outputs)
-        .filter(|k| !(0..outputs).any(|j| j != *k && precedes(j, *k)))
-        .collect()
+/// All that is known of one part.
+struct PartBounds<'a> {
+    kernel: &'a Kernel,
+    forward: &'a integer::Forward,
+    bounds: &'a BoxBounds<'a>,
+    differences: Option<Differences<'a>>,
 }
 
-/// True if some output is at least output `j` on the whole box, so that `j` never wins strictly.
-fn never_wins(bounds: &BoxBounds<'_>, j: usize, outputs: usize) -> bool {
-    (0..outputs).any(|i| i != j && bounds.lower(Form::margin(i, j)) >= 0.0)
+impl PartBounds<'_> {
+    fn classes(&self) -> std::ops::Range<usize> {
+        0..self.kernel.output_len()
+    }
+
+    fn kernel_form(&self, a: usize, b: usize) -> integer::Wide {
+        integer::form(self.kernel, self.forward, Form::margin(a, b))
+    }
+
+    /// The classes that the kernel may answer.
+    fn possible(&self) -> Vec<usize> {
+        // j always precedes k if K_j - K_k is positive, or not negative and j comes first.
+        let precedes = |j: usize, k: usize| self.kernel_form(j, k).lo >= i128::from(j > k);
+        self.classes()
+            .filter(|k| !self.classes().any(|j| j != *k && precedes(j, *k)))
+            .collect()
+    }
+
+    /// Some output is at least output `j` on the whole part, so that `j` never wins strictly.
+    fn never_wins(&self, j: usize) -> bool {
+        self.classes()
+            .any(|i| i != j && self.bounds.lower(Form::margin(i, j)) >= 0.0)
+    }
+
+    fn keeps_strict_winner(&self) -> bool {
+        let rivals_never_win = |k: usize| {
+            self.classes()
+                .filter(|j| *j != k)
+                .all(|j| self.never_wins(j))
+        };
+        self.possible().into_iter().all(rivals_never_win)
+    }
+
+    fn keeps_in_first(&self, n: usize) -> bool {
+        self.classes().all(|j| {
+            let may_precede =
+                |i: &usize| *i != j && self.kernel_form(*i, j).hi >= i128::from(*i > j);
+            self.classes().filter(may_precede).count() < n || self.never_wins(j)
+        })
+    }
+
+    /// The margin that covers every class that the kernel may answer, if it is at most `limit`.
+    fn margin(&self, limit: f64) -> Option<f64> {
+        let mut needed = 0.0f64;
+        for k in self.possible() {
+            for j in self.classes().filter(|j| *j != k) {
+                let mut need = -self.bounds.lower(Form::margin(k, j));
+                if (need.is_nan() || need > limit)
+                    && let Some(d) = &self.differences
+                {
+                    // Where the kernel answers k its lead over j is not negative, and the
+                    // reference's lead is that less the difference of both.
+                    need = d.form(Form::margin(k, j)).hi;
+                }
+                if need.is_nan() || need > limit {
+                    return None;
+                }
+                needed = needed.max(need);
+            }
+        }
+        Some(needed)
+    }
+
+    /// Every output of the kernel is within `limit` of the reference's.
+    fn within(&self, limit: f64) -> bool {
+        self.classes().all(|j| {
+            let k = integer::form(self.kernel, self.forward, Form::output(j));
+            let real = |m: i128| Exact::dyadic(m, -i64::from(self.kernel.output_frac)).enclosure();
+            let n = self.bounds.output(j);
+            let own = Bound::new(down(real(k.lo).0 - n.hi, 0.0), up(real(k.hi).1 - n.lo, 0.0));
+            let d = self
+                .differences
+                .as_ref()
+                .map_or(own, |d| d.form(Form::output(j)).meet(own));
+            -limit <= d.lo && d.hi <= limit
+        })
+    }
 }

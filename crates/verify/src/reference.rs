@@ -13,6 +13,7 @@ use std::sync::Arc;
 pub struct Reference {
     lowered: Lowered,
     hash: ContentHash,
+    network: ContentHash,
 }
 
 /// Bounds of forms over one box, computed on demand from one forward pass.
@@ -29,12 +30,18 @@ impl Reference {
         Self {
             lowered: program.lowered().clone(),
             hash: program.hash(),
+            network: program.program().network.hash(),
         }
     }
 
     /// [`Program::hash`] of the program.
     pub fn hash(&self) -> ContentHash {
         self.hash
+    }
+
+    /// Hash of the network that the reference is a program of.
+    pub fn network_hash(&self) -> ContentHash {
+        self.network
     }
 
     /// Number of inputs.

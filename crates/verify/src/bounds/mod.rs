@@ -4,6 +4,7 @@
 //! "merged margin"), never single outputs subtracted afterwards.
 
 pub mod backward;
+pub mod differential;
 pub mod integer;
 pub mod interval;
 
