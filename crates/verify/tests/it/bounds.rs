@@ -1,0 +1,285 @@
+//! Bounds over boxes are never violated: reference and kernel, points and corners, scales at
+//! which floating point loses digits.
+
+use crate::generate::{Rng, network};
+use crate::model::{Const, Fmt, Meaning, Model, Step};
+use ceg4n_base::Exact;
+use ceg4n_ir::{Interval, Rounding};
+use ceg4n_verify::Reference;
+use ceg4n_verify::bounds::{Form, backward, integer, interval};
+use ceg4n_verify::float::{Bound, affine};
+
+fn exact(v: f64) -> Exact {
+    Exact::from_f64(v).expect("finite")
+}
+
+/// `lo ≤ v ≤ hi`, where an infinite end says nothing.
+fn holds(b: Bound, v: &Exact) -> bool {
+    let low = b.lo == f64::NEG_INFINITY || exact(b.lo) <= *v;
+    let high = b.hi == f64::INFINITY || *v <= exact(b.hi);
+    low && high
+}
+
+/// Every output and every difference of two.
+fn forms(outputs: usize) -> Vec<Form> {
+    let mut out: Vec<Form> = (0..outputs).map(Form::output).collect();
+    for a in 0..outputs {
+        out.extend((0..outputs).filter(|b| *b != a).map(|b| Form::margin(a, b)));
+    }
+    out
+}
+
+fn of_form(form: Form, y: &[Exact]) -> Exact {
+    match form.minus {
+        Some(m) => &y[form.plus] - &y[m],
+        None => y[form.plus].clone(),
+    }
+}
+
+/// A float of any of the scales that `spread` allows.
+fn scaled(rng: &mut Rng, spread: i64) -> f64 {
+    rng.float(-2.0, 2.0) * 2f64.powi(rng.int(-spread, spread) as i32)
+}
+
+/// A real network whose weights differ by many powers of two and nearly cancel.
+fn wild(rng: &mut Rng, inputs: usize) -> Model {
+    let spread = [0, 3, 20, 60][rng.size(0, 3)];
+    let mut steps = Vec::new();
+    let mut cols = inputs;
+    let layers = rng.size(1, 3);
+    for layer in 0..layers {
+        let rows = rng.size(2, 5);
+        let mut data: Vec<f32> = (0..rows * cols)
+            .map(|_| scaled(rng, spread) as f32)
+            .collect();
+        if rng.one_in(2) {
+            // The second row is the first but for one element.
+            let (first, rest) = data.split_at_mut(cols);
+            rest[..cols].copy_from_slice(first);
+            rest[rng.size(0, cols - 1)] *= 1.0 + f32::EPSILON;
+        }
+        let constant = |data: Vec<f32>, rows| Const {
+            data,
+            rows,
+            formats: vec![Fmt::new(true, 8, 0)],
+            mantissas: None,
+        };
+        let bias = rng.one_in(2).then(|| {
+            let b = (0..rows).map(|_| scaled(rng, spread) as f32).collect();
+            constant(b, rows)
+        });
+        steps.push((
+            Step::Dense {
+                w: constant(data, rows),
+                b: bias,
+            },
+            None,
+        ));
+        if rng.one_in(4) {
+            let c = constant(
+                (0..rows).map(|_| scaled(rng, spread) as f32).collect(),
+                rows,
+            );
+            let sub = rng.one_in(2);
+            steps.push((Step::AddSub { c, sub }, None));
+        }
+        if rng.one_in(4) {
+            steps.push((Step::Div(rng.int(-5, 5) as i32), None));
+        }
+        if layer + 1 < layers {
+            steps.push((Step::Relu, None));
+        }
+        cols = rows;
+    }
+    Model {
+        inputs,
+        input: Fmt::new(true, 8, 0),
+        steps,
+        rounding: Rounding::HalfUp,
+    }
+}
+
+/// Corners, and points inside.
+fn samples(rng: &mut Rng, x: &[Bound]) -> Vec<Vec<f64>> {
+    let mut out: Vec<Vec<f64>> = (0..1usize << x.len())
+        .map(|mask| {
+            x.iter()
+                .enumerate()
+                .map(|(i, b)| if mask >> i & 1 == 1 { b.hi } else { b.lo })
+                .collect()
+        })
+        .collect();
+    for _ in 0..6 {
+        let inside = x.iter().map(|b| {
+            let v = b.lo + rng.float(0.0, 1.0) * (b.hi - b.lo);
+            v.clamp(b.lo, b.hi)
+        });
+        out.push(inside.collect());
+    }
+    out
+}
+
+#[test]
+fn reference_bounds_hold_at_points_and_corners() {
+    let mut rng = Rng::new(11);
+    let mut checked = 0u64;
+    for _ in 0..800 {
+        let inputs = rng.size(1, 4);
+        let model = wild(&mut rng, inputs);
+        let checked_program = model.program(Meaning::Real).expect("a reference");
+        let reference = Reference::new(&checked_program);
+        let program = reference.real().expect("a real one");
+        // From single points, where only rounding errors count, to boxes over both signs.
+        let kind = rng.int(0, 3);
+        let x: Vec<Bound> = (0..inputs)
+            .map(|_| {
+                let a = scaled(&mut rng, 10);
+                let b = match kind {
+                    0 => a,
+                    1 => a.next_up(),
+                    2 => a + rng.float(0.0, 0.1),
+                    _ => scaled(&mut rng, 10),
+                };
+                Bound::new(a.min(b), a.max(b))
+            })
+            .collect();
+        let bounds = reference.bounds(&x);
+        let plain = interval::forward(program, &x);
+        let tight = backward::forward(program, &x);
+        let forms: Vec<_> = forms(reference.output_len())
+            .into_iter()
+            .map(|f| {
+                let lower = bounds
+                    .lower(f)
+                    .max(backward::form_lower(program, &plain, f))
+                    .max(backward::form_lower(program, &tight, f));
+                let b = interval::form(program, &plain, f).meet(interval::form(program, &tight, f));
+                (f, b.meet(Bound::new(lower, f64::INFINITY)))
+            })
+            .collect();
+        for point in samples(&mut rng, &x) {
+            let point: Vec<Exact> = point.into_iter().map(exact).collect();
+            let y = model.outputs_at(Meaning::Real, &point);
+            for (form, b) in &forms {
+                let v = of_form(*form, &y);
+                assert!(holds(*b, &v), "{form:?} {b:?} {v} at {point:?}\n{model:#?}");
+                checked += 1;
+            }
+            for (j, v) in y.iter().enumerate() {
+                assert!(holds(bounds.output(j), v), "output {j} {v}\n{model:#?}");
+            }
+            let trace = ceg4n_eval::real_trace(program, &point).expect("a trace");
+            for id in program.nodes.keys() {
+                for (b, v) in tight.nodes[id].iter().zip(trace.node(id)) {
+                    assert!(holds(*b, v), "{id} {b:?} {v}\n{model:#?}");
+                }
+            }
+        }
+    }
+    assert!(checked > 50_000, "{checked}");
+}
+
+#[test]
+fn kernel_bounds_hold_on_every_input_of_small_boxes() {
+    let mut rng = Rng::new(12);
+    let mut boxes = 0;
+    for _ in 0..600 {
+        let inputs = rng.size(1, 3);
+        let signed = rng.one_in(2);
+        let input = Fmt::new(signed, rng.int(1, 6) as u32, rng.int(-3, 6) as i32);
+        let most = 2f64.powi(input.width as i32 - input.frac);
+        let model = network(&mut rng, inputs, input, most, false);
+        let Some(program) = model.program(Meaning::Fixed) else {
+            continue;
+        };
+        let kernel = program.kernel().expect("a kernel");
+        let x: Vec<Interval> = (0..inputs)
+            .map(|_| {
+                let (min, max) = (input.min() as i64, input.max() as i64);
+                let a = rng.int(min, max);
+                Interval::new(a, (a + rng.int(0, 5)).min(max))
+            })
+            .collect();
+        boxes += 1;
+        let forward = integer::forward(kernel, &x);
+        let fixed = Reference::new(&program);
+        let real: Vec<Bound> = x
+            .iter()
+            .map(|r| {
+                let v = |m: i64| input.value(i128::from(m)).to_f64();
+                Bound::new(v(r.lo), v(r.hi))
+            })
+            .collect();
+        let as_reference = fixed.bounds(&real);
+        let mut inputs: Vec<Vec<i128>> = vec![vec![]];
+        for r in &x {
+            let next = inputs.iter().flat_map(|p| {
+                (r.lo..=r.hi).map(move |m| {
+                    let mut p = p.clone();
+                    p.push(i128::from(m));
+                    p
+                })
+            });
+            inputs = next.collect();
+        }
+        for at in &inputs {
+            let (y, frac) = model.fixed_mantissas(at);
+            assert_eq!(frac, kernel.output_frac);
+            for form in forms(y.len()) {
+                let v = y[form.plus] - form.minus.map_or(0, |m| y[m]);
+                let b = integer::form(kernel, &forward, form);
+                assert!(b.lo <= v && v <= b.hi, "{form:?} {b:?} {v}\n{model:#?}");
+                let lower = as_reference.lower(form);
+                let real = crate::model::value(v, frac);
+                assert!(exact(lower) <= real, "{form:?} {lower} {real}\n{model:#?}");
+            }
+        }
+    }
+    assert!(boxes > 500, "{boxes}");
+}
+
+/// Boxes of one point and cancelling sums: the width of the enclosure is the error term alone.
+#[test]
+fn affine_encloses_sums_that_cancel() {
+    let mut rng = Rng::new(13);
+    let mut off = 0;
+    for _ in 0..20_000 {
+        let n = rng.size(1, 12);
+        let spread = [1, 8, 60, 400][rng.size(0, 3)];
+        let mut w: Vec<f64> = (0..n).map(|_| scaled(&mut rng, spread)).collect();
+        let mut x: Vec<f64> = (0..n).map(|_| scaled(&mut rng, spread)).collect();
+        if rng.one_in(2) {
+            w.extend(w.clone().iter().map(|v| -v));
+            x.extend(x.clone().iter().map(|v| v * (1.0 + f64::EPSILON)));
+        }
+        let constant = scaled(&mut rng, spread);
+        let wide: Vec<Bound> = x
+            .iter()
+            .map(|v| Bound::new(v - rng.float(0.0, 1.0) * v.abs(), *v))
+            .collect();
+        for (b, points) in [
+            (
+                x.iter().map(|v| Bound::new(*v, *v)).collect(),
+                vec![x.clone()],
+            ),
+            (
+                wide.clone(),
+                vec![x.clone(), wide.iter().map(|b| b.lo).collect()],
+            ),
+        ] {
+            let b: Vec<Bound> = b;
+            let enclosure = affine(w.iter().copied(), &b, constant, 0);
+            for p in points {
+                let sum = |s: Exact, (w, x): (&f64, &f64)| &s + &(&exact(*w) * &exact(*x));
+                let value = w.iter().zip(&p).fold(exact(constant), sum);
+                assert!(holds(enclosure, &value), "{w:?} {b:?} {constant}");
+                let naive: f64 = w.iter().zip(&p).fold(constant, |s, (w, x)| s + w * x);
+                off += u32::from(exact(naive) != value);
+            }
+        }
+    }
+    assert!(
+        off > 10_000,
+        "plain floating point is exact too often: {off}"
+    );
+}

@@ -1,0 +1,371 @@
+//! Asks the verifier and the oracle the same questions and compares.
+
+use crate::generate::{Case, Rng};
+use crate::model::{Meaning, Model};
+use crate::oracle::{Answer, Prop, breaks, by_grid, by_pieces, grid_points, winner};
+use ceg4n_base::Exact;
+use ceg4n_ir::{Domain, Interval, Property, Region};
+use ceg4n_jit::CodeCache;
+use ceg4n_verify::label::label;
+use ceg4n_verify::leaf::{LeafAnswer, NoLeaf};
+use ceg4n_verify::space::Space;
+use ceg4n_verify::{Effort, Label, Leaf, Question, Reference, Stop, Subject, Verdict, decide};
+use std::collections::BTreeMap;
+
+/// Verdicts by kind, and what was passed over.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Counts {
+    /// `top1 proved` and the like.
+    pub(crate) verdicts: BTreeMap<String, u64>,
+    /// Labels of the reference.
+    pub(crate) labels: BTreeMap<&'static str, u64>,
+    /// Questions.
+    pub(crate) cases: u64,
+    /// Programs that the checker refused.
+    pub(crate) refused: u64,
+    /// Boxes without a grid point.
+    pub(crate) empty: u64,
+}
+
+impl Counts {
+    fn add(&mut self, kind: String) {
+        *self.verdicts.entry(kind).or_default() += 1;
+    }
+
+    /// Verdicts whose text ends so.
+    pub(crate) fn with(&self, end: &str) -> u64 {
+        let of = self.verdicts.iter().filter(|(k, _)| k.ends_with(end));
+        of.map(|(_, n)| n).sum()
+    }
+}
+
+impl std::fmt::Display for Counts {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        writeln!(
+            f,
+            "{} cases ({} refused by the checker, {} boxes without a point)",
+            self.cases, self.refused, self.empty
+        )?;
+        let total: u64 = self.verdicts.values().sum();
+        writeln!(
+            f,
+            "{total} verdicts: {} proved, {} refuted, {} unknown",
+            self.with("proved"),
+            self.with("refuted"),
+            self.with("unknown")
+        )?;
+        for (k, n) in &self.verdicts {
+            writeln!(f, "  {k:<24} {n}")?;
+        }
+        for (k, n) in &self.labels {
+            writeln!(f, "  label {k:<18} {n}")?;
+        }
+        Ok(())
+    }
+}
+
+/// A solver for tests: enumerates with the oracle's evaluator, or answers nonsense.
+pub(crate) struct TestLeaf {
+    kernel: Model,
+    nonsense: Option<Rng>,
+}
+
+impl Leaf for TestLeaf {
+    fn name(&self) -> String {
+        "test".into()
+    }
+
+    fn leaves_class(
+        &mut self,
+        _: &Subject,
+        input: &[Interval],
+        class: usize,
+        _: &Effort,
+        _: &Stop,
+    ) -> LeafAnswer {
+        if let Some(rng) = &mut self.nonsense {
+            // Some model, inside the box or not, or none. Never "never".
+            return if rng.one_in(3) {
+                LeafAnswer::Unknown("died".into())
+            } else {
+                let within = |r: &Interval| rng.int(r.lo - 1, r.hi + 1);
+                let mut at: Vec<i64> = input.iter().map(within).collect();
+                if rng.one_in(5) {
+                    at.pop();
+                }
+                LeafAnswer::At(at)
+            };
+        }
+        let mut at: Vec<i64> = input.iter().map(|r| r.lo).collect();
+        loop {
+            let wide: Vec<i128> = at.iter().map(|v| i128::from(*v)).collect();
+            if crate::oracle::argmax(&self.kernel.fixed(&wide)) != class {
+                return LeafAnswer::At(at);
+            }
+            let Some(i) = (0..at.len()).find(|i| at[*i] < input[*i].hi) else {
+                return LeafAnswer::Never;
+            };
+            for (v, r) in at.iter_mut().zip(input).take(i) {
+                *v = r.lo;
+            }
+            at[i] += 1;
+        }
+    }
+}
+
+fn property(p: &Prop) -> Property {
+    match p {
+        Prop::Top1 => Property::Top1,
+        Prop::Margin(m) => Property::Top1Margin(m.clone()),
+        Prop::TopK(n) => Property::TopK(*n as u32),
+        Prop::Eps(e) => Property::Eps(e.clone()),
+    }
+}
+
+/// The properties to ask: fixed ones, and tolerances at, just below and above what holds.
+fn questions(rng: &mut Rng, answer: &Answer, outputs: usize) -> Vec<Prop> {
+    let mut out = vec![Prop::Top1];
+    if outputs > 2 {
+        out.push(Prop::TopK(rng.size(1, outputs - 1)));
+    }
+    let about = |rng: &mut Rng, v: Exact| {
+        let float = || Exact::from_f64(v.to_f64());
+        match rng.int(0, 5) {
+            0 => v,
+            // A hair less, a hair more.
+            1 => &v - &v.shifted(-rng.int(10, 60)),
+            2 => &v + &v.shifted(-rng.int(10, 60)),
+            3 => v.shifted(-1),
+            4 => float().map_or(v, |f| &f + &f.shifted(-3)),
+            _ => &v.shifted(1) + &Exact::dyadic(1, -8),
+        }
+    };
+    let margin = about(rng, answer.margin());
+    out.push(Prop::Margin(margin));
+    if rng.one_in(3) {
+        out.push(Prop::Margin(Exact::zero()));
+    }
+    let eps = about(rng, answer.tolerance());
+    out.push(Prop::Eps(eps));
+    out
+}
+
+fn effort(rng: &mut Rng) -> Effort {
+    let tight = rng.one_in(5);
+    Effort {
+        boxes: if tight { rng.int(1, 12) as u64 } else { 1500 },
+        points: if rng.one_in(4) {
+            rng.int(0, 20) as u64
+        } else {
+            1 << 12
+        },
+        conflicts: 0,
+        clauses: 0,
+        queries: rng.int(0, 200) as u64,
+        starts: rng.int(0, 6) as u64,
+    }
+}
+
+/// One case: every verdict against the oracle.
+///
+/// # Errors
+/// A text that says what is wrong.
+pub(crate) fn run(
+    case: &Case,
+    rng: &mut Rng,
+    cache: &CodeCache,
+    counts: &mut Counts,
+) -> Result<(), String> {
+    let (kernel, (model, meaning)) = (&case.kernel, &case.reference);
+    counts.cases += 1;
+    let programs = (kernel.program(Meaning::Fixed), model.program(*meaning));
+    let (Some(program), Some(reference)) = programs else {
+        counts.refused += 1;
+        return Ok(());
+    };
+    let domain = case.grid.map_or(Domain::Real, |g| Domain::Grid(g.ir()));
+    let region = Region {
+        id: "r".into(),
+        lower: case.lower.clone(),
+        upper: case.upper.clone(),
+        center: None,
+        ball_size: None,
+        span: None,
+    };
+    let answer = match case.grid {
+        None => by_pieces(kernel, (model, *meaning), &case.lower, &case.upper),
+        Some(g) => {
+            let points = grid_points(g, &case.lower, &case.upper);
+            if points.is_empty() {
+                counts.empty += 1;
+                let root = Space::new(&region, domain, kernel.input.ir()).root();
+                return match root {
+                    Err(_) => Ok(()),
+                    Ok(_) => Err("a box without a grid point was accepted".into()),
+                };
+            }
+            by_grid(kernel, (model, *meaning), points)
+        }
+    };
+    let subject = Subject::new(program, cache).map_err(|e| e.to_string())?;
+    let reference = Reference::new(&reference);
+    let effort = effort(rng);
+    let stop = Stop::default();
+    let space = Space::new(&region, domain, kernel.input.ir());
+    let root = space.root().map_err(|d| d.message)?;
+    let label = label(&reference, &space, &region.center(), &root, &effort, &stop);
+    check_label(case, &answer, &label, counts)?;
+    let mut leaf: Box<dyn Leaf> = match rng.int(0, 2) {
+        0 => Box::new(NoLeaf),
+        1 => Box::new(TestLeaf {
+            kernel: kernel.clone(),
+            nonsense: None,
+        }),
+        _ => Box::new(TestLeaf {
+            kernel: kernel.clone(),
+            nonsense: Some(Rng::new(rng.int(0, 1 << 40) as u64)),
+        }),
+    };
+    for prop in questions(rng, &answer, kernel.outputs()) {
+        let property = property(&prop);
+        let question = Question {
+            reference: &reference,
+            subject: &subject,
+            region: &region,
+            property: &property,
+            domain,
+            label: &label,
+        };
+        let result = decide(&question, &effort, &stop, leaf.as_mut());
+        let broken = answer.broken(&prop);
+        let name = match &prop {
+            Prop::Top1 => "top1",
+            Prop::Margin(_) => "margin",
+            Prop::TopK(_) => "topk",
+            Prop::Eps(_) => "eps",
+        };
+        counts.add(format!("{name} {}", result.verdict.name()));
+        let wrong = |what: &str| Err(format!("{property}: {what}"));
+        match &result.verdict {
+            Verdict::Proved(_) => {
+                if let Some(x) = &broken {
+                    return wrong(&format!("proved, but broken at {x:?}"));
+                }
+            }
+            Verdict::Refuted(w) => {
+                check_witness(case, &prop, &w.x).or_else(|e| wrong(&e))?;
+                if broken.is_none() {
+                    return wrong("a witness that the oracle does not know of");
+                }
+            }
+            Verdict::Unknown(reason) => {
+                if reason.starts_with("defect") {
+                    return wrong(reason);
+                }
+            }
+        }
+        if let (Prop::Margin(m), Some(shown)) = (&prop, result.margin_proved) {
+            check_margin(&answer, m, shown).or_else(|e| wrong(&e))?;
+        }
+        if result.vacuous.is_none() {
+            let means = match &prop {
+                Prop::Top1 => true,
+                Prop::TopK(n) => *n < kernel.outputs(),
+                Prop::Margin(m) => answer.margin_means_something(m),
+                Prop::Eps(e) => answer.tolerance_means_something(e, kernel.outputs()),
+            };
+            if !means {
+                return wrong("vacuous, but not marked");
+            }
+        }
+    }
+    Ok(())
+}
+
+fn contains(case: &Case, x: &[Exact]) -> bool {
+    x.len() == case.lower.len()
+        && (0..x.len()).all(|i| {
+            let on_grid = case.grid.is_none_or(|g| {
+                let m = g.quantize(&x[i]);
+                g.value(m) == x[i]
+            });
+            case.lower[i] <= x[i] && x[i] <= case.upper[i] && on_grid
+        })
+}
+
+fn outputs(case: &Case, x: &[Exact]) -> (Vec<Exact>, Vec<Exact>) {
+    let n = case.reference.0.outputs_at(case.reference.1, x);
+    (n, case.kernel.fixed(&case.kernel.quantize(x)))
+}
+
+fn check_witness(case: &Case, prop: &Prop, x: &[Exact]) -> Result<(), String> {
+    if !contains(case, x) {
+        return Err(format!("the witness {x:?} is no point of the question"));
+    }
+    let (n, k) = outputs(case, x);
+    if breaks(prop, &n, &k) {
+        Ok(())
+    } else {
+        Err(format!("the witness {x:?} breaks nothing: {n:?} {k:?}"))
+    }
+}
+
+fn check_label(
+    case: &Case,
+    answer: &Answer,
+    label: &Label,
+    counts: &mut Counts,
+) -> Result<(), String> {
+    let name = match label {
+        Label::Robust(c) => {
+            if !answer.always_wins(*c) {
+                return Err(format!("labelled robust ({c}), which is wrong"));
+            }
+            "robust"
+        }
+        Label::Changes(change) => {
+            for (x, c) in [&change.a, &change.b] {
+                if !contains(case, x) || winner(&outputs(case, x).0) != Some(*c) {
+                    return Err(format!("{x:?} is no strict winner {c}"));
+                }
+            }
+            if change.a.1 == change.b.1 {
+                return Err("a change from a class to itself".into());
+            }
+            "changes"
+        }
+        Label::Undecided => "undecided",
+    };
+    *counts.labels.entry(name).or_default() += 1;
+    Ok(())
+}
+
+/// The margin reported holds, and is not above the one asked for (up to the float it is given as).
+fn check_margin(answer: &Answer, asked: &Exact, shown: f64) -> Result<(), String> {
+    let Some(margin) = Exact::from_f64(shown) else {
+        return Err(format!("a margin of {shown} was shown"));
+    };
+    if shown > asked.enclosure().1 {
+        return Err(format!("a margin of {shown} was shown"));
+    }
+    match answer.broken(&Prop::Margin(margin)) {
+        Some(x) => Err(format!("a margin of {shown} was shown, broken at {x:?}")),
+        None => Ok(()),
+    }
+}
+
+/// Runs cases of fixed seeds; on the first wrong answer a text with everything to repeat it.
+///
+/// # Errors
+/// The case and what was wrong.
+pub(crate) fn series(real: bool, first: u64, n: u64) -> Result<Counts, String> {
+    let cache = CodeCache::new();
+    let mut counts = Counts::default();
+    for seed in first..first + n {
+        let mut rng = Rng::new(2 * seed + u64::from(real));
+        let case = crate::generate::case(&mut rng, real);
+        run(&case, &mut rng, &cache, &mut counts)
+            .map_err(|e| format!("seed {seed}, real {real}: {e}\n{case:#?}"))?;
+    }
+    Ok(counts)
+}

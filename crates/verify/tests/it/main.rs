@@ -1,0 +1,10 @@
+//! Tests through the public interface: verdicts, labels and bounds against independent oracles.
+
+mod bounds;
+mod compare;
+mod evaluator;
+mod generate;
+mod model;
+mod oracle;
+mod pairs;
+mod soundness;
