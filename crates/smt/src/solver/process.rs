@@ -267,7 +267,8 @@ pub(super) fn output_of(path: &Path, argument: &str, time: Duration) -> io::Resu
 }
 
 /// The program behind a shell that sets its limits and is then replaced by it. The limit on
-/// processor time only ends a program that outlives this process.
+/// processor time only ends a program that outlives this process; a parallel solver needs more
+/// of it than of the clock.
 fn limited(program: &Program, limits: &Limits) -> process::Command {
     if cfg!(not(unix)) {
         let mut command = process::Command::new(&program.path);
@@ -278,7 +279,8 @@ fn limited(program: &Program, limits: &Limits) -> process::Command {
         .deadline
         .map_or(LONGEST, |d| d.saturating_duration_since(Instant::now()))
         .as_secs()
-        .saturating_add(2);
+        .saturating_add(1)
+        .saturating_mul(8);
     let memory = match limits.memory_mib {
         Some(mib) => OsString::from(mib.saturating_mul(1024).to_string()),
         None => OsString::from("unlimited"),

@@ -151,6 +151,27 @@ fn verdicts_as_by_brute_force() {
     );
 }
 
+/// Shifts by every constant amount, inside the width and far beyond it.
+#[test]
+fn constant_shifts() {
+    let mut q = Query::new();
+    let (x, wide) = (q.var("x", 8).unwrap(), q.var("wide", 128).unwrap());
+    let mut terms = Vec::new();
+    for amount in 0..256 {
+        let small = q.constant(amount, 8).unwrap();
+        let large = q.constant(amount, 128).unwrap();
+        for (a, by) in [(x, small), (wide, large)] {
+            terms.push(q.shl(a, by).unwrap());
+            terms.push(q.lshr(a, by).unwrap());
+            terms.push(q.ashr(a, by).unwrap());
+        }
+    }
+    for (mut solver, _) in solvers() {
+        check_values(solver.as_mut(), &q, &terms, &assignment(&q, 3));
+        check_values(solver.as_mut(), &q, &terms, &assignment(&q, 4));
+    }
+}
+
 #[test]
 fn long_sums() {
     let operand = (-40_000i128..40_000, 1u32..=16, any::<bool>());

@@ -93,8 +93,8 @@ fn signed_digits(value: u128, width: u32) -> Vec<(usize, i8)> {
     let mut rest = value & mask(width);
     for position in 0..width {
         if rest & 1 == 1 {
-            // In the highest position 1 and -1 are the same.
-            let minus = rest & 3 == 3 && position + 1 < width;
+            // Never in the highest position, where 1 and -1 are the same.
+            let minus = rest & 3 == 3;
             digits.push((position as usize, if minus { -1 } else { 1 }));
             rest = if minus {
                 rest.wrapping_add(1)
