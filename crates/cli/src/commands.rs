@@ -133,12 +133,12 @@ fn import(args: &ImportArgs, console: &mut Console<'_>) -> Done {
     save(&args.output, &loaded.module)?;
     let net = &loaded.module.network;
     let text = format!(
-        "@{}: {} inputs, {} outputs, {} parameters, {} regions, written to {}\n",
+        "@{}: tensor<{}> to tensor<{}>, {}, {}, written to {}\n",
         loaded.name,
-        net.input_len(),
-        net.output_len(),
-        net.parameters(),
-        loaded.module.regions.len(),
+        net.value(net.input()).shape,
+        net.value(net.output()).shape,
+        render::count(net.parameters(), "parameter"),
+        render::count(loaded.module.regions.len(), "region"),
         args.output.display()
     );
     Ok((text, 0))
@@ -161,17 +161,15 @@ fn optimize(args: &OptArgs, console: &mut Console<'_>) -> Done {
         Print::Dot => to_dot(module),
     };
     let mut text = String::new();
-    let mut last = None;
     let loaded = opt(&options, &mut |name, module| {
         if args.print_after_all {
             text.push_str(&format!("// after {name}\n{}", print(module)));
-            last = Some(());
         }
     })?;
     warn(&loaded, console);
     if let Some(path) = &args.output {
         save(path, &loaded.module)?;
-    } else if last.is_none() {
+    } else if text.is_empty() {
         text.push_str(&print(&loaded.module));
     }
     Ok((text, 0))

@@ -61,7 +61,7 @@ impl Reader {
         let message = format!("{what} is not built yet");
         self.errors.push(
             Diagnostic::error(codes::NOT_BUILT, message)
-                .help("leave it out; `ceg4nc help` lists what there is"),
+                .help("leave it out; `ceg4nc help COMMAND` lists what there is"),
         );
     }
 
@@ -180,9 +180,9 @@ pub fn smt(args: &SmtArgs) -> Result<SmtOptions, Diagnostics> {
 
 /// A command that is planned.
 pub fn not_built(command: &str) -> Diagnostics {
-    let mut r = Reader::default();
-    r.refuse(&format!("the command {command}"));
-    r.errors
+    let message = format!("`ceg4nc {command}` is not built yet");
+    let d = Diagnostic::error(codes::NOT_BUILT, message);
+    d.help("`ceg4nc help` lists the commands there are").into()
 }
 
 fn planned(r: &mut Reader, p: &PlannedArgs) {

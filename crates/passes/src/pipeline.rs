@@ -53,10 +53,14 @@ impl<'a> Pipeline<'a> {
                 Some((name, parameter)) => (name, Some(parameter)),
                 None => (item, None),
             };
-            let named = PIPELINES.iter().find(|(n, _, _)| *n == name);
-            let names = match (named, parameter) {
-                (Some((_, _, names)), None) => names.to_vec(),
-                _ => vec![name],
+            let names = match PIPELINES.iter().find(|(n, _, _)| *n == name) {
+                None => vec![name],
+                Some((_, _, names)) if parameter.is_none() => names.to_vec(),
+                Some(_) => {
+                    let text = format!("pipeline `{name}` takes no parameter");
+                    errors.push(Diagnostic::error(codes::USAGE, text));
+                    continue;
+                }
             };
             for name in names {
                 match step(name, parameter, passes) {

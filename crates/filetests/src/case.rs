@@ -1,0 +1,277 @@
+//! Test files: finding them, running them in this process, and their expectations.
+
+use crate::matching::matches;
+use std::ffi::OsString;
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+
+/// What marks the lines that say how to run.
+const RUN: &str = "// RUN:";
+/// What the name of an expectation ends in.
+const EXPECT: &str = "expect";
+/// Files that are tests by their extension.
+const KINDS: [&str; 2] = ["nnir", "test"];
+/// Folders whose files tests use and that are no tests themselves.
+const INPUTS: [&str; 2] = ["networks", "inputs"];
+
+/// A test file.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Case {
+    /// Its path, with `/`, from the working directory.
+    pub path: String,
+    /// Its commands.
+    pub commands: Vec<String>,
+}
+
+/// What running a case led to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// What was expected.
+    Passed,
+    /// The expectation was written anew.
+    Blessed,
+    /// Why not.
+    Failed(String),
+}
+
+/// Every test file below `folder`, sorted.
+///
+/// # Errors
+/// A folder or file that cannot be read; a file that looks like a test and says not how to run.
+pub fn find(folder: &Path) -> io::Result<Vec<Case>> {
+    let mut cases = Vec::new();
+    for path in files(folder)? {
+        let is_test = path
+            .extension()
+            .is_some_and(|e| KINDS.iter().any(|k| e == *k));
+        let is_input = path
+            .components()
+            .any(|c| INPUTS.iter().any(|i| c.as_os_str() == *i));
+        if !is_test || is_input {
+            continue;
+        }
+        let text = String::from_utf8_lossy(&fs::read(&path)?).into_owned();
+        let commands: Vec<String> = text
+            .lines()
+            .map_while(|l| l.strip_prefix(RUN))
+            .map(|l| l.trim().to_owned())
+            .collect();
+        let path = slashes(&path);
+        if commands.is_empty() {
+            let text = format!("{path} does not begin with `{RUN} ceg4nc …`");
+            return Err(io::Error::new(io::ErrorKind::InvalidData, text));
+        }
+        cases.push(Case { path, commands });
+    }
+    Ok(cases)
+}
+
+/// Expectations below `folder` that no test file has.
+///
+/// # Errors
+/// A folder that cannot be read.
+pub fn strays(folder: &Path) -> io::Result<Vec<String>> {
+    let all = files(folder)?;
+    let stray = |p: &&PathBuf| {
+        let is_expectation = p.extension().is_some_and(|e| e == EXPECT);
+        is_expectation && !p.with_extension("").is_file()
+    };
+    Ok(all.iter().filter(stray).map(|p| slashes(p)).collect())
+}
+
+fn files(folder: &Path) -> io::Result<Vec<PathBuf>> {
+    let mut out = Vec::new();
+    let mut entries: Vec<PathBuf> = fs::read_dir(folder)?
+        .map(|e| e.map(|e| e.path()))
+        .collect::<io::Result<_>>()?;
+    entries.sort();
+    for path in entries {
+        if path.is_dir() {
+            out.extend(files(&path)?);
+        } else {
+            out.push(path);
+        }
+    }
+    Ok(out)
+}
+
+fn slashes(path: &Path) -> String {
+    let parts: Vec<_> = path
+        .components()
+        .map(|c| c.as_os_str().to_string_lossy())
+        .collect();
+    parts.join("/")
+}
+
+impl Case {
+    /// Where its expectation stands.
+    pub fn expectation(&self) -> PathBuf {
+        PathBuf::from(format!("{}.{EXPECT}", self.path))
+    }
+
+    /// Runs it and compares; with `bless` an expectation that does not match is written anew.
+    pub fn run(&self, bless: bool) -> Outcome {
+        let found = match self.transcript() {
+            Ok(text) => text,
+            Err(e) => return Outcome::Failed(e),
+        };
+        let path = self.expectation();
+        let failure = match fs::read_to_string(&path) {
+            Ok(pattern) => match matches(&pattern, &found) {
+                Ok(()) => return Outcome::Passed,
+                Err(e) => e,
+            },
+            Err(e) => format!("{}: {e}\n{found}", path.display()),
+        };
+        if !bless {
+            return Outcome::Failed(format!("{failure}\nBLESS=1 accepts what was found"));
+        }
+        match fs::write(&path, found) {
+            Ok(()) => Outcome::Blessed,
+            Err(e) => Outcome::Failed(format!("{}: {e}", path.display())),
+        }
+    }
+
+    /// The commands with their exit codes and outputs.
+    fn transcript(&self) -> Result<String, String> {
+        let folder = tempfile::tempdir().map_err(|e| e.to_string())?;
+        let tmp = folder.path().to_string_lossy().into_owned();
+        let mut out = String::new();
+        for command in &self.commands {
+            let words: Vec<String> = command
+                .split_whitespace()
+                .map(|w| w.replace("%s", &self.path).replace("$TMP", &tmp))
+                .collect();
+            let (code, stdout, stderr) = execute(&words)?;
+            let tidy = |text: Vec<u8>| {
+                let text = String::from_utf8_lossy(&text).replace(&tmp, "$TMP");
+                without_times(&text)
+            };
+            out.push_str(&format!("$ {command}\n"));
+            out.push_str(&tidy(stdout));
+            let stderr = tidy(stderr);
+            if !stderr.is_empty() {
+                out.push_str("--- standard error\n");
+                out.push_str(stderr.trim_end_matches('\n'));
+                out.push('\n');
+            }
+            if code != 0 {
+                out.push_str(&format!("[exit {code}]\n"));
+            }
+        }
+        Ok(out)
+    }
+}
+
+type Output = (i32, Vec<u8>, Vec<u8>);
+
+/// `ceg4nc …` in this process; `ls FOLDER` (every file below) and `cat FILE` look at outputs.
+fn execute(words: &[String]) -> Result<Output, String> {
+    let (mut out, mut err) = (Vec::new(), Vec::new());
+    let words: Vec<&str> = words.iter().map(String::as_str).collect();
+    let code = match words[..] {
+        ["ceg4nc", ..] => ceg4nc::run(words.iter().map(OsString::from), &mut out, &mut err),
+        ["ls", folder] => {
+            let root = Path::new(folder);
+            for path in files(root).map_err(|e| format!("ls {folder}: {e}"))? {
+                let path = path.strip_prefix(root).unwrap_or(&path);
+                out.extend_from_slice(format!("{}\n", slashes(path)).as_bytes());
+            }
+            0
+        }
+        ["cat", file] => {
+            out = fs::read(file).map_err(|e| format!("cat {file}: {e}"))?;
+            0
+        }
+        _ => return Err(format!("`{}` is no command of a test", words.join(" "))),
+    };
+    Ok((code, out, err))
+}
+
+/// Replaces times by `[..]`: `0.12 s`, `seconds: 1.5` and `"seconds": 1e-3`.
+fn without_times(text: &str) -> String {
+    let mut out = String::new();
+    for line in text.split_inclusive('\n') {
+        let (body, end) = match line.strip_suffix('\n') {
+            Some(body) => (body, "\n"),
+            None => (line, ""),
+        };
+        out.push_str(&line_without_times(body));
+        out.push_str(end);
+    }
+    out
+}
+
+fn line_without_times(line: &str) -> String {
+    let is_number = |t: &str| !t.is_empty() && t.parse::<f64>().is_ok();
+    // Objects of times are one key a line, all numbers.
+    if let Some((key, value)) = line.split_once(": ") {
+        let name = key.trim().trim_matches('"');
+        let (number, comma) = match value.strip_suffix(',') {
+            Some(number) => (number, ","),
+            None => (value, ""),
+        };
+        let timed = ["seconds", "total", "search", "verify", "emit"].contains(&name);
+        if timed && is_number(number) {
+            return format!("{key}: [..]{comma}");
+        }
+    }
+    // A table's last column.
+    if let Some(rest) = line.strip_suffix(" s")
+        && let Some((front, number)) = rest.rsplit_once(' ')
+        && is_number(number)
+    {
+        return format!("{front} [..] s");
+    }
+    line.to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times_are_replaced() {
+        for (line, tidy) in [
+            ("  left  proved  0.12 s", "  left  proved  [..] s"),
+            ("seconds: 1.50", "seconds: [..]"),
+            ("  \"seconds\": 1e-3,", "  \"seconds\": [..],"),
+            ("    \"total\": 12", "    \"total\": [..]"),
+            ("cost: 12", "cost: 12"),
+            ("it takes s", "it takes s"),
+            ("\"seconds\": {", "\"seconds\": {"),
+        ] {
+            assert_eq!(without_times(line), tidy);
+        }
+    }
+
+    #[test]
+    fn a_case_passes_fails_and_is_blessed() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("a.test");
+        fs::write(&file, "// RUN: ceg4nc explain\n").unwrap();
+        fs::write(folder.path().join("b.test.expect"), "").unwrap();
+        let cases = find(folder.path()).unwrap();
+        assert_eq!(cases.len(), 1);
+        assert_eq!(strays(folder.path()).unwrap().len(), 1);
+
+        let case = &cases[0];
+        assert!(matches!(case.run(false), Outcome::Failed(_)));
+        assert_eq!(case.run(true), Outcome::Blessed);
+        assert_eq!(case.run(false), Outcome::Passed);
+        let text = fs::read_to_string(case.expectation()).unwrap();
+        assert!(
+            text.contains("E0602") && text.contains("[exit 2]"),
+            "{text}"
+        );
+        fs::write(case.expectation(), text.replace("[exit 2]", "[exit 3]")).unwrap();
+        assert!(matches!(case.run(false), Outcome::Failed(_)));
+
+        fs::write(&file, "// RUN: rm -rf x\n").unwrap();
+        let case = &find(folder.path()).unwrap()[0];
+        assert!(matches!(case.run(true), Outcome::Failed(e) if e.contains("no command")));
+        fs::write(&file, "nothing\n").unwrap();
+        assert!(find(folder.path()).is_err());
+    }
+}
