@@ -10,6 +10,7 @@ use crate::bounds::{Form, integer};
 use crate::budget::{Effort, Stop};
 use crate::float::{Bound, down, up};
 use crate::keep::Tally;
+use crate::leaf::Leaf;
 use crate::reference::{BoxBounds, Reference};
 use crate::space::{Part, Space};
 use crate::subject::{Subject, Trouble};
@@ -47,7 +48,13 @@ impl Cells<'_> {
     ///
     /// # Errors
     /// A defect found by replay.
-    pub fn decide(&self, root: &Part, effort: &Effort, stop: &Stop) -> Result<Celled, Trouble> {
+    pub fn decide(
+        &self,
+        root: &Part,
+        effort: &Effort,
+        stop: &Stop,
+        leaf: &mut dyn Leaf,
+    ) -> Result<Celled, Trouble> {
         let mut tally = Tally::default();
         let mut shown = matches!(self.property, Property::Top1Margin(_)).then_some(0.0f64);
         let mut open = vec![root.clone()];
@@ -74,10 +81,8 @@ impl Cells<'_> {
                 ));
             }
             if tally.boxes >= effort.boxes {
-                return Ok(Celled::Open(
-                    format!("{left} boxes open after {}", tally.boxes),
-                    tally,
-                ));
+                open.push(part);
+                return self.by_solver(&open, shown, tally, effort, stop, leaf);
             }
             match self.space.split(&part, self.influence) {
                 Some((a, b)) => open.extend([b, a]),

@@ -95,10 +95,10 @@ impl Work<'_> {
             Label::Robust(c) if margin => match self.keep(*c, leaf)? {
                 // The reference's own class: a margin of zero.
                 (Verdict::Proved(e), tally, _) => Ok((Verdict::Proved(e), tally, Some(0.0))),
-                (Verdict::Refuted(_) | Verdict::Unknown(_), _, _) => self.cells(),
+                (Verdict::Refuted(_) | Verdict::Unknown(_), _, _) => self.cells(leaf),
             },
             Label::Changes(change) if strict => self.boundary(change),
-            Label::Robust(_) | Label::Changes(_) | Label::Undecided => self.cells(),
+            Label::Robust(_) | Label::Changes(_) | Label::Undecided => self.cells(leaf),
         }
     }
 
@@ -249,7 +249,7 @@ impl Work<'_> {
         Ok(out.chunks_exact(width).map(lead).collect())
     }
 
-    fn cells(&self) -> Result<Outcome, Trouble> {
+    fn cells(&self, leaf: &mut dyn Leaf) -> Result<Outcome, Trouble> {
         let cells = Cells {
             reference: self.q.reference,
             subject: self.q.subject,
@@ -260,13 +260,19 @@ impl Work<'_> {
         if let Some(w) = cells.attack(&self.q.region.center(), self.effort)? {
             return Ok((Verdict::Refuted(Box::new(w)), Tally::default(), None));
         }
-        Ok(match cells.decide(self.root, self.effort, self.stop)? {
-            Celled::Holds(margin, tally) => {
-                (self.evidence(Method::Cells, &tally, None), tally, margin)
-            }
-            Celled::Broken(w, tally) => (Verdict::Refuted(w), tally, None),
-            Celled::Open(reason, tally) => (Verdict::Unknown(reason), tally, None),
-        })
+        Ok(
+            match cells.decide(self.root, self.effort, self.stop, leaf)? {
+                Celled::Holds(margin, tally) => {
+                    let method = match tally.solver {
+                        Some(_) => Method::Smt,
+                        None => Method::Cells,
+                    };
+                    (self.evidence(method, &tally, None), tally, margin)
+                }
+                Celled::Broken(w, tally) => (Verdict::Refuted(w), tally, None),
+                Celled::Open(reason, tally) => (Verdict::Unknown(reason), tally, None),
+            },
+        )
     }
 
     /// Strict top-1 where the reference changes class: either witness may refute already; else

@@ -2,7 +2,7 @@
 
 use crate::budget::{Effort, Stop};
 use crate::subject::Subject;
-use ceg4n_ir::Interval;
+use ceg4n_ir::{Format, Interval, Property, RealProgram};
 
 /// A solver's answer about one box.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -13,6 +13,21 @@ pub enum LeafAnswer {
     At(Vec<i64>),
     /// Limits, death, or an answer that cannot be read.
     Unknown(String),
+}
+
+/// A box of grid points on which reference and kernel meet.
+#[derive(Clone, Copy)]
+pub struct GridBox<'a> {
+    /// The kernel.
+    pub subject: &'a Subject,
+    /// The reference.
+    pub reference: &'a RealProgram,
+    /// The grid; integer `g` stands for `g·2^-F`.
+    pub grid: Format,
+    /// Grid integers per input.
+    pub points: &'a [Interval],
+    /// What must hold.
+    pub property: &'a Property,
 }
 
 /// Decides boxes exactly, within limits.
@@ -29,6 +44,12 @@ pub trait Leaf: Send {
         effort: &Effort,
         stop: &Stop,
     ) -> LeafAnswer;
+
+    /// Is there a point of the grid box on which the kernel breaks the property? The answer's
+    /// input is in grid integers. Without an own implementation nothing is known.
+    fn breaks_on_grid(&mut self, _: GridBox<'_>, _: &Effort, _: &Stop) -> LeafAnswer {
+        LeafAnswer::Unknown("this solver takes no questions about references".into())
+    }
 }
 
 /// No solver: every box stays open.
@@ -48,6 +69,10 @@ impl Leaf for NoLeaf {
         _: &Effort,
         _: &Stop,
     ) -> LeafAnswer {
+        LeafAnswer::Unknown("no solver is configured".into())
+    }
+
+    fn breaks_on_grid(&mut self, _: GridBox<'_>, _: &Effort, _: &Stop) -> LeafAnswer {
         LeafAnswer::Unknown("no solver is configured".into())
     }
 }

@@ -11,6 +11,7 @@ pub mod budget;
 pub mod cells;
 pub mod decide;
 pub mod float;
+mod grid;
 pub mod keep;
 pub mod label;
 pub mod leaf;

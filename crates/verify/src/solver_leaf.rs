@@ -1,11 +1,11 @@
 //! The solver tier: bit-vector questions about one box, to the embedded solver or a process.
 
 use crate::budget::{Effort, Stop};
-use crate::leaf::{Leaf, LeafAnswer};
+use crate::leaf::{GridBox, Leaf, LeafAnswer};
 use crate::subject::Subject;
 use ceg4n_base::Diagnostic;
 use ceg4n_ir::Interval;
-use ceg4n_smt::lower::{LowerError, Question, leaves_class};
+use ceg4n_smt::lower::{LowerError, Question, breaks_on_grid, leaves_class};
 use ceg4n_smt::solver::{Limits, Outcome, Solver};
 
 /// A solver behind the [`Leaf`] interface.
@@ -68,5 +68,11 @@ impl Leaf for SolverLeaf {
         stop: &Stop,
     ) -> LeafAnswer {
         self.ask(leaves_class(subject.kernel(), input, class), effort, stop)
+    }
+
+    fn breaks_on_grid(&mut self, b: GridBox<'_>, effort: &Effort, stop: &Stop) -> LeafAnswer {
+        let kernel = b.subject.kernel();
+        let question = breaks_on_grid(b.reference, kernel, b.grid, b.points, b.property);
+        self.ask(question, effort, stop)
     }
 }
