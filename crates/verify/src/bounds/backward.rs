@@ -199,10 +199,11 @@ fn through_relu(form: &mut Linear, z: &[Bound]) {
             }
         } else {
             // A line through (lo, 0) with a slope at least hi/(hi - lo) lies above. The factor
-            // leaves room for the roundings of the quotient and of the product.
+            // leaves room for the roundings of the quotient and of the product; a subnormal quotient
+            // may be off by more.
             let slope = (b.hi / (b.hi - b.lo)) * (1.0 + 16.0 * f64::EPSILON);
             let steep = *a * slope;
-            if slope.is_finite() && steep < -1e-280 && steep.is_finite() {
+            if slope.is_normal() && steep < -1e-280 && steep.is_finite() {
                 *a = steep;
                 let lift = steep * b.lo;
                 constant = down(constant - lift, pad(2, 0, lift.abs() + constant.abs()));
