@@ -8,6 +8,7 @@ use ceg4n_ir::{Interval, Rounding};
 use ceg4n_verify::Reference;
 use ceg4n_verify::bounds::{Form, backward, integer, interval};
 use ceg4n_verify::float::{Bound, affine};
+use ceg4n_verify::reference::hull;
 
 fn exact(v: f64) -> Exact {
     Exact::from_f64(v).expect("finite")
@@ -238,6 +239,23 @@ fn kernel_bounds_hold_on_every_input_of_small_boxes() {
     assert!(boxes > 500, "{boxes}");
 }
 
+/// Ends that are no floats lie inside the box of floats.
+#[test]
+fn hulls_hold_their_ends() {
+    let mut rng = Rng::new(15);
+    for _ in 0..2000 {
+        let end = |rng: &mut Rng| {
+            let (num, den) = (rng.int(-1 << 40, 1 << 40), rng.int(1, 1 << 40));
+            let v = Exact::ratio(num, den).expect("not zero");
+            v.shifted(rng.int(-80, 80))
+        };
+        let (a, b) = (end(&mut rng), end(&mut rng));
+        let (l, u) = (a.clone().min(b.clone()), a.max(b));
+        let hull = hull(std::slice::from_ref(&l), std::slice::from_ref(&u));
+        assert!(exact(hull[0].lo) <= l && u <= exact(hull[0].hi), "{l} {u}");
+    }
+}
+
 /// Boxes of one point and cancelling sums: the width of the enclosure is the error term alone.
 #[test]
 fn affine_encloses_sums_that_cancel() {
@@ -282,4 +300,51 @@ fn affine_encloses_sums_that_cancel() {
         off > 10_000,
         "plain floating point is exact too often: {off}"
     );
+}
+
+/// Boxes so lopsided that a relu's upper line is nearly flat: its slope may be too small to have
+/// all its digits.
+#[test]
+fn nearly_flat_lines_above_a_relu_stay_above() {
+    let mut rng = Rng::new(14);
+    for _ in 0..2000 {
+        let constant = |v: f32| Const {
+            data: vec![v],
+            rows: 1,
+            formats: vec![Fmt::new(true, 8, 0)],
+            mantissas: None,
+        };
+        let dense = |v: f32| {
+            (
+                Step::Dense {
+                    w: constant(v),
+                    b: None,
+                },
+                None,
+            )
+        };
+        let factors = rng.size(1, 4);
+        let mut steps = vec![(Step::Relu, None)];
+        let big = 2f32.powi(rng.int(0, 126) as i32);
+        steps.extend((0..factors).map(|_| dense(big)));
+        steps.push(dense(-(rng.float(1.0, 2.0) as f32)));
+        let model = Model {
+            inputs: 1,
+            input: Fmt::new(true, 8, 0),
+            steps,
+            rounding: Rounding::HalfUp,
+        };
+        let program = model.program(Meaning::Real).expect("a reference");
+        let reference = Reference::new(&program);
+        let low = rng.float(1.0, 2.0) * -(2f64.powi(rng.int(0, 1022) as i32));
+        let high = rng.float(1.0, 2.0) * 2f64.powi(-rng.int(0, 300) as i32);
+        let bounds = reference.bounds(&[Bound::new(low, high)]);
+        let lower = bounds.lower(Form::output(0));
+        let y = model.outputs_at(Meaning::Real, &[exact(high)]);
+        assert!(
+            holds(Bound::new(lower, f64::INFINITY), &y[0]),
+            "{lower} {} on {low}..{high}, {factors} times {big}",
+            y[0].to_f64()
+        );
+    }
 }

@@ -352,6 +352,7 @@ fn ends(rng: &mut Rng, f: Fmt, cells: i64) -> (Exact, Exact) {
         1 => u = &u + &at(1).shifted(-rng.int(20, 70)),
         2 if length > 0 => u = &u - &at(1).shifted(-rng.int(20, 70)),
         3 if length > 0 => l = &l + &at(1).shifted(-rng.int(20, 70)),
+        4 => l = &l - &at(1).shifted(-rng.int(20, 70)),
         _ => {}
     }
     (l, u)

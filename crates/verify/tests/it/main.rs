@@ -2,9 +2,11 @@
 
 mod bounds;
 mod compare;
+mod differential;
 mod evaluator;
 mod generate;
 mod model;
+mod needles;
 mod oracle;
 mod pairs;
 mod soundness;

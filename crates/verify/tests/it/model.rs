@@ -145,10 +145,15 @@ pub(crate) enum Meaning {
     Fixed,
 }
 
+/// `m·2^s`; zero takes any shift.
+fn up(m: i128, s: i32) -> i128 {
+    if m == 0 { 0 } else { m << s }
+}
+
 /// `round(m·2^-s)` from the definition.
 pub(crate) fn round(rounding: Rounding, m: i128, s: i32) -> i128 {
     if s <= 0 {
-        return if m == 0 { 0 } else { m << s.unsigned_abs() };
+        return up(m, -s);
     }
     // Mantissas have less than 64 bits: beyond 100 places nothing changes.
     let unit = 1i128 << s.min(100);
@@ -191,7 +196,7 @@ impl Model {
                                 (0..cols).map(|k| v[k].0 * w.mantissa(j * cols + k)).sum();
                             let bias = b
                                 .as_ref()
-                                .map_or(0, |b| b.mantissa(j) << (frac - b.format(j).frac));
+                                .map_or(0, |b| up(b.mantissa(j), frac - b.format(j).frac));
                             (sum + bias, frac)
                         })
                         .collect();
@@ -199,7 +204,7 @@ impl Model {
                 Step::AddSub { c, sub } => {
                     for (i, (m, frac)) in v.iter_mut().enumerate() {
                         let i = if c.data.len() == 1 { 0 } else { i };
-                        let c = c.mantissa(i) << (*frac - c.format(i).frac);
+                        let c = up(c.mantissa(i), *frac - c.format(i).frac);
                         *m += if *sub { -c } else { c };
                     }
                 }
@@ -215,10 +220,7 @@ impl Model {
             }
         }
         let top = v.iter().map(|v| v.1).max().expect("an output");
-        let m = v
-            .iter()
-            .map(|(m, f)| if *m == 0 { 0 } else { m << (top - f) })
-            .collect();
+        let m = v.iter().map(|(m, f)| up(*m, top - f)).collect();
         (m, top)
     }
 

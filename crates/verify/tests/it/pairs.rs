@@ -23,6 +23,20 @@ fn constant(data: Vec<f32>, rows: usize, format: Fmt) -> Const {
 }
 
 fn ask(case: &Case, property: &Property, domain: Domain) -> RegionResult {
+    let effort = Effort {
+        boxes: 4000,
+        ..Effort::default()
+    };
+    ask_with(case, property, domain, &effort)
+}
+
+/// One question, without a solver.
+pub(crate) fn ask_with(
+    case: &Case,
+    property: &Property,
+    domain: Domain,
+    effort: &Effort,
+) -> RegionResult {
     let cache = CodeCache::new();
     let program = case.kernel.program(Meaning::Fixed).expect("a kernel");
     let subject = Subject::new(program, &cache).expect("native code");
@@ -36,16 +50,10 @@ fn ask(case: &Case, property: &Property, domain: Domain) -> RegionResult {
         ball_size: None,
         span: None,
     };
-    let (effort, stop) = (
-        Effort {
-            boxes: 4000,
-            ..Effort::default()
-        },
-        Stop::default(),
-    );
+    let stop = Stop::default();
     let space = Space::new(&region, domain, case.kernel.input.ir());
     let root = space.root().expect("a point");
-    let label = label(&reference, &space, &region.center(), &root, &effort, &stop);
+    let label = label(&reference, &space, &region.center(), &root, effort, &stop);
     let question = Question {
         reference: &reference,
         subject: &subject,
@@ -54,7 +62,7 @@ fn ask(case: &Case, property: &Property, domain: Domain) -> RegionResult {
         domain,
         label: &label,
     };
-    decide(&question, &effort, &stop, &mut NoLeaf)
+    decide(&question, effort, &stop, &mut NoLeaf)
 }
 
 /// One input of whole numbers, two outputs: `relu(2x - 1)` against `x` on 0..=1. They tie at 0
@@ -231,4 +239,40 @@ fn almost_equivalent_networks() {
     }
     println!("{equal} equal; one step off: {broken} broken, {unbroken} not");
     assert!(equal > 60 && broken > 30 && unbroken > 3);
+}
+
+/// A point beside the grid or the box breaks nothing, whatever its outputs.
+#[test]
+fn only_points_of_the_question_are_witnesses() {
+    let case = tent();
+    let program = case.kernel.program(Meaning::Fixed).expect("a kernel");
+    let subject = Subject::new(program, &CodeCache::new()).expect("native code");
+    let reference = Reference::new(
+        &case
+            .reference
+            .0
+            .program(Meaning::Real)
+            .expect("a reference"),
+    );
+    let region = Region {
+        id: "r".into(),
+        lower: case.lower.clone(),
+        upper: case.upper.clone(),
+        center: None,
+        ball_size: None,
+        span: None,
+    };
+    let format = case.kernel.input.ir();
+    let replays = |domain, x: &Exact, property: &Property| {
+        let space = Space::new(&region, domain, format);
+        let found = subject.replay(&reference, &space, property, std::slice::from_ref(x));
+        found.expect("an evaluation").is_some()
+    };
+    let (quarter, far) = (Exact::dyadic(1, -2), Exact::from(7));
+    assert!(replays(Domain::Real, &quarter, &Property::Top1));
+    assert!(!replays(Domain::Grid(format), &quarter, &Property::Top1));
+    let never = Property::Eps(Exact::from(-1));
+    assert!(replays(Domain::Real, &quarter, &never));
+    assert!(!replays(Domain::Real, &far, &never));
+    assert!(!replays(Domain::Grid(format), &far, &never));
 }
