@@ -93,7 +93,7 @@ impl Verify for Decider<'_, '_> {
         &mut self,
         candidate: &Assignment,
         version: u32,
-    ) -> Result<Vec<RegionResult>, String> {
+    ) -> Result<Vec<(usize, RegionResult)>, String> {
         let bits: Vec<String> = candidate.weights.iter().map(ToString::to_string).collect();
         self.engine.note(&Event::Candidate {
             iteration: u64::from(version),
@@ -114,7 +114,11 @@ impl Verify for Decider<'_, '_> {
                 text
             })?;
         self.last = timed;
-        Ok(self.last.iter().map(|t| t.result.clone()).collect())
+        Ok(self
+            .last
+            .iter()
+            .map(|t| (t.question, t.result.clone()))
+            .collect())
     }
 
     fn stopped(&self) -> bool {

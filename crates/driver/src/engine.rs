@@ -35,6 +35,8 @@ pub(crate) struct Asked {
 /// A verdict and the wall time it took.
 #[derive(Clone, Debug)]
 pub(crate) struct Timed {
+    /// Which question.
+    pub question: usize,
     /// The verdict.
     pub result: RegionResult,
     /// Wall time.
@@ -55,6 +57,8 @@ pub(crate) struct Engine<'a> {
     pub seconds: f64,
     /// A clock limit ended some label's work.
     pub clock_limited: bool,
+    /// The questions in the order in which they are asked.
+    order: Vec<usize>,
     budget: &'a Budget,
     effort: Effort,
     stop: Stop,
@@ -111,6 +115,7 @@ impl<'a> Engine<'a> {
             cancel: Some(cancel.clone()),
         };
         let mut engine = Self {
+            order: (0..asked.len()).collect(),
             reference,
             asked,
             boundary_margin: None,
@@ -243,8 +248,8 @@ impl<'a> Engine<'a> {
             .unwrap_or_else(|_| Exact::zero())
     }
 
-    /// Decides the questions for a program, in order. With `early` the rest is left out after a
-    /// refuted one. The answers do not depend on the number of threads.
+    /// Decides the questions for a program. With `early` the rest is left out after a refuted
+    /// one. The answers do not depend on the number of threads.
     ///
     /// # Errors
     /// A program that cannot be evaluated, a solver that cannot be had.
@@ -256,18 +261,23 @@ impl<'a> Engine<'a> {
         let begin = Instant::now();
         let subject = Subject::new(program.clone(), &self.cache)
             .map_err(|t| Diagnostics::from(Diagnostic::error(codes::INTERNAL, t.to_string())))?;
-        let jobs = self.budget.jobs.max(1);
-        let wave = if early { jobs } else { self.asked.len() };
+        let wave = if early {
+            self.budget.jobs.max(1)
+        } else {
+            self.asked.len()
+        };
+        let order = self.order.clone();
         let mut done: Vec<Timed> = Vec::new();
-        while done.len() < self.asked.len() {
-            let from = done.len();
-            let n = wave.min(self.asked.len() - from);
-            let results = self.parallel(n, |i, stop| self.decide(&subject, from + i, stop));
+        for questions in order.chunks(wave) {
+            let before = done.len();
+            let results = self.parallel(questions.len(), |i, stop| {
+                self.decide(&subject, questions[i], before + i + 1, stop)
+            });
             for r in results {
-                done.push(r?);
-                let refuted = done
-                    .last()
-                    .is_some_and(|t| matches!(t.result.verdict, Verdict::Refuted(_)));
+                let timed = r?;
+                self.learn(&timed);
+                let refuted = matches!(timed.result.verdict, Verdict::Refuted(_));
+                done.push(timed);
                 if early && refuted {
                     self.seconds += begin.elapsed().as_secs_f64();
                     return Ok(done);
@@ -275,10 +285,30 @@ impl<'a> Engine<'a> {
             }
         }
         self.seconds += begin.elapsed().as_secs_f64();
+        done.sort_by_key(|t| t.question);
         Ok(done)
     }
 
-    fn decide(&self, subject: &Subject, i: usize, stop: &Stop) -> Result<Timed, Diagnostics> {
+    /// What was refuted last is asked first, what stayed open last: the next candidate is likely
+    /// to fail at the same place, and an open question is dear.
+    fn learn(&mut self, timed: &Timed) {
+        let front = match timed.result.verdict {
+            Verdict::Proved(_) => return,
+            Verdict::Refuted(_) => true,
+            Verdict::Unknown(_) => false,
+        };
+        self.order.retain(|q| *q != timed.question);
+        let at = if front { 0 } else { self.order.len() };
+        self.order.insert(at, timed.question);
+    }
+
+    fn decide(
+        &self,
+        subject: &Subject,
+        i: usize,
+        place: usize,
+        stop: &Stop,
+    ) -> Result<Timed, Diagnostics> {
         let a = &self.asked[i];
         let begin = Instant::now();
         let mut leaf = SolverLeaf::new(&self.budget.solver, self.budget.memory_limit_mib)?;
@@ -296,10 +326,14 @@ impl<'a> Engine<'a> {
             id: result.id.clone(),
             verdict: result.verdict.name(),
             detail: result.property.to_string(),
-            done: i + 1,
+            done: place,
             of: self.asked.len(),
         });
-        Ok(Timed { result, seconds })
+        Ok(Timed {
+            question: i,
+            result,
+            seconds,
+        })
     }
 
     /// Runs `n` independent pieces of work on the run's threads; results in order.

@@ -20,6 +20,7 @@ pub mod output;
 pub mod points;
 pub mod progress;
 pub mod run;
+pub mod smt;
 pub mod verify;
 
 pub use failure::Failure;

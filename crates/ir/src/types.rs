@@ -18,6 +18,13 @@ pub struct Format {
 }
 
 impl Format {
+    /// 32-bit integers.
+    pub const S32: Self = Self {
+        signed: true,
+        width: 32,
+        frac: 0,
+    };
+
     /// `None` unless `1 ≤ width ≤ 32` and `|frac| ≤ 256`.
     pub fn new(signed: bool, width: u8, frac: i32) -> Option<Self> {
         ((1..=32).contains(&width) && frac.abs() <= FRAC_LIMIT).then_some(Self {

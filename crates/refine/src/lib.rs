@@ -30,12 +30,16 @@ pub trait Evaluate {
 
 /// Proof or refutation of a candidate.
 pub trait Verify {
-    /// Decides the questions in order. May stop after the first one that is refuted.
+    /// Decides the questions, in any order that does not depend on time; each answer with its
+    /// question's place. May stop after one that is refuted.
     ///
     /// # Errors
     /// Why the candidate cannot be verified at all.
-    fn verify(&mut self, candidate: &Assignment, version: u32)
-    -> Result<Vec<RegionResult>, String>;
+    fn verify(
+        &mut self,
+        candidate: &Assignment,
+        version: u32,
+    ) -> Result<Vec<(usize, RegionResult)>, String>;
 
     /// True when the run must end: time limit or interruption.
     fn stopped(&self) -> bool;
@@ -164,18 +168,15 @@ impl State {
         };
         let version = self.versions.len() as u32 + 1;
         let results = verify.verify(&candidate, version)?;
-        let refuted = results
-            .iter()
-            .enumerate()
-            .find_map(|(i, r)| match &r.verdict {
-                Verdict::Refuted(w) => Some(Counterexample {
-                    question: i,
-                    x: w.x.clone(),
-                    ended: Some(version),
-                }),
-                Verdict::Proved(_) | Verdict::Unknown(_) => None,
-            });
-        let unknown = results.iter().find_map(|r| match &r.verdict {
+        let refuted = results.iter().find_map(|(i, r)| match &r.verdict {
+            Verdict::Refuted(w) => Some(Counterexample {
+                question: *i,
+                x: w.x.clone(),
+                ended: Some(version),
+            }),
+            Verdict::Proved(_) | Verdict::Unknown(_) => None,
+        });
+        let unknown = results.iter().find_map(|(_, r)| match &r.verdict {
             Verdict::Unknown(reason) => Some(format!("{}: {reason}", r.id)),
             Verdict::Proved(_) | Verdict::Refuted(_) => None,
         });
@@ -200,7 +201,7 @@ impl State {
             assignment: candidate,
             cost,
             ended,
-            results,
+            results: results.into_iter().map(|(_, r)| r).collect(),
         });
         Ok(self)
     }

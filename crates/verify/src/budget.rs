@@ -50,6 +50,17 @@ impl Effort {
     }
 }
 
+impl Effort {
+    /// Boxes for a region of so many inputs: bisection of many inputs closes nothing.
+    pub fn boxes_for(&self, inputs: usize) -> u64 {
+        if inputs > 32 {
+            self.boxes / 512 + 1
+        } else {
+            self.boxes
+        }
+    }
+}
+
 /// What may stop the work early.
 #[derive(Clone, Debug, Default)]
 pub struct Stop {

@@ -56,6 +56,7 @@ impl Cells<'_> {
         leaf: &mut dyn Leaf,
     ) -> Result<Celled, Trouble> {
         let mut tally = Tally::default();
+        let boxes = effort.boxes_for(root.input.len());
         let mut shown = matches!(self.property, Property::Top1Margin(_)).then_some(0.0f64);
         let mut open = vec![root.clone()];
         while let Some(part) = open.pop() {
@@ -80,7 +81,7 @@ impl Cells<'_> {
                     tally,
                 ));
             }
-            if tally.boxes >= effort.boxes {
+            if tally.boxes >= boxes {
                 open.push(part);
                 return self.by_solver(&open, shown, tally, effort, stop, leaf);
             }

@@ -83,13 +83,7 @@ impl Keep<'_> {
     /// A failure of native code.
     pub fn decide(&self, root: &Part, leaf: &mut dyn Leaf) -> Result<Kept, Trouble> {
         let mut tally = Tally::default();
-        // Bisection of many inputs closes nothing; there the solver gets the boxes early.
-        let many = root.input.len() > 32;
-        let boxes = if many {
-            self.effort.boxes.min(64)
-        } else {
-            self.effort.boxes
-        };
+        let boxes = self.effort.boxes_for(root.input.len());
         let mut open = vec![root.clone()];
         while let Some(part) = open.pop() {
             tally.boxes += 1;

@@ -89,7 +89,7 @@ fn prove(
     let mut boxes = 0;
     while let Some(part) = open.pop() {
         boxes += 1;
-        if boxes > effort.boxes || stop.now().is_some() {
+        if boxes > effort.boxes_for(root.input.len()) || stop.now().is_some() {
             return Label::Undecided;
         }
         let bounds = reference.bounds(&part.real);
