@@ -42,5 +42,6 @@ fn add(all: &mut compare::Counts, part: &compare::Counts) {
     }
     all.cases += part.cases;
     all.refused += part.refused;
+    all.solver += part.solver;
     all.empty += part.empty;
 }

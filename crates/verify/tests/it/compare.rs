@@ -1,15 +1,18 @@
 //! Asks the verifier and the oracle the same questions and compares.
 
 use crate::generate::{Case, Rng};
-use crate::model::{Meaning, Model};
-use crate::oracle::{Answer, Prop, breaks, by_grid, by_pieces, grid_points, winner};
+use crate::model::Meaning;
+use crate::oracle::{Answer, Prop, argmax, breaks, by_grid, by_pieces, grid_points, winner};
 use ceg4n_base::Exact;
 use ceg4n_ir::{Domain, Interval, Property, Region};
 use ceg4n_jit::CodeCache;
 use ceg4n_verify::label::label;
-use ceg4n_verify::leaf::{LeafAnswer, NoLeaf};
+use ceg4n_verify::leaf::{GridBox, LeafAnswer, NoLeaf};
 use ceg4n_verify::space::Space;
-use ceg4n_verify::{Effort, Label, Leaf, Question, Reference, Stop, Subject, Verdict, decide};
+use ceg4n_verify::verdict::Method;
+use ceg4n_verify::{
+    Effort, Label, Leaf, Question, Reference, SolverLeaf, Stop, Subject, Verdict, decide,
+};
 use std::collections::BTreeMap;
 
 /// Verdicts by kind, and what was passed over.
@@ -23,6 +26,8 @@ pub(crate) struct Counts {
     pub(crate) cases: u64,
     /// Programs that the checker refused.
     pub(crate) refused: u64,
+    /// Proofs with the embedded solver's help.
+    pub(crate) solver: u64,
     /// Boxes without a grid point.
     pub(crate) empty: u64,
 }
@@ -49,8 +54,9 @@ impl std::fmt::Display for Counts {
         let total: u64 = self.verdicts.values().sum();
         writeln!(
             f,
-            "{total} verdicts: {} proved, {} refuted, {} unknown",
+            "{total} verdicts: {} proved ({} by the embedded solver), {} refuted, {} unknown",
             self.with("proved"),
+            self.solver,
             self.with("refuted"),
             self.with("unknown")
         )?;
@@ -66,8 +72,39 @@ impl std::fmt::Display for Counts {
 
 /// A solver for tests: enumerates with the oracle's evaluator, or answers nonsense.
 pub(crate) struct TestLeaf {
-    kernel: Model,
+    case: Case,
     nonsense: Option<Rng>,
+}
+
+impl TestLeaf {
+    fn first(&mut self, points: &[Interval], wanted: impl Fn(&Case, &[i64]) -> bool) -> LeafAnswer {
+        if let Some(rng) = &mut self.nonsense {
+            // Some model, inside the box or not, or none. Never "never".
+            return if rng.one_in(3) {
+                LeafAnswer::Unknown("died".into())
+            } else {
+                let within = |r: &Interval| rng.int(r.lo - 1, r.hi + 1);
+                let mut at: Vec<i64> = points.iter().map(within).collect();
+                if rng.one_in(5) {
+                    at.pop();
+                }
+                LeafAnswer::At(at)
+            };
+        }
+        let mut at: Vec<i64> = points.iter().map(|r| r.lo).collect();
+        loop {
+            if wanted(&self.case, &at) {
+                return LeafAnswer::At(at);
+            }
+            let Some(i) = (0..at.len()).find(|i| at[*i] < points[*i].hi) else {
+                return LeafAnswer::Never;
+            };
+            for (v, r) in at.iter_mut().zip(points).take(i) {
+                *v = r.lo;
+            }
+            at[i] += 1;
+        }
+    }
 }
 
 impl Leaf for TestLeaf {
@@ -83,34 +120,42 @@ impl Leaf for TestLeaf {
         _: &Effort,
         _: &Stop,
     ) -> LeafAnswer {
-        if let Some(rng) = &mut self.nonsense {
-            // Some model, inside the box or not, or none. Never "never".
-            return if rng.one_in(3) {
-                LeafAnswer::Unknown("died".into())
-            } else {
-                let within = |r: &Interval| rng.int(r.lo - 1, r.hi + 1);
-                let mut at: Vec<i64> = input.iter().map(within).collect();
-                if rng.one_in(5) {
-                    at.pop();
-                }
-                LeafAnswer::At(at)
-            };
-        }
-        let mut at: Vec<i64> = input.iter().map(|r| r.lo).collect();
-        loop {
+        self.first(input, |case, at| {
             let wide: Vec<i128> = at.iter().map(|v| i128::from(*v)).collect();
-            if crate::oracle::argmax(&self.kernel.fixed(&wide)) != class {
-                return LeafAnswer::At(at);
-            }
-            let Some(i) = (0..at.len()).find(|i| at[*i] < input[*i].hi) else {
-                return LeafAnswer::Never;
-            };
-            for (v, r) in at.iter_mut().zip(input).take(i) {
-                *v = r.lo;
-            }
-            at[i] += 1;
-        }
+            argmax(&case.kernel.fixed(&wide)) != class
+        })
     }
+
+    fn breaks_on_grid(&mut self, b: GridBox<'_>, _: &Effort, _: &Stop) -> LeafAnswer {
+        let prop = match b.property {
+            Property::Top1 => Prop::Top1,
+            Property::Top1Margin(m) => Prop::Margin(m.clone()),
+            Property::TopK(n) => Prop::TopK(*n as usize),
+            Property::Eps(e) => Prop::Eps(e.clone()),
+            Property::Spec(_) => return LeafAnswer::Unknown("a specification".into()),
+        };
+        self.first(b.points, |case, at| {
+            let grid = case.grid.expect("a grid");
+            let x: Vec<Exact> = at.iter().map(|m| grid.value(i128::from(*m))).collect();
+            let (n, k) = outputs(case, &x);
+            breaks(&prop, &n, &k)
+        })
+    }
+}
+
+/// No solver, one of the tests', or the embedded one.
+fn some_leaf(rng: &mut Rng, case: &Case) -> Result<Box<dyn Leaf>, String> {
+    let nonsense = match rng.int(0, 4) {
+        0 => return Ok(Box::new(NoLeaf)),
+        1 => None,
+        2 => Some(Rng::new(rng.int(0, 1 << 40) as u64)),
+        _ => {
+            let leaf = SolverLeaf::new("embedded", None).map_err(|d| d.message)?;
+            return Ok(Box::new(leaf));
+        }
+    };
+    let case = case.clone();
+    Ok(Box::new(TestLeaf { case, nonsense }))
 }
 
 fn property(p: &Prop) -> Property {
@@ -150,17 +195,22 @@ fn questions(rng: &mut Rng, answer: &Answer, outputs: usize) -> Vec<Prop> {
     out
 }
 
+/// Enough of everything, or so little that the solver is asked.
 fn effort(rng: &mut Rng) -> Effort {
-    let tight = rng.one_in(5);
+    let kind = rng.int(0, 4);
     Effort {
-        boxes: if tight { rng.int(1, 12) as u64 } else { 1500 },
-        points: if rng.one_in(4) {
+        boxes: if kind == 0 {
+            [1, 1, 2, 3, 12][rng.size(0, 4)]
+        } else {
+            1500
+        },
+        points: if kind < 2 {
             rng.int(0, 20) as u64
         } else {
             1 << 12
         },
-        conflicts: 0,
-        clauses: 0,
+        conflicts: 2000,
+        clauses: 100_000,
         queries: rng.int(0, 200) as u64,
         starts: rng.int(0, 6) as u64,
     }
@@ -213,19 +263,20 @@ pub(crate) fn run(
     let stop = Stop::default();
     let space = Space::new(&region, domain, kernel.input.ir());
     let root = space.root().map_err(|d| d.message)?;
-    let label = label(&reference, &space, &region.center(), &root, &effort, &stop);
-    check_label(case, &answer, &label, counts)?;
-    let mut leaf: Box<dyn Leaf> = match rng.int(0, 2) {
-        0 => Box::new(NoLeaf),
-        1 => Box::new(TestLeaf {
-            kernel: kernel.clone(),
-            nonsense: None,
-        }),
-        _ => Box::new(TestLeaf {
-            kernel: kernel.clone(),
-            nonsense: Some(Rng::new(rng.int(0, 1 << 40) as u64)),
-        }),
+    let for_label = Effort {
+        boxes: if rng.one_in(8) { 3 } else { 1500 },
+        ..effort
     };
+    let label = label(
+        &reference,
+        &space,
+        &region.center(),
+        &root,
+        &for_label,
+        &stop,
+    );
+    check_label(case, &answer, &label, counts)?;
+    let mut leaf = some_leaf(rng, case)?;
     for prop in questions(rng, &answer, kernel.outputs()) {
         let property = property(&prop);
         let question = Question {
@@ -247,7 +298,10 @@ pub(crate) fn run(
         counts.add(format!("{name} {}", result.verdict.name()));
         let wrong = |what: &str| Err(format!("{property}: {what}"));
         match &result.verdict {
-            Verdict::Proved(_) => {
+            Verdict::Proved(e) => {
+                if e.method == Method::Smt && !matches!(e.solver, Some((ref s, _)) if s == "test") {
+                    counts.solver += 1;
+                }
                 if let Some(x) = &broken {
                     return wrong(&format!("proved, but broken at {x:?}"));
                 }

@@ -108,7 +108,7 @@ fn a_needle_between_kernel_and_reference_is_found() {
         boxes: 200_000,
         ..EFFORT
     };
-    for _ in 0..4 {
+    for _ in 0..2 {
         let (a, b) = (rng.int(-120, 120), rng.int(-120, 120));
         let case = case(needle(a, b, 2.0), needle(a, b, 1.0));
         let at = vec![Exact::from(a), Exact::from(b)];

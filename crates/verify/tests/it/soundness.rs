@@ -36,6 +36,7 @@ fn grid_verdicts_agree_with_enumeration() {
         Ok(counts) => {
             println!("{counts}");
             is_telling(&counts, n);
+            assert!(counts.solver >= n / 100, "{counts}");
         }
         Err(e) => panic!("{e}"),
     }
