@@ -1,0 +1,269 @@
+//! The checker: what it refuses, and that ranges and widths hold for every input.
+
+use ceg4n_base::codes::{self, Code};
+use ceg4n_ir::{
+    Annotations, Checked, Constant, Format, Interval, KernelOp, NetworkBuilder, Op, Origin,
+    Program, Rounding, Shape, TensorFormat, ValueId, check,
+};
+use proptest::prelude::*;
+use std::sync::Arc;
+
+fn constant(data: &[f32]) -> Op {
+    Op::Const(Constant {
+        data: data.into(),
+        origin: Origin::Inline,
+    })
+}
+
+/// `relu(w·x + b)` with one row per bias.
+fn layer(w: &[f32], b: &[f32]) -> Program {
+    let (rows, cols) = (b.len(), w.len() / b.len());
+    let mut n = NetworkBuilder::new("n");
+    let x = n.push("x", Op::Input, Some(Shape::vector(cols)), None);
+    let weight = n.push("w", constant(w), Some(Shape(vec![rows, cols])), None);
+    let bias = n.push("b", constant(b), None, None);
+    let dense = Op::Dense {
+        x,
+        weight,
+        bias: Some(bias),
+    };
+    let h = n.push("h", dense, None, None);
+    let r = n.push("r", Op::Relu { x: h }, None, None);
+    Program::reference(Arc::new(n.finish(r).unwrap()))
+}
+
+fn id(p: &Program, name: &str) -> ValueId {
+    p.network.find(name).unwrap()
+}
+
+fn format(text: &str) -> Format {
+    text.parse().unwrap()
+}
+
+fn annotated(p: &Program, notes: &[(&str, &str)]) -> Program {
+    let patch = notes
+        .iter()
+        .fold(p.patch(), |q, (v, f)| q.format(id(p, v), format(f)));
+    patch.finish()
+}
+
+fn refused(p: Program) -> Vec<Code> {
+    check(p)
+        .unwrap_err()
+        .0
+        .into_iter()
+        .map(|d| d.code)
+        .collect()
+}
+
+#[test]
+fn a_patch_is_a_new_version_with_another_hash() {
+    let p = layer(&[1.0], &[0.5]);
+    let q = annotated(&p, &[("x", "s8q4")]);
+    assert_eq!((p.annotations.version, q.annotations.version), (0, 1));
+    assert_ne!(p.hash(), q.hash());
+    assert_eq!(q.patch().clear(id(&q, "x")).finish().hash(), p.hash());
+    assert!(p.annotations.values.is_empty());
+}
+
+#[test]
+fn hashes_cover_rounding_and_mantissas() {
+    let p = annotated(
+        &layer(&[1.0], &[0.5]),
+        &[("x", "s8q4"), ("w", "s4q2"), ("b", "s8q6")],
+    );
+    let other = p.patch().rounding(Rounding::Floor).finish();
+    assert_ne!(p.hash(), other.hash());
+    let w = id(&p, "w");
+    let m = |v: i32| {
+        p.patch()
+            .mantissas(w, format("s4q2"), Arc::from([v]))
+            .finish()
+    };
+    assert_ne!(m(3).hash(), m(4).hash());
+}
+
+#[test]
+fn what_is_refused() {
+    let p = layer(&[1.0, 2.0], &[0.5]);
+    assert_eq!(
+        refused(annotated(&p, &[("h", "s8q4")])),
+        [codes::MIXED_FORMATS]
+    );
+    assert_eq!(
+        refused(annotated(&p, &[("x", "s8q4"), ("b", "s8q4")])),
+        [codes::MIXED_FORMATS]
+    );
+    let fine = [("x", "s8q4"), ("w", "s4q2"), ("b", "s8q7")];
+    assert_eq!(refused(annotated(&p, &fine)), [codes::BIAS_SCALE]);
+    let wide = [("x", "s32q0"), ("w", "s32q30"), ("b", "s8q0")];
+    let sums = layer(&[2.0; 4], &[0.0]);
+    assert_eq!(refused(annotated(&sums, &wide)), [codes::ACCUMULATOR]);
+    let unsigned = [("x", "s8q0"), ("w", "u32q0"), ("b", "s8q0")];
+    assert_eq!(refused(annotated(&p, &unsigned)), [codes::FORMAT]);
+    let w = id(&p, "w");
+    let short = p.patch().mantissas(w, format("s4q2"), Arc::from([1]));
+    assert_eq!(refused(short.finish()), [codes::MANTISSAS]);
+    let large = p.patch().mantissas(w, format("s4q2"), Arc::from([1, 8]));
+    assert_eq!(refused(large.finish()), [codes::MANTISSAS]);
+    let channels = TensorFormat::Channels(Arc::from([format("s4q2"), format("s4q2")]));
+    assert_eq!(
+        refused(p.patch().format(w, channels.clone()).finish()),
+        [codes::FORMAT]
+    );
+    let x = id(&p, "x");
+    assert_eq!(
+        refused(p.patch().format(x, channels).finish()),
+        [codes::FORMAT]
+    );
+    assert_eq!(refused(p.patch().accumulator(w).finish()), [codes::FORMAT]);
+}
+
+#[test]
+fn weights_alone_leave_a_real_program() {
+    let p = annotated(&layer(&[0.3], &[0.5]), &[("w", "s4q2")]);
+    let checked = check(p).unwrap();
+    let real = checked.real().unwrap();
+    let values: Vec<f64> = real
+        .nodes
+        .values()
+        .filter_map(|n| match &n.op {
+            ceg4n_ir::RealOp::Dense { weight, .. } => Some(weight[0]),
+            _ => None,
+        })
+        .collect();
+    assert_eq!(values, [0.25]);
+}
+
+#[test]
+fn errors_of_a_network_come_together() {
+    let mut n = NetworkBuilder::new("n");
+    let x = n.push("x", Op::Input, Some(Shape::vector(3)), None);
+    let w = n.push("w", constant(&[1.0; 4]), Some(Shape(vec![2, 2])), None);
+    let weight_of = |weight| Op::Dense {
+        x,
+        weight,
+        bias: None,
+    };
+    let h = n.push("h", weight_of(w), Some(Shape::vector(2)), None);
+    n.push("h", weight_of(x), Some(Shape::vector(2)), None);
+    n.push("bad", constant(&[f32::NAN]), None, None);
+    let found: Vec<_> = n
+        .finish(h)
+        .unwrap_err()
+        .0
+        .into_iter()
+        .map(|d| d.code)
+        .collect();
+    assert_eq!(
+        found,
+        [
+            codes::SHAPE,
+            codes::NOT_CONSTANT,
+            codes::DUPLICATE_NAME,
+            codes::NUMBER
+        ]
+    );
+}
+
+/// Bits of a two's complement register.
+fn holds(width: u8, v: i128) -> bool {
+    let half = 1i128 << (width - 1);
+    (-half..half).contains(&v)
+}
+
+fn widths_hold(checked: &Checked<Program>, xs: &[i64]) -> Result<(), TestCaseError> {
+    let kernel = checked.kernel().unwrap();
+    for node in kernel.nodes.values() {
+        let KernelOp::Dense {
+            weight, bias, cols, ..
+        } = &node.op
+        else {
+            continue;
+        };
+        for (j, range) in node.range.iter().enumerate() {
+            let row = &weight[j * cols..(j + 1) * cols];
+            let b = bias.as_ref().map_or(0, |b| i128::from(b[j]));
+            let mut products: Vec<i128> = row
+                .iter()
+                .zip(xs)
+                .map(|(w, x)| i128::from(*w) * i128::from(*x))
+                .collect();
+            let total: i128 = products.iter().sum::<i128>() + b;
+            prop_assert!(i128::from(range.lo) <= total && total <= i128::from(range.hi));
+            // The worst order: all of one sign first.
+            for _ in 0..2 {
+                products.sort();
+                let mut sum = b;
+                for p in &products {
+                    sum += p;
+                    prop_assert!(holds(node.width, sum));
+                }
+                products.iter_mut().for_each(|p| *p = -*p);
+            }
+        }
+    }
+    Ok(())
+}
+
+proptest! {
+    /// Ranges hold, and the register holds every partial sum in any order, at the ends of the
+    /// input format.
+    #[test]
+    fn ranges_and_widths_hold(
+        w in prop::collection::vec(-4.0f32..4.0, 6),
+        b in prop::collection::vec(-4.0f32..4.0, 2),
+        (xw, xf, signed) in (1u8..12, -2i32..8, any::<bool>()),
+        (ww, wf) in (2u8..12, 0i32..8),
+        ends in prop::collection::vec(any::<bool>(), 3),
+    ) {
+        let p = layer(&w, &b);
+        let x = Format::new(signed, xw, xf).unwrap();
+        let notes = p
+            .patch()
+            .format(id(&p, "x"), x)
+            .format(id(&p, "w"), Format::new(true, ww, wf).unwrap())
+            .format(id(&p, "b"), Format::new(true, 8, (xf + wf).min(5)).unwrap());
+        let checked = check(notes.finish()).unwrap();
+        let xs: Vec<i64> = ends.iter().map(|e| if *e { x.max() } else { x.min() }).collect();
+        widths_hold(&checked, &xs)?;
+    }
+
+    /// A range is tight at its ends: some input reaches them.
+    #[test]
+    fn ranges_are_reached(w in prop::collection::vec(-4.0f32..4.0, 2), xw in 2u8..5) {
+        let p = layer(&w, &[0.5]);
+        let x = Format::new(true, xw, 1).unwrap();
+        let notes = p
+            .patch()
+            .format(id(&p, "x"), x)
+            .format(id(&p, "w"), format("s6q3"))
+            .format(id(&p, "b"), format("s6q3"));
+        let checked = check(notes.finish()).unwrap();
+        let kernel = checked.kernel().unwrap();
+        let dense = kernel.nodes.values().find(|n| matches!(n.op, KernelOp::Dense { .. })).unwrap();
+        let KernelOp::Dense { weight, bias, .. } = &dense.op else { unreachable!() };
+        let sums: Vec<i64> = (x.min()..=x.max())
+            .flat_map(|a| (x.min()..=x.max()).map(move |c| (a, c)))
+            .map(|(a, c)| i64::from(weight[0]) * a + i64::from(weight[1]) * c + bias.as_ref().unwrap()[0])
+            .collect();
+        let hull = Interval::new(*sums.iter().min().unwrap(), *sums.iter().max().unwrap());
+        prop_assert_eq!(dense.range[0], hull);
+    }
+}
+
+#[test]
+fn declared_accumulators_are_checked() {
+    let p = annotated(
+        &layer(&[1.0], &[0.5]),
+        &[("x", "s8q4"), ("w", "s4q2"), ("b", "s8q6")],
+    );
+    let with = |width| {
+        let mut a = Annotations::clone(&p.annotations);
+        let acc = ceg4n_ir::Annotation::Acc(ceg4n_ir::AccAnnotation { width: Some(width) });
+        a.values.insert(id(&p, "h"), acc);
+        Program::new(p.network.clone(), a)
+    };
+    assert!(check(with(16)).is_ok());
+    assert_eq!(refused(with(6)), [codes::ACCUMULATOR]);
+}
