@@ -119,7 +119,7 @@ struct Setup {
     subject: Subject,
     region: Region,
     grid: Format,
-    /// Is the property broken at some point; the integers are those of the region.
+    /// Outputs of reference and kernel at every grid point of the region.
     points: Vec<(Vec<Exact>, Vec<Exact>)>,
 }
 
@@ -197,12 +197,18 @@ impl Setup {
             d.map(|d| d.clone().max(-&d)).reduce(Exact::max).unwrap()
         };
         let worst = self.points.iter().map(error).reduce(Exact::max).unwrap();
+        let behind = |(n, k): &(Vec<Exact>, Vec<Exact>)| {
+            let best = n.iter().cloned().reduce(Exact::max).unwrap();
+            &best - &n[ceg4n_ir::kernel::argmax(k).unwrap()]
+        };
+        let farthest = self.points.iter().map(behind).reduce(Exact::max).unwrap();
         let ulp = Exact::dyadic(1, -30);
         vec![
             Property::Top1,
             Property::TopK(2),
             Property::Top1Margin(Exact::dyadic(1, -2)),
             Property::Top1Margin(Exact::ratio(1, 10).unwrap()),
+            Property::Top1Margin(farthest),
             Property::Eps(&worst - &ulp),
             Property::Eps(worst.clone()),
             Property::Eps(&worst + &ulp),

@@ -66,7 +66,7 @@ struct Atom {
 }
 
 /// `(Σ c·atom + constant)·2^exp`.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Number {
     terms: BTreeMap<TermId, i128>,
     constant: i128,
@@ -88,6 +88,8 @@ pub struct Terms {
     /// The query.
     pub query: Query,
     atoms: BTreeMap<TermId, Atom>,
+    /// Mantissas that have a vector already: a sum that is compared and then chosen is built once.
+    vectors: BTreeMap<Number, TermId>,
 }
 
 type Result<T> = std::result::Result<T, LowerError>;
@@ -225,6 +227,9 @@ impl Terms {
         ) {
             return Ok((t, Atom { lo, hi }));
         }
+        if let Some(t) = self.vectors.get(n) {
+            return Ok((*t, Atom { lo, hi }));
+        }
         let mut products = Vec::with_capacity(n.terms.len());
         for (t, c) in &n.terms {
             products.push((modulo(*c, width), self.fit(*t, width)?));
@@ -232,6 +237,7 @@ impl Terms {
         let t = self
             .query
             .linear(&products, modulo(n.constant, width), width)?;
+        self.vectors.insert(n.clone(), t);
         Ok((t, Atom { lo, hi }))
     }
 
@@ -324,8 +330,9 @@ impl Terms {
         if rb.0 >= ra.1 {
             return Ok(if larger { b } else { a });
         }
-        let less = self.cmp(Cmp::Le, &a, &b)?;
-        let (first, second) = if larger { (&b, &a) } else { (&a, &b) };
+        // With zero for `a` this is the sign of `b`, the sum that is chosen below.
+        let less = self.cmp(Cmp::Lt, &b, &a)?;
+        let (first, second) = if larger { (&a, &b) } else { (&b, &a) };
         let (lo, hi) = if larger {
             (ra.0.max(rb.0), ra.1.max(rb.1))
         } else {

@@ -64,33 +64,28 @@ impl Domain for Terms {
     }
 
     fn cmp(&mut self, op: Cmp, a: &Number, b: &Number) -> Result<Truth> {
-        let d = self.sub(a, b)?;
-        let less_than = |this: &mut Self, d: &Number, bound: i128| {
-            let shifted = Number {
-                constant: over(d.constant.checked_sub(bound))?,
-                ..d.clone()
-            };
-            this.negative(&shifted)
-        };
+        // Every order is the sign of one difference, so that `a < b` and `a ≥ b` share a vector.
         match op {
-            Cmp::Lt => self.negative(&d),
-            Cmp::Le => less_than(self, &d, 1),
-            Cmp::Ge => {
-                let t = self.negative(&d)?;
-                self.not(&t)
+            Cmp::Lt => {
+                let d = self.sub(a, b)?;
+                self.negative(&d)
             }
-            Cmp::Gt => {
-                let t = less_than(self, &d, 1)?;
-                self.not(&t)
+            Cmp::Gt => self.cmp(Cmp::Lt, b, a),
+            Cmp::Ge => {
+                let less = self.cmp(Cmp::Lt, a, b)?;
+                self.not(&less)
+            }
+            Cmp::Le => {
+                let more = self.cmp(Cmp::Lt, b, a)?;
+                self.not(&more)
             }
             Cmp::Eq => {
-                let (at_most, below) = (less_than(self, &d, 1)?, self.negative(&d)?);
-                let not_below = self.not(&below)?;
-                self.and(&at_most, &not_below)
+                let (le, ge) = (self.cmp(Cmp::Le, a, b)?, self.cmp(Cmp::Ge, a, b)?);
+                self.and(&le, &ge)
             }
             Cmp::Ne => {
-                let t = self.cmp(Cmp::Eq, a, b)?;
-                self.not(&t)
+                let same = self.cmp(Cmp::Eq, a, b)?;
+                self.not(&same)
             }
         }
     }
