@@ -1,5 +1,7 @@
 //! The checker: what it refuses, and that ranges and widths hold for every input.
 
+#![expect(clippy::unwrap_used, reason = "a test stops at what it did not expect")]
+
 use ceg4n_base::codes::{self, Code};
 use ceg4n_ir::{
     Annotations, Checked, Constant, Format, Interval, KernelOp, NetworkBuilder, Op, Origin,
