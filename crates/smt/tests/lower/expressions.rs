@@ -77,73 +77,84 @@ impl Pool {
         (Number::constant(m, e), vec![Exact::dyadic(m, e); POINTS])
     }
 
-    /// One more number from random ones.
-    fn make(&mut self, d: &mut Dice) -> Made {
-        let (a, va) = self.number(d);
-        let (b, vb) = if d.one_in(4) {
+    /// A random number, and another or a constant.
+    fn two(&mut self, d: &mut Dice) -> [(Number, Vec<Exact>); 2] {
+        let a = self.number(d);
+        let b = if d.one_in(4) {
             self.constant(d)
         } else {
             self.number(d)
         };
-        let s = if d.one_in(12) {
-            d.roll(0, 300)
-        } else {
-            d.roll(0, 9)
-        } as u32;
+        [a, b]
+    }
+
+    /// One more number by an operator that keeps forms linear.
+    fn make_linear(&mut self, d: &mut Dice) -> Made {
+        let [(a, va), (b, vb)] = self.two(d);
         let t = &mut self.terms;
-        let x = &mut ExactDomain;
-        let one = |f: &mut dyn FnMut(&Exact) -> Exact| va.iter().map(f).collect::<Vec<_>>();
         let pairs = || va.iter().zip(&vb);
-        Ok(match d.roll(0, 13) {
+        Ok(match d.roll(0, 6) {
             0 => (t.add(&a, &b)?, pairs().map(|(a, b)| a + b).collect()),
             1 => (t.sub(&a, &b)?, pairs().map(|(a, b)| a - b).collect()),
             2 => {
                 let (k, vk) = self.constant(d);
-                let product = if d.one_in(2) {
-                    self.terms.mul(&a, &k)?
-                } else {
-                    self.terms.mul(&k, &a)?
-                };
-                (product, va.iter().zip(&vk).map(|(a, k)| a * k).collect())
+                let (l, r) = if d.one_in(2) { (&a, &k) } else { (&k, &a) };
+                let values = va.iter().zip(&vk).map(|(a, k)| a * k).collect();
+                (self.terms.mul(l, r)?, values)
             }
-            3 => (t.neg(&a)?, one(&mut |a| -a)),
-            4 => (
-                t.shr_floor(&a, s)?,
-                one(&mut |a| x.shr_floor(a, s).unwrap()),
-            ),
-            5 => (t.shl(&a, s)?, one(&mut |a| x.shl(a, s).unwrap())),
-            6 => (
-                t.min(&a, &b)?,
-                pairs().map(|(a, b)| a.clone().min(b.clone())).collect(),
-            ),
-            7 => (
-                t.max(&a, &b)?,
-                pairs().map(|(a, b)| a.clone().max(b.clone())).collect(),
-            ),
-            8 => (t.mod_pow2(&a, s)?, one(&mut |a| x.mod_pow2(a, s).unwrap())),
-            9 => (t.floor(&a)?, one(&mut |a| a.floor().into())),
-            10 => {
+            3 => (t.neg(&a)?, va.iter().map(|a| -a).collect()),
+            4 => {
                 let k = match d.roll(0, 40) {
                     0 => i64::MIN,
                     1 => i64::MAX,
                     _ => d.roll(-12, 12),
                 };
-                (t.scale(&a, k)?, one(&mut |a| a.shifted(k)))
+                (t.scale(&a, k)?, va.iter().map(|a| a.shifted(k)).collect())
             }
-            11 => {
+            5 => {
                 let k = d.roll(0, 9);
                 let power = t.int(1 << k)?;
-                (t.div(&a, &power)?, one(&mut |a| a.shifted(-k)))
+                (
+                    t.div(&a, &power)?,
+                    va.iter().map(|a| a.shifted(-k)).collect(),
+                )
             }
-            12 => (
-                t.sum(vec![a.clone(), b.clone(), a])?,
-                pairs().map(|(a, b)| &(a + b) + a).collect(),
-            ),
             _ => {
-                let (c, vc) = self.truths[d.roll(0, self.truths.len() as i64 - 1) as usize].clone();
-                let chosen = pairs()
-                    .zip(&vc)
-                    .map(|((a, b), c)| if *c { a } else { b }.clone());
+                let values = pairs().map(|(a, b)| &(a + b) + a).collect();
+                (t.sum(vec![a.clone(), b, a])?, values)
+            }
+        })
+    }
+
+    /// One more number by an operator that needs vectors.
+    fn make_vector(&mut self, d: &mut Dice) -> Made {
+        let [(a, va), (b, vb)] = self.two(d);
+        let s = if d.one_in(12) {
+            d.roll(0, 300)
+        } else {
+            d.roll(0, 9)
+        } as u32;
+        let (t, x) = (&mut self.terms, &mut ExactDomain);
+        let one = |f: &mut dyn FnMut(&Exact) -> Exact| va.iter().map(f).collect::<Vec<_>>();
+        let two = |f: fn(Exact, Exact) -> Exact| {
+            let pairs = va.iter().cloned().zip(vb.iter().cloned());
+            pairs.map(|(a, b)| f(a, b)).collect()
+        };
+        Ok(match d.roll(0, 6) {
+            0 => (
+                t.shr_floor(&a, s)?,
+                one(&mut |a| x.shr_floor(a, s).unwrap()),
+            ),
+            1 => (t.shl(&a, s)?, one(&mut |a| x.shl(a, s).unwrap())),
+            2 => (t.min(&a, &b)?, two(Exact::min)),
+            3 => (t.max(&a, &b)?, two(Exact::max)),
+            4 => (t.mod_pow2(&a, s)?, one(&mut |a| x.mod_pow2(a, s).unwrap())),
+            5 => (t.floor(&a)?, one(&mut |a| a.floor().into())),
+            _ => {
+                let last = self.truths.len() as i64 - 1;
+                let (c, vc) = self.truths[d.roll(0, last) as usize].clone();
+                let pairs = va.iter().zip(&vb).zip(&vc);
+                let chosen = pairs.map(|((a, b), c)| if *c { a } else { b }.clone());
                 (self.terms.select(&c, &a, &b)?, chosen.collect())
             }
         })
@@ -234,7 +245,12 @@ fn run(seeds: std::ops::Range<u64>, bits: i64) -> (usize, usize) {
             pool.input(&mut d, bits);
         }
         for _ in 0..25 {
-            match pool.make(&mut d) {
+            let made = if d.one_in(2) {
+                pool.make_linear(&mut d)
+            } else {
+                pool.make_vector(&mut d)
+            };
+            match made {
                 Ok(made) => pool.numbers.push(made),
                 Err(_) => pool.refused += 1,
             }
