@@ -35,11 +35,11 @@ impl<'a> Points<'a> {
         }
     }
 
-    fn holds(&mut self, candidate: &Assignment, points: &[Counterexample]) -> Option<bool> {
+    /// `None` where evaluation itself fails.
+    fn holds(&mut self, program: Checked<Program>, points: &[Counterexample]) -> Option<bool> {
         for p in points.iter().skip(self.known.len()) {
             self.known.push(self.reference.outputs(&p.x).ok()?);
         }
-        let program = self.space.program(candidate, 0).ok()?;
         let subject = Subject::new(program, &self.cache).ok()?;
         let kernel = subject.kernel();
         // The youngest counterexample is the likeliest to end a neighbour of what it ended.
@@ -60,8 +60,12 @@ impl<'a> Points<'a> {
 impl Evaluate for Points<'_> {
     fn satisfies(&mut self, candidate: &Assignment, points: &[Counterexample]) -> bool {
         let begin = std::time::Instant::now();
-        // A candidate that the checker refuses (accumulators beyond 64 bits) is no candidate.
-        let holds = self.holds(candidate, points).unwrap_or(false);
+        let holds = match self.space.program(candidate, 0) {
+            // A candidate that the checker refuses (accumulators beyond 64 bits) is no program.
+            Err(_) => false,
+            // Where evaluation fails the verifier is to say why.
+            Ok(program) => self.holds(program, points).unwrap_or(true),
+        };
         self.seconds += begin.elapsed().as_secs_f64();
         holds
     }

@@ -1,11 +1,12 @@
 //! `check`: parse, check every version, and sum up.
 
 use crate::failure::Failure;
-use crate::layers::{Layer, layers};
+use crate::layers::layers;
 use crate::load::{Loaded, load};
 use crate::options::LoadOptions;
 use ceg4n_base::Diagnostics;
 use ceg4n_ir::{Module, Op, Program, Selection, check as check_program};
+use ceg4n_report::Layer;
 use serde::Serialize;
 use std::collections::BTreeMap;
 

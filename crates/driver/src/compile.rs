@@ -63,6 +63,19 @@ pub(crate) struct Chosen {
     pub proof: Option<Verified<Program>>,
 }
 
+/// What a search ended with.
+#[derive(Default)]
+struct Found {
+    /// The loop, unless a given version made it needless.
+    state: Option<State>,
+    /// The program to be written out.
+    chosen: Option<Chosen>,
+    /// Verdicts of the last candidate that was verified.
+    last: Vec<Timed>,
+    /// Seconds spent on evaluation.
+    seconds: f64,
+}
+
 fn run(
     options: &CompileOptions,
     loaded: &Loaded,
@@ -105,22 +118,16 @@ fn run(
         ),
     );
     let given = given_version(options, loaded, &mut engine)?;
-    let (state, chosen, search_seconds) = match given {
-        Some(chosen) if chosen.proof.is_some() => (None, Some(chosen), 0.0),
-        _ => {
-            let (state, chosen, seconds) = search(options, &space, &mut engine, progress)?;
-            (Some(state), chosen, seconds)
-        }
+    let found = match given {
+        Some(chosen) if chosen.proof.is_some() => Found {
+            chosen: Some(chosen),
+            ..Found::default()
+        },
+        _ => search(options, &space, &mut engine, progress)?,
     };
+    let Found { state, chosen, .. } = &found;
     let emitting = Instant::now();
-    let mut report = report_of(
-        options,
-        loaded,
-        &space,
-        &engine,
-        state.as_ref(),
-        chosen.as_ref(),
-    );
+    let mut report = report_of(options, loaded, &space, &engine, &found);
     let mut module = loaded.module.clone();
     module.requirements = engine.requirements();
     module
@@ -140,7 +147,7 @@ fn run(
     artifacts.write(&mut report)?;
     report.seconds = Seconds {
         total: started.elapsed().as_secs_f64(),
-        search: search_seconds,
+        search: found.seconds,
         verify: engine.seconds,
         emit: emitting.elapsed().as_secs_f64(),
     };
@@ -199,7 +206,7 @@ fn search(
     space: &AnnotationSpace,
     engine: &mut Engine<'_>,
     progress: &dyn Progress,
-) -> Result<(State, Option<Chosen>, f64), Diagnostics> {
+) -> Result<Found, Diagnostics> {
     let centers = engine.asked.iter().enumerate();
     let points: Vec<Counterexample> = centers
         .map(|(question, a)| Counterexample {
@@ -229,6 +236,7 @@ fn search(
     }
     state = advance(state, space, &mut evaluate, &mut decider, &mut best)?;
     let seconds = evaluate.seconds;
+    let last = std::mem::take(&mut decider.last);
     let version = match &best {
         Some((v, _)) => state.versions.iter().find(|x| x.version == *v),
         // Nothing is proved: what stayed open, or what was asked for by a preset.
@@ -247,7 +255,12 @@ fn search(
             Some(chosen(program, results))
         }
     };
-    Ok((state, picked, seconds))
+    Ok(Found {
+        state: Some(state),
+        chosen: picked,
+        last,
+        seconds,
+    })
 }
 
 /// Steps until the strategy is through; keeps the last proved version with its verdicts.
@@ -340,9 +353,9 @@ fn report_of(
     loaded: &Loaded,
     space: &AnnotationSpace,
     engine: &Engine<'_>,
-    state: Option<&State>,
-    chosen: Option<&Chosen>,
+    found: &Found,
 ) -> Report {
+    let (state, chosen) = (found.state.as_ref(), found.chosen.as_ref());
     let summary = Summary {
         command: "compile",
         loaded,
@@ -350,26 +363,59 @@ fn report_of(
         reference: "real",
         seed: options.budget.seed,
     };
-    let results = chosen.map(|c| &c.results[..]).unwrap_or_default();
-    let exhausted = state.is_some_and(|s| s.status == LoopStatus::Exhausted);
-    let (mut status, mut reason) = status_of(results);
-    let open = state.is_some_and(|s| s.set_aside().next().is_some());
-    if status != Status::Proved && exhausted && !open {
-        status = Status::Refuted;
-        reason = Some(format!(
-            "no program of the search space satisfies the requirements ({})",
-            space.name()
-        ));
-    } else if chosen.is_none() {
-        status = Status::Unknown;
-        reason = Some("the run ended before a program was proved".to_owned());
-    }
+    // Without a program to show, the verdicts that ended the last candidate.
+    let results = chosen.map_or(&found.last[..], |c| &c.results[..]);
+    let (status, reason) = outcome(space, state, chosen.is_some(), results);
     let mut report = summary.report(status, reason, region_rows(results), Seconds::default());
     let stopped = state.is_some_and(|s| s.status == LoopStatus::Stopped);
     report.clock_limited =
         stopped || engine.clock_limited || results.iter().any(|t| t.result.clock_limited);
     report.loop_ = state.map(|s| loop_of(options, space, s, chosen));
     report
+}
+
+/// The status of a run, and why it is not `proved`.
+fn outcome(
+    space: &AnnotationSpace,
+    state: Option<&State>,
+    chosen: bool,
+    results: &[Timed],
+) -> (Status, Option<String>) {
+    let (status, reason) = status_of(results);
+    let Some(state) = state.filter(|_| !(chosen && status == Status::Proved)) else {
+        return (status, reason);
+    };
+    let open = state.set_aside().next().is_some();
+    match (&state.status, &state.strategy) {
+        // A preset's own verdict says more than that its list is through.
+        (LoopStatus::Exhausted, _) if chosen => (status, reason),
+        (LoopStatus::Exhausted, _) if open => (
+            Status::Unknown,
+            Some("every candidate is refuted or was set aside".to_owned()),
+        ),
+        (LoopStatus::Exhausted, ceg4n_refine::Strategy::Nsga2 { .. }) => {
+            let text = "the genetic search found no assignment that satisfies every counterexample; others may";
+            (Status::Unknown, Some(text.to_owned()))
+        }
+        (LoopStatus::Exhausted, ceg4n_refine::Strategy::List { .. }) => (
+            Status::Refuted,
+            Some("no format of the preset satisfies the requirements".to_owned()),
+        ),
+        (LoopStatus::Exhausted, ceg4n_refine::Strategy::Exact(_)) => {
+            let text = format!(
+                "no program of the search space satisfies the requirements ({})",
+                space.name()
+            );
+            (Status::Refuted, Some(text))
+        }
+        (LoopStatus::Proved | LoopStatus::Running | LoopStatus::Stopped, _) if chosen => {
+            (status, reason)
+        }
+        (LoopStatus::Proved | LoopStatus::Running | LoopStatus::Stopped, _) => (
+            Status::Unknown,
+            Some("the run ended before a program was proved".to_owned()),
+        ),
+    }
 }
 
 fn loop_of(

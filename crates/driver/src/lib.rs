@@ -11,7 +11,7 @@ pub mod doctor;
 mod engine;
 pub mod failure;
 pub mod import;
-pub mod layers;
+mod layers;
 pub mod load;
 pub mod opt;
 pub mod options;

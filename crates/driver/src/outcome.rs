@@ -1,6 +1,7 @@
 //! From verdicts to the report.
 
 use crate::engine::Timed;
+use crate::layers::layers;
 use crate::load::Loaded;
 use ceg4n_ir::{Checked, KernelOp, NodeId, Op, Program, Property, TensorFormat, ValueId};
 use ceg4n_report::{
@@ -146,58 +147,4 @@ impl Summary<'_> {
             seed: self.seed,
         }
     }
-}
-
-/// The dense layers of a fixed-point program.
-fn layers(program: &Checked<Program>) -> Vec<Layer> {
-    let Some(kernel) = program.kernel() else {
-        return Vec::new();
-    };
-    let network = &program.program().network;
-    let notes = &program.program().annotations;
-    let format_of = |v: ValueId| match notes.format(v) {
-        Some(TensorFormat::Tensor(f)) => (f.to_string(), f.width()),
-        Some(TensorFormat::Channels(list)) => {
-            let all: Vec<String> = list.iter().map(ToString::to_string).collect();
-            (
-                format!("[{}]", all.join(", ")),
-                list.iter().map(|f| f.width()).max().unwrap_or(0),
-            )
-        }
-        None => ("real".to_owned(), 0),
-    };
-    let operand_format = |x: NodeId| {
-        kernel.nodes[x]
-            .format
-            .map_or("acc".to_owned(), |f| f.to_string())
-    };
-    let mut out = Vec::new();
-    for node in kernel.nodes.values() {
-        let (KernelOp::Dense { x, .. }, Op::Dense { weight, bias, .. }) =
-            (&node.op, &network.value(node.value).op)
-        else {
-            continue;
-        };
-        let (format, bits) = format_of(*weight);
-        let len = |v: ValueId| network.value(v).shape.len();
-        let least = node.range.iter().map(|r| r.lo).min().unwrap_or(0);
-        let most = node.range.iter().map(|r| r.hi).max().unwrap_or(0);
-        out.push(Layer {
-            name: network.value(node.value).name.clone(),
-            weight: Weight {
-                format,
-                bits,
-                parameters: len(*weight) + bias.map_or(0, len),
-            },
-            activation: Activation {
-                format: operand_format(*x),
-            },
-            accumulator: Accumulator {
-                format: format!("s{}", node.width),
-                proved_min: least,
-                proved_max: most,
-            },
-        });
-    }
-    out
 }
