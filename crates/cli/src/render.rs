@@ -9,8 +9,8 @@ pub(crate) use report::report;
 use ceg4n_base::Exact;
 use ceg4n_driver::check::{Summary, VersionSummary};
 use ceg4n_driver::doctor::{Found, Report};
-use ceg4n_driver::layers::Layer;
 use ceg4n_driver::run::RunResult;
+use ceg4n_report::Layer;
 use std::fmt::{Display, Write};
 use table::table;
 
@@ -31,30 +31,21 @@ pub(crate) fn count(n: usize, what: &str) -> String {
     format!("{n} {what}{}", if n == 1 { "" } else { "s" })
 }
 
-/// A table of layers, indented; widths of weights, activations and sums.
-fn layer_rows(layers: &[Layer]) -> Vec<Vec<String>> {
-    let head = [
-        "layer",
-        "weight",
-        "activation",
-        "accumulator",
-        "proved range",
-    ];
+/// A table of layers: formats of weights and operands, widths and ranges of sums.
+fn layers(layers: &[Layer]) -> String {
+    let head = ["layer", "weight", "operand", "accumulator", "proved range"];
     let mut rows = vec![head.map(str::to_owned).to_vec()];
     for l in layers {
         let acc = &l.accumulator;
         rows.push(vec![
             format!("%{}", l.name),
             l.weight.format.clone(),
-            l.activation
-                .format
-                .clone()
-                .unwrap_or_else(|| "-".to_owned()),
-            acc.width.clone(),
+            l.activation.format.clone(),
+            acc.format.clone(),
             format!("{} to {}", acc.proved_min, acc.proved_max),
         ]);
     }
-    rows
+    table(&rows, 2)
 }
 
 /// `check`.
@@ -111,7 +102,7 @@ fn version(out: &mut String, v: &VersionSummary) {
         "v{}: input {input}, outputs at scale 2^{}, rounding {}",
         v.version, -frac, v.rounding
     );
-    out.push_str(&table(&layer_rows(&v.layers), 2));
+    out.push_str(&layers(&v.layers));
 }
 
 /// `run`.

@@ -4,7 +4,7 @@ use ceg4n_ir::{Checked, KernelOp, NodeId, Op, Program, TensorFormat, ValueId};
 use ceg4n_report::{Accumulator, Activation, Layer, Weight};
 
 /// The dense layers in order; empty for a real program.
-pub fn layers(program: &Checked<Program>) -> Vec<Layer> {
+pub(crate) fn layers(program: &Checked<Program>) -> Vec<Layer> {
     let Some(kernel) = program.kernel() else {
         return Vec::new();
     };

@@ -3,10 +3,9 @@
 use crate::engine::Timed;
 use crate::layers::layers;
 use crate::load::Loaded;
-use ceg4n_ir::{Checked, KernelOp, NodeId, Op, Program, Property, TensorFormat, ValueId};
+use ceg4n_ir::{Checked, Program, Property};
 use ceg4n_report::{
-    Accumulator, Activation, ClassPoint, Counterexample, Layer, Network, Region, Report,
-    SCHEMA_VERSION, Seconds, Status, Weight,
+    ClassPoint, Counterexample, Network, Region, Report, SCHEMA_VERSION, Seconds, Status,
 };
 use ceg4n_verify::{Label, Verdict};
 

@@ -1,6 +1,6 @@
 //! The outcome of `compile` and `verify` as text.
 
-use super::{count, list, short, table::table};
+use super::{count, layers, list, short, table::table};
 use ceg4n_report::{Region, Report, Status};
 use std::fmt::Write;
 
@@ -14,7 +14,7 @@ pub(crate) fn report(r: &Report) -> String {
         details(&mut out, region);
     }
     if let Some(cost) = &r.cost {
-        layers(&mut out, r);
+        out.push_str(&layers(&r.layers));
         // Writing to a string does not fail, here and below.
         let _ = writeln!(
             out,
@@ -123,30 +123,6 @@ fn details(out: &mut String, r: &Region) {
         let _ = writeln!(out, "  reference {}", list(&c.reference, short));
         let _ = writeln!(out, "  kernel    {}", list(&c.kernel, short));
     }
-}
-
-fn layers(out: &mut String, r: &Report) {
-    let head = [
-        "layer",
-        "weight",
-        "activation",
-        "accumulator",
-        "proved range",
-    ];
-    let mut rows = vec![head.map(str::to_owned).to_vec()];
-    for l in &r.layers {
-        rows.push(vec![
-            format!("%{}", l.name),
-            l.weight.format.clone(),
-            l.activation.format.clone(),
-            l.accumulator.format.clone(),
-            format!(
-                "{} to {}",
-                l.accumulator.proved_min, l.accumulator.proved_max
-            ),
-        ]);
-    }
-    out.push_str(&table(&rows, 2));
 }
 
 fn set_aside(s: &ceg4n_report::SetAside) -> String {
