@@ -201,6 +201,21 @@ impl Rounding {
         }
     }
 
+    /// `round(m·2^-s)`, monotone in `m`; `s ≤ 0` is an exact left shift. For ranges: the meaning
+    /// itself stands in `ir-specs`, and tests hold both together. `|m|` and the result stay
+    /// below `2^126`.
+    pub fn shift(self, m: i128, s: i32) -> i128 {
+        if s <= 0 {
+            return m << s.unsigned_abs().min(126);
+        }
+        let s = s.min(126);
+        match self {
+            Self::Floor => m >> s,
+            Self::HalfUp => (m + (1 << (s - 1))) >> s,
+            Self::HalfEven => (m + (1 << (s - 1)) - 1 + ((m >> s) & 1)) >> s,
+        }
+    }
+
     /// The rule of a name.
     pub fn from_name(name: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|r| r.name() == name)

@@ -328,7 +328,7 @@ impl<'a> Builder<'a> {
 
 /// The sides of a format's clamp that the rounded operand can reach.
 fn acting_clamp(rounding: Rounding, of_x: &[Interval], shift: &[i32], format: Format) -> StepKind {
-    let end = |m, s: &i32| round_shift(rounding, m, *s);
+    let end = |m: i64, s: &i32| rounding.shift(i128::from(m), *s);
     let rounded = of_x.iter().zip(shift);
     let (lo, hi) = rounded.fold((0, 0), |(lo, hi), (r, s)| {
         (end(r.lo, s).min(lo), end(r.hi, s).max(hi))
@@ -375,21 +375,4 @@ fn ends(values: impl Iterator<Item = i64>) -> (i64, i64) {
         .map(|v| (v, v))
         .reduce(|(lo, hi), (a, b)| (lo.min(a), hi.max(b)))
         .unwrap_or((0, 0))
-}
-
-/// `round(m·2^-s)`, monotone in `m`; decides which clamps can act.
-fn round_shift(rounding: Rounding, m: i64, s: i32) -> i128 {
-    let m = i128::from(m);
-    if s <= 0 {
-        return m << s.unsigned_abs().min(63);
-    }
-    let s = s.min(120);
-    let floor = m >> s;
-    let twice_rest = (m - (floor << s)) << 1;
-    let up = match rounding {
-        Rounding::Floor => false,
-        Rounding::HalfUp => twice_rest >= 1 << s,
-        Rounding::HalfEven => twice_rest > 1 << s || (twice_rest == 1 << s && floor & 1 == 1),
-    };
-    floor + i128::from(up)
 }

@@ -6,7 +6,7 @@ use crate::NodeId;
 use crate::annotate::{Annotation, Program};
 use crate::kernel::{Interval, Kernel, KernelNode, KernelOp};
 use crate::network::{Op, ValueId};
-use crate::types::{Format, Rounding, TensorFormat};
+use crate::types::{Format, TensorFormat};
 use ceg4n_base::entity::PrimaryMap;
 use ceg4n_base::{Diagnostic, Diagnostics, Span, codes};
 use std::collections::BTreeMap;
@@ -403,7 +403,8 @@ impl Lowering<'_> {
             let s = s.max(-63);
             shifts.push(s);
             let y = |m: i64| {
-                round_shift(rounding, m, s)
+                rounding
+                    .shift(i128::from(m), s)
                     .clamp(i128::from(format.min()), i128::from(format.max()))
                     as i64
             };
@@ -459,20 +460,4 @@ impl Lowering<'_> {
 fn power_of_two(v: f32) -> Option<i32> {
     let k = v.log2().round();
     (v > 0.0 && k.abs() < 120.0 && 2f32.powi(k as i32) == v).then_some(k as i32)
-}
-
-/// `round(m·2^-s)` on the ends of a range; monotone in `m`. Tested against the specification.
-pub(crate) fn round_shift(rounding: Rounding, m: i64, s: i32) -> i128 {
-    let m = i128::from(m);
-    if s <= 0 {
-        return m << s.unsigned_abs().min(63);
-    }
-    match rounding {
-        Rounding::Floor => m >> s,
-        Rounding::HalfUp => (m + (1 << (s - 1))) >> s,
-        Rounding::HalfEven => {
-            let odd = (m >> s) & 1;
-            (m + (1 << (s - 1)) - 1 + odd) >> s
-        }
-    }
 }

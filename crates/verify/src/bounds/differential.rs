@@ -175,7 +175,7 @@ impl Differences<'_> {
 
     fn clamps(&self, x: NodeId, i: usize, shift: i32, (min, max): (i64, i64)) -> bool {
         let r = self.kernel.node(x)[i];
-        let y = |m: i64| integer::round_shift(self.pair.kernel.rounding, i128::from(m), shift);
+        let y = |m: i64| self.pair.kernel.rounding.shift(i128::from(m), shift);
         y(r.lo) < i128::from(min) || y(r.hi) > i128::from(max)
     }
 

@@ -6,7 +6,7 @@
 
 use super::Form;
 use ceg4n_base::entity::SecondaryMap;
-use ceg4n_ir::{Interval, Kernel, KernelOp, NodeId, Rounding};
+use ceg4n_ir::{Interval, Kernel, KernelOp, NodeId};
 
 /// An interval in 128 bits: differences of outputs may exceed 64.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -27,18 +27,6 @@ impl Forward {
     /// The intervals of one node.
     pub fn node(&self, id: NodeId) -> &[Interval] {
         &self.nodes[id]
-    }
-}
-
-/// `round(m·2^-s)`, monotone in `m`. Tested against `ir-specs`.
-pub fn round_shift(rounding: Rounding, m: i128, s: i32) -> i128 {
-    if s <= 0 {
-        return m << s.unsigned_abs();
-    }
-    match rounding {
-        Rounding::Floor => m >> s,
-        Rounding::HalfUp => (m + (1 << (s - 1))) >> s,
-        Rounding::HalfEven => (m + (1 << (s - 1)) - 1 + ((m >> s) & 1)) >> s,
     }
 }
 
@@ -101,7 +89,9 @@ pub fn forward(kernel: &Kernel, input: &[Interval]) -> Forward {
             KernelOp::AddConst { x, c } => each(f.node(*x), |i, v| v + i128::from(c[i])),
             KernelOp::Relu { x } => each(f.node(*x), |_, v| v.max(0)),
             KernelOp::Requantize { x, shift, format } => each(f.node(*x), |i, v| {
-                round_shift(kernel.rounding, v, shift[i])
+                kernel
+                    .rounding
+                    .shift(v, shift[i])
                     .clamp(i128::from(format.min()), i128::from(format.max()))
             }),
             KernelOp::Align { x, shift } => each(f.node(*x), |i, v| v << shift[i]),
