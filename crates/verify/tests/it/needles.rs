@@ -6,7 +6,8 @@ use crate::model::{Const, Fmt, Meaning, Model, Step};
 use crate::pairs::ask_with;
 use ceg4n_base::Exact;
 use ceg4n_ir::{Domain, Property, Rounding};
-use ceg4n_verify::{Effort, Label, Verdict};
+use ceg4n_verify::leaf::NoLeaf;
+use ceg4n_verify::{Effort, Label, SolverLeaf, Verdict};
 
 const INPUT: Fmt = Fmt {
     signed: true,
@@ -82,7 +83,7 @@ fn a_needle_of_the_kernel_is_found() {
         let (a, b) = (rng.int(-120, 120), rng.int(-120, 120));
         let case = case(needle(a, b, 2.0), needle(a, b, 1.0));
         for domain in domains() {
-            let result = ask_with(&case, &Property::Top1, domain, &EFFORT);
+            let result = ask_with(&case, &Property::Top1, domain, &EFFORT, &mut NoLeaf);
             assert_eq!(result.label, Label::Robust(1));
             let Verdict::Refuted(w) = &result.verdict else {
                 panic!("({a}, {b}) in {domain}: {:?}", result.verdict);
@@ -93,7 +94,7 @@ fn a_needle_of_the_kernel_is_found() {
                 points: 0,
                 ..EFFORT
             };
-            let result = ask_with(&case, &Property::Top1, domain, &bounds_only);
+            let result = ask_with(&case, &Property::Top1, domain, &bounds_only, &mut NoLeaf);
             let proved = matches!(result.verdict, Verdict::Proved(_));
             assert!(!proved, "({a}, {b}) in {domain}");
         }
@@ -119,7 +120,7 @@ fn a_needle_between_kernel_and_reference_is_found() {
             (Property::Top1Margin(Exact::dyadic(7, -3)), true),
             (Property::Top1Margin(Exact::from(1)), false),
         ] {
-            let result = ask_with(&case, &property, grid, &effort);
+            let result = ask_with(&case, &property, grid, &effort, &mut NoLeaf);
             let found = match &result.verdict {
                 Verdict::Refuted(w) => w.x == at,
                 Verdict::Proved(_) => !breaks,
@@ -137,10 +138,47 @@ fn a_needle_of_the_reference_is_not_robust() {
         let (a, b) = (rng.int(-120, 120), rng.int(-120, 120));
         let case = case(needle(a, b, 1.0), needle(a, b, 2.0));
         for domain in domains() {
-            let result = ask_with(&case, &Property::Top1, domain, &EFFORT);
+            let result = ask_with(&case, &Property::Top1, domain, &EFFORT, &mut NoLeaf);
             assert!(!matches!(result.label, Label::Robust(_)), "({a}, {b})");
             let proved = matches!(result.verdict, Verdict::Proved(_));
             assert!(!proved, "({a}, {b}) in {domain}");
         }
     }
+}
+
+/// Few boxes, no enumeration: the solver gets every part that is open, and finds the one.
+#[test]
+fn a_needle_in_one_of_many_open_parts_is_found() {
+    let mut rng = Rng::new(54);
+    let effort = Effort {
+        boxes: 12,
+        points: 0,
+        conflicts: 100_000,
+        clauses: 1_000_000,
+        queries: 100,
+        starts: 1,
+    };
+    let mut solved = 0;
+    for _ in 0..3 {
+        let (a, b) = (rng.int(-120, 120), rng.int(-120, 120));
+        let case = case(needle(a, b, 2.0), needle(a, b, 1.0));
+        let tolerance = Property::Eps(Exact::dyadic(3, -1));
+        for (property, domain) in [
+            (&Property::Top1, domains()[0]),
+            (&Property::Top1, domains()[1]),
+            (&tolerance, domains()[0]),
+        ] {
+            let mut leaf = SolverLeaf::new("embedded", None).expect("a solver");
+            let result = ask_with(&case, property, domain, &effort, &mut leaf);
+            match &result.verdict {
+                Verdict::Refuted(w) => {
+                    assert_eq!(w.input, [a, b]);
+                    solved += 1;
+                }
+                Verdict::Unknown(_) => {}
+                Verdict::Proved(_) => panic!("({a}, {b}) {property} in {domain} proved"),
+            }
+        }
+    }
+    assert!(solved >= 6, "{solved}");
 }

@@ -10,7 +10,7 @@ use ceg4n_verify::label::label;
 use ceg4n_verify::leaf::NoLeaf;
 use ceg4n_verify::space::Space;
 use ceg4n_verify::{
-    Effort, Label, Question, Reference, RegionResult, Stop, Subject, Verdict, decide,
+    Effort, Label, Leaf, Question, Reference, RegionResult, Stop, Subject, Verdict, decide,
 };
 
 fn constant(data: Vec<f32>, rows: usize, format: Fmt) -> Const {
@@ -27,15 +27,16 @@ fn ask(case: &Case, property: &Property, domain: Domain) -> RegionResult {
         boxes: 4000,
         ..Effort::default()
     };
-    ask_with(case, property, domain, &effort)
+    ask_with(case, property, domain, &effort, &mut NoLeaf)
 }
 
-/// One question, without a solver.
+/// One question; the label gets boxes enough.
 pub(crate) fn ask_with(
     case: &Case,
     property: &Property,
     domain: Domain,
     effort: &Effort,
+    leaf: &mut dyn Leaf,
 ) -> RegionResult {
     let cache = CodeCache::new();
     let program = case.kernel.program(Meaning::Fixed).expect("a kernel");
@@ -53,7 +54,18 @@ pub(crate) fn ask_with(
     let stop = Stop::default();
     let space = Space::new(&region, domain, case.kernel.input.ir());
     let root = space.root().expect("a point");
-    let label = label(&reference, &space, &region.center(), &root, effort, &stop);
+    let for_label = Effort {
+        boxes: effort.boxes.max(20_000),
+        ..*effort
+    };
+    let label = label(
+        &reference,
+        &space,
+        &region.center(),
+        &root,
+        &for_label,
+        &stop,
+    );
     let question = Question {
         reference: &reference,
         subject: &subject,
@@ -62,7 +74,7 @@ pub(crate) fn ask_with(
         domain,
         label: &label,
     };
-    decide(&question, effort, &stop, &mut NoLeaf)
+    decide(&question, effort, &stop, leaf)
 }
 
 /// One input of whole numbers, two outputs: `relu(2x - 1)` against `x` on 0..=1. They tie at 0
