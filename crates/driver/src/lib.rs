@@ -19,6 +19,7 @@ mod outcome;
 pub mod output;
 pub mod points;
 pub mod progress;
+mod quantize_uniform;
 pub mod run;
 pub mod smt;
 pub mod verify;

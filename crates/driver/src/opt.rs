@@ -3,6 +3,7 @@
 use crate::failure::Failure;
 use crate::load::{Loaded, load};
 use crate::options::LoadOptions;
+use crate::quantize_uniform::QuantizeUniform;
 use ceg4n_base::{Diagnostic, Diagnostics, codes};
 use ceg4n_ir::{Module, Op};
 pub use ceg4n_passes::Pass;
@@ -23,7 +24,10 @@ pub struct OptOptions {
 
 /// Every pass that a pipeline can name.
 pub fn passes() -> Vec<&'static dyn Pass> {
-    REGISTRY.to_vec()
+    let mut all = REGISTRY.to_vec();
+    all.push(&QuantizeUniform);
+    all.sort_by_key(|p| p.name());
+    all
 }
 
 /// The named pipelines: name, purpose, passes.
