@@ -134,10 +134,10 @@ fn ending(v: &Version, state: &State) -> Vec<String> {
     }
 }
 
-fn claim(chosen: &Chosen, report: &Report) -> Claim {
+fn claim<'a>(chosen: &'a Chosen, report: &Report) -> Claim<'a> {
     match &chosen.proof {
         Some(proof) => Claim::Verified {
-            program: proof.program().hash(),
+            proof,
             lines: claim_lines(chosen, report),
         },
         None => Claim::Unverified {

@@ -18,6 +18,7 @@ pub use ident::{c_identifier, check_identifier};
 
 use ceg4n_base::ContentHash;
 use ceg4n_ir::{Checked, Program};
+use ceg4n_verify::Verified;
 use plan::Plan;
 
 /// What is emitted.
@@ -28,7 +29,7 @@ pub struct EmitInput<'a> {
     /// Prefix of every C symbol and file; see [`check_identifier`].
     pub name: &'a str,
     /// What the kernel says of its own verification.
-    pub claim: Claim,
+    pub claim: Claim<'a>,
     /// Self-test vectors: at least every stored counterexample.
     pub vectors: &'a [TestVector],
     /// What the headers and READMEs tell.
@@ -47,13 +48,12 @@ pub struct TestVector {
 }
 
 /// What a kernel says of its own verification.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Claim {
-    /// Every region of every requirement is proved for the program of that hash; emission
-    /// refuses another program.
+#[derive(Clone, Debug)]
+pub enum Claim<'a> {
+    /// Every region of every requirement is proved.
     Verified {
-        /// Hash of the program that was verified ([`Program::hash`]).
-        program: ContentHash,
+        /// The proof; only verdicts make one. Emission refuses it for another program.
+        proof: &'a Verified<Program>,
         /// What was proved, one statement a line.
         lines: Vec<String>,
     },
@@ -64,7 +64,7 @@ pub enum Claim {
     },
 }
 
-impl Claim {
+impl Claim<'_> {
     pub(crate) fn is_verified(&self) -> bool {
         matches!(self, Self::Verified { .. })
     }
@@ -138,7 +138,7 @@ pub enum EmitError {
     /// [`Claim::Verified`] speaks of another program.
     #[error("program {verified} was verified, but program {emitted} is to be emitted")]
     OtherProgram {
-        /// Hash in the claim.
+        /// Hash of the program in the proof.
         verified: ContentHash,
         /// Hash of the program at hand.
         emitted: ContentHash,
@@ -191,13 +191,11 @@ pub fn emit_rust(input: &EmitInput<'_>) -> Result<Vec<OutputFile>, EmitError> {
 
 fn prepare<'a>(input: &EmitInput<'a>) -> Result<Plan<'a>, EmitError> {
     check_identifier(input.name)?;
-    if let Claim::Verified { program, .. } = &input.claim
-        && *program != input.program.hash()
-    {
-        return Err(EmitError::OtherProgram {
-            verified: *program,
-            emitted: input.program.hash(),
-        });
+    if let Claim::Verified { proof, .. } = &input.claim {
+        let (verified, emitted) = (proof.program().hash(), input.program.hash());
+        if verified != emitted {
+            return Err(EmitError::OtherProgram { verified, emitted });
+        }
     }
     let plan = plan::plan(input.program)?;
     for (index, v) in input.vectors.iter().enumerate() {

@@ -2,7 +2,8 @@
 //! undefined-behaviour sanitizer watching.
 
 use crate::common::{
-    Case, channel_cases, exhaustive_cases, folder, random_cases, run, tiny, tool, vectors, write,
+    Case, channel_cases, exhaustive_cases, folder, prove, random_cases, run, tiny, tool, vectors,
+    write,
 };
 use ceg4n_emit::{Claim, EmitError, emit_c};
 use rand::SeedableRng;
@@ -178,23 +179,29 @@ int main(void)
 #[test]
 fn a_claim_about_another_program_is_refused() {
     let program = tiny();
-    let other = random_cases(3, 1, 0).remove(0).program;
+    let proof = prove(&program);
+    let other = Case {
+        name: "tiny".to_owned(),
+        program: random_cases(3, 1, 0).remove(0).program,
+        vectors: vec![],
+    };
     let case = Case {
         name: "tiny".to_owned(),
         program,
         vectors: vec![],
     };
-    let claim = |hash| Claim::Verified {
-        program: hash,
+    let claim = Claim::Verified {
+        proof: &proof,
         lines: vec!["all".to_owned()],
     };
-    let mut input = case.input();
-    input.claim = claim(other.hash());
+    let mut input = other.input();
+    input.claim = claim.clone();
     assert!(matches!(
         emit_c(&input),
         Err(EmitError::OtherProgram { .. })
     ));
-    input.claim = claim(case.program.hash());
+    let mut input = case.input();
+    input.claim = claim;
     let header = emit_c(&input).unwrap().remove(0);
     let text = String::from_utf8(header.content).unwrap();
     assert!(

@@ -1,6 +1,6 @@
 //! The text of one tiny kernel, against `tests/golden/`; `BLESS=1` rewrites it.
 
-use crate::common::{tiny, vectors};
+use crate::common::{prove, tiny, vectors};
 use ceg4n_emit::{Claim, EmitInfo, EmitInput, emit_c, emit_rust, footprint};
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
@@ -9,12 +9,13 @@ use std::path::Path;
 #[test]
 fn the_text_of_a_tiny_kernel() {
     let program = tiny();
+    let proof = prove(&program);
     let vectors = vectors(&program, &mut ChaCha8Rng::seed_from_u64(5), 2);
     let input = EmitInput {
         program: &program,
         name: "tiny",
         claim: Claim::Verified {
-            program: program.hash(),
+            proof: &proof,
             lines: vec!["PROVED: 1 strict".to_owned()],
         },
         vectors: &vectors,

@@ -5,9 +5,14 @@ mod meaning;
 
 use ceg4n_emit::{Claim, EmitInfo, EmitInput, OutputFile, TestVector};
 use ceg4n_ir::{
-    Checked, Constant, Format, Network, NetworkBuilder, Op, Origin, Program, Rounding, Shape,
-    TensorFormat, ValueId, check,
+    Checked, Constant, Domain, Format, Network, NetworkBuilder, Op, Origin, Program, Property,
+    Region, Rounding, Shape, TensorFormat, ValueId, check,
 };
+use ceg4n_jit::CodeCache;
+use ceg4n_verify::label::label;
+use ceg4n_verify::leaf::NoLeaf;
+use ceg4n_verify::space::Space;
+use ceg4n_verify::{Effort, Question, Reference, Stop, Subject, Verified, decide};
 use generate::random_program;
 use meaning::evaluate;
 use rand::{Rng, RngExt, SeedableRng};
@@ -19,8 +24,13 @@ use std::sync::Arc;
 /// A constant of given shape; mantissas are set by the annotations, the floats are unused.
 pub(crate) fn constant(b: &mut NetworkBuilder, name: &str, shape: &[usize], value: f32) -> ValueId {
     let n = shape.iter().product();
+    numbers(b, name, shape, &vec![value; n])
+}
+
+/// A constant with its elements.
+fn numbers(b: &mut NetworkBuilder, name: &str, shape: &[usize], data: &[f32]) -> ValueId {
     let op = Op::Const(Constant {
-        data: vec![value; n].into(),
+        data: data.into(),
         origin: Origin::Inline,
     });
     b.push(name, op, Some(Shape(shape.to_vec())), None)
@@ -243,12 +253,13 @@ pub(crate) fn run(command: &mut Command) -> Output {
     out
 }
 
-/// A network of two dense layers with given formats, for tests of the text.
+/// A network of two dense layers with given formats, for tests of the text; every constant is
+/// exact in its format.
 pub(crate) fn tiny() -> Checked<Program> {
     let mut b = NetworkBuilder::new("tiny");
     let x = b.push("x", Op::Input, Some(Shape::vector(2)), None);
-    let w0 = constant(&mut b, "w0", &[2, 2], 1.0);
-    let b0 = constant(&mut b, "b0", &[2], 1.0);
+    let w0 = numbers(&mut b, "w0", &[2, 2], &[0.75, -0.5, 1.75, -2.0]);
+    let b0 = numbers(&mut b, "b0", &[2], &[0.0625, -0.1875]);
     let h0 = b.push(
         "h0",
         Op::Dense {
@@ -260,7 +271,7 @@ pub(crate) fn tiny() -> Checked<Program> {
         None,
     );
     let r0 = b.push("r0", Op::Relu { x: h0 }, None, None);
-    let w1 = constant(&mut b, "w1", &[3, 2], 1.0);
+    let w1 = numbers(&mut b, "w1", &[3, 2], &[0.5, -0.5, 0.75, -1.0, 1.0, 1.0]);
     let y = b.push(
         "y",
         Op::Dense {
@@ -285,6 +296,37 @@ pub(crate) fn tiny() -> Checked<Program> {
             [1, -1, 3, -4, 2, 2].into(),
         );
     check(patch.finish()).unwrap()
+}
+
+/// Proves a program on `[0.5, 0.75]×[0.25, 0.5]`, where the reference of [`tiny`] keeps class 2;
+/// panics unless the verifier does prove it.
+pub(crate) fn prove(program: &Checked<Program>) -> Verified<Program> {
+    let exact = |texts: [&str; 2]| texts.map(|t| t.parse().unwrap()).to_vec();
+    let region = Region {
+        id: "a".to_owned(),
+        lower: exact(["0.5", "0.25"]),
+        upper: exact(["0.75", "0.5"]),
+        center: None,
+        ball_size: None,
+        span: None,
+    };
+    let network = program.program().network.clone();
+    let reference = Reference::new(&check(Program::reference(network)).unwrap());
+    let subject = Subject::new(program.clone(), &CodeCache::new()).unwrap();
+    let (effort, stop) = (Effort::default(), Stop::default());
+    let space = Space::new(&region, Domain::Real, subject.kernel().input_format);
+    let root = space.root().unwrap();
+    let label = label(&reference, &space, &region.center(), &root, &effort, &stop);
+    let question = Question {
+        reference: &reference,
+        subject: &subject,
+        region: &region,
+        property: &Property::Top1,
+        domain: Domain::Real,
+        label: &label,
+    };
+    let result = decide(&question, &effort, &stop, &mut NoLeaf);
+    Verified::new(program.clone(), &[result]).unwrap()
 }
 
 /// A fresh folder.

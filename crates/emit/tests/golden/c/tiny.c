@@ -2,7 +2,7 @@
  *
  * VERIFIED:
  *   PROVED: 1 strict
- * program sha256: 8f94978d559fb86a7d2f39aa486f1d034a9c0d6562c47236df939e79307a54d8
+ * program sha256: 4e5fef1c6f72ff3ce5529a0725924c60478aa24ae373fb37eaf8f3a69197dbe2
  */
 #include "tiny.h"
 #include "tiny_weights.h"

@@ -7,8 +7,8 @@
 //!   PROVED: 1 strict
 //! requirement: top1 domain real
 //! region: "a" PROVED
-//! program sha256: 8f94978d559fb86a7d2f39aa486f1d034a9c0d6562c47236df939e79307a54d8
-//! network sha256: 203bd2b250732c9db3e45680b32f367df4e8331f056006c5cbde61d3f54c817e
+//! program sha256: 4e5fef1c6f72ff3ce5529a0725924c60478aa24ae373fb37eaf8f3a69197dbe2
+//! network sha256: bc9c34032cf6d6d536687ef54e9f4c251d335a4972682b32d0aa7271715b9312
 //! regions sha256: 00ff
 //! '''
 #![no_std]
