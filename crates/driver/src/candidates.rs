@@ -75,6 +75,8 @@ impl Evaluate for Points<'_> {
 pub(crate) struct Decider<'a, 'e> {
     space: &'a AnnotationSpace,
     engine: &'a mut Engine<'e>,
+    /// Leave out the rest after a refuted question.
+    early: bool,
     /// Verdicts of the last candidate, with times.
     pub last: Vec<Timed>,
     /// A solver or a program that cannot be had at all.
@@ -82,10 +84,11 @@ pub(crate) struct Decider<'a, 'e> {
 }
 
 impl<'a, 'e> Decider<'a, 'e> {
-    pub(crate) fn new(space: &'a AnnotationSpace, engine: &'a mut Engine<'e>) -> Self {
+    pub(crate) fn new(space: &'a AnnotationSpace, engine: &'a mut Engine<'e>, early: bool) -> Self {
         Self {
             space,
             engine,
+            early,
             last: Vec::new(),
             failure: None,
         }
@@ -111,7 +114,7 @@ impl Verify for Decider<'_, '_> {
         });
         let program: Result<Checked<Program>, _> = self.space.program(candidate, version);
         let timed = program
-            .and_then(|p| self.engine.verify(&p, true))
+            .and_then(|p| self.engine.verify(&p, self.early))
             .map_err(|d| {
                 let text = d.to_string();
                 self.failure = Some(d);

@@ -223,7 +223,9 @@ fn search(
         detail: space.name(),
     });
     let mut evaluate = Points::new(space, engine);
-    let mut decider = Decider::new(space, engine);
+    // A lone preset is asked for all its verdicts.
+    let early = !matches!(options.preset, Preset::Uniform { .. });
+    let mut decider = Decider::new(space, engine, early);
     let mut state = State::new(strategy, points);
     let mut best: Option<(u32, Vec<Timed>)> = None;
     if matches!(options.preset, Preset::Auto) {
@@ -237,6 +239,7 @@ fn search(
     state = advance(state, space, &mut evaluate, &mut decider, &mut best)?;
     let seconds = evaluate.seconds;
     let last = std::mem::take(&mut decider.last);
+    let newest = state.versions.last().map(|v| v.version);
     let version = match &best {
         Some((v, _)) => state.versions.iter().find(|x| x.version == *v),
         // Nothing is proved: what stayed open, or what was asked for by a preset.
@@ -250,6 +253,12 @@ fn search(
             let program = space.program(&v.assignment, v.version)?;
             let results = match best {
                 Some((_, timed)) => timed,
+                // The verdicts at hand, where they are complete or no time is left for others.
+                None if newest == Some(v.version)
+                    && (last.len() == engine.asked.len() || engine.stopped()) =>
+                {
+                    last.clone()
+                }
                 None => engine.verify(&program, false)?,
             };
             Some(chosen(program, results))

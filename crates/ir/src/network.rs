@@ -116,6 +116,21 @@ impl Op {
         }
     }
 
+    /// The operand that depends on the input; `None` for the input and constants.
+    pub fn activation(&self) -> Option<ValueId> {
+        match self {
+            Self::Input | Self::Const(_) => None,
+            Self::Dense { x, .. }
+            | Self::Add { x, .. }
+            | Self::Sub { x, .. }
+            | Self::Div { x, .. }
+            | Self::Relu { x }
+            | Self::Reshape { x }
+            | Self::Flatten { x }
+            | Self::Identity { x } => Some(*x),
+        }
+    }
+
     /// Its operands in the order of the text.
     pub fn operands(&self) -> Vec<ValueId> {
         match self {

@@ -138,6 +138,21 @@ fn weights_alone_leave_a_real_program() {
 }
 
 #[test]
+fn operators_work_on_values_that_depend_on_the_input() {
+    for op in [
+        |x| Op::Relu { x },
+        |x| Op::Identity { x },
+        |x| Op::Flatten { x },
+    ] {
+        let mut n = NetworkBuilder::new("n");
+        n.push("x", Op::Input, Some(Shape::vector(1)), None);
+        let c = n.push("c", constant(&[1.0]), None, None);
+        let y = n.push("y", op(c), None, None);
+        assert_eq!(n.finish(y).unwrap_err().0[0].code, codes::STRUCTURE);
+    }
+}
+
+#[test]
 fn errors_of_a_network_come_together() {
     let mut n = NetworkBuilder::new("n");
     let x = n.push("x", Op::Input, Some(Shape::vector(3)), None);

@@ -12,11 +12,14 @@ use ceg4n_ir::{
 };
 use ceg4n_verify::Reference;
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 /// Biases have at least this many bits: they are few and enter every sum.
 pub const MIN_BIAS_BITS: u8 = 8;
+
+/// Bits of constants that are added or subtracted: as fine as the sums they enter.
+pub const SUMMAND_BITS: u8 = 24;
 
 /// Bits of every layer's weights, and of all activations and the input.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -49,6 +52,8 @@ pub struct Layer {
 pub struct AnnotationSpace {
     network: Arc<Network>,
     layers: Vec<Layer>,
+    /// Stored bits of constants that are added or subtracted: the same for every assignment.
+    summand_bits: u64,
     ranges: BTreeMap<ValueId, Range>,
     rounding: Rounding,
     /// Least and greatest bits of a layer's weights.
@@ -73,6 +78,7 @@ impl AnnotationSpace {
             .unwrap_or_default();
         let layers = layers(&network);
         Self {
+            summand_bits: summands(&network) * u64::from(SUMMAND_BITS),
             network,
             layers,
             ranges,
@@ -95,13 +101,11 @@ impl AnnotationSpace {
         )
     }
 
-    /// Stored bits of weights and biases.
+    /// Stored bits of weights, biases and other constants.
     pub fn cost(&self, a: &Assignment) -> u64 {
-        self.layers
-            .iter()
-            .zip(&a.weights)
-            .map(|(l, b)| layer_cost(l, *b))
-            .sum()
+        let layers = self.layers.iter().zip(&a.weights);
+        let bits: u64 = layers.map(|(l, b)| layer_cost(l, *b)).sum();
+        bits + self.summand_bits
     }
 
     /// The program of an assignment, checked.
@@ -168,7 +172,7 @@ impl AnnotationSpace {
                 }
                 Op::Add { x, c } | Op::Sub { x, c } => {
                     let target = of(x);
-                    let f = capped_format(self.data(*c), 24, target);
+                    let f = capped_format(self.data(*c), SUMMAND_BITS, target);
                     notes.values.insert(
                         *c,
                         ceg4n_ir::Annotation::Fixed {
@@ -208,6 +212,27 @@ impl AnnotationSpace {
 
 fn layer_cost(l: &Layer, bits: u8) -> u64 {
     l.weights as u64 * u64::from(bits) + l.biases as u64 * u64::from(bits.max(MIN_BIAS_BITS))
+}
+
+/// Elements of constants that are added or subtracted.
+fn summands(network: &Network) -> u64 {
+    let constants: BTreeSet<ValueId> = network
+        .values()
+        .values()
+        .filter_map(|v| match &v.op {
+            Op::Add { c, .. } | Op::Sub { c, .. } => Some(*c),
+            Op::Input
+            | Op::Const(_)
+            | Op::Dense { .. }
+            | Op::Div { .. }
+            | Op::Relu { .. }
+            | Op::Reshape { .. }
+            | Op::Flatten { .. }
+            | Op::Identity { .. } => None,
+        })
+        .collect();
+    let len = |v: &ValueId| network.value(*v).shape.len() as u64;
+    constants.iter().map(len).sum()
 }
 
 fn layers(network: &Network) -> Vec<Layer> {

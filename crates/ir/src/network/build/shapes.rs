@@ -30,6 +30,19 @@ pub(super) fn infer(values: &Values, name: &str, op: &Op, declared: Option<&Shap
     if let Some(shape) = declared.filter(unfit) {
         return fail(format!("%{name}: tensor<{shape}> is empty or too large"));
     }
+    if let Some(x) = op
+        .activation()
+        .filter(|x| matches!(values[*x].op, Op::Const(_)))
+    {
+        let text = format!(
+            "{} %{name} is computed from the constant %{}",
+            op.name(),
+            values[x].name
+        );
+        return Err(Diagnostic::error(codes::STRUCTURE, text).help(
+            "operators take values that depend on the input; write the result as a constant",
+        ));
+    }
     match op {
         Op::Input => match declared {
             Some(s) => Ok(s.clone()),
