@@ -26,6 +26,7 @@ pub enum Status {
 
 /// The content of `report.json`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Report {
     /// [`SCHEMA_VERSION`].
     pub schema_version: u32,
@@ -68,6 +69,7 @@ pub struct Report {
 
 /// The network as it was read.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Network {
     /// Its name.
     pub name: String,
@@ -81,6 +83,7 @@ pub struct Network {
 
 /// The answer for one region under one requirement.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Region {
     /// Its id.
     pub id: String,
@@ -119,6 +122,7 @@ pub struct Region {
 
 /// A point and the reference's class there.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct ClassPoint {
     /// The point.
     pub x: Vec<Exact>,
@@ -128,6 +132,7 @@ pub struct ClassPoint {
 
 /// A replayed counterexample; exact decimals.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Counterexample {
     /// The point.
     pub x: Vec<Exact>,
@@ -139,6 +144,7 @@ pub struct Counterexample {
 
 /// One dense layer.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Layer {
     /// The value's name.
     pub name: String,
@@ -152,6 +158,7 @@ pub struct Layer {
 
 /// Weights of a layer.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Weight {
     /// The format, or the list of formats per channel.
     #[serde(rename = "type")]
@@ -164,6 +171,7 @@ pub struct Weight {
 
 /// The operand of a layer.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Activation {
     /// The format.
     #[serde(rename = "type")]
@@ -172,6 +180,7 @@ pub struct Activation {
 
 /// The sums of a layer.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Accumulator {
     /// For instance `s18`.
     #[serde(rename = "type")]
@@ -184,6 +193,7 @@ pub struct Accumulator {
 
 /// Cost of the chosen program.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Cost {
     /// The cost model.
     pub metric: String,
@@ -203,6 +213,7 @@ pub struct Cost {
 
 /// The loop.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Loop {
     /// Candidates that reached the verifier.
     pub iterations: u64,
@@ -219,6 +230,7 @@ pub struct Loop {
 
 /// A candidate that stayed open.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct SetAside {
     /// Its IR version.
     pub version: u32,
@@ -234,6 +246,7 @@ pub struct SetAside {
 
 /// Wall time of the stages.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Seconds {
     /// All of it.
     pub total: f64,
@@ -248,7 +261,8 @@ pub struct Seconds {
 impl Report {
     /// The text of `report.json`.
     pub fn to_json(&self) -> String {
-        let mut text = serde_json::to_string_pretty(self).unwrap_or_default();
+        // Keys are strings and no serializer here fails, so that no report is ever lost.
+        let mut text = serde_json::to_string_pretty(self).expect("a report is plain data");
         text.push('\n');
         text
     }

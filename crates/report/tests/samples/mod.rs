@@ -1,0 +1,151 @@
+//! Two reports: one with every field, one with none that may be absent.
+
+use ceg4n_base::{ContentHash, Exact};
+use ceg4n_report::{
+    Accumulator, Activation, ClassPoint, Cost, Counterexample, Layer, Loop, Network, Region,
+    Report, SCHEMA_VERSION, Seconds, SetAside, Status, Weight,
+};
+
+fn exact(text: &str) -> Exact {
+    text.parse().expect("a number")
+}
+
+fn region(id: &str, verdict: &str, method: &str) -> Region {
+    Region {
+        id: id.to_owned(),
+        verdict: verdict.to_owned(),
+        requirement: "top1".to_owned(),
+        margin_proved: None,
+        reference_changes_class: false,
+        class_change: None,
+        vacuous: false,
+        vacuous_constant: None,
+        method: method.to_owned(),
+        seconds: 0.25,
+        boxes: 12,
+        points: 3,
+        reason: None,
+        counterexample: None,
+    }
+}
+
+/// `verify`, everything proved.
+pub(crate) fn minimal() -> Report {
+    Report {
+        schema_version: SCHEMA_VERSION,
+        tool_version: "0.1.0".to_owned(),
+        command: "verify".to_owned(),
+        network: Network {
+            name: "tiny".to_owned(),
+            sha256: ContentHash::of(b"file"),
+            parameters: 12,
+            macs: 8,
+        },
+        program: Some(ContentHash::of(b"program")),
+        requirement: "top1".to_owned(),
+        domain: "real".to_owned(),
+        reference: "real".to_owned(),
+        status: Status::Proved,
+        reason: None,
+        regions: vec![region("left", "proved", "intervals")],
+        clock_limited: false,
+        layers: Vec::new(),
+        cost: None,
+        loop_: None,
+        seconds: Seconds::default(),
+        seed: 0,
+    }
+}
+
+/// `compile` with a proved, a refuted and an open region, and every optional field.
+pub(crate) fn full() -> Report {
+    let proved = Region {
+        requirement: "top1 margin 0.1".to_owned(),
+        margin_proved: Some(0.046875),
+        reference_changes_class: true,
+        class_change: Some(vec![
+            ClassPoint {
+                x: vec![exact("0.1"), exact("1/3")],
+                class: 0,
+            },
+            ClassPoint {
+                x: vec![exact("0.2"), exact("-4")],
+                class: 1,
+            },
+        ]),
+        vacuous: true,
+        vacuous_constant: Some("class 1".to_owned()),
+        ..region("middle", "proved", "smt")
+    };
+    let refuted = Region {
+        counterexample: Some(Counterexample {
+            x: vec![exact("0.5"), exact("-0.25")],
+            reference: vec![exact("0"), exact("2/7")],
+            kernel: vec![exact("12"), exact("-0.001953125")],
+        }),
+        ..region("left", "refuted", "replay")
+    };
+    let open = Region {
+        reason: Some("boxes: 40000 of 40000".to_owned()),
+        ..region("right", "unknown", "none")
+    };
+    Report {
+        command: "compile".to_owned(),
+        requirement: "top1 margin 0.1\ntop1".to_owned(),
+        domain: "real, grid u8q-2".to_owned(),
+        status: Status::Refuted,
+        reason: Some("region left is refuted".to_owned()),
+        regions: vec![proved, refuted, open],
+        clock_limited: true,
+        layers: vec![layer("h0", "s4q2"), layer("y", "[s4q2, s4q-3]")],
+        cost: Some(Cost {
+            metric: "weight-bits".to_owned(),
+            value: 64,
+            weights_bits: 32,
+            biases_bits: 32,
+            ceg4n_bits: 48,
+            flash_bytes: 12,
+            ram_bytes: 4,
+        }),
+        loop_: Some(Loop {
+            iterations: 3,
+            candidates: 40,
+            counterexamples: 5,
+            set_aside: vec![SetAside {
+                version: 2,
+                weight_bits: vec![3, 4],
+                activation_bits: 8,
+                cost: 60,
+                reason: "right: boxes".to_owned(),
+            }],
+            optimality: Some("cost 64 is least".to_owned()),
+        }),
+        seconds: Seconds {
+            total: 1.5,
+            search: 0.5,
+            verify: 0.75,
+            emit: 0.001,
+        },
+        seed: u64::MAX,
+        ..minimal()
+    }
+}
+
+fn layer(name: &str, format: &str) -> Layer {
+    Layer {
+        name: name.to_owned(),
+        weight: Weight {
+            format: format.to_owned(),
+            bits: 4,
+            parameters: 6,
+        },
+        activation: Activation {
+            format: "u8q8".to_owned(),
+        },
+        accumulator: Accumulator {
+            format: "s64".to_owned(),
+            proved_min: i64::MIN,
+            proved_max: i64::MAX,
+        },
+    }
+}
