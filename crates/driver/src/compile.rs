@@ -186,12 +186,12 @@ fn given_version(
         return Err(d.help("give the input and every constant a format").into());
     }
     let results = engine.verify(&program, false)?;
-    Ok(Some(chosen(program, results)))
+    Ok(Some(chosen(engine, program, results)))
 }
 
-fn chosen(program: Checked<Program>, results: Vec<Timed>) -> Chosen {
+fn chosen(engine: &Engine<'_>, program: Checked<Program>, results: Vec<Timed>) -> Chosen {
     let plain: Vec<RegionResult> = results.iter().map(|t| t.result.clone()).collect();
-    let proof = Verified::new(program.clone(), &plain);
+    let proof = Verified::new(program.clone(), &engine.obligations(), &plain);
     Chosen {
         program,
         results,
@@ -261,7 +261,7 @@ fn search(
                 }
                 None => engine.verify(&program, false)?,
             };
-            Some(chosen(program, results))
+            Some(chosen(engine, program, results))
         }
     };
     Ok(Found {

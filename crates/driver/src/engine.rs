@@ -9,8 +9,8 @@ use ceg4n_jit::CodeCache;
 use ceg4n_refine::Counterexample;
 use ceg4n_verify::space::Space;
 use ceg4n_verify::{
-    Effort, Label, Question, Reference, RegionResult, SolverLeaf, Stop, Subject, Verdict, decide,
-    label,
+    Effort, Label, Obligation, Question, Reference, RegionResult, SolverLeaf, Stop, Subject,
+    Verdict, decide, label,
 };
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -164,6 +164,16 @@ impl<'a> Engine<'a> {
             *regions = Selection::All;
         }
         out
+    }
+
+    /// What a program must be proved for.
+    pub(crate) fn obligations(&self) -> Vec<Obligation> {
+        let obligation = |a: &Asked| Obligation {
+            region: a.region.hash(),
+            property: a.property.clone(),
+            domain: a.domain,
+        };
+        self.asked.iter().map(obligation).collect()
     }
 
     /// Passes an event on.

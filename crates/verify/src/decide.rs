@@ -97,7 +97,11 @@ impl Work<'_> {
                 (Verdict::Proved(e), tally, _) => Ok((Verdict::Proved(e), tally, Some(0.0))),
                 (Verdict::Refuted(_) | Verdict::Unknown(_), _, _) => self.cells(leaf),
             },
-            Label::Changes(change) if strict => self.boundary(change),
+            Label::Changes(change) if strict => match self.boundary(change)? {
+                Some(w) => Ok((Verdict::Refuted(Box::new(w)), Tally::default(), None)),
+                // On a grid, and where boundaries coincide, the property may hold all the same.
+                None => self.cells(leaf),
+            },
             Label::Robust(_) | Label::Changes(_) | Label::Undecided => self.cells(leaf),
         }
     }
@@ -278,12 +282,12 @@ impl Work<'_> {
     /// Strict top-1 where the reference changes class: either witness may refute already; else
     /// bisect to two points with one rounded input and different strict winners. One of them
     /// refutes this kernel.
-    fn boundary(&self, change: &ClassChange) -> Result<Outcome, Trouble> {
+    fn boundary(&self, change: &ClassChange) -> Result<Option<Witness>, Trouble> {
         let (mut a, mut b) = (change.a.0.clone(), change.b.0.clone());
         let class_a = change.a.1;
         for x in [&a, &b] {
             if let Some(w) = self.replay(x)? {
-                return Ok((Verdict::Refuted(Box::new(w)), Tally::default(), None));
+                return Ok(Some(w));
             }
         }
         let kernel = self.q.subject.kernel();
@@ -296,7 +300,7 @@ impl Work<'_> {
                 break;
             };
             if let Some(w) = self.replay(&m)? {
-                return Ok((Verdict::Refuted(Box::new(w)), Tally::default(), None));
+                return Ok(Some(w));
             }
             let y = self
                 .q
@@ -312,11 +316,10 @@ impl Work<'_> {
         }
         for x in [&a, &b] {
             if let Some(w) = self.replay(x)? {
-                return Ok((Verdict::Refuted(Box::new(w)), Tally::default(), None));
+                return Ok(Some(w));
             }
         }
-        let reason = "the reference changes class in the region; no point that refutes this kernel was found".to_owned();
-        Ok((Verdict::Unknown(reason), Tally::default(), None))
+        Ok(None)
     }
 
     /// The middle of two points, moved into the domain; `None` where it is one of the two.

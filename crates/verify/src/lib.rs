@@ -28,4 +28,4 @@ pub use leaf::Leaf;
 pub use reference::Reference;
 pub use solver_leaf::SolverLeaf;
 pub use subject::{Subject, Trouble};
-pub use verdict::{Label, RegionResult, Verdict, Verified, Witness};
+pub use verdict::{Label, Obligation, RegionResult, Verdict, Verified, Witness};

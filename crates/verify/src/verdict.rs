@@ -124,7 +124,7 @@ pub struct RegionResult {
     pub label: Label,
     /// A constant answer satisfies what was asked; which, in words.
     pub vacuous: Option<String>,
-    /// The margin that was shown to hold, at most the one asked for.
+    /// The margin that was shown to hold, at most the one asked for, rounded up to a float.
     pub margin_proved: Option<f64>,
     /// Boxes looked at.
     pub boxes: u64,
@@ -141,7 +141,18 @@ impl RegionResult {
     }
 }
 
-/// A program all of whose regions are proved: what emission as "verified" demands.
+/// One thing that a program must be proved for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Obligation {
+    /// [`ceg4n_ir::Region::hash`].
+    pub region: ContentHash,
+    /// What must hold.
+    pub property: Property,
+    /// On which inputs.
+    pub domain: Domain,
+}
+
+/// A program all of whose obligations are proved: what emission as "verified" demands.
 #[derive(Clone, Debug)]
 pub struct Verified<P> {
     inner: Checked<P>,
@@ -149,14 +160,27 @@ pub struct Verified<P> {
 }
 
 impl Verified<Program> {
-    /// `None` unless there is a region and every one is proved for this very program (by hash),
-    /// not vacuously.
-    pub fn new(program: Checked<Program>, results: &[RegionResult]) -> Option<Self> {
-        let holds = |r: &RegionResult| match &r.verdict {
-            Verdict::Proved(e) => e.program == program.hash() && r.vacuous.is_none(),
-            Verdict::Refuted(_) | Verdict::Unknown(_) => false,
+    /// `None` unless there is an obligation, each is proved for this very program (by hash) by
+    /// one of `results`, and no result is vacuous or anything but proved.
+    pub fn new(
+        program: Checked<Program>,
+        obligations: &[Obligation],
+        results: &[RegionResult],
+    ) -> Option<Self> {
+        let evidence = |r: &RegionResult| match &r.verdict {
+            Verdict::Proved(e) if e.program == program.hash() && r.vacuous.is_none() => {
+                Some(Obligation {
+                    region: e.region,
+                    property: e.property.clone(),
+                    domain: e.domain,
+                })
+            }
+            Verdict::Proved(_) | Verdict::Refuted(_) | Verdict::Unknown(_) => None,
         };
-        (!results.is_empty() && results.iter().all(holds)).then(|| Self {
+        let proved: Option<Vec<Obligation>> = results.iter().map(evidence).collect();
+        let proved = proved?;
+        let covered = obligations.iter().all(|o| proved.contains(o));
+        (!obligations.is_empty() && covered).then(|| Self {
             inner: program,
             results: results.to_vec(),
         })
@@ -170,5 +194,79 @@ impl Verified<Program> {
     /// Its verdicts.
     pub fn results(&self) -> &[RegionResult] {
         &self.results
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use ceg4n_ir::{NetworkBuilder, Op, Shape, check};
+    use std::sync::Arc;
+
+    fn program() -> Checked<Program> {
+        let mut n = NetworkBuilder::new("n");
+        let x = n.push("x", Op::Input, Some(Shape::vector(2)), None);
+        let y = n.push("y", Op::Relu { x }, None, None);
+        check(Program::reference(Arc::new(n.finish(y).unwrap()))).unwrap()
+    }
+
+    fn proved(program: ContentHash, region: ContentHash) -> RegionResult {
+        RegionResult {
+            id: "a".into(),
+            property: Property::Top1,
+            verdict: Verdict::Proved(Box::new(Evidence {
+                program,
+                reference: program,
+                region,
+                property: Property::Top1,
+                domain: Domain::Real,
+                robust: None,
+                method: Method::Intervals,
+                boxes: 1,
+                points: 0,
+                solver: None,
+            })),
+            label: Label::Undecided,
+            vacuous: None,
+            margin_proved: None,
+            boxes: 1,
+            points: 0,
+            clock_limited: false,
+        }
+    }
+
+    fn obligation(region: ContentHash, property: Property) -> Obligation {
+        Obligation {
+            region,
+            property,
+            domain: Domain::Real,
+        }
+    }
+
+    #[test]
+    fn verified_needs_every_obligation_proved_for_this_program() {
+        let p = program();
+        let (r, s) = (ContentHash::of(b"r"), ContentHash::of(b"s"));
+        let asked = [obligation(r, Property::Top1)];
+        let good = proved(p.hash(), r);
+        assert!(Verified::new(p.clone(), &asked, std::slice::from_ref(&good)).is_some());
+
+        assert!(Verified::new(p.clone(), &[], std::slice::from_ref(&good)).is_none());
+        assert!(Verified::new(p.clone(), &asked, &[]).is_none());
+        let other_program = proved(ContentHash::of(b"q"), r);
+        assert!(Verified::new(p.clone(), &asked, &[other_program]).is_none());
+        assert!(Verified::new(p.clone(), &asked, &[proved(p.hash(), s)]).is_none());
+        let other = [obligation(r, Property::TopK(1))];
+        assert!(Verified::new(p.clone(), &other, std::slice::from_ref(&good)).is_none());
+        let vacuous = RegionResult {
+            vacuous: Some("any".into()),
+            ..good.clone()
+        };
+        assert!(Verified::new(p.clone(), &asked, &[vacuous]).is_none());
+        let open = RegionResult {
+            verdict: Verdict::Unknown("late".into()),
+            ..good.clone()
+        };
+        assert!(Verified::new(p, &asked, &[good, open]).is_none());
     }
 }

@@ -12,7 +12,7 @@ use ceg4n_jit::CodeCache;
 use ceg4n_verify::label::label;
 use ceg4n_verify::leaf::NoLeaf;
 use ceg4n_verify::space::Space;
-use ceg4n_verify::{Effort, Question, Reference, Stop, Subject, Verified, decide};
+use ceg4n_verify::{Effort, Obligation, Question, Reference, Stop, Subject, Verified, decide};
 use generate::random_program;
 use meaning::evaluate;
 use rand::{Rng, RngExt, SeedableRng};
@@ -326,7 +326,12 @@ pub(crate) fn prove(program: &Checked<Program>) -> Verified<Program> {
         label: &label,
     };
     let result = decide(&question, &effort, &stop, &mut NoLeaf);
-    Verified::new(program.clone(), &[result]).unwrap()
+    let asked = Obligation {
+        region: region.hash(),
+        property: Property::Top1,
+        domain: Domain::Real,
+    };
+    Verified::new(program.clone(), &[asked], &[result]).unwrap()
 }
 
 /// A fresh folder.
