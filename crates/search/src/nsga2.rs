@@ -57,12 +57,13 @@ pub fn nsga2(
         }
     };
     let size = settings.population.max(2);
-    let mut population: Vec<Individual> = (0..size)
+    let mut population: Vec<Individual> = (0..size.min(settings.evaluations))
         .map(|_| make(random(space, &mut rng), &mut spent))
         .collect();
     sort(&mut population);
     while spent < settings.evaluations {
-        let children: Vec<Individual> = (0..size)
+        // The last generation may be a part of one: the budget holds to the evaluation.
+        let children: Vec<Individual> = (0..size.min(settings.evaluations - spent))
             .map(|_| {
                 let (a, b) = (
                     tournament(&population, &mut rng),

@@ -127,73 +127,63 @@ impl AnnotationSpace {
                 },
             );
         };
-        set(
-            &mut notes,
-            self.network.input(),
-            self.activation(self.network.input(), a.activations),
-        );
-        for (layer, bits) in self.layers.iter().zip(&a.weights) {
-            if layer.operand != self.network.input() {
-                set(
-                    &mut notes,
-                    layer.operand,
-                    self.activation(layer.operand, a.activations),
-                );
-            }
-            let operand_frac = self.activation(layer.operand, a.activations).frac();
-            let w = weight_format(self.data(layer.weight), *bits);
-            set(&mut notes, layer.weight, w);
-            if let Some(b) = layer.bias {
-                let f = capped_format(
-                    self.data(b),
-                    MIN_BIAS_BITS.max(*bits),
-                    operand_frac + w.frac(),
-                );
-                set(&mut notes, b, f);
-            }
+        let input = self.network.input();
+        set(&mut notes, input, self.activation(input, a.activations));
+        for layer in &self.layers {
+            let operand = self.activation(layer.operand, a.activations);
+            set(&mut notes, layer.operand, operand);
         }
-        self.constants_of_sums(&mut notes);
+        let mut bits: BTreeMap<ValueId, u8> = BTreeMap::new();
+        for (layer, b) in self.layers.iter().zip(&a.weights) {
+            // Layers that share a weight store it once, in the widest format asked for.
+            let most = bits.entry(layer.weight).or_insert(*b);
+            *most = (*most).max(*b);
+        }
+        for (weight, b) in bits {
+            set(&mut notes, weight, weight_format(self.data(weight), b));
+        }
+        for (c, Addend { bits, max_frac }) in self.addends(&notes, a) {
+            set(&mut notes, c, capped_format(self.data(c), bits, max_frac));
+        }
         check(Program::new(self.network.clone(), notes))
     }
 
-    /// Formats of added and subtracted constants: as fine as the accumulator they enter.
-    fn constants_of_sums(&self, notes: &mut Annotations) {
+    /// Every constant that enters a sum: its bits, and the scale of the coarsest sum it enters.
+    fn addends(&self, notes: &Annotations, a: &Assignment) -> BTreeMap<ValueId, Addend> {
+        let bits_of: BTreeMap<ValueId, u8> = self
+            .layers
+            .iter()
+            .zip(&a.weights)
+            .map(|(l, b)| (l.value, *b))
+            .collect();
+        let fixed = |v: ValueId| notes.format(v).and_then(|f| f.single()).map(Format::frac);
         let mut frac: BTreeMap<ValueId, i32> = BTreeMap::new();
+        let mut addends: BTreeMap<ValueId, Addend> = BTreeMap::new();
         for (v, value) in self.network.values().iter() {
             let of = |x: &ValueId| frac.get(x).copied().unwrap_or(0);
             let natural = match &value.op {
                 Op::Input | Op::Const(_) => 0,
-                Op::Dense { x, weight, .. } => {
-                    of(x)
-                        + notes
-                            .format(*weight)
-                            .and_then(|f| f.single())
-                            .map_or(0, Format::frac)
-                }
-                Op::Add { x, c } | Op::Sub { x, c } => {
-                    let target = of(x);
-                    let f = capped_format(self.data(*c), SUMMAND_BITS, target);
-                    notes.values.insert(
-                        *c,
-                        ceg4n_ir::Annotation::Fixed {
-                            format: f.into(),
-                            mantissas: None,
-                        },
-                    );
+                Op::Dense { x, weight, bias } => {
+                    let target = of(x) + fixed(*weight).unwrap_or(0);
+                    if let Some(b) = bias {
+                        let bits = bits_of.get(&v).copied().unwrap_or(0).max(MIN_BIAS_BITS);
+                        enter(&mut addends, *b, bits, target);
+                    }
                     target
                 }
-                Op::Div { x, .. }
-                | Op::Relu { x }
-                | Op::Reshape { x }
-                | Op::Flatten { x }
-                | Op::Identity { x } => of(x),
+                Op::Add { x, c } | Op::Sub { x, c } => {
+                    enter(&mut addends, *c, SUMMAND_BITS, of(x));
+                    of(x)
+                }
+                // Division by 2^k moves the point; the checker refuses any other.
+                Op::Div { x, c } => of(x) + self.data(*c).first().map_or(0, |d| exponent(*d)),
+                Op::Relu { x } | Op::Reshape { x } | Op::Flatten { x } | Op::Identity { x } => {
+                    of(x)
+                }
             };
-            let own = notes
-                .format(v)
-                .and_then(|f| f.single())
-                .map_or(natural, Format::frac);
-            frac.insert(v, own);
+            frac.insert(v, fixed(v).unwrap_or(natural));
         }
+        addends
     }
 
     fn data(&self, v: ValueId) -> &[f32] {
@@ -208,6 +198,29 @@ impl AnnotationSpace {
             .unwrap_or(Range { lo: -1.0, hi: 1.0 });
         activation_format(r, bits)
     }
+}
+
+/// A constant that enters sums.
+struct Addend {
+    bits: u8,
+    /// No finer than this, or the checker refuses it.
+    max_frac: i32,
+}
+
+fn enter(addends: &mut BTreeMap<ValueId, Addend>, c: ValueId, bits: u8, max_frac: i32) {
+    let a = addends.entry(c).or_insert(Addend { bits, max_frac });
+    a.bits = a.bits.max(bits);
+    a.max_frac = a.max_frac.min(max_frac);
+}
+
+/// `k` of `±2^k`; for other numbers that of the next power below.
+fn exponent(v: f32) -> i32 {
+    if v == 0.0 || !v.is_finite() {
+        return 0;
+    }
+    let v = f64::from(v.abs());
+    // Every finite float32 is a normal float64.
+    (v.to_bits() >> 52) as i32 - 1023
 }
 
 fn layer_cost(l: &Layer, bits: u8) -> u64 {
@@ -269,13 +282,19 @@ fn layers(network: &Network) -> Vec<Layer> {
         .collect()
 }
 
-/// The largest `F` with `magnitude·2^F ≤ limit`.
+/// Fraction bits of an operand or a weight lie within ±this, so that those of their product are
+/// within [`FRAC_LIMIT`] and a bias of that scale has a format.
+const OPERAND_FRAC: i32 = FRAC_LIMIT / 2;
+
+/// The largest `F` within ±[`OPERAND_FRAC`] with `magnitude·2^F ≤ limit`, or the least if there
+/// is none: then values clip.
 fn frac_for(magnitude: f64, limit: f64) -> i32 {
     if magnitude <= 0.0 || !magnitude.is_finite() {
         return 0;
     }
-    let mut f = (limit / magnitude).log2().floor().clamp(-250.0, 250.0) as i32;
-    while f > -250 && magnitude * 2f64.powi(f) > limit {
+    let most = f64::from(OPERAND_FRAC);
+    let mut f = (limit / magnitude).log2().floor().clamp(-most, most) as i32;
+    while f > -OPERAND_FRAC && magnitude * 2f64.powi(f) > limit {
         f -= 1;
     }
     f
@@ -307,7 +326,7 @@ pub fn weight_format(data: &[f32], bits: u8) -> Format {
             })
             .sum::<f64>()
     };
-    let best = (base..base + 3)
+    let best = (base..(base + 3).min(OPERAND_FRAC + 1))
         .min_by(|a, b| error(*a).total_cmp(&error(*b)))
         .unwrap_or(base);
     signed(bits, best)
