@@ -11,7 +11,8 @@ use ceg4n_verify::leaf::{GridBox, LeafAnswer, NoLeaf};
 use ceg4n_verify::space::Space;
 use ceg4n_verify::verdict::Method;
 use ceg4n_verify::{
-    Effort, Label, Leaf, Question, Reference, SolverLeaf, Stop, Subject, Verdict, decide,
+    Effort, Label, Leaf, Question, Reference, RegionResult, SolverLeaf, Stop, Subject, Verdict,
+    decide,
 };
 use std::collections::BTreeMap;
 
@@ -288,50 +289,57 @@ pub(crate) fn run(
             label: &label,
         };
         let result = decide(&question, &effort, &stop, leaf.as_mut());
-        let broken = answer.broken(&prop);
-        let name = match &prop {
-            Prop::Top1 => "top1",
-            Prop::Margin(_) => "margin",
-            Prop::TopK(_) => "topk",
-            Prop::Eps(_) => "eps",
-        };
-        counts.add(format!("{name} {}", result.verdict.name()));
-        let wrong = |what: &str| Err(format!("{property}: {what}"));
-        match &result.verdict {
-            Verdict::Proved(e) => {
-                if e.method == Method::Smt && !matches!(e.solver, Some((ref s, _)) if s == "test") {
-                    counts.solver += 1;
-                }
-                if let Some(x) = &broken {
-                    return wrong(&format!("proved, but broken at {x:?}"));
-                }
+        judge(case, &answer, &prop, &result, counts).map_err(|e| format!("{property}: {e}"))?;
+    }
+    Ok(())
+}
+
+/// One verdict against the oracle's answer.
+fn judge(
+    case: &Case,
+    answer: &Answer,
+    prop: &Prop,
+    result: &RegionResult,
+    counts: &mut Counts,
+) -> Result<(), String> {
+    let broken = answer.broken(prop);
+    let name = match prop {
+        Prop::Top1 => "top1",
+        Prop::Margin(_) => "margin",
+        Prop::TopK(_) => "topk",
+        Prop::Eps(_) => "eps",
+    };
+    counts.add(format!("{name} {}", result.verdict.name()));
+    match &result.verdict {
+        Verdict::Proved(e) => {
+            if e.method == Method::Smt && !matches!(e.solver, Some((ref s, _)) if s == "test") {
+                counts.solver += 1;
             }
-            Verdict::Refuted(w) => {
-                check_witness(case, &prop, &w.x).or_else(|e| wrong(&e))?;
-                if broken.is_none() {
-                    return wrong("a witness that the oracle does not know of");
-                }
-            }
-            Verdict::Unknown(reason) => {
-                if reason.starts_with("defect") {
-                    return wrong(reason);
-                }
-            }
-        }
-        if let (Prop::Margin(m), Some(shown)) = (&prop, result.margin_proved) {
-            check_margin(&answer, m, shown).or_else(|e| wrong(&e))?;
-        }
-        if result.vacuous.is_none() {
-            let means = match &prop {
-                Prop::Top1 => true,
-                Prop::TopK(n) => *n < kernel.outputs(),
-                Prop::Margin(m) => answer.margin_means_something(m),
-                Prop::Eps(e) => answer.tolerance_means_something(e, kernel.outputs()),
-            };
-            if !means {
-                return wrong("vacuous, but not marked");
+            if let Some(x) = &broken {
+                return Err(format!("proved, but broken at {x:?}"));
             }
         }
+        Verdict::Refuted(w) => {
+            check_witness(case, prop, &w.x)?;
+            if broken.is_none() {
+                return Err("a witness that the oracle does not know of".into());
+            }
+        }
+        Verdict::Unknown(reason) if reason.starts_with("defect") => return Err(reason.clone()),
+        Verdict::Unknown(_) => {}
+    }
+    if let (Prop::Margin(m), Some(shown)) = (prop, result.margin_proved) {
+        check_margin(answer, m, shown)?;
+    }
+    let outputs = case.kernel.outputs();
+    let means = match prop {
+        Prop::Top1 => true,
+        Prop::TopK(n) => *n < outputs,
+        Prop::Margin(m) => answer.margin_means_something(m),
+        Prop::Eps(e) => answer.tolerance_means_something(e, outputs),
+    };
+    if result.vacuous.is_none() && !means {
+        return Err("vacuous, but not marked".into());
     }
     Ok(())
 }
