@@ -186,6 +186,7 @@ impl State {
                 Ended::Refuted(self.counterexamples.len() - 1)
             }
             (None, Some(reason)) => Ended::Unknown(reason),
+            (None, None) if results.is_empty() => Ended::Unknown("nothing was decided".to_owned()),
             (None, None) => {
                 self.status = Status::Proved;
                 Ended::Proved
@@ -213,6 +214,14 @@ impl State {
         verify: &dyn Verify,
     ) -> Option<Assignment> {
         let points = &self.counterexamples;
+        // A candidate is dear to verify: what was refuted or stayed open is not asked again, for
+        // instance by the strategy that follows a list.
+        let over: Vec<&Assignment> = self
+            .versions
+            .iter()
+            .filter(|v| !matches!(v.ended, Ended::Proved))
+            .map(|v| &v.assignment)
+            .collect();
         match &mut self.strategy {
             Strategy::Exact(order) => loop {
                 if verify.stopped() {
@@ -220,7 +229,7 @@ impl State {
                 }
                 let next = order.next(space)?;
                 self.candidates += 1;
-                if evaluate.satisfies(&next, points) {
+                if !over.contains(&&next) && evaluate.satisfies(&next, points) {
                     return Some(next);
                 }
             },
@@ -229,21 +238,16 @@ impl State {
                 *at += 1;
                 self.candidates += 1;
                 // A lone candidate is always put before the verifier: its verdict is what was asked.
-                if items.len() == 1 || evaluate.satisfies(&next, points) {
+                let fresh = || !over.contains(&&next);
+                if items.len() == 1 || (fresh() && evaluate.satisfies(&next, points)) {
                     return Some(next);
                 }
             },
             Strategy::Nsga2 { settings } => {
-                let aside: Vec<&Assignment> = self
-                    .versions
-                    .iter()
-                    .filter(|v| matches!(v.ended, Ended::Unknown(_)))
-                    .map(|v| &v.assignment)
-                    .collect();
                 let mut count = 0;
                 let found = nsga2(space, *settings, &mut |a| {
                     count += 1;
-                    !verify.stopped() && !aside.contains(&a) && evaluate.satisfies(a, points)
+                    !verify.stopped() && !over.contains(&a) && evaluate.satisfies(a, points)
                 });
                 self.candidates += count;
                 if verify.stopped() { None } else { found }

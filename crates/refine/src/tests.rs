@@ -1,1 +1,562 @@
 //! The loop against made-up evaluation and verification.
+
+use super::*;
+use ceg4n_base::ContentHash;
+use ceg4n_ir::network::Origin;
+use ceg4n_ir::{
+    Constant, Domain, Network, NetworkBuilder, Op, Program, Property, Region, Rounding, Shape,
+    check,
+};
+use ceg4n_verify::verdict::{Evidence, Method, Witness};
+use ceg4n_verify::{Label, Reference};
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+/// Two layers; the second is the larger one, so that its bits cost more.
+fn network() -> Network {
+    let mut b = NetworkBuilder::new("two");
+    let weight = |b: &mut NetworkBuilder, name: &str, m: usize, n: usize| {
+        let c = Constant {
+            data: vec![0.5; m * n].into(),
+            origin: Origin::Inline,
+        };
+        b.push(name, Op::Const(c), Some(Shape(vec![m, n])), None)
+    };
+    let x = b.push("x", Op::Input, Some(Shape::vector(1)), None);
+    let (w0, w1) = (weight(&mut b, "w0", 2, 1), weight(&mut b, "w1", 3, 2));
+    let dense = |x, weight| Op::Dense {
+        x,
+        weight,
+        bias: None,
+    };
+    let h = b.push("h", dense(x, w0), None, None);
+    let y = b.push("y", dense(h, w1), None, None);
+    b.finish(y).expect("a network")
+}
+
+fn space() -> AnnotationSpace {
+    let network = Arc::new(network());
+    let real = check(Program::reference(network.clone())).expect("a real program");
+    let region = Region {
+        id: "r".to_owned(),
+        lower: vec![Exact::zero()],
+        upper: vec![Exact::from(1)],
+        center: None,
+        ball_size: None,
+        span: None,
+    };
+    let reference = Reference::new(&real);
+    AnnotationSpace::new(
+        &reference,
+        network,
+        &[region],
+        Rounding::HalfUp,
+        (2, 6),
+        (4, 6),
+    )
+}
+
+fn bits(weights: [u8; 2], activations: u8) -> Assignment {
+    Assignment {
+        weights: weights.to_vec(),
+        activations,
+    }
+}
+
+/// What is true of each candidate.
+#[derive(Clone, Copy, PartialEq)]
+enum Truth {
+    Holds,
+    /// Breaks a point that also ends every candidate with no more bits in that place.
+    Broken(usize),
+    /// Breaks a point that ends no other candidate.
+    Hole,
+    Open,
+}
+
+fn genes(a: &Assignment) -> Vec<u8> {
+    [&a.weights[..], &[a.activations]].concat()
+}
+
+/// Made-up points: `[place, bits]` ends what has at most these bits there; a longer one ends the
+/// candidate with these very bits.
+fn ends(point: &Counterexample, a: &Assignment) -> bool {
+    let genes: Vec<Exact> = genes(a)
+        .iter()
+        .map(|b| Exact::from(i32::from(*b)))
+        .collect();
+    match &point.x[..] {
+        [place, most] => genes[place.to_f64() as usize] <= *most,
+        all => genes == all,
+    }
+}
+
+struct World {
+    truth: fn(&Assignment) -> Truth,
+    /// Everything that was verified, with its version.
+    verified: Vec<(Assignment, u32)>,
+    /// Everything that was evaluated, with the number of points.
+    evaluated: Vec<(Assignment, usize)>,
+    /// Stop after so many verifications.
+    patience: usize,
+}
+
+impl World {
+    fn new(truth: fn(&Assignment) -> Truth) -> Self {
+        Self {
+            truth,
+            verified: Vec::new(),
+            evaluated: Vec::new(),
+            patience: usize::MAX,
+        }
+    }
+}
+
+/// The two sides of a world, as the loop borrows them.
+struct Eyes<'a>(&'a mut Vec<(Assignment, usize)>);
+
+impl Evaluate for Eyes<'_> {
+    fn satisfies(&mut self, candidate: &Assignment, points: &[Counterexample]) -> bool {
+        self.0.push((candidate.clone(), points.len()));
+        !points.iter().any(|p| ends(p, candidate))
+    }
+}
+
+struct Judge<'a> {
+    truth: fn(&Assignment) -> Truth,
+    verified: &'a mut Vec<(Assignment, u32)>,
+    patience: usize,
+}
+
+fn result(id: &str, verdict: Verdict) -> RegionResult {
+    RegionResult {
+        id: id.to_owned(),
+        property: Property::Top1,
+        verdict,
+        label: Label::Robust(0),
+        vacuous: None,
+        margin_proved: None,
+        boxes: 1,
+        points: 0,
+        clock_limited: false,
+    }
+}
+
+fn proved(id: &str) -> RegionResult {
+    let hash = ContentHash::of(b"made up");
+    let evidence = Evidence {
+        program: hash,
+        reference: hash,
+        region: hash,
+        property: Property::Top1,
+        domain: Domain::Real,
+        robust: Some(0),
+        method: Method::Intervals,
+        boxes: 1,
+        points: 0,
+        solver: None,
+    };
+    result(id, Verdict::Proved(Box::new(evidence)))
+}
+
+fn refuted(id: &str, x: Vec<u8>) -> RegionResult {
+    let witness = Witness {
+        x: x.into_iter().map(|v| Exact::from(i32::from(v))).collect(),
+        input: vec![0],
+        reference: vec![Exact::zero()],
+        kernel: vec![Exact::zero()],
+    };
+    result(id, Verdict::Refuted(Box::new(witness)))
+}
+
+impl Verify for Judge<'_> {
+    fn verify(
+        &mut self,
+        candidate: &Assignment,
+        version: u32,
+    ) -> Result<Vec<(usize, RegionResult)>, String> {
+        self.verified.push((candidate.clone(), version));
+        let genes = genes(candidate);
+        let second = match (self.truth)(candidate) {
+            Truth::Holds => proved("second"),
+            Truth::Broken(i) => refuted("second", vec![i as u8, genes[i]]),
+            Truth::Hole => refuted("second", genes),
+            Truth::Open => result("second", Verdict::Unknown("too hard".to_owned())),
+        };
+        Ok(vec![(0, proved("first")), (1, second)])
+    }
+
+    fn stopped(&self) -> bool {
+        self.verified.len() >= self.patience
+    }
+}
+
+fn step(state: State, space: &AnnotationSpace, world: &mut World) -> State {
+    let mut judge = Judge {
+        truth: world.truth,
+        verified: &mut world.verified,
+        patience: world.patience,
+    };
+    let before = state.clone();
+    let next = state
+        .step(space, &mut Eyes(&mut world.evaluated), &mut judge)
+        .expect("a made-up verifier does not fail");
+    grows(&before, &next);
+    next
+}
+
+/// What every step owes.
+fn grows(before: &State, next: &State) {
+    let (old, new) = (&before.counterexamples, &next.counterexamples);
+    assert_eq!(old[..], new[..old.len()], "points only grow");
+    assert_eq!(before.versions[..], next.versions[..before.versions.len()]);
+    assert!(next.candidates >= before.candidates);
+    for (i, v) in next.versions.iter().enumerate() {
+        assert_eq!(v.version as usize, i + 1, "versions count from 1");
+        if let Ended::Refuted(at) = &v.ended {
+            assert_eq!(
+                new[*at].ended,
+                Some(v.version),
+                "the point names its version"
+            );
+            assert!(ends(&new[*at], &v.assignment), "and ends it");
+        }
+    }
+    let points = new.iter().filter(|c| c.ended.is_some()).count();
+    let ended = |v: &&Version| matches!(v.ended, Ended::Refuted(_));
+    assert_eq!(points, next.versions.iter().filter(ended).count());
+}
+
+fn run(mut state: State, space: &AnnotationSpace, world: &mut World) -> State {
+    while state.status == Status::Running {
+        state = step(state, space, world);
+    }
+    state
+}
+
+fn exact(space: &AnnotationSpace) -> State {
+    State::new(Strategy::Exact(ceg4n_search::Exact::new(space)), Vec::new())
+}
+
+fn genetic() -> State {
+    let settings = Settings {
+        population: 12,
+        evaluations: 300,
+        seed: 5,
+    };
+    State::new(Strategy::Nsga2 { settings }, Vec::new())
+}
+
+fn list(items: &[Assignment]) -> State {
+    let items = items.to_vec();
+    State::new(Strategy::List { items, at: 0 }, Vec::new())
+}
+
+/// Needs 4 bits, 3 bits and 5 bits; one hole, one open candidate that is cheap enough to be met.
+fn truth(a: &Assignment) -> Truth {
+    let least = [4, 3, 5];
+    let genes = genes(a);
+    match (0..3).find(|i| genes[*i] < least[*i]) {
+        Some(i) => Truth::Broken(i),
+        None if genes == [4, 3, 5] => Truth::Open,
+        None if genes == [4, 3, 6] => Truth::Hole,
+        None => Truth::Holds,
+    }
+}
+
+fn cheapest(space: &AnnotationSpace, truth: fn(&Assignment) -> Truth) -> Option<Assignment> {
+    let mut order = ceg4n_search::Exact::new(space);
+    std::iter::from_fn(|| order.next(space)).find(|a| truth(a) == Truth::Holds)
+}
+
+fn once(world: &World) {
+    let set: BTreeSet<_> = world.verified.iter().map(|(a, _)| a).collect();
+    assert_eq!(set.len(), world.verified.len(), "{:?}", world.verified);
+}
+
+#[test]
+fn exact_proves_the_cheapest_feasible_candidate() {
+    let (space, mut world) = (space(), World::new(truth));
+    let state = run(exact(&space), &space, &mut world);
+    assert_eq!(state.status, Status::Proved);
+    let best = state.proved().expect("proved");
+    assert_eq!(Some(&best.assignment), cheapest(&space, truth).as_ref());
+    assert_eq!(best.cost, space.cost(&best.assignment));
+    assert_eq!(best.version as usize, state.versions.len(), "the last one");
+    assert_eq!(best.results.len(), 2);
+    once(&world);
+    // Every cheaper candidate breaks a stored point or was set aside.
+    let mut order = ceg4n_search::Exact::new(&space);
+    let mut cheaper = 0;
+    while let Some(a) = order.next(&space).filter(|a| space.cost(a) < best.cost) {
+        let aside = state.set_aside().any(|v| v.assignment == a);
+        let ended = state.counterexamples.iter().any(|p| ends(p, &a));
+        assert!(aside != ended, "{a:?}");
+        cheaper += 1;
+    }
+    assert!(cheaper > 20, "{cheaper}");
+    assert_eq!(state.candidates as usize, world.evaluated.len());
+}
+
+#[test]
+fn what_stays_open_is_named_and_not_asked_again() {
+    let space = space();
+    for start in [exact(&space), genetic()] {
+        let mut world = World::new(truth);
+        let state = run(start, &space, &mut world);
+        assert_eq!(state.status, Status::Proved);
+        let aside: Vec<&Version> = state.set_aside().collect();
+        assert_eq!(aside.len(), 1);
+        assert_eq!(aside[0].assignment, bits([4, 3], 5));
+        let told = Ended::Unknown("second: too hard".to_owned());
+        assert_eq!(aside[0].ended, told);
+        once(&world);
+    }
+}
+
+#[test]
+fn a_strategy_that_follows_a_list_asks_nothing_again() {
+    let (space, mut world) = (space(), World::new(truth));
+    // Open, refuted by a hole, refuted.
+    let first = [bits([4, 3], 5), bits([4, 3], 6), bits([6, 2], 6)];
+    let mut state = run(list(&first), &space, &mut world);
+    assert_eq!(state.status, Status::Exhausted);
+    assert_eq!(state.versions.len(), 3);
+    for strategy in [
+        Strategy::Exact(ceg4n_search::Exact::new(&space)),
+        genetic().strategy,
+        list(&first).strategy,
+    ] {
+        state.strategy = strategy;
+        state.status = Status::Running;
+        state = run(state, &space, &mut world);
+        if state.status == Status::Proved {
+            assert_eq!(world.verified.pop().map(|v| v.0), cheapest(&space, truth));
+        }
+        once(&world);
+    }
+}
+
+#[test]
+fn points_reach_the_next_candidate_at_once() {
+    let (space, mut world) = (space(), World::new(truth));
+    let start = Counterexample {
+        question: 0,
+        x: vec![Exact::zero(), Exact::from(3)],
+        ended: None,
+    };
+    let mut state = exact(&space);
+    state.counterexamples.push(start.clone());
+    let state = run(state, &space, &mut world);
+    assert_eq!(state.counterexamples[0], start);
+    assert!(
+        world.verified.iter().all(|(a, _)| a.weights[0] > 3),
+        "what breaks a start point is never verified"
+    );
+    for pair in world.verified.windows(2) {
+        assert_eq!(pair[0].1 + 1, pair[1].1);
+    }
+    let seen: Vec<usize> = world.evaluated.iter().map(|(_, n)| *n).collect();
+    assert!(seen.is_sorted(), "each evaluation sees all points so far");
+    assert_eq!(seen.last(), Some(&state.counterexamples.len()));
+}
+
+#[test]
+fn the_refuted_question_is_stored_with_its_point() {
+    let (space, mut world) = (space(), World::new(|_| Truth::Hole));
+    let state = step(exact(&space), &space, &mut world);
+    let expected = Counterexample {
+        question: 1,
+        x: vec![Exact::from(2), Exact::from(2), Exact::from(4)],
+        ended: Some(1),
+    };
+    assert_eq!(state.counterexamples, [expected]);
+    assert_eq!(state.versions[0].ended, Ended::Refuted(0));
+    assert_eq!(state.status, Status::Running);
+}
+
+#[test]
+fn exhausted_when_nothing_is_left() {
+    let space = space();
+    let all = 5 * 5 * 3;
+    // Each candidate has its own counterexample, so each is verified.
+    let mut world = World::new(|_| Truth::Hole);
+    let state = run(exact(&space), &space, &mut world);
+    assert_eq!(
+        (state.status, state.versions.len()),
+        (Status::Exhausted, all)
+    );
+    assert_eq!(state.counterexamples.len(), all);
+    // Or each stays open.
+    let mut world = World::new(|_| Truth::Open);
+    let state = run(exact(&space), &space, &mut world);
+    assert_eq!(state.status, Status::Exhausted);
+    assert_eq!(state.set_aside().count(), all);
+    assert!(state.proved().is_none());
+    // One general counterexample ends everything.
+    let mut world = World::new(|a| match a.activations {
+        6 => Truth::Holds,
+        _ => Truth::Broken(2),
+    });
+    let mut blocked = exact(&space);
+    blocked.counterexamples.push(Counterexample {
+        question: 0,
+        x: vec![Exact::from(2), Exact::from(6)],
+        ended: None,
+    });
+    let state = run(blocked, &space, &mut world);
+    assert_eq!(
+        (state.status, state.candidates as usize),
+        (Status::Exhausted, all)
+    );
+    assert!(world.verified.is_empty());
+}
+
+#[test]
+fn stopped_before_and_between_candidates() {
+    let space = space();
+    for (start, patience) in [
+        (exact(&space), 0),
+        (genetic(), 0),
+        (exact(&space), 2),
+        (genetic(), 2),
+    ] {
+        let mut world = World::new(truth);
+        world.patience = patience;
+        let state = run(start, &space, &mut world);
+        assert_eq!(state.status, Status::Stopped);
+        assert_eq!(state.versions.len(), patience);
+        assert!(state.proved().is_none());
+    }
+}
+
+#[test]
+fn a_proof_counts_even_when_time_is_up() {
+    let (space, mut world) = (space(), World::new(|_| Truth::Holds));
+    world.patience = 1;
+    let state = run(exact(&space), &space, &mut world);
+    assert_eq!(state.status, Status::Proved);
+}
+
+#[test]
+fn a_lone_candidate_of_a_list_is_always_verified() {
+    let space = space();
+    let blocked = Counterexample {
+        question: 0,
+        x: vec![Exact::zero(), Exact::from(6)],
+        ended: None,
+    };
+    let mut world = World::new(truth);
+    let mut lone = list(&[bits([2, 2], 4)]);
+    lone.counterexamples.push(blocked.clone());
+    let state = run(lone, &space, &mut world);
+    assert_eq!(state.status, Status::Exhausted);
+    assert_eq!(state.versions[0].ended, Ended::Refuted(1));
+    // Of several, those that break a point are passed over.
+    let mut world = World::new(truth);
+    let mut two = list(&[bits([2, 2], 4), bits([6, 6], 6)]);
+    two.counterexamples.push(blocked);
+    let state = run(two, &space, &mut world);
+    assert_eq!(state.status, Status::Exhausted);
+    assert!(state.versions.is_empty());
+    assert_eq!(state.candidates, 2);
+}
+
+#[test]
+fn a_list_is_tried_in_order_up_to_the_first_proof() {
+    let (space, mut world) = (space(), World::new(truth));
+    let items: Vec<Assignment> = (2..=6).map(|k| bits([k, k], 6)).collect();
+    let state = run(list(&items), &space, &mut world);
+    assert_eq!(state.status, Status::Proved);
+    let verified: Vec<Assignment> = world.verified.into_iter().map(|v| v.0).collect();
+    assert_eq!(verified, items[..3], "2, 3, then 4 bits");
+    assert_eq!(state.proved().map(|v| &v.assignment), Some(&items[2]));
+}
+
+#[test]
+fn the_last_proved_version_is_the_result() {
+    let (space, mut world) = (space(), World::new(truth));
+    let mut state = run(list(&[bits([6, 6], 6)]), &space, &mut world);
+    assert_eq!(state.proved().map(|v| v.version), Some(1));
+    state.strategy = exact(&space).strategy;
+    state.status = Status::Running;
+    let state = run(state, &space, &mut world);
+    let best = state.proved().expect("proved");
+    assert_eq!(best.version as usize, state.versions.len());
+    assert_eq!(Some(&best.assignment), cheapest(&space, truth).as_ref());
+}
+
+#[test]
+fn the_genetic_search_ends_with_a_proof_or_nothing() {
+    let (space, mut world) = (space(), World::new(truth));
+    let state = run(genetic(), &space, &mut world);
+    let best = &state.proved().expect("proved").assignment;
+    assert!(truth(best) == Truth::Holds, "{best:?}");
+    let mut again = World::new(truth);
+    assert_eq!(run(genetic(), &space, &mut again), state, "deterministic");
+    let mut world = World::new(|_| Truth::Broken(0));
+    let state = run(genetic(), &space, &mut world);
+    assert_eq!(state.status, Status::Exhausted);
+    assert_eq!(state.versions.len(), 5, "one per width of the first layer");
+}
+
+#[test]
+fn goes_on_alike_from_its_serialised_state() {
+    let space = space();
+    let items: Vec<Assignment> = (2..=6).map(|k| bits([k, k], k)).collect();
+    for start in [exact(&space), genetic(), list(&items)] {
+        let mut world = World::new(truth);
+        let straight = run(start.clone(), &space, &mut world);
+        let mut other = World::new(truth);
+        let mut state = start;
+        while state.status == Status::Running {
+            let text = serde_json::to_string(&state).expect("plain data");
+            let back: State = serde_json::from_str(&text).expect("reads back");
+            assert_eq!(back, state);
+            state = step(back, &space, &mut other);
+        }
+        assert_eq!(state, straight);
+        assert_eq!(other.verified, world.verified);
+        assert_eq!(other.evaluated, world.evaluated);
+        assert!(straight.versions.len() > 2, "a run of several steps");
+    }
+}
+
+#[test]
+fn without_answers_nothing_is_proved() {
+    struct Mute;
+    impl Verify for Mute {
+        fn verify(&mut self, _: &Assignment, _: u32) -> Result<Vec<(usize, RegionResult)>, String> {
+            Ok(Vec::new())
+        }
+
+        fn stopped(&self) -> bool {
+            false
+        }
+    }
+    let space = space();
+    let mut eyes = Vec::new();
+    let state = list(&[bits([6, 6], 6)])
+        .step(&space, &mut Eyes(&mut eyes), &mut Mute)
+        .expect("a step");
+    assert_eq!(state.status, Status::Running);
+    assert!(state.proved().is_none());
+}
+
+#[test]
+fn a_verifier_that_cannot_work_ends_the_step() {
+    struct Broken;
+    impl Verify for Broken {
+        fn verify(&mut self, _: &Assignment, _: u32) -> Result<Vec<(usize, RegionResult)>, String> {
+            Err("no solver".to_owned())
+        }
+
+        fn stopped(&self) -> bool {
+            false
+        }
+    }
+    let space = space();
+    let mut eyes = Vec::new();
+    let ended = exact(&space).step(&space, &mut Eyes(&mut eyes), &mut Broken);
+    assert_eq!(ended, Err("no solver".to_owned()));
+}
