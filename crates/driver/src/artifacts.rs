@@ -12,6 +12,8 @@ use ceg4n_report::{Cost, Report};
 use ceg4n_search::AnnotationSpace;
 use ceg4n_syntax::{PrintOptions, print};
 use ceg4n_verify::Verdict;
+use rand::{RngExt, SeedableRng};
+use rand_chacha::ChaCha8Rng;
 use std::collections::BTreeSet;
 
 /// The parts of one run that are written out.
@@ -177,7 +179,10 @@ fn with_version(module: &Module, program: &Program, comments: Vec<String>) -> Mo
     out
 }
 
-/// Self-test vectors: region centres, corners, and every stored counterexample.
+/// Random inputs among the self-test vectors.
+const RANDOM_VECTORS: usize = 32;
+
+/// Self-test vectors: random inputs, region centres, corners, and every stored counterexample.
 fn vectors(
     chosen: &Chosen,
     module: &Module,
@@ -218,6 +223,13 @@ fn vectors(
         vec![kernel.input_format.max(); n],
         "every input at its greatest".to_owned(),
     ));
+    // Rounding and clamping show where inputs are arbitrary.
+    let mut rng = ChaCha8Rng::seed_from_u64(0);
+    for i in 1..=RANDOM_VECTORS {
+        let (lo, hi) = (kernel.input_format.min(), kernel.input_format.max());
+        let input = (0..n).map(|_| rng.random_range(lo..=hi)).collect();
+        points.push((input, format!("random input {i}")));
+    }
     points
         .into_iter()
         .map(|(input, note)| {
