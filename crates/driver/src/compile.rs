@@ -47,11 +47,22 @@ pub fn compile(
     let started = Instant::now();
     let loaded = load(&options.load)?;
     match run(options, &loaded, started, progress, cancel) {
-        Ok((report, folder)) => Ok(Compilation {
-            report,
-            folder,
-            warnings: loaded.warnings,
-        }),
+        Ok((report, folder, kept)) => {
+            let mut warnings = loaded.warnings;
+            if let Some(kept) = kept {
+                let text = format!(
+                    "the proved result that stood in {} is now in {}",
+                    folder.display(),
+                    kept.display()
+                );
+                warnings.push(Diagnostic::warning(codes::FILE_WRITE, text));
+            }
+            Ok(Compilation {
+                report,
+                folder,
+                warnings,
+            })
+        }
         Err(d) => Err(loaded.fail(d)),
     }
 }
@@ -82,7 +93,7 @@ fn run(
     started: Instant,
     progress: &dyn Progress,
     cancel: &Cancel,
-) -> Result<(Report, PathBuf), Diagnostics> {
+) -> Result<(Report, PathBuf, Option<PathBuf>), Diagnostics> {
     let asked = questions(loaded)?;
     let prefix = prefix(options, loaded)?;
     let folder = options.output_folder(&loaded.name);
@@ -151,9 +162,14 @@ fn run(
         verify: engine.seconds,
         emit: emitting.elapsed().as_secs_f64(),
     };
+    // A proof that took its time is not replaced by a run that found none.
+    let was_proved = staged
+        .earlier("report.json")
+        .and_then(|text| serde_json::from_str::<Report>(&text).ok())
+        .is_some_and(|r| r.status == Status::Proved);
     staged.write("report.json", report.to_json().as_bytes())?;
-    staged.commit()?;
-    Ok((report, folder))
+    let kept = staged.commit(was_proved && report.status != Status::Proved)?;
+    Ok((report, folder, kept))
 }
 
 fn prefix(options: &CompileOptions, loaded: &Loaded) -> Result<String, Diagnostics> {
@@ -218,6 +234,7 @@ fn search(
         .filter_map(|c| engine.snap(c))
         .collect();
     let strategy = strategy(options, space);
+    quantizable(space)?;
     progress.note(&Event::Stage {
         name: "search",
         detail: space.name(),
@@ -299,6 +316,21 @@ fn advance(
         }
     }
     Ok(state)
+}
+
+/// Refuses a network none of whose generous formats the checker takes: then no format fails for
+/// what it proves, but the network for what it is.
+fn quantizable(space: &AnnotationSpace) -> Result<(), Diagnostics> {
+    let (lo, hi) = (space.weight_bits, space.activation_bits);
+    let mut refusal = None;
+    for (w, a) in [(8, 12), (lo.0, hi.0), (lo.1, hi.1)] {
+        let a = uniform(space, w.clamp(lo.0, lo.1), a.clamp(hi.0, hi.1));
+        match space.program(&a, 0) {
+            Ok(_) => return Ok(()),
+            Err(d) => refusal = refusal.or(Some(d)),
+        }
+    }
+    refusal.map_or(Ok(()), Err)
 }
 
 /// A few uniform formats of the space, from 8 bits up.
@@ -454,11 +486,14 @@ fn loop_of(
     let optimality = complete.then(|| {
         let cost = state.proved().map_or(0, |v| v.cost);
         let cheaper = set_aside.iter().filter(|s| s.cost < cost).count();
-        let rest = match cheaper {
-            0 => "every cheaper assignment is refuted by a stored counterexample".to_owned(),
-            n => format!("every cheaper assignment is refuted by a stored counterexample, except {n} set aside"),
+        let but = match cheaper {
+            0 => String::new(),
+            n => format!(" but for {n} set aside"),
         };
-        format!("cost {cost} is least in this search space: {}; {rest}", space.name())
+        format!(
+            "cost {cost} is least in this search space{but}: {}; every cheaper assignment{but} breaks a stored counterexample or start point, or is refused by the checker",
+            space.name()
+        )
     });
     Loop {
         iterations: state.versions.len() as u64,

@@ -1,12 +1,18 @@
 //! Output folders: complete or absent, and nothing that a user had is lost.
+//!
+//! A folder of ours has a manifest of the files that the tool wrote. It is replaced only if it
+//! holds nothing else; a proved result that a run without proof would replace is kept beside.
 
 use ceg4n_base::{Diagnostic, codes};
+use std::collections::BTreeSet;
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
-/// The file that marks a folder as one of ours.
-const MARK: &str = "report.json";
+/// The file that marks a folder as one of ours and lists what it holds.
+const MANIFEST: &str = "MANIFEST";
+/// Its first line.
+const TITLE: &str = "ceg4nc output; files:";
 
 /// A folder under construction beside its final place.
 #[derive(Debug)]
@@ -29,16 +35,17 @@ impl Staged {
     /// place that cannot be written is told at once.
     ///
     /// # Errors
-    /// A target that exists and is no output folder of this tool, or cannot be written.
+    /// A target that exists and holds anything that this tool did not write, or that cannot be
+    /// written.
     pub fn begin(target: &Path) -> Result<Self, Diagnostic> {
-        if target.exists() && !is_ours(target) {
-            let text = format!(
-                "{} exists and is no output folder of ceg4nc",
-                target.display()
-            );
-            return Err(Diagnostic::error(codes::FILE_WRITE, text)
-                .help("choose another folder with -o; nothing was changed"));
-        }
+        // A link stays what it is; what it points to is replaced.
+        let target = match fs::symlink_metadata(target) {
+            Ok(m) if m.is_symlink() => {
+                fs::canonicalize(target).unwrap_or_else(|_| target.to_owned())
+            }
+            Ok(_) | Err(_) => target.to_owned(),
+        };
+        refuse_foreign(&target)?;
         let name = target
             .file_name()
             .map(|n| n.to_string_lossy().into_owned())
@@ -48,13 +55,14 @@ impl Staged {
             _ => PathBuf::from("."),
         };
         fs::create_dir_all(&parent).map_err(|e| cannot("create", &parent, &e))?;
+        clear_abandoned(&parent, &name);
         let temporary = parent.join(format!(".{name}.{}.partial", std::process::id()));
         if temporary.exists() {
             fs::remove_dir_all(&temporary).map_err(|e| cannot("clear", &temporary, &e))?;
         }
         fs::create_dir(&temporary).map_err(|e| cannot("write into", &parent, &e))?;
         Ok(Self {
-            target: target.to_owned(),
+            target,
             temporary,
             committed: false,
         })
@@ -79,34 +87,48 @@ impl Staged {
         fs::write(&file, content).map_err(|e| cannot("write", &file, &e))
     }
 
-    /// Puts the folder in its place; an earlier output of this tool there is replaced.
+    /// Puts the folder in its place. An earlier output of this tool there is replaced; with
+    /// `keep_earlier` it is moved beside, and the place is returned.
     ///
     /// # Errors
     /// What the file system says; then the earlier output stands as it was.
-    pub fn commit(mut self) -> Result<(), Diagnostic> {
-        let old = self.temporary.with_extension("replaced");
+    pub fn commit(mut self, keep_earlier: bool) -> Result<Option<PathBuf>, Diagnostic> {
+        let files = files_of(&self.temporary).map_err(|e| cannot("read", &self.temporary, &e))?;
+        let list: Vec<String> = files.into_iter().collect();
+        self.write(
+            MANIFEST,
+            format!("{TITLE}\n{}\n", list.join("\n")).as_bytes(),
+        )?;
+        refuse_foreign(&self.target)?;
         let had = self.target.exists();
-        if had && !is_ours(&self.target) {
-            let text = format!("{} was put there meanwhile", self.target.display());
-            return Err(
-                Diagnostic::error(codes::FILE_WRITE, text).help("choose another folder with -o")
-            );
-        }
+        let earlier = if keep_earlier {
+            free_name(&self.target)
+        } else {
+            self.temporary.with_extension("replaced")
+        };
         if had {
-            fs::rename(&self.target, &old).map_err(|e| cannot("replace", &self.target, &e))?;
+            fs::rename(&self.target, &earlier).map_err(|e| cannot("replace", &self.target, &e))?;
         }
         if let Err(e) = fs::rename(&self.temporary, &self.target) {
             if had {
                 // The earlier output goes back to its place.
-                let _ = fs::rename(&old, &self.target);
+                let _ = fs::rename(&earlier, &self.target);
             }
             return Err(cannot("write", &self.target, &e));
         }
         self.committed = true;
-        if had {
-            let _ = fs::remove_dir_all(&old);
+        if had && keep_earlier {
+            return Ok(Some(earlier));
         }
-        Ok(())
+        if had {
+            let _ = fs::remove_dir_all(&earlier);
+        }
+        Ok(None)
+    }
+
+    /// The text of a file of the earlier output, if there is one.
+    pub fn earlier(&self, path: &str) -> Option<String> {
+        fs::read_to_string(self.target.join(path)).ok()
     }
 }
 
@@ -118,16 +140,93 @@ impl Drop for Staged {
     }
 }
 
-/// An empty folder, or one with a report of this tool.
-fn is_ours(folder: &Path) -> bool {
-    folder.is_dir()
-        && (folder.join(MARK).is_file()
-            || fs::read_dir(folder).is_ok_and(|mut entries| entries.next().is_none()))
+/// Refuses a target that is no folder of ours, or holds files that this tool did not write.
+fn refuse_foreign(target: &Path) -> Result<(), Diagnostic> {
+    let foreign = |what: String| {
+        Err(Diagnostic::error(codes::FILE_WRITE, what)
+            .help("choose another folder with -o; nothing was changed"))
+    };
+    let place = target.display();
+    if !target.exists() {
+        return Ok(());
+    }
+    let Ok(found) = files_of(target) else {
+        return foreign(format!("{place} exists and is no folder that can be read"));
+    };
+    if found.is_empty() {
+        return Ok(());
+    }
+    let manifest = fs::read_to_string(target.join(MANIFEST)).unwrap_or_default();
+    let mut lines = manifest.lines();
+    if lines.next() != Some(TITLE) {
+        return foreign(format!("{place} exists and is no output folder of ceg4nc"));
+    }
+    let ours: BTreeSet<&str> = lines.chain([MANIFEST]).collect();
+    match found.iter().find(|f| !ours.contains(f.as_str())) {
+        Some(file) => foreign(format!("{place} holds {file}, which ceg4nc did not write")),
+        None => Ok(()),
+    }
+}
+
+/// Every file below a folder, relative, with `/`. Links count as files.
+fn files_of(folder: &Path) -> io::Result<BTreeSet<String>> {
+    let mut found = BTreeSet::new();
+    let mut open = vec![(folder.to_owned(), String::new())];
+    while let Some((path, prefix)) = open.pop() {
+        for entry in fs::read_dir(&path)? {
+            let entry = entry?;
+            let name = format!("{prefix}{}", entry.file_name().to_string_lossy());
+            if entry.file_type()?.is_dir() {
+                open.push((entry.path(), format!("{name}/")));
+            } else {
+                found.insert(name);
+            }
+        }
+    }
+    Ok(found)
+}
+
+/// `NAME.previous`, `NAME.previous-2`, …: the first that is free.
+fn free_name(target: &Path) -> PathBuf {
+    let name = target.file_name().unwrap_or_default().to_string_lossy();
+    let numbered = |i: u32| match i {
+        1 => target.with_file_name(format!("{name}.previous")),
+        _ => target.with_file_name(format!("{name}.previous-{i}")),
+    };
+    (1..)
+        .map(numbered)
+        .find(|p| !p.exists())
+        .unwrap_or_else(|| numbered(1))
+}
+
+/// Removes what runs that were killed left beside the target: partial folders of processes that
+/// are gone. Only where the system tells which processes live.
+fn clear_abandoned(parent: &Path, name: &str) {
+    if !Path::new("/proc/self").exists() {
+        return;
+    }
+    let Ok(entries) = fs::read_dir(parent) else {
+        return;
+    };
+    for entry in entries.flatten() {
+        let file = entry.file_name().to_string_lossy().into_owned();
+        let pid = file
+            .strip_prefix(&format!(".{name}."))
+            .and_then(|rest| rest.strip_suffix(".partial"))
+            .and_then(|pid| pid.parse::<u32>().ok());
+        if pid.is_some_and(|pid| !Path::new(&format!("/proc/{pid}")).exists()) {
+            let _ = fs::remove_dir_all(entry.path());
+        }
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn entries(dir: &Path) -> usize {
+        fs::read_dir(dir).unwrap().count()
+    }
 
     #[test]
     fn a_folder_appears_whole_or_not_at_all() {
@@ -137,16 +236,17 @@ mod tests {
         staged.write("c/a.c", b"1").unwrap();
         assert!(!target.exists());
         drop(staged);
-        assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 0);
+        assert_eq!(entries(dir.path()), 0);
 
         let staged = Staged::begin(&target).unwrap();
-        staged.write(MARK, b"{}").unwrap();
-        staged.commit().unwrap();
+        staged.write("report.json", b"{}").unwrap();
+        staged.commit(false).unwrap();
         let again = Staged::begin(&target).unwrap();
-        again.write(MARK, b"2").unwrap();
-        again.commit().unwrap();
-        assert_eq!(fs::read(target.join(MARK)).unwrap(), b"2");
-        assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 1);
+        assert_eq!(again.earlier("report.json").as_deref(), Some("{}"));
+        again.write("report.json", b"2").unwrap();
+        again.commit(false).unwrap();
+        assert_eq!(fs::read(target.join("report.json")).unwrap(), b"2");
+        assert_eq!(entries(dir.path()), 1);
     }
 
     #[test]
@@ -154,7 +254,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let target = dir.path().join("thesis");
         fs::create_dir(&target).unwrap();
-        fs::write(target.join("chapter.tex"), b"x").unwrap();
+        fs::write(target.join("report.json"), b"x").unwrap();
         assert_eq!(Staged::begin(&target).unwrap_err().code, codes::FILE_WRITE);
         let file = dir.path().join("file");
         fs::write(&file, b"x").unwrap();
@@ -163,5 +263,63 @@ mod tests {
             Staged::begin(&file.join("below")).unwrap_err().code,
             codes::FILE_WRITE
         );
+    }
+
+    #[test]
+    fn a_file_added_to_an_output_stops_its_replacement() {
+        let dir = tempfile::tempdir().unwrap();
+        let target = dir.path().join("out");
+        let staged = Staged::begin(&target).unwrap();
+        staged.write("c/a.c", b"1").unwrap();
+        staged.commit(false).unwrap();
+        let running = Staged::begin(&target).unwrap();
+        fs::write(target.join("c/main.c"), b"mine").unwrap();
+        let told = Staged::begin(&target).unwrap_err().message;
+        assert!(told.contains("c/main.c"), "{told}");
+        // Added while a run is under way, it is found when the run ends.
+        assert!(running.commit(false).is_err());
+        assert_eq!(fs::read(target.join("c/main.c")).unwrap(), b"mine");
+        assert_eq!(entries(dir.path()), 1);
+    }
+
+    #[test]
+    fn an_earlier_output_can_be_kept() {
+        let dir = tempfile::tempdir().unwrap();
+        let target = dir.path().join("out");
+        for (text, keep) in [("1", false), ("2", true), ("3", true)] {
+            let staged = Staged::begin(&target).unwrap();
+            staged.write("report.json", text.as_bytes()).unwrap();
+            staged.commit(keep).unwrap();
+        }
+        let read = |p: &str| fs::read_to_string(dir.path().join(p).join("report.json")).unwrap();
+        assert_eq!(
+            [read("out"), read("out.previous"), read("out.previous-2")],
+            ["3", "1", "2"]
+        );
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_link_stays_a_link() {
+        let dir = tempfile::tempdir().unwrap();
+        let (real, link) = (dir.path().join("real"), dir.path().join("link"));
+        fs::create_dir(&real).unwrap();
+        std::os::unix::fs::symlink(&real, &link).unwrap();
+        let staged = Staged::begin(&link).unwrap();
+        staged.write("report.json", b"1").unwrap();
+        staged.commit(false).unwrap();
+        assert!(fs::symlink_metadata(&link).unwrap().is_symlink());
+        assert_eq!(fs::read(real.join("report.json")).unwrap(), b"1");
+    }
+
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn what_killed_runs_left_is_cleared() {
+        let dir = tempfile::tempdir().unwrap();
+        let target = dir.path().join("out");
+        // No process has the largest number.
+        fs::create_dir(dir.path().join(".out.4294967295.partial")).unwrap();
+        drop(Staged::begin(&target).unwrap());
+        assert_eq!(entries(dir.path()), 0);
     }
 }

@@ -110,7 +110,12 @@ impl Cells<'_> {
     ///
     /// # Errors
     /// A defect found by replay.
-    pub fn attack(&self, center: &[Exact], effort: &Effort) -> Result<Option<Witness>, Trouble> {
+    pub fn attack(
+        &self,
+        center: &[Exact],
+        effort: &Effort,
+        stop: &Stop,
+    ) -> Result<Option<Witness>, Trouble> {
         let mut points = attack::seeds(self.space, center, effort.starts * 8);
         let starts: Vec<Vec<f64>> = points
             .iter()
@@ -118,6 +123,9 @@ impl Cells<'_> {
             .cloned()
             .collect();
         for x in &starts {
+            if stop.now().is_some() {
+                return Ok(None);
+            }
             let k = self.kernel_class(x)?;
             for j in (0..self.reference.output_len()).filter(|j| *j != k) {
                 points.push(attack::descend(
@@ -130,6 +138,9 @@ impl Cells<'_> {
         }
         let mut ranked = Vec::with_capacity(points.len());
         for (i, x) in points.iter().enumerate() {
+            if stop.now().is_some() {
+                return Ok(None);
+            }
             ranked.push((self.violation(x)?, i));
         }
         ranked.sort_by(|a, b| b.0.total_cmp(&a.0).then(a.1.cmp(&b.1)));

@@ -181,6 +181,9 @@ impl Work<'_> {
         }
         let mut worst: Vec<(i128, Vec<i64>)> = Vec::new();
         for x in &points {
+            if self.stop.now().is_some() {
+                return Ok(None);
+            }
             let Some(point) = self.space.snap(x) else {
                 continue;
             };
@@ -261,7 +264,7 @@ impl Work<'_> {
             property: self.q.property,
             influence: &self.influence,
         };
-        if let Some(w) = cells.attack(&self.q.region.center(), self.effort)? {
+        if let Some(w) = cells.attack(&self.q.region.center(), self.effort, self.stop)? {
             return Ok((Verdict::Refuted(Box::new(w)), Tally::default(), None));
         }
         Ok(

@@ -26,6 +26,9 @@ pub fn label(
     let mut first: Option<(Vec<Exact>, usize)> = None;
     let points = attack::seeds(space, center, effort.starts);
     for x in &points {
+        if stop.now().is_some() {
+            return Label::Undecided;
+        }
         if let Some(change) = visit(reference, space, x, &mut first) {
             return change;
         }

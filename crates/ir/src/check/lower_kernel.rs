@@ -322,7 +322,7 @@ impl Lowering<'_> {
         let k = data.first().and_then(|d| power_of_two(*d));
         let Some(k) = k.filter(|_| data.iter().all(|d| *d == data[0])) else {
             let d = Diagnostic::error(codes::NO_FIXED_MEANING, format!("%{} divides by constants that are not one power of two", self.name(v)))
-                .help("a fixed-point program divides by shifting only: fold the division into the weights before quantizing");
+                .help("a fixed-point program divides by shifting only: divide the weights of the following layer by the constant instead");
             return self.fail(d, v);
         };
         let frac: Vec<i32> = node.frac.iter().map(|f| f + k).collect();
