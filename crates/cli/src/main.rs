@@ -1,7 +1,7 @@
 //! The program: the real streams, and Ctrl-C.
 
 use ceg4nc::Console;
-use std::io::{self, IsTerminal};
+use std::io::{self, IsTerminal, Write as _};
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -17,6 +17,7 @@ fn main() -> ExitCode {
         if flag.swap(true, Ordering::Relaxed) {
             std::process::exit(INTERRUPTED);
         }
+        let _ = writeln!(io::stderr(), "stopping; press Ctrl-C again to abort");
     });
     let mut console = Console {
         out: &mut io::stdout(),

@@ -65,6 +65,15 @@ impl Reader {
         );
     }
 
+    /// Refuses an option that another one leaves without effect.
+    fn conflict(&mut self, given: bool, name: &str, because: &str) {
+        if given {
+            let message = format!("--{name} has no effect: {because}");
+            self.errors
+                .push(Diagnostic::error(codes::USAGE, message).help("leave one of the two out"));
+        }
+    }
+
     /// Refuses an option that was given.
     fn planned(&mut self, name: &str, given: bool) {
         if given {
@@ -84,6 +93,7 @@ pub fn compile(args: &CompileArgs) -> Result<CompileOptions, Diagnostics> {
     options.load = question(&mut r, &args.net, &args.question);
     options.budget = budget(&mut r, &args.budget);
     (options.boundary, options.boundary_margin) = boundary(&mut r, &args.boundary);
+    boundary_fits(&mut r, &options.load, options.boundary_margin.is_some());
     options.rounding = r.option("rounding", args.rounding.as_deref(), rounding);
     options.preset = r
         .option("preset", args.preset.as_deref(), preset)
@@ -103,6 +113,15 @@ pub fn compile(args: &CompileArgs) -> Result<CompileOptions, Diagnostics> {
         bits(t, ACTIVATION_BITS)
     }) {
         options.activation_bits = bits;
+    }
+    if !matches!(options.preset, Preset::Auto) {
+        for (name, given) in [
+            ("strategy", args.strategy.is_some()),
+            ("weight-bits", args.weight_bits.is_some()),
+            ("activation-bits", args.activation_bits.is_some()),
+        ] {
+            r.conflict(given, name, "--preset fixes the formats");
+        }
     }
     if !args.emit.is_empty() {
         options.emit = emit(&mut r, &args.emit);
@@ -128,10 +147,21 @@ pub fn verify(args: &VerifyArgs) -> Result<VerifyOptions, Diagnostics> {
     options.load = question(&mut r, &args.net, &args.question);
     options.budget = budget(&mut r, &args.budget);
     (options.boundary, options.boundary_margin) = boundary(&mut r, &args.boundary);
+    boundary_fits(&mut r, &options.load, options.boundary_margin.is_some());
     options.rounding = r.option("rounding", args.rounding.as_deref(), rounding);
     options.ir_version = r.option("ir-version", args.ir_version.as_deref(), version);
     options.against = args.against.clone();
     r.errors.or(options)
+}
+
+/// A boundary margin is asked for in place of strict top-1 and of nothing else.
+fn boundary_fits(r: &mut Reader, load: &LoadOptions, given: bool) {
+    let strict = load.require.as_ref().is_none_or(|p| *p == Property::Top1);
+    r.conflict(
+        given && !strict,
+        "boundary-margin",
+        "--require asks for something else than top1",
+    );
 }
 
 /// The options of `check` and `import`.

@@ -201,7 +201,7 @@ fn options_get_their_types() {
         "--region",
         "r",
         "--require",
-        "top1:margin=0.5",
+        "top1",
         "--domain",
         "grid:u8q8",
         "--reference",
@@ -213,7 +213,7 @@ fn options_get_their_types() {
         "--rounding",
         "half-even",
         "--preset",
-        "uniform:4:8",
+        "auto",
         "--strategy",
         "nsga2",
         "--cost",
@@ -251,19 +251,12 @@ fn options_get_their_types() {
     assert_eq!(o.load.regions, [Path::new("a.json"), Path::new("b.json")]);
     assert_eq!(o.load.ball_sizes, ["0.01".parse().unwrap()]);
     assert_eq!(o.load.region_ids, ["r"]);
-    assert_eq!(
-        o.load.require,
-        Some(Property::Top1Margin("0.5".parse().unwrap()))
-    );
+    assert_eq!(o.load.require, Some(Property::Top1));
     assert_eq!(o.load.domain, Some(Domain::Grid("u8q8".parse().unwrap())));
     assert_eq!(o.boundary, Some(Boundary::Margin));
     assert_eq!(o.boundary_margin, Some("1/3".parse().unwrap()));
     assert_eq!(o.rounding, Some(Rounding::HalfEven));
-    let preset = Preset::Uniform {
-        weight_bits: 4,
-        activation_bits: 8,
-    };
-    assert_eq!((o.preset, o.strategy), (preset, Strategy::Nsga2));
+    assert_eq!((o.preset, o.strategy), (Preset::Auto, Strategy::Nsga2));
     assert_eq!((o.weight_bits, o.activation_bits), (3..=5, 8..=8));
     assert!(o.emit.c && !o.emit.rust);
     assert_eq!(o.output.as_deref(), Some(Path::new("d")));
@@ -273,6 +266,49 @@ fn options_get_their_types() {
     assert_eq!(o.budget.region_time_limit, Some(Duration::from_secs(2)));
     assert_eq!(o.budget.memory_limit_mib, Some(64));
     assert_eq!(o.budget.solver, "z3");
+}
+
+#[test]
+fn presets_and_margins_get_their_types() {
+    let given = [
+        "compile",
+        "n.onnx",
+        "--preset",
+        "uniform:4:8",
+        "--require",
+        "top1:margin=0.5",
+    ];
+    let Command::Compile(args) = command(&given) else {
+        panic!("no compile")
+    };
+    let o = translate::compile(&args).unwrap();
+    let preset = Preset::Uniform {
+        weight_bits: 4,
+        activation_bits: 8,
+    };
+    assert_eq!(o.preset, preset);
+    let margin = Property::Top1Margin("0.5".parse().unwrap());
+    assert_eq!(o.load.require, Some(margin));
+}
+
+#[test]
+fn an_option_without_effect_is_refused() {
+    for (without, with) in [
+        (["--preset", "uniform8"], ["--strategy", "exact"]),
+        (["--preset", "uniform:4:8"], ["--weight-bits", "4"]),
+        (["--preset", "uniform-min"], ["--activation-bits", "8"]),
+        (["--require", "eps=0.1"], ["--boundary-margin", "0.1"]),
+    ] {
+        let refused = |extra: &[&str]| {
+            let all = [&["compile", "n.onnx"], extra].concat();
+            let Command::Compile(args) = command(&all) else {
+                panic!("no compile")
+            };
+            translate::compile(&args).is_err()
+        };
+        assert!(!refused(&without) && !refused(&with));
+        assert!(refused(&[without, with].concat()), "{without:?} {with:?}");
+    }
 }
 
 #[test]

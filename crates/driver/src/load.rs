@@ -127,7 +127,7 @@ fn choose_regions(module: &mut Module, options: &LoadOptions) -> Result<(), Diag
             few("radii", sizes.iter().map(String::as_str))
         };
         let text = "--ball-size and --region leave no region";
-        return Err(Diagnostic::error(codes::NO_REGION, text).help(help).into());
+        return Err(Diagnostic::error(codes::USAGE, text).help(help).into());
     }
     let before = module.regions.len();
     module.regions.retain(wanted);
@@ -303,8 +303,13 @@ impl Loaded {
                 Some(k) => format!("@{} has no version v{k}", self.name),
                 None => format!("@{} has no format block: it is real", self.name),
             };
-            return Err(Diagnostic::error(codes::USAGE, text)
-                .help(few("versions", known.iter().map(String::as_str))));
+            let help = if known.is_empty() {
+                "compile it first and take NAME.final.nnir of the output, or write a format block"
+                    .to_owned()
+            } else {
+                few("versions", known.iter().map(String::as_str))
+            };
+            return Err(Diagnostic::error(codes::USAGE, text).help(help));
         };
         Ok(match rounding {
             None => program,

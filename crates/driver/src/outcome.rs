@@ -75,13 +75,7 @@ pub(crate) fn status_of(results: &[Timed]) -> (Status, Option<String>) {
         return (Status::Refuted, Some(reason));
     }
     let unknown = first(&|t| match &t.result.verdict {
-        Verdict::Unknown(reason) if t.result.clock_limited => {
-            Some(format!("region {}: {reason}", t.result.id))
-        }
-        Verdict::Unknown(reason) => Some(format!(
-            "region {}: {reason}; a larger effort may decide it",
-            t.result.id
-        )),
+        Verdict::Unknown(reason) => Some(format!("region {}: {reason}", t.result.id)),
         Verdict::Proved(_) | Verdict::Refuted(_) => None,
     });
     let vacuous = first(&|t| {
