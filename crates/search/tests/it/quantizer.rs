@@ -189,6 +189,30 @@ fn programs_of_random_networks_pass_or_have_wide_accumulators() {
 }
 
 #[test]
+fn values_far_beyond_float32_still_have_a_scale() {
+    let mut rng = rng(8);
+    for scale in [1e-30f32, 1e30] {
+        let widths = [3, 2, 2, 2];
+        let data: Vec<_> = (0..3)
+            .map(|i| {
+                let (n, m) = (widths[i], widths[i + 1]);
+                let bias = Some(uniform(&mut rng, m, scale));
+                (uniform(&mut rng, n * m, scale), bias)
+            })
+            .collect();
+        let network = chain(&widths, &data);
+        let space = space(network, &region(3, "0", "1"), (2, 16), (4, 16));
+        for _ in 0..50 {
+            let a = draw(&mut rng, &space);
+            match space.program(&a, 1) {
+                Ok(p) => check_formats(&space, &a, &p),
+                Err(errors) => refused_for_accumulators(&errors),
+            }
+        }
+    }
+}
+
+#[test]
 fn a_program_is_a_pure_function_of_its_assignment() {
     let mut rng = rng(4);
     let network = random_chain(&mut rng, &[3, 4, 2], &[1.0, 0.1]);
