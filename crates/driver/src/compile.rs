@@ -409,8 +409,15 @@ fn report_of(
     let (status, reason) = outcome(space, state, chosen.is_some(), results);
     let mut report = summary.report(status, reason, region_rows(results), Seconds::default());
     let stopped = state.is_some_and(|s| s.status == LoopStatus::Stopped);
-    report.clock_limited =
-        stopped || engine.clock_limited || results.iter().any(|t| t.result.clock_limited);
+    // Also where the clock set a candidate aside: another run may decide it.
+    let cut = |s: &State| {
+        let mut results = s.versions.iter().flat_map(|v| &v.results);
+        results.any(|r| r.clock_limited)
+    };
+    report.clock_limited = stopped
+        || engine.clock_limited
+        || state.is_some_and(cut)
+        || results.iter().any(|t| t.result.clock_limited);
     report.loop_ = state.map(|s| loop_of(options, space, s, chosen));
     report
 }

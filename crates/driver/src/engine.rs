@@ -136,6 +136,13 @@ impl<'a> Engine<'a> {
         for (a, l) in engine.asked.iter_mut().zip(labels) {
             a.label = l;
         }
+        // Under a clock an undecided label may be the clock's doing.
+        let clock = budget.time_limit.is_some() || budget.region_time_limit.is_some();
+        let open = |a: &Asked| {
+            let labelled = matches!(a.property, Property::Top1 | Property::Top1Margin(_));
+            labelled && a.label == Label::Undecided
+        };
+        engine.clock_limited = clock && engine.asked.iter().any(open);
         engine.settle_boundary(boundary);
         engine.seconds += begin.elapsed().as_secs_f64();
         engine

@@ -113,7 +113,7 @@ fn run(
             emit: 0.0,
         },
     );
-    report.clock_limited = results.iter().any(|t| t.result.clock_limited);
+    report.clock_limited = engine.clock_limited || results.iter().any(|t| t.result.clock_limited);
     Ok(report)
 }
 

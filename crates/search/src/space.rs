@@ -96,8 +96,12 @@ impl AnnotationSpace {
     /// The name under which an optimality claim about this space is made.
     pub fn name(&self) -> String {
         format!(
-            "weights {}..{} bits per layer, biases max({MIN_BIAS_BITS}, weights) bits, activations {}..{} bits shared, power-of-two scales per tensor",
-            self.weight_bits.0, self.weight_bits.1, self.activation_bits.0, self.activation_bits.1
+            "weights {}..{} bits per layer, biases max({MIN_BIAS_BITS}, weights) bits, activations {}..{} bits shared, power-of-two scales per tensor (weights: least squared error of three), rounding {}",
+            self.weight_bits.0,
+            self.weight_bits.1,
+            self.activation_bits.0,
+            self.activation_bits.1,
+            self.rounding.name()
         )
     }
 
