@@ -1,7 +1,7 @@
 //! Writes a checked fixed-point program as C99 and as `no_std` Rust: integers only, no
 //! allocation, every accumulator in a word that the checker proved wide enough.
 //!
-//! Both languages print one [`plan`]: the kernel's nodes fused into loops (dense, then what is
+//! Both languages print one `plan`: the kernel's nodes fused into loops (dense, then what is
 //! done to each accumulator), intermediate vectors laid into as few buffers as are alive at once.
 //! The output is a pure function of [`EmitInput`]: no dates, no paths.
 

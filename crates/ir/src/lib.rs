@@ -3,7 +3,7 @@
 //! - [`Network`]: the operators and constants of one network, without formats.
 //! - [`Annotations`]: the formats of one IR version; a search does nothing else than rewrite them.
 //! - [`Program`]: a network under annotations, a value with a content hash.
-//! - [`check`] turns a program into a [`Checked<Program>`], which holds its lowered form: a
+//! - [`check()`] turns a program into a [`Checked<Program>`], which holds its lowered form: a
 //!   [`RealProgram`] (the reference) or a [`Kernel`] (integers). Every backend demands one.
 //! - [`Module`]: what a `.nnir` file holds: a network, versions, regions and requirements.
 //!

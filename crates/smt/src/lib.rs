@@ -1,8 +1,8 @@
 //! Bit-vector questions and the solvers that answer them.
 //!
 //! A [`Query`] is built term by term under width checks, printed as SMT-LIB 2 with one definition
-//! per value, and given to a [`Solver`](solver::Solver): the embedded one, or any SMT-LIB 2
-//! program as a process. Only a clean `unsat` is ever [`Outcome::Unsat`](solver::Outcome::Unsat),
+//! per value, and given to a [`Solver`]: the embedded one, or any SMT-LIB 2
+//! program as a process. Only a clean `unsat` is ever [`Outcome::Unsat`],
 //! and a model counts only after it has been replayed on the query; everything else is unknown.
 //!
 //! ```
