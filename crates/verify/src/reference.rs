@@ -1,5 +1,6 @@
 //! The reference side of a question: exact at points, sound over boxes, fast for guidance.
 
+use crate::attack::float::Net;
 use crate::bounds::{Form, backward, integer, interval};
 use crate::float::{Bound, down, up};
 use ceg4n_base::{ContentHash, Exact};
@@ -14,6 +15,7 @@ pub struct Reference {
     lowered: Lowered,
     hash: ContentHash,
     network: ContentHash,
+    net: Net,
 }
 
 /// Bounds of forms over one box, computed on demand from one forward pass.
@@ -31,7 +33,13 @@ impl Reference {
             lowered: program.lowered().clone(),
             hash: program.hash(),
             network: program.program().network.hash(),
+            net: Net::new(program.lowered()),
         }
+    }
+
+    /// The program for guidance in floating point.
+    pub fn net(&self) -> &Net {
+        &self.net
     }
 
     /// [`Program::hash`] of the program.

@@ -1,6 +1,12 @@
 //! Falsification: points that are likely to break a requirement, by floating point and native
 //! code. Nothing here decides anything: every candidate is replayed exactly by the caller.
 
+mod change;
+pub mod float;
+mod frame;
+
+pub use change::{ClassSearch, class_change};
+
 use crate::bounds::Form;
 use crate::reference::Reference;
 use crate::space::Space;
