@@ -48,6 +48,35 @@ fn main() -> Result<(), String> {
     let mut all = (0, 0, 0.0);
     for name in NETWORKS {
         let (reference, regions) = load(&dir, name)?;
+        if name.starts_with("mnist_784_25x2") {
+            let r = &regions[0];
+            let space = Space::new(r, Domain::Real, Format::S32);
+            let c = Instant::now();
+            let x = r.center();
+            println!("center {:?}", c.elapsed());
+            let c = Instant::now();
+            let s = ceg4n_verify::attack::seeds(&space, &x, 12);
+            println!("seeds {:?}", c.elapsed());
+            let c = Instant::now();
+            let _ = ceg4n_verify::attack::generator(&space, 1);
+            println!("generator {:?}", c.elapsed());
+            let c = Instant::now();
+            let x = space.snap(&s[0]).unwrap();
+            println!("snap {:?}", c.elapsed());
+            let c = Instant::now();
+            let _ = reference.outputs(&x);
+            println!("outputs {:?}", c.elapsed());
+            let mut b = reference.net().batch(16);
+            let flat = vec![0.5; 16 * 784];
+            let c = Instant::now();
+            let _ = b.forward(&flat);
+            println!("forward16 {:?}", c.elapsed());
+            let f = vec![0.5; 160];
+            let mut g = vec![0.5; 784 * 16];
+            let c = Instant::now();
+            let _ = b.backward(&f, &mut g);
+            println!("backward16 {:?}", c.elapsed());
+        }
         for size in ["0.01", "0.03", "0.05"] {
             let (mut changes, mut times) = (0, Vec::new());
             let size = size.parse().ok();
@@ -67,13 +96,21 @@ fn main() -> Result<(), String> {
             let of = |c: bool| {
                 let mut t: Vec<f64> = times.iter().filter(|t| t.1 == c).map(|t| t.0).collect();
                 t.sort_by(f64::total_cmp);
-                (t.get(t.len() / 2).copied().unwrap_or(0.0), t.last().copied().unwrap_or(0.0))
+                (
+                    t.get(t.len() / 2).copied().unwrap_or(0.0),
+                    t.last().copied().unwrap_or(0.0),
+                )
             };
             let sum: f64 = times.iter().map(|t| t.0).sum();
             let (c, k) = (of(true), of(false));
             println!(
                 "{name:<16} {:<5} {changes:>3} of {:>3} change, {sum:8.1} ms; median/max ms: change {:.2}/{:.2}, none {:.2}/{:.2}",
-                size.map_or(String::new(), |s: ceg4n_base::Exact| s.to_string()), times.len(), c.0, c.1, k.0, k.1
+                size.map_or(String::new(), |s: ceg4n_base::Exact| s.to_string()),
+                times.len(),
+                c.0,
+                c.1,
+                k.0,
+                k.1
             );
             all = (all.0 + changes, all.1 + times.len(), all.2 + sum);
         }

@@ -4,7 +4,6 @@
 //! On a part the kernel's possible outcomes follow from integer bounds, the reference's from
 //! real bounds over a superset of the points that round into it.
 
-use crate::attack;
 use crate::bounds::differential::{Differences, Pair};
 use crate::bounds::{Form, integer};
 use crate::budget::{Effort, Stop};
@@ -104,94 +103,6 @@ impl Cells<'_> {
             }
         }
         Ok(Celled::Holds(shown, tally))
-    }
-
-    /// Tries points that are likely to break the property.
-    ///
-    /// # Errors
-    /// A defect found by replay.
-    pub fn attack(
-        &self,
-        center: &[Exact],
-        effort: &Effort,
-        stop: &Stop,
-    ) -> Result<Option<Witness>, Trouble> {
-        let mut points = attack::seeds(self.space, center, effort.starts * 8);
-        let starts: Vec<Vec<f64>> = points
-            .iter()
-            .take(effort.starts as usize)
-            .cloned()
-            .collect();
-        for x in &starts {
-            if stop.now().is_some() {
-                return Ok(None);
-            }
-            let k = self.kernel_class(x)?;
-            for j in (0..self.reference.output_len()).filter(|j| *j != k) {
-                points.push(attack::descend(
-                    self.reference,
-                    self.space,
-                    x,
-                    Form::margin(k, j),
-                ));
-            }
-        }
-        let mut ranked = Vec::with_capacity(points.len());
-        for (i, x) in points.iter().enumerate() {
-            if stop.now().is_some() {
-                return Ok(None);
-            }
-            ranked.push((self.violation(x)?, i));
-        }
-        ranked.sort_by(|a, b| b.0.total_cmp(&a.0).then(a.1.cmp(&b.1)));
-        for (_, i) in ranked.iter().take(8) {
-            if let Some(w) = self.try_point(&points[*i])? {
-                return Ok(Some(w));
-            }
-        }
-        Ok(None)
-    }
-
-    fn kernel_outputs(&self, x: &[f64]) -> Result<Option<Vec<i64>>, Trouble> {
-        let Some(point) = self.space.snap(x) else {
-            return Ok(None);
-        };
-        Ok(Some(
-            self.subject
-                .batch(&self.subject.kernel().quantize_input(&point), 1)?,
-        ))
-    }
-
-    fn kernel_class(&self, x: &[f64]) -> Result<usize, Trouble> {
-        Ok(self
-            .kernel_outputs(x)?
-            .and_then(|y| argmax(&y))
-            .unwrap_or(0))
-    }
-
-    /// How far a point is from holding, in floating point: larger is worse.
-    fn violation(&self, x: &[f64]) -> Result<f64, Trouble> {
-        let Some(y) = self.kernel_outputs(x)? else {
-            return Ok(f64::NEG_INFINITY);
-        };
-        let n = self.reference.approximate(x);
-        let k = argmax(&y).unwrap_or(0);
-        Ok(match self.property {
-            Property::Top1 | Property::Top1Margin(_) => {
-                n.iter().fold(f64::NEG_INFINITY, |m, v| m.max(*v)) - n[k]
-            }
-            Property::TopK(_) => {
-                let c = argmax(&n).unwrap_or(0);
-                y.iter().filter(|v| **v >= y[c]).count() as f64
-            }
-            Property::Eps(_) => {
-                let scale = 2f64.powi(-self.subject.kernel().output_frac);
-                n.iter()
-                    .zip(&y)
-                    .fold(0.0, |m: f64, (n, y)| m.max((*y as f64 * scale - n).abs()))
-            }
-            Property::Spec(_) => 0.0,
-        })
     }
 
     fn try_point(&self, x: &[f64]) -> Result<Option<Witness>, Trouble> {

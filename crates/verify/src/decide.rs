@@ -1,7 +1,6 @@
 //! One region, one requirement: the order of the tiers, and the verdict.
 
-use crate::attack;
-use crate::bounds::Form;
+use crate::attack::{Target, find_break};
 use crate::budget::{Effort, Stop};
 use crate::cells::{Celled, Cells};
 use crate::keep::{Keep, Kept, Tally};
@@ -129,7 +128,7 @@ impl Work<'_> {
 
     /// The decoupled question: the kernel alone, on integers.
     fn keep(&self, class: usize, leaf: &mut dyn Leaf) -> Result<Outcome, Trouble> {
-        if let Some(w) = self.attack_class(class)? {
+        if let Some(w) = self.attack()? {
             return Ok((Verdict::Refuted(Box::new(w)), Tally::default(), None));
         }
         let keep = Keep {
@@ -166,94 +165,17 @@ impl Work<'_> {
         })
     }
 
-    /// Likely inputs that leave the class: seeds, descents on the reference's margins, then
-    /// coordinate moves on the integers.
-    fn attack_class(&self, class: usize) -> Result<Option<Witness>, Trouble> {
-        let mut points = attack::seeds(self.space, &self.q.region.center(), self.effort.starts);
-        let start = points[0].clone();
-        for rival in (0..self.q.reference.output_len()).filter(|j| *j != class) {
-            points.push(attack::descend(
-                self.q.reference,
-                self.space,
-                &start,
-                Form::margin(class, rival),
-            ));
-        }
-        let mut worst: Vec<(i128, Vec<i64>)> = Vec::new();
-        for x in &points {
-            if self.stop.now().is_some() {
-                return Ok(None);
-            }
-            let Some(point) = self.space.snap(x) else {
-                continue;
-            };
-            let input = self.q.subject.kernel().quantize_input(&point);
-            let lead = self.leads(&input, 1, class)?[0];
-            if lead < 0
-                && let Some(w) = self.replay(&point)?
-            {
-                return Ok(Some(w));
-            }
-            worst.push((lead, input));
-        }
-        worst.sort();
-        worst.dedup();
-        for (lead, input) in worst.into_iter().take(3) {
-            if let Some(w) = self.coordinate_search(lead, input, class)? {
-                return Ok(Some(w));
-            }
-        }
-        Ok(None)
-    }
-
-    /// Greedy moves of one coordinate to an end of its range.
-    fn coordinate_search(
-        &self,
-        mut lead: i128,
-        mut input: Vec<i64>,
-        class: usize,
-    ) -> Result<Option<Witness>, Trouble> {
-        for _ in 0..8 {
-            let mut moves = Vec::new();
-            for (i, r) in self.root.input.iter().enumerate() {
-                for end in [r.lo, r.hi] {
-                    if end != input[i] {
-                        let mut next = input.clone();
-                        next[i] = end;
-                        moves.push(next);
-                    }
-                }
-            }
-            let leads = self.leads(&moves.concat(), moves.len(), class)?;
-            let Some((best, i)) = leads.iter().zip(0..).map(|(l, i)| (*l, i)).min() else {
-                break;
-            };
-            if best >= lead {
-                break;
-            }
-            (lead, input) = (best, moves[i].clone());
-            if lead < 0
-                && let Some(x) = self.space.point(&input, None)
-                && let Some(w) = self.replay(&x)?
-            {
-                return Ok(Some(w));
-            }
-        }
-        Ok(None)
-    }
-
-    /// How far `class` leads on each input; negative where the kernel answers another class.
-    fn leads(&self, inputs: &[i64], n: usize, class: usize) -> Result<Vec<i128>, Trouble> {
-        let out = self.q.subject.batch(inputs, n)?;
-        let width = self.q.subject.kernel().output_len();
-        let lead = |y: &[i64]| {
-            (0..width)
-                .filter(|j| *j != class)
-                .map(|j| i128::from(y[class]) - i128::from(y[j]) - i128::from(j < class))
-                .min()
-                .unwrap_or(0)
+    fn attack(&self) -> Result<Option<Witness>, Trouble> {
+        let target = Target {
+            reference: self.q.reference,
+            subject: self.q.subject,
+            space: self.space,
+            property: self.q.property,
+            label: self.q.label,
+            center: &self.q.region.center(),
+            hints: &[],
         };
-        Ok(out.chunks_exact(width).map(lead).collect())
+        find_break(&target, self.effort, self.stop)
     }
 
     fn cells(&self, leaf: &mut dyn Leaf) -> Result<Outcome, Trouble> {
@@ -264,7 +186,7 @@ impl Work<'_> {
             property: self.q.property,
             influence: &self.influence,
         };
-        if let Some(w) = cells.attack(&self.q.region.center(), self.effort, self.stop)? {
+        if let Some(w) = self.attack()? {
             return Ok((Verdict::Refuted(Box::new(w)), Tally::default(), None));
         }
         Ok(

@@ -23,29 +23,16 @@ pub fn label(
     effort: &Effort,
     stop: &Stop,
 ) -> Label {
-    let mut first: Option<(Vec<Exact>, usize)> = None;
-    let points = attack::seeds(space, center, effort.starts);
-    for x in &points {
-        if stop.now().is_some() {
-            return Label::Undecided;
-        }
-        if let Some(change) = visit(reference, space, x, &mut first) {
-            return change;
-        }
+    let found = attack::class_change(reference, space, center, effort, stop);
+    if let Some(change) = found.change {
+        return Label::Changes(Box::new(change));
     }
+    let first = found.first;
     let Some((_, class)) = first.clone() else {
         return Label::Undecided;
     };
-    for x in &points {
-        if stop.now().is_some() {
-            return Label::Undecided;
-        }
-        for rival in (0..reference.output_len()).filter(|j| *j != class) {
-            let worst = attack::descend(reference, space, x, Form::margin(class, rival));
-            if let Some(change) = visit(reference, space, &worst, &mut first) {
-                return change;
-            }
-        }
+    if stop.now().is_some() {
+        return Label::Undecided;
     }
     prove(reference, space, root, first, class, effort, stop)
 }

@@ -1,5 +1,6 @@
 //! The kernel side of a question: the program, its native evaluator, and exact replay.
 
+use crate::attack::float::Net;
 use crate::reference::Reference;
 use crate::space::Space;
 use crate::verdict::Witness;
@@ -15,6 +16,7 @@ pub struct Subject {
     program: Checked<Program>,
     kernel: Arc<Kernel>,
     evaluator: Evaluator,
+    net: Net,
 }
 
 /// A defect or limit of the tool that leaves a region without a verdict.
@@ -39,6 +41,7 @@ impl Subject {
             .ok_or_else(|| Trouble("the program has no fixed-point form".into()))?;
         let evaluator = Evaluator::new(&program, cache).map_err(|e| Trouble(e.to_string()))?;
         Ok(Self {
+            net: Net::new(program.lowered()),
             program,
             kernel,
             evaluator,
@@ -53,6 +56,11 @@ impl Subject {
     /// Its integer form.
     pub fn kernel(&self) -> &Kernel {
         &self.kernel
+    }
+
+    /// The program for guidance in floating point.
+    pub fn net(&self) -> &Net {
+        &self.net
     }
 
     /// Outputs of `n` inputs, one after the other, by native code.

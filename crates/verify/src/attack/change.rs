@@ -2,20 +2,17 @@
 //! centre's class, all rivals together, each point on the way a candidate; what is claimed was
 //! evaluated exactly.
 
-use super::float::{BLOCK, Batch};
+use super::climb::{Climb, Game, Outs};
 use super::frame::Frame;
 use super::seeds;
 use crate::budget::{Effort, Stop};
 use crate::reference::Reference;
 use crate::space::Space;
+use crate::subject::Trouble;
 use crate::verdict::ClassChange;
 use ceg4n_base::Exact;
 use ceg4n_eval::strict_winner;
 use ceg4n_ir::kernel::argmax;
-use std::collections::BTreeSet;
-
-/// Steps of one descent.
-const STEPS: usize = 20;
 
 /// Exact evaluations that may fail to confirm a change before the search gives up.
 const MISSES: usize = 8;
@@ -41,164 +38,58 @@ pub fn class_change(
     let Some(frame) = Frame::new(space) else {
         return ClassSearch::default();
     };
+    let mut points = seeds(space, center, effort.starts);
+    points.iter_mut().for_each(|x| frame.settle(x));
     let mut hunt = Hunt {
         reference,
         space,
-        frame: &frame,
-        batch: reference.net().batch(BLOCK),
         found: ClassSearch::default(),
         misses: 0,
     };
-    hunt.run(center, effort, stop);
+    let mut climb = Climb::new(&frame, None, Some(reference.net()));
+    // A hunt itself never fails.
+    let Ok(false) = climb.look(&points, &mut hunt) else {
+        return hunt.found;
+    };
+    if let Some((_, class)) = hunt.found.first {
+        let rivals: Vec<usize> = (0..reference.output_len())
+            .filter(|r| *r != class)
+            .collect();
+        let _ = climb.run(&mut hunt, &rivals, &points, stop);
+    }
     hunt.found
-}
-
-/// A descent on its way: a point where `rival` shall win.
-#[derive(Clone)]
-struct Walker {
-    rival: usize,
-    x: Vec<f64>,
-    pattern: u64,
-    /// The rival's lead at `x`.
-    lead: f64,
 }
 
 struct Hunt<'a> {
     reference: &'a Reference,
     space: &'a Space,
-    frame: &'a Frame,
-    batch: Batch<'a>,
     found: ClassSearch,
     misses: usize,
 }
 
-impl Hunt<'_> {
-    fn run(&mut self, center: &[Exact], effort: &Effort, stop: &Stop) {
-        let mut points = seeds(self.space, center, effort.starts);
-        points.iter_mut().for_each(|x| self.frame.settle(x));
-        let Some(starts) = self.visit_all(&points) else {
-            return;
-        };
-        let Some(class) = self.found.first.as_ref().map(|f| f.1) else {
-            return;
-        };
-        let outputs = self.reference.output_len();
-        let walker = |(x, (y, pattern)): (&Vec<f64>, &(Vec<f64>, u64)), rival: usize| Walker {
-            rival,
-            x: x.clone(),
-            pattern: *pattern,
-            lead: y[rival] - y[class],
-        };
-        let mut seen = vec![BTreeSet::new(); outputs];
-        let mut best: Vec<Option<Walker>> = vec![None; outputs];
-        let mut done = 0;
-        // The centre alone first: it settles most regions that change at all.
-        for upto in [1, points.len()] {
-            let from = points[done..upto].iter().zip(&starts[done..upto]);
-            let mut walkers: Vec<Walker> = from
-                .flat_map(|p| (0..outputs).filter(|r| *r != class).map(move |r| walker(p, r)))
-                .collect();
-            walkers.sort_by(|a, b| b.lead.total_cmp(&a.lead));
-            for _ in 0..STEPS {
-                walkers.retain(|w| seen[w.rival].insert(w.pattern));
-                if walkers.is_empty() {
-                    break;
-                }
-                if stop.now().is_some() || self.advance(class, &mut walkers, 1.0) {
-                    return;
-                }
-                for w in &walkers {
-                    let b = &mut best[w.rival];
-                    if b.as_ref().is_none_or(|b| b.lead < w.lead) {
-                        *b = Some(w.clone());
-                    }
-                }
-            }
-            done = upto;
-        }
-        self.refine(class, best.into_iter().flatten().collect(), stop);
-    }
-
-    /// Shorter and shorter steps from the best points, for where full steps only jump to and fro.
-    fn refine(&mut self, class: usize, mut walkers: Vec<Walker>, stop: &Stop) {
-        walkers.sort_by(|a, b| b.lead.total_cmp(&a.lead));
-        walkers.truncate(3);
-        for step in 1..STEPS {
-            let rate = 1.0 / (1.0 + step as f64 * 0.5);
-            if stop.now().is_some() || self.advance(class, &mut walkers, rate) {
-                return;
-            }
+/// A goal is an output that shall win.
+impl Game for Hunt<'_> {
+    fn pull(&self, goal: usize, _: Outs<'_>, _: &mut [f64], reference: &mut [f64]) {
+        reference[goal] += 1.0;
+        if let Some((_, class)) = self.found.first {
+            reference[class] -= 1.0;
         }
     }
 
-    /// One step of every walker; true if that found a change or the search gives up.
-    fn advance(&mut self, class: usize, walkers: &mut [Walker], rate: f64) -> bool {
-        let (n, outputs) = (self.frame.len(), self.reference.output_len());
-        let mut x = vec![0.0; BLOCK * n];
-        let mut g = vec![0.0; BLOCK * n];
-        let mut forms = vec![0.0; BLOCK * outputs];
-        for chunk in walkers.chunks_mut(BLOCK) {
-            forms.fill(0.0);
-            for ((w, x), form) in chunk
-                .iter()
-                .zip(x.chunks_exact_mut(n))
-                .zip(forms.chunks_exact_mut(outputs))
-            {
-                x.copy_from_slice(&w.x);
-                form[w.rival] = 1.0;
-                form[class] = -1.0;
-            }
-            let k = chunk.len();
-            self.batch.forward(&x[..k * n]);
-            self.batch
-                .backward(&forms[..k * outputs], &mut g[..k * n]);
-            for ((w, x), g) in chunk
-                .iter_mut()
-                .zip(x.chunks_exact_mut(n))
-                .zip(g.chunks_exact(n))
-            {
-                self.frame.step(x, g, rate);
-                w.x.copy_from_slice(x);
-            }
-            let y = self.batch.forward(&x[..k * n]).to_vec();
-            for (i, (w, y)) in chunk.iter_mut().zip(y.chunks_exact(outputs)).enumerate() {
-                w.pattern = self.batch.patterns()[i];
-                w.lead = y[w.rival] - y[class];
-                if self.visit(&w.x, y) {
-                    return true;
-                }
-            }
-        }
-        false
+    fn value(&self, goal: usize, at: Outs<'_>) -> f64 {
+        let class = self.found.first.as_ref().map_or(goal, |f| f.1);
+        at.reference[goal] - at.reference[class]
     }
 
-    /// Outputs and patterns of the starts; `None` if that found a change or the search gives up.
-    fn visit_all(&mut self, points: &[Vec<f64>]) -> Option<Vec<(Vec<f64>, u64)>> {
-        let mut all = Vec::with_capacity(points.len());
-        for chunk in points.chunks(BLOCK) {
-            let y = self.batch.forward(&chunk.concat()).to_vec();
-            let y = y.chunks_exact(self.reference.output_len());
-            for (i, (x, y)) in chunk.iter().zip(y).enumerate() {
-                if self.visit(x, y) {
-                    return None;
-                }
-                all.push((y.to_vec(), self.batch.patterns()[i]));
-            }
-        }
-        Some(all)
-    }
-
-    /// Evaluates a point exactly if floating point sees a new class there. True if the search is
-    /// over.
-    fn visit(&mut self, x: &[f64], y: &[f64]) -> bool {
-        let Some(guess) = argmax(y) else {
-            return true;
+    /// Evaluates a point exactly if floating point sees a new class there.
+    fn visit(&mut self, x: &[f64], at: Outs<'_>) -> Result<bool, Trouble> {
+        let Some(guess) = argmax(at.reference) else {
+            return Ok(true);
         };
         if self.found.first.as_ref().is_some_and(|f| f.1 == guess) {
-            return false;
+            return Ok(false);
         }
-        let point = self.space.snap(x);
-        let exact = point.and_then(|p| {
+        let exact = self.space.snap(x).and_then(|p| {
             let y = self.reference.outputs(&p).ok()?;
             Some((strict_winner(&y)?, p))
         });
@@ -209,10 +100,10 @@ impl Hunt<'_> {
                     a: f.clone(),
                     b: (p, class),
                 });
-                return true;
+                return Ok(true);
             }
             (Some(_) | None, _) => self.misses += 1,
         }
-        self.misses >= MISSES
+        Ok(self.misses >= MISSES)
     }
 }

@@ -180,9 +180,7 @@ impl Batch<'_> {
         let points = self.masks[i][..n * len].chunks_exact(len.max(1));
         for (p, mask) in self.patterns.iter_mut().zip(points) {
             for word in mask.chunks(64) {
-                let bits = word
-                    .iter()
-                    .fold(0u64, |b, m| b << 1 | u64::from(*m != 0.0));
+                let bits = word.iter().fold(0u64, |b, m| b << 1 | u64::from(*m != 0.0));
                 *p = (p.rotate_left(29) ^ bits).wrapping_mul(0x9e37_79b9_7f4a_7c15);
                 *p ^= *p >> 32;
             }
@@ -259,7 +257,7 @@ fn nearest(v: f64) -> f64 {
 }
 
 /// The greatest integer not above `v`, for magnitudes below 2^51.
-fn floor(v: f64) -> f64 {
+pub(crate) fn floor(v: f64) -> f64 {
     let r = nearest(v);
     if r > v { r - 1.0 } else { r }
 }

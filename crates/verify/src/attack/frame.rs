@@ -1,6 +1,7 @@
 //! A region in floating point: its ends, its grid, and the kernel's cells. Points that come from
 //! here lie in region and domain up to the last bit, which the exact snap settles.
 
+use super::float::floor;
 use crate::space::Space;
 use ceg4n_ir::{Domain, Format};
 
@@ -46,13 +47,12 @@ impl Frame {
 
     /// Moves a point to the nearest one of region and domain.
     pub(crate) fn settle(&self, x: &mut [f64]) {
-        if let Some(g) = self.grid {
-            let (up, down) = (2f64.powi(g.frac()), 2f64.powi(-g.frac()));
-            x.iter_mut()
-                .for_each(|v| *v = (*v * up + 0.5).floor() * down);
-        }
+        let (up, down) = self.grid.map_or((1.0, 1.0), scales);
         for (v, (lo, hi)) in x.iter_mut().zip(self.lo.iter().zip(&self.hi)) {
             *v = v.max(*lo).min(*hi);
+            if self.grid.is_some() {
+                *v = (floor(*v * up + 0.5) * down).max(*lo).min(*hi);
+            }
         }
     }
 
@@ -68,26 +68,98 @@ impl Frame {
         }
     }
 
-    /// In domain `real`: moves every coordinate within its kernel cell (so that the kernel sees
-    /// the same integers) as far as the region allows along the sign of `g`; where `g` is zero
-    /// it stays.
-    pub(crate) fn to_cell_edges(&self, x: &mut [f64], g: &[f64]) {
+    /// Moves every coordinate to where `kernel·(what the kernel sees) + reference·x` is greatest,
+    /// not further than `rate` of its range. In domain `real` that is at an end, or just beside a
+    /// rounding midpoint near one: a kernel sees its cell's middle, a reference the point itself.
+    pub(crate) fn step_both(&self, x: &mut [f64], kernel: &[f64], reference: &[f64], rate: f64) {
+        let ends = self.lo.iter().zip(&self.hi);
+        let pulls = kernel.iter().zip(reference);
+        for ((x, (k, r)), (lo, hi)) in x.iter_mut().zip(pulls).zip(ends) {
+            let reach = rate * (hi - lo);
+            let (l, h) = ((*x - reach).max(*lo), (*x + reach).min(*hi));
+            *x = match self.grid {
+                Some(_) if k + r > 0.0 => h,
+                Some(_) if k + r < 0.0 => l,
+                Some(_) => *x,
+                None => self.best_in(*x, l, h, *k, *r),
+            };
+        }
+        if rate < 1.0 && self.grid.is_some() {
+            self.settle(x);
+        }
+    }
+
+    /// In domain `real`: moves every coordinate within its cell, which the kernel cannot tell, as
+    /// far along the sign of `g` as region and cell allow.
+    pub(crate) fn within_cells(&self, x: &mut [f64], g: &[f64]) {
         if self.grid.is_some() {
             return;
         }
-        let (up, down) = (2f64.powi(self.cell.frac()), 2f64.powi(-self.cell.frac()));
-        let (min, max) = (self.cell.min() as f64, self.cell.max() as f64);
         let ends = self.lo.iter().zip(&self.hi);
         for ((x, g), (lo, hi)) in x.iter_mut().zip(g).zip(ends) {
-            let m = (*x * up + 0.5).floor().max(min).min(max);
-            if *g > 0.0 {
-                // The last cell has no upper end.
-                let end = if m < max { (m + 0.5 - BELOW) * down } else { *hi };
-                *x = end.max(*x).min(*hi);
-            } else if *g < 0.0 {
-                let end = if m > min { (m - 0.5) * down } else { *lo };
-                *x = end.min(*x).max(*lo);
+            if *g != 0.0 {
+                let (low, high) = self.cell(self.see(*x), *lo, *hi);
+                *x = if *g > 0.0 { high.max(low) } else { low };
             }
         }
     }
+
+    /// What the kernel sees of a number.
+    fn see(&self, v: f64) -> f64 {
+        let (min, max) = (self.cell.min() as f64, self.cell.max() as f64);
+        let scaled = v * scales(self.cell).0;
+        floor(scaled.max(min).min(max) + 0.5).min(max)
+    }
+
+    /// The ends of the cell of integer `m` within an interval; the outermost cells are unbounded
+    /// on one side.
+    fn cell(&self, m: f64, lo: f64, hi: f64) -> (f64, f64) {
+        let down = scales(self.cell).1;
+        let low = if m > self.cell.min() as f64 {
+            (m - 0.5) * down
+        } else {
+            lo
+        };
+        let high = if m < self.cell.max() as f64 {
+            (m + 0.5 - BELOW) * down
+        } else {
+            hi
+        };
+        (low.max(lo), high.min(hi))
+    }
+
+    /// The point of `[lo, hi]` where `k·cell(x) + r·x` is greatest; `x` where nothing pulls.
+    fn best_in(&self, x: f64, lo: f64, hi: f64, k: f64, r: f64) -> f64 {
+        if k == 0.0 && r == 0.0 {
+            return x;
+        }
+        let down = scales(self.cell).1;
+        let (first, last) = (self.see(lo), self.see(hi));
+        let mut best = (f64::NEG_INFINITY, x);
+        for m in [
+            first,
+            last,
+            (first + 1.0).min(last),
+            (last - 1.0).max(first),
+        ] {
+            let (low, high) = self.cell(m, lo, hi);
+            let v = if r > 0.0 {
+                high.max(low)
+            } else if r < 0.0 {
+                low
+            } else {
+                (m * down).max(low).min(high)
+            };
+            let value = k * m * down + r * v;
+            if value > best.0 {
+                best = (value, v);
+            }
+        }
+        best.1
+    }
+}
+
+/// What makes integers of values of a format, and values of its integers.
+fn scales(format: Format) -> (f64, f64) {
+    (2f64.powi(format.frac()), 2f64.powi(-format.frac()))
 }
