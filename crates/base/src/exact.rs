@@ -76,7 +76,14 @@ impl Exact {
         } else {
             (fraction | 1 << 52, raw_exp - 1075)
         };
-        Some(Self::dyadic(if v.is_sign_negative() { -m } else { m }, e))
+        // Short mantissas here, where they are cheap.
+        let t = if m == 0 { 0 } else { m.trailing_zeros() };
+        let (m, exp) = (m >> t, if m == 0 { 0 } else { e + i64::from(t) });
+        Some(Self {
+            num: BigInt::from(if v.is_sign_negative() { -m } else { m }),
+            den: BigInt::one(),
+            exp,
+        })
     }
 
     /// The value of a finite float; `None` for NaN and infinities.
@@ -162,6 +169,43 @@ impl Exact {
     pub fn as_dyadic(&self) -> Option<(BigInt, i64)> {
         let r = self.clone().reduced();
         r.den.is_one().then_some((r.num, r.exp))
+    }
+
+    /// `Σ a·b` over the terms; in machine integers where all of it fits.
+    pub fn dot(terms: &[(Self, Self)]) -> Self {
+        Self::small_dot(terms).unwrap_or_else(|| {
+            let products = terms.iter().map(|(a, b)| a * b);
+            products.fold(Self::zero(), |sum, p| &sum + &p)
+        })
+    }
+
+    /// The sum in 128 bits; `None` if a factor is no dyadic number of 64 bits or a sum might not
+    /// fit.
+    fn small_dot(terms: &[(Self, Self)]) -> Option<Self> {
+        let mut products = Vec::with_capacity(terms.len());
+        let (mut low, mut high) = (i64::MAX, i64::MIN);
+        for (a, b) in terms {
+            if !a.den.is_one() || !b.den.is_one() {
+                return None;
+            }
+            let product = i128::from(a.num.to_i64()?) * i128::from(b.num.to_i64()?);
+            if product != 0 {
+                let exp = a.exp.checked_add(b.exp)?;
+                let bits = 128 - i64::from(product.unsigned_abs().leading_zeros());
+                (low, high) = (low.min(exp), high.max(exp.checked_add(bits)?));
+                products.push((product, exp));
+            }
+        }
+        // Each aligned product is below 2^(high - low), so that the sum of all is below 2^126.
+        let count = 64 - i64::from((products.len() as u64).leading_zeros());
+        if products.is_empty() {
+            return Some(Self::zero());
+        }
+        if high.checked_sub(low)?.checked_add(count)? > 126 {
+            return None;
+        }
+        let sum = products.iter().map(|(p, e)| p << (e - low)).sum::<i128>();
+        Some(Self::dyadic(sum, low))
     }
 
     /// The larger of two.
@@ -502,6 +546,24 @@ mod tests {
     }
 
     proptest! {
+        #[test]
+        fn dot_is_the_sum_of_products(
+            terms in prop::collection::vec((any::<i64>(), -90i64..90, any::<i32>(), -90i64..90, 1i64..4), 0..12),
+            near: bool,
+        ) {
+            let number = |m: i64, e: i64, d: i64| {
+                let e = if near { e / 8 } else { e };
+                let d = if near { 1 } else { d };
+                Exact::ratio(m, d).unwrap().shifted(e)
+            };
+            let terms: Vec<(Exact, Exact)> = terms
+                .into_iter()
+                .map(|(a, e, b, f, d)| (number(a, e, 1), number(b.into(), f, d)))
+                .collect();
+            let sum = terms.iter().fold(Exact::zero(), |s, (a, b)| &s + &(a * b));
+            prop_assert_eq!(Exact::dot(&terms), sum);
+        }
+
         #[test]
         fn floats_survive(bits: u64) {
             let v = f64::from_bits(bits);

@@ -78,8 +78,7 @@ impl Simple<'_> {
     /// The witness with all inputs but these at the centre.
     fn only(&self, away: &[usize]) -> Vec<Exact> {
         let mut x = self.home.clone();
-        away.iter()
-            .for_each(|i| x[*i] = self.witness.x[*i].clone());
+        away.iter().for_each(|i| x[*i] = self.witness.x[*i].clone());
         x
     }
 
