@@ -171,41 +171,36 @@ impl Exact {
         r.den.is_one().then_some((r.num, r.exp))
     }
 
-    /// `Σ a·b` over the terms; in machine integers where all of it fits.
+    /// `Σ a·b` over the terms; in machine integers where factors and sums fit.
     pub fn dot(terms: &[(Self, Self)]) -> Self {
-        Self::small_dot(terms).unwrap_or_else(|| {
-            let products = terms.iter().map(|(a, b)| a * b);
-            products.fold(Self::zero(), |sum, p| &sum + &p)
-        })
-    }
-
-    /// The sum in 128 bits; `None` if a factor is no dyadic number of 64 bits or a sum might not
-    /// fit.
-    fn small_dot(terms: &[(Self, Self)]) -> Option<Self> {
-        let mut products = Vec::with_capacity(terms.len());
-        let (mut low, mut high) = (i64::MAX, i64::MIN);
+        let mut rest = Self::zero();
+        // Products of one denominator each; a network has few.
+        let mut groups: Vec<(BigInt, Vec<(i128, i64)>)> = Vec::new();
         for (a, b) in terms {
-            if !a.den.is_one() || !b.den.is_one() {
-                return None;
+            let (Some(m), Some(n)) = (a.num.to_i64(), b.num.to_i64()) else {
+                rest = &rest + &(a * b);
+                continue;
+            };
+            let product = (i128::from(m) * i128::from(n), a.exp + b.exp);
+            let den = match (a.den.is_one(), b.den.is_one()) {
+                (true, _) => &b.den,
+                (false, true) => &a.den,
+                (false, false) => {
+                    rest = &rest + &(a * b);
+                    continue;
+                }
+            };
+            match groups.iter_mut().find(|g| g.0 == *den) {
+                Some(g) => g.1.push(product),
+                None => groups.push((den.clone(), vec![product])),
             }
-            let product = i128::from(a.num.to_i64()?) * i128::from(b.num.to_i64()?);
-            if product != 0 {
-                let exp = a.exp.checked_add(b.exp)?;
-                let bits = 128 - i64::from(product.unsigned_abs().leading_zeros());
-                (low, high) = (low.min(exp), high.max(exp.checked_add(bits)?));
-                products.push((product, exp));
-            }
         }
-        // Each aligned product is below 2^(high - low), so that the sum of all is below 2^126.
-        let count = 64 - i64::from((products.len() as u64).leading_zeros());
-        if products.is_empty() {
-            return Some(Self::zero());
+        for (den, products) in groups {
+            let sum = dyadic_sum(&products);
+            let sum = Self { den, ..sum };
+            rest = &rest + &sum;
         }
-        if high.checked_sub(low)?.checked_add(count)? > 126 {
-            return None;
-        }
-        let sum = products.iter().map(|(p, e)| p << (e - low)).sum::<i128>();
-        Some(Self::dyadic(sum, low))
+        rest
     }
 
     /// The larger of two.
@@ -377,6 +372,25 @@ impl Ord for Exact {
     fn cmp(&self, other: &Self) -> Ordering {
         (self - other).signum().cmp(&0)
     }
+}
+
+/// `Σ m·2^e`.
+fn dyadic_sum(products: &[(i128, i64)]) -> Exact {
+    let (mut low, mut high) = (i64::MAX, i64::MIN);
+    for (m, e) in products.iter().filter(|p| p.0 != 0) {
+        let bits = 128 - i64::from(m.unsigned_abs().leading_zeros());
+        (low, high) = (low.min(*e), high.max(e + bits));
+    }
+    if low > high {
+        return Exact::zero();
+    }
+    // Each aligned product is below 2^(high - low), so that the sum of all is below 2^126.
+    let count = 64 - i64::from((products.len() as u64).leading_zeros());
+    let nonzero = products.iter().filter(|p| p.0 != 0);
+    if high - low + count <= 126 {
+        return Exact::dyadic(nonzero.map(|(m, e)| m << (e - low)).sum::<i128>(), low);
+    }
+    nonzero.fold(Exact::zero(), |sum, (m, e)| &sum + &Exact::dyadic(*m, *e))
 }
 
 /// A decimal where the value has a finite one (every dyadic has), else `num/den`.

@@ -3,7 +3,8 @@
 //! `CEG4N_BENCHMARKS=DIR cargo run -p ceg4n-verify --example attack` counts the regions in which
 //! the reference changes its class. With two numbers `W A` it attacks kernels with weights of `W`
 //! and activations of `A` bits, under top-1 where the reference keeps its class and under top-1
-//! with margin 1/16 where not; with `W A eps E` or `W A margin M` under that everywhere.
+//! with margin 1/16 where not; with `W A eps E` or `W A margin M` under that everywhere. The
+//! environment variable `STARTS` sets another number of random starts.
 
 #![expect(clippy::print_stdout, reason = "a program for the command line")]
 
@@ -44,7 +45,12 @@ struct Times(Vec<(bool, f64)>);
 impl std::fmt::Display for Times {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let sum: f64 = self.0.iter().map(|t| t.1).sum();
-        write!(f, "{:>3} of {:>3} found, {sum:8.1} ms", self.count(true), self.0.len())?;
+        write!(
+            f,
+            "{:>3} of {:>3} found, {sum:8.1} ms",
+            self.count(true),
+            self.0.len()
+        )?;
         for (found, name) in [(true, "found"), (false, "not")] {
             let of = self.0.iter().filter(|t| t.0 == found).map(|t| t.1);
             let mut t: Vec<f64> = of.collect();
@@ -73,7 +79,10 @@ fn main() -> Result<(), String> {
     let dir = std::env::var_os("CEG4N_BENCHMARKS").ok_or("CEG4N_BENCHMARKS is not set")?;
     let dir = PathBuf::from(dir);
     let arguments: Vec<String> = std::env::args().skip(1).collect();
-    let bits = |text: &String| text.parse::<u8>().map_err(|_| format!("`{text}`: no width"));
+    let bits = |text: &String| {
+        text.parse::<u8>()
+            .map_err(|_| format!("`{text}`: no width"))
+    };
     let asked = match &arguments[..] {
         [w, a, rest @ ..] => {
             let exact = |t: &String| t.parse::<Exact>().map_err(|e| e.to_string());
@@ -156,9 +165,18 @@ fn network(
         }
         None => None,
     };
-    let (effort, stop) = (Effort::default(), Stop::default());
+    let stop = Stop::default();
+    let effort = match std::env::var("STARTS").ok().and_then(|s| s.parse().ok()) {
+        Some(starts) => Effort {
+            starts,
+            ..Effort::default()
+        },
+        None => Effort::default(),
+    };
     for r in benchmark.of(radius) {
-        let format = subject.as_ref().map_or(Format::S32, |s| s.kernel().input_format);
+        let format = subject
+            .as_ref()
+            .map_or(Format::S32, |s| s.kernel().input_format);
         let (space, center) = (Space::new(r, Domain::Real, format), r.center());
         let clock = Clock::start();
         let found = class_change(&benchmark.reference, &space, &center, &effort, &stop);

@@ -13,6 +13,9 @@ use std::collections::BTreeSet;
 /// Steps of one ascent.
 const STEPS: usize = 20;
 
+/// What each of the shorter steps keeps of the one before.
+const SHORTER: f64 = 0.75;
+
 /// Walkers that go on with shorter steps.
 const REFINED: usize = 3;
 
@@ -203,6 +206,7 @@ impl<'a> Climb<'a> {
             let (now, later) = rest.split_at(group.min(rest.len()));
             rest = later;
             let mut walkers = self.start(game, goals, now);
+            keep_best(&mut best, &walkers);
             for _ in 0..STEPS {
                 walkers.retain(|w| seen.insert((w.goal, w.pattern)));
                 if walkers.is_empty() {
@@ -217,9 +221,16 @@ impl<'a> Climb<'a> {
         best.sort_by(|a, b| b.value.total_cmp(&a.value));
         let mut walkers: Vec<Walker> = best.iter().take(REFINED).cloned().collect();
         for step in 1..STEPS {
-            let rate = 1.0 / (1.0 + step as f64 * 0.5);
+            let before = walkers.clone();
+            let rate = SHORTER.powi(step as i32);
             if stop.now().is_some() || self.advance(game, &mut walkers, rate)? {
                 return Ok(None);
+            }
+            // A step that led away is taken back, to be tried shorter.
+            for (now, before) in walkers.iter_mut().zip(before) {
+                if before.value > now.value {
+                    *now = before;
+                }
             }
             keep_best(&mut best, &walkers);
         }

@@ -15,10 +15,14 @@ use num_bigint::BigInt;
 const REPLAYS: usize = 40;
 
 /// Points that it may look at in floating point.
-const LOOKS: usize = 600;
+const LOOKS: usize = 250;
 
 /// Significant digits that a coordinate may get.
-const DIGITS: i64 = 20;
+const DIGITS: i32 = 16;
+
+/// Where the reference can tell points of one cell apart: the parts of a cell, by their binary
+/// logarithm, that a coordinate may move, one try after the other.
+const FINER: [i64; 6] = [3, 6, 9, 12, 18, 24];
 
 /// Simplifies a witness of the target. What is returned breaks the target's property too, and lies
 /// in region and domain; it is the witness itself where nothing simpler was found. Deterministic.
@@ -41,8 +45,7 @@ pub fn simplify(target: &Target<'_>, witness: Witness) -> Result<Witness, Troubl
         witness,
         left: REPLAYS,
     };
-    simple.go_home()?;
-    simple.shorten()?;
+    simple.run()?;
     Ok(simple.witness)
 }
 
@@ -82,8 +85,9 @@ impl Simple<'_> {
         x
     }
 
-    /// Moves groups of inputs back to the centre, those that matter least first.
-    fn go_home(&mut self) -> Result<(), Trouble> {
+    /// Moves groups of inputs back to the centre, those that matter least first, and shortens the
+    /// others.
+    fn run(&mut self) -> Result<(), Trouble> {
         let mut away = self.away();
         if away.is_empty() {
             return Ok(());
@@ -91,12 +95,28 @@ impl Simple<'_> {
         let mut looks = Looks::new(self.target, &self.home, &self.witness);
         let weight = looks.weights();
         away.sort_by(|a, b| weight[*a].total_cmp(&weight[*b]).then(a.cmp(b)));
-        let few = looks.fewest(&away);
-        let fewer = looks.thin(few.to_vec());
-        if self.accept(&self.only(&fewer))? || self.accept(&self.only(few))? {
+        let few = looks.fewest(&away).to_vec();
+        let fewer = looks.thin(few.clone());
+        // All at once first: mostly it holds, and a replay is dear.
+        let x = self.short(self.only(&fewer), &fewer, 0);
+        if self.accept(&x)? {
             return Ok(());
         }
-        // Floating point misjudged: by exact steps only.
+        if !self.accept(&self.only(&fewer))? && !self.accept(&self.only(&few))? {
+            self.exactly(&away)?;
+        }
+        let away = self.away();
+        for parts in FINER {
+            let x = self.short(self.witness.x.clone(), &away, parts);
+            if x == self.witness.x || self.accept(&x)? {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    /// Where floating point misjudges: moves inputs back by exact steps alone.
+    fn exactly(&mut self, away: &[usize]) -> Result<(), Trouble> {
         let (mut cut, mut step) = (0, away.len() / 2);
         while step > 0 {
             if self.accept(&self.only(&away[cut + step..]))? {
@@ -107,67 +127,61 @@ impl Simple<'_> {
         Ok(())
     }
 
-    /// In domain `real`: the shortest decimals that the kernel cannot tell from the witness, or,
-    /// where the reference can, shorter ones close by.
-    fn shorten(&mut self) -> Result<(), Trouble> {
+    /// In domain `real`: `x` with the inputs `away` at the shortest decimals that the kernel
+    /// cannot tell from it, not further from it than a cell over `2^parts`.
+    fn short(&self, mut x: Vec<Exact>, away: &[usize], parts: i64) -> Vec<Exact> {
         match self.target.space.domain {
-            Domain::Grid(_) => return Ok(()),
-            Domain::Real => {}
-        }
-        let away = self.away();
-        // One cell of the kernel's input, then less and less of it.
-        let cell = -i64::from(self.target.space.format.frac());
-        for parts in [0, 3, 6, 9, 12, 18, 24] {
-            let reach = Exact::dyadic(1, cell - parts);
-            let mut x = self.witness.x.clone();
-            for i in &away {
-                if let Some(v) = self.shortest(*i, &reach) {
-                    x[*i] = v;
+            Domain::Grid(_) => {}
+            Domain::Real => {
+                let frac = i64::from(self.target.space.format.frac());
+                let reach = Exact::dyadic(1, -frac - parts);
+                for i in away {
+                    if let Some(v) = self.shortest(*i, &x[*i], &reach) {
+                        x[*i] = v;
+                    }
                 }
             }
-            if x == self.witness.x || self.accept(&x)? {
-                break;
-            }
         }
-        Ok(())
+        x
     }
 
-    /// The number of fewest digits within `reach` of input `i`, in its cell and the region.
-    fn shortest(&self, i: usize, reach: &Exact) -> Option<Exact> {
-        let (x, space) = (&self.witness.x[i], self.target.space);
-        let (lo, hi) = (x - reach, x + reach);
-        let fits = |v: &Exact| {
-            lo <= *v
-                && *v <= hi
-                && space.lower[i] <= *v
-                && *v <= space.upper[i]
-                && space.format.quantize(v) == self.witness.input[i]
-        };
-        let zero = Exact::zero();
-        if fits(&zero) {
-            return Some(zero);
+    /// The number of fewest digits within `reach` of `x`, which is input `i`, in its cell and the
+    /// region. Floating point proposes, exact comparison accepts.
+    fn shortest(&self, i: usize, x: &Exact, reach: &Exact) -> Option<Exact> {
+        let space = self.target.space;
+        let seen = space.format.quantize(x);
+        let half = Exact::dyadic(1, -1 - i64::from(space.format.frac()));
+        let middle = space.format.value(seen);
+        let mut ends = [
+            (x - reach).max(space.lower[i].clone()),
+            (x + reach).min(space.upper[i].clone()),
+        ];
+        let [lo, hi] = &mut ends;
+        if seen > space.format.min() {
+            *lo = lo.clone().max(&middle - &half);
         }
-        let size = x.to_f64().abs().max(hi.to_f64().abs()).log10().floor();
-        let first = -(size.clamp(-400.0, 400.0) as i64);
+        if seen < space.format.max() {
+            *hi = hi.clone().min(&middle + &half);
+        }
+        let fits = |v: &Exact| *lo <= *v && *v <= *hi && space.format.quantize(v) == seen;
+        if fits(&Exact::zero()) {
+            return Some(Exact::zero());
+        }
+        let (low, high, near) = (lo.to_f64(), hi.to_f64(), x.to_f64());
+        let size = low.abs().max(high.abs()).log10().floor();
+        let first = -(size.clamp(-300.0, 300.0) as i32);
         (first..first + DIGITS).find_map(|places| {
-            let power = BigInt::from(10).pow(places.unsigned_abs() as u32);
-            let unit = if places >= 0 {
-                Exact::ratio(1, power.clone())?
+            let power = 10f64.powi(places);
+            let k = (near * power).round();
+            let inside = |k: &f64| low <= *k / power && *k / power <= high && k.abs() < 9e15;
+            let k = [k, k - 1.0, k + 1.0].into_iter().find(inside)?;
+            let unit = BigInt::from(10).pow(places.unsigned_abs());
+            let v = if places < 0 {
+                Exact::from(unit * BigInt::from(k as i64))
             } else {
-                Exact::from(power.clone())
+                Exact::ratio(k as i64, unit)?
             };
-            let scaled = if places >= 0 {
-                x * &Exact::from(power)
-            } else {
-                x * &Exact::ratio(1, power)?
-            };
-            // The nearer neighbour first.
-            let below = scaled.floor();
-            let half = &scaled - &Exact::from(below.clone());
-            let up = half > Exact::dyadic(1, -1);
-            let order = if up { [1, 0] } else { [0, 1] };
-            let near = order.map(|k| &Exact::from(&below + k) * &unit);
-            near.into_iter().find(|v| fits(v))
+            fits(&v).then_some(v)
         })
     }
 }
