@@ -8,7 +8,7 @@ use super::goal::Breach;
 use crate::subject::Trouble;
 use crate::verdict::Witness;
 use ceg4n_base::Exact;
-use ceg4n_ir::Domain;
+use ceg4n_ir::{Domain, Format};
 use num_bigint::BigInt;
 
 /// Replays that one simplification may cost.
@@ -20,9 +20,9 @@ const LOOKS: usize = 250;
 /// Significant digits that a coordinate may get.
 const DIGITS: i32 = 16;
 
-/// Where the reference can tell points of one cell apart: the parts of a cell, by their binary
-/// logarithm, that a coordinate may move, one try after the other.
-const FINER: [i64; 6] = [3, 6, 9, 12, 18, 24];
+/// How far a coordinate may move to become short, one try after the other: parts of a cell of the
+/// kernel's input, by their binary logarithm.
+const PARTS: [i64; 12] = [-8, -6, -4, -2, 0, 3, 6, 9, 12, 18, 24, 30];
 
 /// Simplifies a witness of the target. What is returned breaks the target's property too, and lies
 /// in region and domain; it is the witness itself where nothing simpler was found. Deterministic.
@@ -98,21 +98,17 @@ impl Simple<'_> {
         let few = looks.fewest(&away).to_vec();
         let fewer = looks.thin(few.clone());
         // All at once first: mostly it holds, and a replay is dear.
-        let x = self.short(self.only(&fewer), &fewer, 0);
-        if self.accept(&x)? {
-            return Ok(());
-        }
-        if !self.accept(&self.only(&fewer))? && !self.accept(&self.only(&few))? {
-            self.exactly(&away)?;
-        }
-        let away = self.away();
-        for parts in FINER {
-            let x = self.short(self.witness.x.clone(), &away, parts);
-            if x == self.witness.x || self.accept(&x)? {
-                break;
+        let x = self.only(&fewer);
+        for parts in PARTS {
+            let x = self.short(x.clone(), &fewer, parts);
+            if looks.broken(&x) && self.accept(&x)? {
+                return Ok(());
             }
         }
-        Ok(())
+        if self.accept(&x)? || self.accept(&self.only(&few))? {
+            return Ok(());
+        }
+        self.exactly(&away)
     }
 
     /// Where floating point misjudges: moves inputs back by exact steps alone.
@@ -127,16 +123,14 @@ impl Simple<'_> {
         Ok(())
     }
 
-    /// In domain `real`: `x` with the inputs `away` at the shortest decimals that the kernel
-    /// cannot tell from it, not further from it than a cell over `2^parts`.
+    /// In domain `real`: `x` with the inputs `away` at the shortest decimals not further from it
+    /// than `2^-parts` of a cell, and within their cells if that is not more than one.
     fn short(&self, mut x: Vec<Exact>, away: &[usize], parts: i64) -> Vec<Exact> {
         match self.target.space.domain {
             Domain::Grid(_) => {}
             Domain::Real => {
-                let frac = i64::from(self.target.space.format.frac());
-                let reach = Exact::dyadic(1, -frac - parts);
                 for i in away {
-                    if let Some(v) = self.shortest(*i, &x[*i], &reach) {
+                    if let Some(v) = self.shortest(*i, &x[*i], parts) {
                         x[*i] = v;
                     }
                 }
@@ -145,10 +139,11 @@ impl Simple<'_> {
         x
     }
 
-    /// The number of fewest digits within `reach` of `x`, which is input `i`, in its cell and the
-    /// region. Floating point proposes, exact comparison accepts.
-    fn shortest(&self, i: usize, x: &Exact, reach: &Exact) -> Option<Exact> {
+    /// The number of fewest digits for input `i` near `x`, as for [`Self::short`]. Floating point
+    /// proposes, exact comparison accepts.
+    fn shortest(&self, i: usize, x: &Exact, parts: i64) -> Option<Exact> {
         let space = self.target.space;
+        let reach = &Exact::dyadic(1, -i64::from(space.format.frac()) - parts);
         let seen = space.format.quantize(x);
         let half = Exact::dyadic(1, -1 - i64::from(space.format.frac()));
         let middle = space.format.value(seen);
@@ -157,13 +152,15 @@ impl Simple<'_> {
             (x + reach).min(space.upper[i].clone()),
         ];
         let [lo, hi] = &mut ends;
-        if seen > space.format.min() {
+        let one_cell = parts >= 0;
+        if one_cell && seen > space.format.min() {
             *lo = lo.clone().max(&middle - &half);
         }
-        if seen < space.format.max() {
+        if one_cell && seen < space.format.max() {
             *hi = hi.clone().min(&middle + &half);
         }
-        let fits = |v: &Exact| *lo <= *v && *v <= *hi && space.format.quantize(v) == seen;
+        let fits =
+            |v: &Exact| *lo <= *v && *v <= *hi && (!one_cell || space.format.quantize(v) == seen);
         if fits(&Exact::zero()) {
             return Some(Exact::zero());
         }
@@ -189,6 +186,7 @@ impl Simple<'_> {
 /// Looks in floating point at points between the centre and a witness.
 struct Looks<'a> {
     breach: Breach,
+    format: Format,
     kernel: Batch<'a>,
     reference: Batch<'a>,
     /// What kernel and reference see at the centre, and at the witness.
@@ -199,18 +197,14 @@ struct Looks<'a> {
 
 impl<'a> Looks<'a> {
     fn new(target: &'a Target<'_>, home: &[Exact], witness: &Witness) -> Self {
-        let kernel = |x: &[Exact]| -> Vec<f64> {
-            let format = target.space.format;
-            let see = x.iter().map(|v| format.value(format.quantize(v)).to_f64());
-            see.collect()
-        };
-        let floats = |x: &[Exact]| x.iter().map(Exact::to_f64).collect();
+        let format = target.space.format;
         Self {
             breach: Breach::new(target.property, target.robust()),
             kernel: target.subject.net().batch(1),
             reference: target.reference.net().batch(1),
-            home: [kernel(home), floats(home)],
-            out: [kernel(&witness.x), floats(&witness.x)],
+            home: [kernel_sees(format, home), floats(home)],
+            out: [kernel_sees(format, &witness.x), floats(&witness.x)],
+            format,
             left: LOOKS,
         }
     }
@@ -222,17 +216,27 @@ impl<'a> Looks<'a> {
     }
 
     /// True if the point with these inputs away from the centre looks broken.
-    fn broken(&mut self, away: &[usize]) -> bool {
+    fn broken_at(&mut self, away: &[usize]) -> bool {
         if self.left == 0 {
             return false;
         }
         self.left -= 1;
         let (k, n) = (self.point(0, away), self.point(1, away));
-        let kernel = self.kernel.forward(&k);
+        self.look(&k, &n)
+    }
+
+    /// True if a point looks broken.
+    fn broken(&mut self, x: &[Exact]) -> bool {
+        let (k, n) = (kernel_sees(self.format, x), floats(x));
+        self.look(&k, &n)
+    }
+
+    fn look(&mut self, k: &[f64], n: &[f64]) -> bool {
+        let kernel = self.kernel.forward(k);
         let reference: &[f64] = if self.breach.kernel_alone() {
             &[]
         } else {
-            self.reference.forward(&n)
+            self.reference.forward(n)
         };
         self.breach.at(Outs { kernel, reference }) > 0.0
     }
@@ -267,7 +271,7 @@ impl<'a> Looks<'a> {
         let (mut cut, mut bad) = (0, away.len() + 1);
         while bad - cut > 1 {
             let middle = (cut + bad) / 2;
-            if self.broken(&away[middle.min(away.len())..]) {
+            if self.broken_at(&away[middle.min(away.len())..]) {
                 cut = middle;
             } else {
                 bad = middle;
@@ -284,7 +288,7 @@ impl<'a> Looks<'a> {
             while at < away.len() {
                 let end = (at + size).min(away.len());
                 let without = [&away[..at], &away[end..]].concat();
-                if self.broken(&without) {
+                if self.broken_at(&without) {
                     away = without;
                 } else {
                     at = end;
@@ -294,4 +298,14 @@ impl<'a> Looks<'a> {
         }
         away
     }
+}
+
+/// A point as the kernel sees it.
+fn kernel_sees(format: Format, x: &[Exact]) -> Vec<f64> {
+    let see = x.iter().map(|v| format.value(format.quantize(v)).to_f64());
+    see.collect()
+}
+
+fn floats(x: &[Exact]) -> Vec<f64> {
+    x.iter().map(Exact::to_f64).collect()
 }
