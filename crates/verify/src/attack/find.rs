@@ -27,6 +27,9 @@ const KEPT: usize = 3;
 /// Classes that take part where pairs of classes are searched.
 const CLASSES: usize = 4;
 
+/// Halvings of a line: finer than the cells of a region.
+const BISECTIONS: usize = 20;
+
 /// Points that are replayed where only replay tells.
 const REPLAYS: usize = 16;
 
@@ -264,8 +267,9 @@ impl Hunt<'_> {
         };
         for w in &apart {
             let (k, j) = pairs[w.goal];
-            let ends = from.iter().chain(self.anchors.iter().flatten()).cloned();
-            for end in ends.collect::<Vec<_>>() {
+            let near = [&self.anchors[k], &self.anchors[j]].into_iter().flatten();
+            let ends: Vec<Vec<f64>> = near.chain(&from).take(2 * KEPT).cloned().collect();
+            for end in ends {
                 if stop.now().is_some() || self.turn(climb, frame, &w.x, &end, (k, j))? {
                     return Ok(());
                 }
@@ -291,7 +295,7 @@ impl Hunt<'_> {
             (true, true) => (a.to_vec(), a.to_vec()),
             (false, false) => return Ok(false),
         };
-        for _ in 0..32 {
+        for _ in 0..BISECTIONS {
             let mut middle: Vec<f64> = yes.iter().zip(&no).map(|(a, b)| (a + b) / 2.0).collect();
             frame.settle(&mut middle);
             if middle == yes || middle == no {

@@ -8,9 +8,11 @@ pub mod float;
 mod frame;
 mod goal;
 mod integers;
+mod simplify;
 
 pub use change::{ClassSearch, class_change};
 pub use find::{Target, find_break};
+pub use simplify::simplify;
 
 use crate::bounds::Form;
 use crate::reference::Reference;
