@@ -1,9 +1,12 @@
 //! Typed texts to the driver's options. Every mistake is a diagnostic; all are reported at once.
 
 use crate::args::{
-    BoundaryArgs, BudgetArgs, CompileArgs, PlannedArgs, QuestionArgs, RunArgs, SmtArgs, VerifyArgs,
+    BenchVerifyArgs, BoundaryArgs, BudgetArgs, CompileArgs, PlannedArgs, QuestionArgs, RunArgs,
+    SmtArgs, VerifyArgs,
 };
 use ceg4n_base::{Diagnostic, Diagnostics, Exact, codes};
+use ceg4n_driver::Precision;
+use ceg4n_driver::bench::{BenchOptions, BenchPreset, Scales};
 use ceg4n_driver::options::{
     ACTIVATION_BITS, Boundary, Budget, CompileOptions, Cost, EmitSet, LoadOptions, Preset,
     Strategy, VerifyOptions, WEIGHT_BITS,
@@ -91,6 +94,7 @@ pub fn compile(args: &CompileArgs) -> Result<CompileOptions, Diagnostics> {
     planned(&mut r, &args.planned);
     let mut options = CompileOptions::new(&args.net);
     options.load = question(&mut r, &args.net, &args.question);
+    options.reference = reference(&mut r, &args.question);
     options.budget = budget(&mut r, &args.budget);
     (options.boundary, options.boundary_margin) = boundary(&mut r, &args.boundary);
     boundary_fits(&mut r, &options.load, options.boundary_margin.is_some());
@@ -145,6 +149,7 @@ pub fn verify(args: &VerifyArgs) -> Result<VerifyOptions, Diagnostics> {
     }
     let mut options = VerifyOptions::new(&args.net);
     options.load = question(&mut r, &args.net, &args.question);
+    options.reference = reference(&mut r, &args.question);
     options.budget = budget(&mut r, &args.budget);
     (options.boundary, options.boundary_margin) = boundary(&mut r, &args.boundary);
     boundary_fits(&mut r, &options.load, options.boundary_margin.is_some());
@@ -152,6 +157,73 @@ pub fn verify(args: &VerifyArgs) -> Result<VerifyOptions, Diagnostics> {
     options.ir_version = r.option("ir-version", args.ir_version.as_deref(), version);
     options.against = args.against.clone();
     r.errors.or(options)
+}
+
+/// The options of `bench verify`.
+///
+/// # Errors
+/// As for [`compile`].
+pub fn bench_verify(args: &BenchVerifyArgs) -> Result<BenchOptions, Diagnostics> {
+    let mut r = Reader::default();
+    let mut options = BenchOptions::new(&args.folder);
+    options.networks = args.network.clone();
+    let asked = question(&mut r, Path::new(""), &args.question);
+    options.load = LoadOptions {
+        require: asked.require.or(options.load.require),
+        ..asked
+    };
+    options.reference = reference(&mut r, &args.question);
+    if !args.preset.is_empty() {
+        let read = |t: &String| r.option("preset", Some(t), bench_preset);
+        options.presets = args.preset.iter().filter_map(read).collect();
+        let mut seen = Vec::new();
+        for p in &options.presets {
+            if seen.contains(p) {
+                r.conflict(true, &format!("preset {p}"), "it is given twice");
+            }
+            seen.push(*p);
+        }
+    }
+    let (rule, margin) = boundary(&mut r, &args.boundary);
+    options.boundary = rule.unwrap_or(options.boundary);
+    options.boundary_margin = margin;
+    boundary_fits(&mut r, &options.load, options.boundary_margin.is_some());
+    options.rounding = r
+        .option("rounding", args.rounding.as_deref(), rounding)
+        .unwrap_or_default();
+    options.scales = r
+        .option("scales", args.scales.as_deref(), |t| match t {
+            "radius" => Ok(Scales::Radius),
+            "network" => Ok(Scales::Network),
+            _ => expected("radius or network"),
+        })
+        .unwrap_or_default();
+    options.distinct = args.distinct;
+    options.budget = budget(&mut r, &args.budget);
+    r.errors.or(options)
+}
+
+fn bench_preset(text: &str) -> Result<BenchPreset, Refusal> {
+    let what = "labels, uniform:W:A or weights:W with W in 2..16 and A in 4..24";
+    if text == "labels" {
+        return Ok(BenchPreset::Labels);
+    }
+    let weights = text.strip_prefix("weights:").map(str::parse);
+    if let Some(Ok(bits)) = weights
+        && WEIGHT_BITS.contains(&bits)
+    {
+        return Ok(BenchPreset::Weights(bits));
+    }
+    match preset(text) {
+        Ok(Preset::Uniform {
+            weight_bits,
+            activation_bits,
+        }) => Ok(BenchPreset::Uniform {
+            weight_bits,
+            activation_bits,
+        }),
+        Ok(Preset::Auto | Preset::UniformMin) | Err(_) => expected(what),
+    }
 }
 
 /// A boundary margin is asked for in place of strict top-1 and of nothing else.
@@ -171,6 +243,7 @@ fn boundary_fits(r: &mut Reader, load: &LoadOptions, given: bool) {
 pub fn load(net: &Path, args: &QuestionArgs) -> Result<LoadOptions, Diagnostics> {
     let mut r = Reader::default();
     let options = question(&mut r, net, args);
+    real_alone(&mut r, args);
     r.errors.or(options)
 }
 
@@ -200,6 +273,7 @@ pub fn run(args: &RunArgs) -> Result<RunOptions, Diagnostics> {
 /// As for [`compile`].
 pub fn smt(args: &SmtArgs) -> Result<SmtOptions, Diagnostics> {
     let mut r = Reader::default();
+    real_alone(&mut r, &args.question);
     let options = SmtOptions {
         load: question(&mut r, &args.net, &args.question),
         ir_version: r.option("ir-version", args.ir_version.as_deref(), version),
@@ -235,11 +309,6 @@ fn planned(r: &mut Reader, p: &PlannedArgs) {
 
 fn question(r: &mut Reader, net: &Path, q: &QuestionArgs) -> LoadOptions {
     r.planned("radius", q.radius.is_some());
-    r.option("reference", q.reference.as_deref(), |t| match t {
-        "real" => Ok(()),
-        "f32" => Err(Refusal::NotBuilt),
-        _ => expected("real"),
-    });
     for file in &q.regions {
         let json = file
             .extension()
@@ -261,6 +330,23 @@ fn question(r: &mut Reader, net: &Path, q: &QuestionArgs) -> LoadOptions {
         require: r.option("require", q.require.as_deref(), property),
         domain: r.option("domain", q.domain.as_deref(), domain),
     }
+}
+
+/// `--reference`.
+fn reference(r: &mut Reader, q: &QuestionArgs) -> Precision {
+    let read = |t: &str| match t {
+        "real" => Ok(Precision::Real),
+        "f32" => Ok(Precision::Float32),
+        _ => expected("real or f32"),
+    };
+    let given = r.option("reference", q.reference.as_deref(), read);
+    given.unwrap_or_default()
+}
+
+/// `--reference` for a command that decides nothing.
+fn real_alone(r: &mut Reader, q: &QuestionArgs) {
+    let f32 = reference(r, q) == Precision::Float32;
+    r.conflict(f32, "reference f32", "this command decides nothing");
 }
 
 fn budget(r: &mut Reader, b: &BudgetArgs) -> Budget {

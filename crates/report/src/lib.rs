@@ -3,6 +3,13 @@
 //! The fields are a contract with tools that read reports; `report.schema.json` beside this crate
 //! states it, and tests hold both together.
 
+mod bench;
+
+pub use bench::{
+    BENCH_SCHEMA, BENCH_SCHEMA_VERSION, Bench, BenchLabel, BenchNetwork, BenchRegion, LabelRow,
+    LabelTable, Row, Skipped, Table, Times,
+};
+
 use ceg4n_base::{ContentHash, Exact};
 use serde::{Deserialize, Serialize};
 
@@ -115,9 +122,26 @@ pub struct Region {
     /// Why there is no verdict.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub reason: Option<String>,
+    /// How far the work came without a verdict.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub open: Option<Open>,
     /// A point that breaks the requirement, replayed exactly.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub counterexample: Option<Counterexample>,
+}
+
+/// How far the work on a region came that has no verdict.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Open {
+    /// The least lower bound of the requirement's slack over the open boxes; absent if no bound
+    /// was reached.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub best: Option<f64>,
+    /// The share of the region that is proved.
+    pub fraction: f64,
+    /// Open boxes.
+    pub boxes: u64,
 }
 
 /// A point and the reference's class there.

@@ -69,6 +69,9 @@ pub struct Stop {
     pub deadline: Option<Instant>,
     /// Set by somebody else.
     pub cancel: Option<Arc<AtomicBool>>,
+    /// True while the program uses more memory than it may. Whoever sets it also sets `cancel`,
+    /// which solvers look at.
+    pub memory: Option<Arc<AtomicBool>>,
 }
 
 /// Why work was stopped.
@@ -78,6 +81,8 @@ pub enum Stopped {
     Clock,
     /// The cancellation.
     Cancelled,
+    /// The limit on memory.
+    Memory,
 }
 
 impl std::fmt::Display for Stopped {
@@ -85,6 +90,7 @@ impl std::fmt::Display for Stopped {
         f.write_str(match self {
             Self::Clock => "the time limit was reached",
             Self::Cancelled => "the run was interrupted",
+            Self::Memory => "the memory limit was reached",
         })
     }
 }
@@ -92,11 +98,13 @@ impl std::fmt::Display for Stopped {
 impl Stop {
     /// The reason to stop now, if there is one.
     pub fn now(&self) -> Option<Stopped> {
-        if self
-            .cancel
-            .as_ref()
-            .is_some_and(|c| c.load(Ordering::Relaxed))
-        {
+        let set = |flag: &Option<Arc<AtomicBool>>| {
+            flag.as_ref().is_some_and(|f| f.load(Ordering::Relaxed))
+        };
+        if set(&self.memory) {
+            return Some(Stopped::Memory);
+        }
+        if set(&self.cancel) {
             return Some(Stopped::Cancelled);
         }
         self.deadline
@@ -114,6 +122,7 @@ impl Stop {
         Self {
             deadline,
             cancel: self.cancel.clone(),
+            memory: self.memory.clone(),
         }
     }
 }

@@ -7,7 +7,7 @@ use crate::cells::{Celled, Cells};
 use crate::keep::{Keep, Kept, Tally};
 use crate::label::influence;
 use crate::leaf::Leaf;
-use crate::reference::Reference;
+use crate::reference::{Precision, Reference};
 use crate::space::{Part, Space};
 use crate::subject::{Subject, Trouble};
 use crate::vacuous::vacuous;
@@ -45,7 +45,16 @@ pub fn decide(q: &Question<'_>, effort: &Effort, stop: &Stop, leaf: &mut dyn Lea
         boxes: 0,
         points: 0,
         clock_limited: false,
+        open: None,
     };
+    match q.reference.precision() {
+        Precision::Real => {}
+        Precision::Float32 => {
+            let reason = "reference f32 is not supported by this tier";
+            result.verdict = Verdict::Unknown(reason.to_owned());
+            return result;
+        }
+    }
     let root = match space.root() {
         Ok(root) => root,
         Err(d) => {

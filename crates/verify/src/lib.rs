@@ -22,10 +22,10 @@ pub mod subject;
 mod vacuous;
 pub mod verdict;
 
-pub use budget::{Effort, Stop};
+pub use budget::{Effort, Stop, Stopped};
 pub use decide::{Question, decide};
 pub use leaf::Leaf;
-pub use reference::Reference;
+pub use reference::{Precision, Reference};
 pub use solver_leaf::SolverLeaf;
 pub use subject::{Subject, Trouble};
-pub use verdict::{Label, Obligation, RegionResult, Verdict, Verified, Witness};
+pub use verdict::{Label, Obligation, Open, RegionResult, Verdict, Verified, Witness};

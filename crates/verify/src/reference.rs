@@ -7,6 +7,17 @@ use ceg4n_eval::EvalError;
 use ceg4n_ir::{Checked, Interval, Kernel, Lowered, Program, RealOp, RealProgram};
 use std::sync::Arc;
 
+/// In which arithmetic a real-valued reference is meant.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Precision {
+    /// Exact arithmetic over all real points.
+    #[default]
+    Real,
+    /// Any float32 run of the network on the float32 points: round to nearest, sums in any order,
+    /// fused multiply-add or not.
+    Float32,
+}
+
 /// A reference: the real function of a network, or another fixed-point program, which rounds
 /// each point to its own input format.
 #[derive(Clone, Debug)]
@@ -14,6 +25,7 @@ pub struct Reference {
     lowered: Lowered,
     hash: ContentHash,
     network: ContentHash,
+    precision: Precision,
 }
 
 /// Bounds of forms over one box, computed on demand from one forward pass.
@@ -31,7 +43,19 @@ impl Reference {
             lowered: program.lowered().clone(),
             hash: program.hash(),
             network: program.program().network.hash(),
+            precision: Precision::default(),
         }
+    }
+
+    /// The same program in another arithmetic. A fixed-point program has only its own.
+    #[must_use]
+    pub fn with_precision(self, precision: Precision) -> Self {
+        Self { precision, ..self }
+    }
+
+    /// The arithmetic that is meant.
+    pub fn precision(&self) -> Precision {
+        self.precision
     }
 
     /// [`Program::hash`] of the program.

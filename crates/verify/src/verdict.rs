@@ -111,6 +111,18 @@ impl Verdict {
     }
 }
 
+/// How far work on a region came that ended without a verdict.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Open {
+    /// The least lower bound of the requirement's slack over the open boxes, in real units: below
+    /// zero where a violation was not excluded. `None` if no bound was reached.
+    pub best: Option<f64>,
+    /// The share of the region that is proved, from 0 to 1.
+    pub fraction: f64,
+    /// Open boxes.
+    pub boxes: u64,
+}
+
 /// What was found on one region under one requirement.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct RegionResult {
@@ -132,6 +144,8 @@ pub struct RegionResult {
     pub points: u64,
     /// The clock ended the work on this region.
     pub clock_limited: bool,
+    /// How far the work came, where the verdict is [`Verdict::Unknown`].
+    pub open: Option<Open>,
 }
 
 impl RegionResult {
@@ -232,6 +246,7 @@ mod tests {
             boxes: 1,
             points: 0,
             clock_limited: false,
+            open: None,
         }
     }
 
