@@ -433,6 +433,9 @@ pub struct BenchVerifyArgs {
     /// Decide boxes with equal bounds once per network and question
     #[arg(long)]
     pub distinct: bool,
+    /// Print a line for every region, not only for the open ones
+    #[arg(long)]
+    pub each: bool,
     /// Also write a line per network, region and preset
     #[arg(long, value_name = "FILE.csv")]
     pub csv: Option<PathBuf>,

@@ -131,7 +131,7 @@ fn bench_verify(args: &BenchVerifyArgs, console: &mut Console<'_>) -> Done {
     }
     let text = match args.format.format {
         Format::Json => json(&bench)?,
-        Format::Text => render::bench(&bench),
+        Format::Text => render::bench(&bench, args.each),
     };
     // What is refuted or open is a result; only a run that was cut short is not what was asked.
     Ok((text, if bench.clock_limited { 20 } else { 0 }))

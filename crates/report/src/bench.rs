@@ -77,7 +77,7 @@ pub struct Bench {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct BenchNetwork {
-    /// The file's stem.
+    /// The file's stem; with its extension where two files share it.
     pub name: String,
     /// The networks of the same shape, by what their names begin with.
     pub family: String,
@@ -95,7 +95,7 @@ pub struct BenchNetwork {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Skipped {
-    /// The file's stem.
+    /// As for a network.
     pub name: String,
     /// Why.
     pub reason: String,
@@ -247,6 +247,9 @@ pub struct Row {
     /// regions.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub margin: Option<String>,
+    /// The largest of the margins that were shown to hold, if all of them are known.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub margin_proved: Option<f64>,
     /// Why there is no kernel to ask about; the row's counts are then zero.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub unsupported: Option<String>,

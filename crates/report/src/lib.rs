@@ -49,7 +49,7 @@ pub struct Report {
     pub requirement: String,
     /// `real` or `grid FORMAT`; several joined by `, `.
     pub domain: String,
-    /// `real`, or the program compared against.
+    /// `real`, `f32`, or the program compared against.
     pub reference: String,
     /// The outcome.
     pub status: Status,

@@ -6,14 +6,18 @@ use super::table::numbers;
 use ceg4n_report::{Bench, BenchRegion, LabelRow, LabelTable, Row, Table, Times};
 use std::fmt::Write;
 
-/// Everything but counterexamples and witnesses, which JSON has.
-pub(crate) fn bench(b: &Bench) -> String {
+/// Everything but counterexamples and witnesses, which JSON has; with `each`, a line for every
+/// region.
+pub(crate) fn bench(b: &Bench, each: bool) -> String {
     let mut out = String::new();
     if let Some(table) = &b.label_table {
         labels(&mut out, table);
     }
     for table in &b.tables {
         verdicts(&mut out, table, b);
+        if each {
+            every_region(&mut out, &table.preset, b);
+        }
     }
     open_regions(&mut out, b);
     for s in &b.skipped {
@@ -59,9 +63,9 @@ fn head(names: &[&str]) -> Vec<String> {
     all.map(|s| (*s).to_owned()).collect()
 }
 
-/// Families of one member repeat a network's rows.
+/// A lone family repeats the sum, and families of one row repeat it.
 fn several<'a, T>(families: &'a [T], rows: &[T]) -> &'a [T] {
-    if families.len() < rows.len() {
+    if (2..rows.len()).contains(&families.len()) {
         families
     } else {
         &[]
@@ -98,6 +102,17 @@ fn equal(n: u64) -> String {
         0 => String::new(),
         n => format!("{n} equal to others"),
     }
+}
+
+/// The margin that was asked for and the one that holds; boxes left out.
+fn notes(r: &Row) -> String {
+    let asked = r.margin.as_ref().map(|m| match r.margin_proved {
+        Some(proved) => format!("margin {m}, proved {proved:.4}"),
+        None => format!("margin {m}"),
+    });
+    let notes = [asked.unwrap_or_default(), equal(r.equal)];
+    let notes: Vec<_> = notes.into_iter().filter(|n| !n.is_empty()).collect();
+    notes.join(", ")
 }
 
 fn verdicts(out: &mut String, table: &Table, b: &Bench) {
@@ -148,8 +163,40 @@ fn verdict_row(r: &Row) -> Vec<String> {
     ];
     cells.extend(counts.map(|n| n.to_string()));
     cells.extend(times(&r.times));
-    cells.push(equal(r.equal));
+    cells.push(notes(r));
     cells
+}
+
+/// One line per region under a preset.
+fn every_region(out: &mut String, preset: &str, b: &Bench) {
+    let head = [
+        "network", "region", "radius", "asked", "label", "verdict", "method", "boxes", "points",
+        "ms", "CPU ms",
+    ];
+    let mut rows = vec![head.map(str::to_owned).to_vec()];
+    let own = b.regions.iter().filter(|r| r.preset == preset);
+    rows.extend(own.map(|r| {
+        let verdict = match r.vacuous {
+            true => format!("{} (vacuous)", r.verdict),
+            false => r.verdict.clone(),
+        };
+        let mut cells = vec![
+            r.network.clone(),
+            r.id.clone(),
+            r.ball_size.clone().unwrap_or_default(),
+            r.requirement.clone(),
+            r.label.clone(),
+            verdict,
+            r.method.clone(),
+            r.boxes.to_string(),
+            r.points.to_string(),
+            time(r.seconds * 1e3),
+            time(r.cpu_seconds * 1e3),
+        ];
+        cells.extend(r.equal_to.as_ref().map(|other| format!("equal to {other}")));
+        cells
+    }));
+    out.push_str(&numbers(&rows, 2, 7));
 }
 
 fn open_regions(out: &mut String, b: &Bench) {

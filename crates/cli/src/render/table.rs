@@ -26,7 +26,8 @@ pub(super) fn table(rows: &[Vec<String>], indent: usize) -> String {
     out
 }
 
-/// Rows with right-aligned columns, but for the first `left` ones. No blanks at line ends.
+/// Rows with right-aligned columns, but for the first `left` ones and those beyond the first row's.
+/// No blanks at line ends.
 pub(super) fn numbers(rows: &[Vec<String>], indent: usize, left: usize) -> String {
     let columns = rows.iter().map(Vec::len).max().unwrap_or(0);
     let width = |c: usize| {
@@ -34,12 +35,14 @@ pub(super) fn numbers(rows: &[Vec<String>], indent: usize, left: usize) -> Strin
         cells.map(|t| t.chars().count()).max().unwrap_or(0)
     };
     let widths: Vec<usize> = (0..columns).map(width).collect();
+    // What has no head is a note.
+    let heads = rows.first().map_or(0, Vec::len);
     let mut out = String::new();
     for row in rows {
         let mut line = " ".repeat(indent);
         for (c, (text, width)) in row.iter().zip(&widths).enumerate() {
             // Writing to a string does not fail.
-            let _ = if c < left {
+            let _ = if c < left || c >= heads {
                 write!(line, "{text:width$}  ")
             } else {
                 write!(line, "{text:>width$}  ")

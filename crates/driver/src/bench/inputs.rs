@@ -67,17 +67,18 @@ pub(super) fn requirement(load: &LoadOptions) -> Property {
 /// A folder that cannot be read or holds no usable network.
 pub(super) fn read(options: &BenchOptions) -> Result<Inputs, Failure> {
     let files = network_files(options)?;
+    let names = names(&files);
     let read = parallel(options.budget.jobs, files.len(), |i| {
-        read_network(options, &files[i])
+        read_network(options, &files[i], &names[i])
     });
     let mut inputs = Inputs {
         nets: Vec::new(),
         skipped: Vec::new(),
     };
-    for (file, net) in files.iter().zip(read) {
+    for (name, net) in names.into_iter().zip(read) {
         match net {
             Ok(net) => inputs.nets.push(net),
-            Err(reason) => inputs.skipped.push((stem(file), reason)),
+            Err(reason) => inputs.skipped.push((name, reason)),
         }
     }
     if inputs.nets.is_empty() {
@@ -97,6 +98,17 @@ fn stem(path: &Path) -> String {
     path.file_stem()
         .map(|s| s.to_string_lossy().into_owned())
         .unwrap_or_default()
+}
+
+/// What the networks are called: the stem of the file, with the extension where two share it.
+fn names(files: &[PathBuf]) -> Vec<String> {
+    let stems: Vec<String> = files.iter().map(|f| stem(f)).collect();
+    let twice = |s: &String| stems.iter().filter(|t| *t == s).count() > 1;
+    let name = |(file, stem): (&PathBuf, &String)| match file.file_name() {
+        Some(full) if twice(stem) => full.to_string_lossy().into_owned(),
+        Some(_) | None => stem.clone(),
+    };
+    files.iter().zip(&stems).map(name).collect()
 }
 
 /// The files of the networks that were asked for, sorted by name.
@@ -156,8 +168,7 @@ fn matches(pattern: &str, name: &str) -> bool {
 }
 
 /// One network with its questions; a reason if it cannot be used.
-fn read_network(options: &BenchOptions, file: &Path) -> Result<Net, String> {
-    let name = stem(file);
+fn read_network(options: &BenchOptions, file: &Path, name: &str) -> Result<Net, String> {
     let mut load_options = LoadOptions {
         net: file.to_owned(),
         require: Some(requirement(&options.load)),
@@ -165,7 +176,8 @@ fn read_network(options: &BenchOptions, file: &Path) -> Result<Net, String> {
         region_ids: Vec::new(),
         ..options.load.clone()
     };
-    let regions = options.folder.join("regions").join(format!("{name}.json"));
+    let regions = options.folder.join("regions");
+    let regions = regions.join(format!("{}.json", stem(file)));
     if load_options.regions.is_empty() && regions.exists() {
         load_options.regions = vec![regions];
     }
@@ -183,7 +195,7 @@ fn read_network(options: &BenchOptions, file: &Path) -> Result<Net, String> {
         reference: Reference::new(&program).with_precision(options.reference),
         items: Vec::new(),
         groups: Vec::new(),
-        name,
+        name: name.to_owned(),
     };
     sort_into_groups(options, &mut net, asked);
     if !net.items.iter().any(|i| i.wanted) {

@@ -113,7 +113,7 @@ fn table(
                 if let Some(Err(reason)) = &subjects.kernels[p][n][group] {
                     row.unsupported = Some(reason.clone());
                 }
-                let changes = own.iter().any(|r| r.requirement.starts_with("top1 margin"));
+                let changes = own.iter().any(|r| under_margin(r));
                 row.margin = changes.then(|| subjects.margins[n][group].to_string());
             }
             row.ball_size = radius;
@@ -130,6 +130,10 @@ fn table(
         families: families(inputs).into_iter().map(family).collect(),
         total: row(ALL, &regions),
     }
+}
+
+fn under_margin(r: &BenchRegion) -> bool {
+    r.requirement.starts_with("top1 margin")
 }
 
 fn row(name: &str, regions: &[&BenchRegion]) -> Row {
@@ -149,10 +153,16 @@ fn row(name: &str, regions: &[&BenchRegion]) -> Row {
         ),
         ..Row::default()
     };
+    row.margin_proved = own
+        .iter()
+        .filter(|r| r.verdict == "proved" && !r.vacuous && under_margin(r))
+        .map(|r| r.margin_proved)
+        .reduce(|a, b| Some(a?.max(b?)))
+        .flatten();
     for r in own {
         let place = match r.verdict.as_str() {
             "proved" if r.vacuous => &mut row.vacuous,
-            "proved" if r.requirement.starts_with("top1 margin") => &mut row.proved_margin,
+            "proved" if under_margin(r) => &mut row.proved_margin,
             "proved" => &mut row.proved,
             "refuted" => &mut row.refuted,
             _ => &mut row.unknown,
