@@ -73,8 +73,10 @@ fn row(t: &Timed) -> Region {
 pub(crate) fn report_open(open: &ceg4n_verify::Open) -> ceg4n_report::Open {
     ceg4n_report::Open {
         best: open.best.filter(|b| b.is_finite()),
-        // Not a number is no share.
-        fraction: open.fraction.max(0.0).min(1.0),
+        // What is no number is no share.
+        fraction: Some(open.fraction)
+            .filter(|f| !f.is_nan())
+            .map_or(0.0, |f| f.clamp(0.0, 1.0)),
         boxes: open.boxes,
     }
 }
