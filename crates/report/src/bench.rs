@@ -247,7 +247,7 @@ pub struct Row {
     /// regions.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub margin: Option<String>,
-    /// The largest of the margins that were shown to hold, if all of them are known.
+    /// The largest of the margins that were shown to hold, in rows of a network.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub margin_proved: Option<f64>,
     /// Why there is no kernel to ask about; the row's counts are then zero.

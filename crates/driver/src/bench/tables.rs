@@ -114,6 +114,7 @@ fn table(
                     row.unsupported = Some(reason.clone());
                 }
                 let changes = own.iter().any(|r| under_margin(r));
+                row.margin_proved = margin_proved(&own);
                 row.margin = changes.then(|| subjects.margins[n][group].to_string());
             }
             row.ball_size = radius;
@@ -130,6 +131,17 @@ fn table(
         families: families(inputs).into_iter().map(family).collect(),
         total: row(ALL, &regions),
     }
+}
+
+/// The largest margin that was shown to hold; `None` if one of them is not known.
+fn margin_proved(regions: &[&BenchRegion]) -> Option<f64> {
+    let proved = regions
+        .iter()
+        .filter(|r| r.verdict == "proved" && !r.vacuous && under_margin(r));
+    proved
+        .map(|r| r.margin_proved)
+        .reduce(|a, b| Some(a?.max(b?)))
+        .flatten()
 }
 
 fn under_margin(r: &BenchRegion) -> bool {
@@ -153,12 +165,6 @@ fn row(name: &str, regions: &[&BenchRegion]) -> Row {
         ),
         ..Row::default()
     };
-    row.margin_proved = own
-        .iter()
-        .filter(|r| r.verdict == "proved" && !r.vacuous && under_margin(r))
-        .map(|r| r.margin_proved)
-        .reduce(|a, b| Some(a?.max(b?)))
-        .flatten();
     for r in own {
         let place = match r.verdict.as_str() {
             "proved" if r.vacuous => &mut row.vacuous,
