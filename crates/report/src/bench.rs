@@ -334,70 +334,60 @@ impl Sorted {
     }
 }
 
+/// The columns of [`Bench::to_csv`].
+const COLUMNS: &str = "preset,network,ball_size,region,requirement,label,verdict,method,vacuous,\
+                       margin_proved,boxes,points,seconds,cpu_seconds,best_bound,fraction_proved,\
+                       open_boxes,equal_to,reason\n";
+
 impl Bench {
     /// One line per network, region and preset, labels first, as comma-separated values with a
     /// header; what does not apply is empty.
     pub fn to_csv(&self) -> String {
-        let mut out = String::from(
-            "preset,network,ball_size,region,requirement,label,verdict,method,vacuous,\
-             margin_proved,boxes,points,seconds,cpu_seconds,best_bound,fraction_proved,open_boxes,\
-             equal_to,reason\n",
-        );
+        let mut out = String::from(COLUMNS);
         for l in &self.labels {
-            line(
-                &mut out,
-                &[
-                    "labels",
-                    &l.network,
-                    text(&l.ball_size),
-                    &l.id,
-                    &self.requirement,
-                    &l.label,
-                    "",
-                    "",
-                    "",
-                    "",
-                    "",
-                    "",
-                    &number(Some(l.seconds)),
-                    &number(Some(l.cpu_seconds)),
-                    "",
-                    "",
-                    "",
-                    text(&l.equal_to),
-                    "",
-                ],
-            );
+            label_line(&mut out, l, &self.requirement);
         }
         for r in &self.regions {
-            let open = r.open.as_ref();
-            line(
-                &mut out,
-                &[
-                    &r.preset,
-                    &r.network,
-                    text(&r.ball_size),
-                    &r.id,
-                    &r.requirement,
-                    &r.label,
-                    &r.verdict,
-                    &r.method,
-                    if r.vacuous { "true" } else { "false" },
-                    &number(r.margin_proved),
-                    &r.boxes.to_string(),
-                    &r.points.to_string(),
-                    &number(Some(r.seconds)),
-                    &number(Some(r.cpu_seconds)),
-                    &number(open.and_then(|o| o.best)),
-                    &number(open.map(|o| o.fraction)),
-                    &open.map_or(String::new(), |o| o.boxes.to_string()),
-                    text(&r.equal_to),
-                    text(&r.reason),
-                ],
-            );
+            region_line(&mut out, r);
         }
         out
     }
+}
+
+fn label_line(out: &mut String, l: &BenchLabel, requirement: &str) {
+    let (seconds, cpu) = (number(Some(l.seconds)), number(Some(l.cpu_seconds)));
+    let asked: [&str; 5] = ["labels", &l.network, text(&l.ball_size), &l.id, requirement];
+    let answer: [&str; 7] = [&l.label, "", "", "", "", "", ""];
+    let rest: [&str; 7] = [&seconds, &cpu, "", "", "", text(&l.equal_to), ""];
+    line(out, &[&asked[..], &answer, &rest].concat());
+}
+
+fn region_line(out: &mut String, r: &BenchRegion) {
+    let open = r.open.as_ref();
+    let asked: [&str; 9] = [
+        &r.preset,
+        &r.network,
+        text(&r.ball_size),
+        &r.id,
+        &r.requirement,
+        &r.label,
+        &r.verdict,
+        &r.method,
+        if r.vacuous { "true" } else { "false" },
+    ];
+    let numbers = [
+        number(r.margin_proved),
+        r.boxes.to_string(),
+        r.points.to_string(),
+        number(Some(r.seconds)),
+        number(Some(r.cpu_seconds)),
+        number(open.and_then(|o| o.best)),
+        number(open.map(|o| o.fraction)),
+        open.map_or(String::new(), |o| o.boxes.to_string()),
+    ];
+    let numbers = numbers.each_ref().map(String::as_str);
+    let rest = [text(&r.equal_to), text(&r.reason)];
+    line(out, &[&asked[..], &numbers, &rest].concat());
 }
 
 fn text(value: &Option<String>) -> &str {
