@@ -123,6 +123,8 @@ pub struct BenchLabel {
     /// The region with the same box whose answer this is.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub equal_to: Option<String>,
+    /// A limit or an interruption ended the work.
+    pub clock_limited: bool,
     /// Wall seconds on one thread.
     pub seconds: f64,
     /// Seconds of processor time of that thread.
@@ -243,6 +245,9 @@ pub struct Row {
     /// The radius, in rows of a network.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub ball_size: Option<String>,
+    /// Hash of the kernel, in rows of a network.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub program: Option<ContentHash>,
     /// What is asked where the reference changes class, in rows of a network that has such
     /// regions.
     #[serde(skip_serializing_if = "Option::is_none", default)]

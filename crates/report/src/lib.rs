@@ -58,7 +58,7 @@ pub struct Report {
     pub reason: Option<String>,
     /// One entry per region and requirement.
     pub regions: Vec<Region>,
-    /// A clock limit ended some work, so that another run may differ.
+    /// A limit of time or memory or an interruption ended some work, so that another run may differ.
     pub clock_limited: bool,
     /// The dense layers of the chosen program.
     pub layers: Vec<Layer>,

@@ -24,6 +24,7 @@ fn label(id: &str, label: &str) -> BenchLabel {
         class: (label == "keeps").then_some(2),
         class_change: None,
         equal_to: None,
+        clock_limited: false,
         seconds: 0.001,
         cpu_seconds: 0.0005,
     }
@@ -116,6 +117,7 @@ fn full() -> Bench {
     let row = Row {
         name: "iris".to_owned(),
         ball_size: Some("0.01".to_owned()),
+        program: Some(ContentHash::of(b"program")),
         margin: Some("0.1".to_owned()),
         margin_proved: Some(0.0625),
         unsupported: Some("no kernel".to_owned()),

@@ -202,7 +202,11 @@ fn every_region(out: &mut String, preset: &str, b: &Bench) {
 fn open_regions(out: &mut String, b: &Bench) {
     let undecided = b.labels.iter().filter(|l| l.label == "undecided");
     for l in undecided.filter(|l| l.equal_to.is_none()) {
-        let _ = writeln!(out, "open: labels {} {}: undecided", l.network, l.id);
+        let why = match l.clock_limited {
+            true => "a limit was reached, or the run was interrupted",
+            false => "neither shown to keep its class nor to change it",
+        };
+        let _ = writeln!(out, "open: labels {} {}: {why}", l.network, l.id);
     }
     for r in &b.regions {
         if r.verdict == "unknown" && r.equal_to.is_none() {

@@ -50,9 +50,7 @@ pub(crate) fn report(r: &Report) -> String {
     }
     let _ = writeln!(out, "seconds: {:.2}", r.seconds.total);
     if r.clock_limited {
-        out.push_str(
-            "the run was cut short by a clock limit or by hand; another one may find more\n",
-        );
+        out.push_str("the run was cut short by a limit or by hand; another one may find more\n");
     }
     out
 }

@@ -7,6 +7,7 @@
 
 mod inputs;
 mod kernels;
+mod rows;
 mod tables;
 mod work;
 

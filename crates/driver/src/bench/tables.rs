@@ -110,8 +110,10 @@ fn table(
             let of_radius = |i: &&super::inputs::Item| i.wanted && i.ball_size == radius;
             let group = net.items.iter().find(of_radius).map(|i| i.group);
             if let Some(group) = group {
-                if let Some(Err(reason)) = &subjects.kernels[p][n][group] {
-                    row.unsupported = Some(reason.clone());
+                match &subjects.kernels[p][n][group] {
+                    Some(Ok(subject)) => row.program = Some(subject.program().hash()),
+                    Some(Err(reason)) => row.unsupported = Some(reason.clone()),
+                    None => {}
                 }
                 let changes = own.iter().any(|r| under_margin(r));
                 row.margin_proved = margin_proved(&own);

@@ -5,14 +5,12 @@ use super::kernels::{self, Kernel};
 use super::{BenchOptions, BenchPreset};
 use crate::engine::{Asked, default_margin, label_of, needs_label};
 use crate::options::Boundary;
-use crate::outcome::report_open;
 use crate::parallel::parallel;
 use crate::progress::{Cancel, Event, Progress};
 use crate::resources::{MemoryGuard, thread_seconds};
 use ceg4n_base::{ContentHash, Exact};
 use ceg4n_ir::Property;
 use ceg4n_jit::CodeCache;
-use ceg4n_report::{BenchLabel, BenchRegion, ClassPoint, Counterexample};
 use ceg4n_verify::{
     Effort, Label, Question, RegionResult, SolverLeaf, Stop, Subject, Verdict, decide,
 };
@@ -45,15 +43,15 @@ pub(super) struct Subjects {
 
 /// Verdicts of one preset.
 pub(super) struct Verdicts {
-    results: PerRegion<RegionResult>,
+    pub results: PerRegion<RegionResult>,
     /// By network and region: the region whose verdict serves for this one.
-    same: BTreeMap<(usize, usize), usize>,
+    pub same: BTreeMap<(usize, usize), usize>,
 }
 
 /// A bench under way.
 pub(super) struct Run<'a> {
     pub inputs: Inputs,
-    options: &'a BenchOptions,
+    pub options: &'a BenchOptions,
     progress: &'a dyn Progress,
     effort: Effort,
     stop: Stop,
@@ -267,18 +265,28 @@ impl<'a> Run<'a> {
         }
     }
 
-    fn label<'l>(&self, labels: &'l PerRegion<Label>, n: usize, i: usize) -> &'l Label {
+    pub(super) fn label<'l>(&self, labels: &'l PerRegion<Label>, n: usize, i: usize) -> &'l Label {
         let first = self.inputs.nets[n].items[i].equal.unwrap_or(i);
         labels[n][first]
             .as_ref()
             .map_or(&Label::Undecided, |t| &t.value)
     }
 
-    fn at(&self, (n, i): (usize, usize)) -> (&Net, &Item) {
+    /// A label stayed open under a limit, which may be the limit's doing.
+    pub(super) fn label_limited(&self, labels: &PerRegion<Label>, n: usize, i: usize) -> bool {
+        let first = self.inputs.nets[n].items[i].equal.unwrap_or(i);
+        let limited = |t: &Timed<Label>| t.stopped && t.value == Label::Undecided;
+        labels[n][first].as_ref().is_some_and(limited)
+    }
+
+    pub(super) fn at(&self, (n, i): (usize, usize)) -> (&Net, &Item) {
         (&self.inputs.nets[n], &self.inputs.nets[n].items[i])
     }
 
-    fn pieces(&self, mut wanted: impl FnMut(usize, usize, &Item) -> bool) -> Vec<(usize, usize)> {
+    pub(super) fn pieces(
+        &self,
+        mut wanted: impl FnMut(usize, usize, &Item) -> bool,
+    ) -> Vec<(usize, usize)> {
         let mut out = Vec::new();
         for (n, net) in self.inputs.nets.iter().enumerate() {
             for (i, item) in net.items.iter().enumerate() {
@@ -327,92 +335,20 @@ impl<'a> Run<'a> {
 
     /// A limit or an interruption had a part in some answer.
     pub(super) fn clock_limited(&self, labels: &PerRegion<Label>, verdicts: &[Verdicts]) -> bool {
-        let open = |t: &Timed<Label>| t.stopped && t.value == Label::Undecided;
-        let labels = labels.iter().flatten().flatten().any(open);
+        let wanted = self.pieces(|_, _, item| item.wanted);
+        let mut labels = wanted
+            .iter()
+            .map(|(n, i)| self.label_limited(labels, *n, *i));
         let results = verdicts
             .iter()
             .flat_map(|v| v.results.iter().flatten().flatten());
         let mut results = results.map(|t| t.value.clock_limited);
-        labels || self.memory.was_reached() || results.any(|c| c)
-    }
-
-    /// The labels as rows.
-    pub(super) fn label_rows(&self, labels: &PerRegion<Label>) -> Vec<BenchLabel> {
-        if !self.needs_labels() {
-            return Vec::new();
-        }
-        let wanted = self.pieces(|_, _, item| item.wanted);
-        let row = |(n, i): (usize, usize)| {
-            let (net, item) = self.at((n, i));
-            let label = self.label(labels, n, i);
-            let own = labels[n][i].as_ref();
-            let (class, change) = match label {
-                Label::Robust(c) => (Some(*c), None),
-                Label::Changes(c) => {
-                    let point = |p: &(Vec<Exact>, usize)| ClassPoint {
-                        x: p.0.clone(),
-                        class: p.1,
-                    };
-                    (None, Some(vec![point(&c.a), point(&c.b)]))
-                }
-                Label::Undecided => (None, None),
-            };
-            BenchLabel {
-                network: net.name.clone(),
-                ball_size: item.ball_size.clone(),
-                id: item.asked.region.id.clone(),
-                label: label_name(label).to_owned(),
-                class,
-                class_change: change,
-                equal_to: item.equal.map(|i| net.items[i].asked.region.id.clone()),
-                seconds: own.map_or(0.0, |t| t.seconds),
-                cpu_seconds: own.map_or(0.0, |t| t.cpu),
-            }
-        };
-        wanted.into_iter().map(row).collect()
-    }
-
-    /// The verdicts as rows.
-    pub(super) fn region_rows(
-        &self,
-        labels: &PerRegion<Label>,
-        subjects: &Subjects,
-        verdicts: &[Verdicts],
-    ) -> Vec<BenchRegion> {
-        let mut out = Vec::new();
-        for (p, (preset, v)) in self.options.presets.iter().zip(verdicts).enumerate() {
-            for (n, i) in self.pieces(|_, _, item| item.wanted) {
-                let (net, item) = self.at((n, i));
-                if !matches!(subjects.kernels[p][n][item.group], Some(Ok(_))) {
-                    continue;
-                }
-                let same = v.same.get(&(n, i)).copied();
-                let Some(t) = &v.results[n][same.unwrap_or(i)] else {
-                    continue;
-                };
-                let mut row = region_row(t);
-                row.preset = preset.to_string();
-                row.network = net.name.clone();
-                row.ball_size = item.ball_size.clone();
-                row.id = item.asked.region.id.clone();
-                row.label = if self.needs_labels() {
-                    label_name(self.label(labels, n, i)).to_owned()
-                } else {
-                    "none".to_owned()
-                };
-                if let Some(first) = same {
-                    row.equal_to = Some(net.items[first].asked.region.id.clone());
-                    (row.seconds, row.cpu_seconds) = (0.0, 0.0);
-                }
-                out.push(row);
-            }
-        }
-        out
+        self.memory.was_reached() || labels.any(|l| l) || results.any(|r| r)
     }
 }
 
 /// `keeps`, `changes` or `undecided`.
-fn label_name(label: &Label) -> &'static str {
+pub(super) fn label_name(label: &Label) -> &'static str {
     match label {
         Label::Robust(_) => "keeps",
         Label::Changes(_) => "changes",
@@ -439,49 +375,5 @@ fn unknown(asked: &Asked, property: &Property, label: &Label, reason: &str) -> R
         points: 0,
         clock_limited: false,
         open: None,
-    }
-}
-
-/// What a verdict says, without the names of what it speaks of.
-fn region_row(t: &Timed<RegionResult>) -> BenchRegion {
-    let r = &t.value;
-    let (method, reason, counterexample) = match &r.verdict {
-        Verdict::Proved(e) => (e.method.to_string(), None, None),
-        Verdict::Refuted(w) => {
-            let c = Counterexample {
-                x: w.x.clone(),
-                reference: w.reference.clone(),
-                kernel: w.kernel.clone(),
-            };
-            ("replay".to_owned(), None, Some(c))
-        }
-        Verdict::Unknown(reason) => ("none".to_owned(), Some(reason.clone()), None),
-    };
-    let under_margin = matches!(r.property, Property::Top1Margin(_));
-    BenchRegion {
-        preset: String::new(),
-        network: String::new(),
-        ball_size: None,
-        id: r.id.clone(),
-        requirement: r.property.to_string(),
-        label: String::new(),
-        verdict: r.verdict.name().to_owned(),
-        method,
-        vacuous: r.vacuous.is_some(),
-        vacuous_constant: r.vacuous.clone(),
-        margin_proved: r.margin_proved.filter(|_| under_margin),
-        boxes: r.boxes,
-        points: r.points,
-        seconds: t.seconds,
-        cpu_seconds: t.cpu,
-        open: r
-            .open
-            .as_ref()
-            .filter(|_| reason.is_some())
-            .map(report_open),
-        reason,
-        counterexample,
-        equal_to: None,
-        clock_limited: r.clock_limited,
     }
 }
