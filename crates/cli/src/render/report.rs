@@ -160,3 +160,27 @@ fn set_aside(s: &ceg4n_report::SetAside) -> String {
         s.reason
     )
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn how_far_work_came_is_told_and_never_rounded_up_to_all() {
+        let open = |best, fraction, boxes| {
+            progress(&Open {
+                best,
+                fraction,
+                boxes,
+            })
+        };
+        assert_eq!(
+            open(Some(-0.0125), 0.875, 3),
+            "; best bound -1.250e-2, 87.5 % of the region proved, 3 open boxes"
+        );
+        assert_eq!(
+            open(None, 0.999999, 1),
+            "; 99.99 % of the region proved, 1 open box"
+        );
+    }
+}
