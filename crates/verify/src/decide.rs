@@ -18,7 +18,6 @@ use crate::margins::{Area, Exactly, FEW_INPUTS, Margins, View};
 use crate::tree::{Closure, Tree};
 use crate::verdict::{ClassChange, Evidence, Label, RegionResult, Verdict, Witness};
 use ceg4n_base::Exact;
-use ceg4n_eval::strict_winner;
 use ceg4n_ir::{Domain, Property, Region};
 
 /// What is asked of one region.
@@ -288,13 +287,9 @@ impl Work<'_> {
             if let Some(w) = self.replay(&m)? {
                 return Ok(Some(w));
             }
-            let y = self
-                .q
-                .reference
-                .outputs(&m)
-                .map_err(|e| Trouble(e.to_string()))?;
+            let winner = self.q.reference.winner(&m);
             // A tie belongs to neither side; with it on b's side a's winner stays strict.
-            if strict_winner(&y) == Some(class_a) {
+            if winner.map_err(|e| Trouble(e.to_string()))? == Some(class_a) {
                 a = m;
             } else {
                 b = m;
