@@ -111,7 +111,7 @@ pub fn find_break(
     };
     let mut climb = Climb::new(&frame, Some(target.subject.net()), reference);
     if !climb.look(&starts, &mut hunt)? {
-        hunt.run(&mut climb, &frame, &starts, stop)?;
+        hunt.run(&mut climb, &frame, &starts, (effort, stop))?;
     }
     Ok(hunt.found)
 }
@@ -182,7 +182,7 @@ impl Hunt<'_> {
         climb: &mut Climb<'_>,
         frame: &Frame,
         starts: &[Vec<f64>],
-        stop: &Stop,
+        (effort, stop): (&Effort, &Stop),
     ) -> Result<(), Trouble> {
         let outputs = self.anchors.len();
         match self.breach {
@@ -191,7 +191,7 @@ impl Hunt<'_> {
                 let goals = rivals.map(|rival| Goal::Overtake { class, rival });
                 if self.climb(climb, goals.collect(), starts, stop)?.is_some() {
                     let points: Vec<&[f64]> = self.kept.iter().map(|k| k.1.as_slice()).collect();
-                    self.found = integers::search(self.target, class, &points, stop)?;
+                    self.found = integers::search(self.target, class, &points, effort, stop)?;
                 }
             }
             Breach::Differs(_) => {
