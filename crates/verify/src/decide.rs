@@ -1,6 +1,6 @@
 //! One region, one requirement: the order of the tiers, and the verdict.
 
-use crate::attack::{Target, find_break};
+use crate::attack::{Target, find_break, split_cell};
 use crate::budget::{Effort, Stop};
 use crate::cells::{Celled, Cells};
 use crate::keep::{Keep, Kept, Tally};
@@ -10,9 +10,8 @@ use crate::reference::Reference;
 use crate::space::{Part, Space};
 use crate::subject::{Subject, Trouble};
 use crate::vacuous::vacuous;
-use crate::verdict::{ClassChange, Evidence, Label, Method, RegionResult, Verdict, Witness};
+use crate::verdict::{Evidence, Label, Method, RegionResult, Verdict, Witness};
 use ceg4n_base::Exact;
-use ceg4n_eval::strict_winner;
 use ceg4n_ir::{Domain, Property, Region};
 
 /// What is asked of one region.
@@ -57,6 +56,7 @@ pub fn decide(q: &Question<'_>, effort: &Effort, stop: &Stop, leaf: &mut dyn Lea
         q,
         space: &space,
         root: &root,
+        center: q.region.center(),
         influence: influence(q.reference),
         effort,
         stop,
@@ -78,6 +78,7 @@ struct Work<'a> {
     q: &'a Question<'a>,
     space: &'a Space,
     root: &'a Part,
+    center: Vec<Exact>,
     influence: Vec<f64>,
     effort: &'a Effort,
     stop: &'a Stop,
@@ -96,7 +97,7 @@ impl Work<'_> {
                 (Verdict::Proved(e), tally, _) => Ok((Verdict::Proved(e), tally, Some(0.0))),
                 (Verdict::Refuted(_) | Verdict::Unknown(_), _, _) => self.cells(leaf),
             },
-            Label::Changes(change) if strict => match self.boundary(change)? {
+            Label::Changes(change) if strict => match split_cell(&self.target(), change)? {
                 Some(w) => Ok((Verdict::Refuted(Box::new(w)), Tally::default(), None)),
                 // On a grid, and where boundaries coincide, the property may hold all the same.
                 None => self.cells(leaf),
@@ -128,7 +129,7 @@ impl Work<'_> {
 
     /// The decoupled question: the kernel alone, on integers.
     fn keep(&self, class: usize, leaf: &mut dyn Leaf) -> Result<Outcome, Trouble> {
-        if let Some(w) = self.attack()? {
+        if let Some(w) = find_break(&self.target(), self.effort, self.stop)? {
             return Ok((Verdict::Refuted(Box::new(w)), Tally::default(), None));
         }
         let keep = Keep {
@@ -165,17 +166,16 @@ impl Work<'_> {
         })
     }
 
-    fn attack(&self) -> Result<Option<Witness>, Trouble> {
-        let target = Target {
+    fn target(&self) -> Target<'_> {
+        Target {
             reference: self.q.reference,
             subject: self.q.subject,
             space: self.space,
             property: self.q.property,
             label: self.q.label,
-            center: &self.q.region.center(),
+            center: &self.center,
             hints: &[],
-        };
-        find_break(&target, self.effort, self.stop)
+        }
     }
 
     fn cells(&self, leaf: &mut dyn Leaf) -> Result<Outcome, Trouble> {
@@ -186,7 +186,7 @@ impl Work<'_> {
             property: self.q.property,
             influence: &self.influence,
         };
-        if let Some(w) = self.attack()? {
+        if let Some(w) = find_break(&self.target(), self.effort, self.stop)? {
             return Ok((Verdict::Refuted(Box::new(w)), Tally::default(), None));
         }
         Ok(
@@ -202,58 +202,5 @@ impl Work<'_> {
                 Celled::Open(reason, tally) => (Verdict::Unknown(reason), tally, None),
             },
         )
-    }
-
-    /// Strict top-1 where the reference changes class: either witness may refute already; else
-    /// bisect to two points with one rounded input and different strict winners. One of them
-    /// refutes this kernel.
-    fn boundary(&self, change: &ClassChange) -> Result<Option<Witness>, Trouble> {
-        let (mut a, mut b) = (change.a.0.clone(), change.b.0.clone());
-        let class_a = change.a.1;
-        for x in [&a, &b] {
-            if let Some(w) = self.replay(x)? {
-                return Ok(Some(w));
-            }
-        }
-        let kernel = self.q.subject.kernel();
-        // Halving a segment of a box: cells are reached long before this many steps.
-        for _ in 0..400 {
-            if kernel.quantize_input(&a) == kernel.quantize_input(&b) {
-                break;
-            }
-            let Some(m) = self.midpoint(&a, &b) else {
-                break;
-            };
-            if let Some(w) = self.replay(&m)? {
-                return Ok(Some(w));
-            }
-            let y = self
-                .q
-                .reference
-                .outputs(&m)
-                .map_err(|e| Trouble(e.to_string()))?;
-            // A tie belongs to neither side; with it on b's side a's winner stays strict.
-            if strict_winner(&y) == Some(class_a) {
-                a = m;
-            } else {
-                b = m;
-            }
-        }
-        for x in [&a, &b] {
-            if let Some(w) = self.replay(x)? {
-                return Ok(Some(w));
-            }
-        }
-        Ok(None)
-    }
-
-    /// The middle of two points, moved into the domain; `None` where it is one of the two.
-    fn midpoint(&self, a: &[Exact], b: &[Exact]) -> Option<Vec<Exact>> {
-        let m: Vec<Exact> = a.iter().zip(b).map(|(a, b)| a.midpoint(b)).collect();
-        let m = match self.q.domain {
-            Domain::Real => m,
-            Domain::Grid(g) => m.iter().map(|v| g.value(g.quantize(v))).collect(),
-        };
-        (m != a && m != b && self.space.contains(&m)).then_some(m)
     }
 }

@@ -90,10 +90,14 @@ pub fn find_break(
         return Ok(None);
     };
     let hints = target.hints.iter().filter(|h| h.len() == frame.len());
-    let mut starts: Vec<Vec<f64>> = hints
-        .map(|h| h.iter().map(Exact::to_f64).collect())
-        .collect();
+    let turns = match target.label {
+        Label::Changes(change) => vec![&change.a.0, &change.b.0],
+        Label::Robust(_) | Label::Undecided => Vec::new(),
+    };
+    let floats = |x: &Vec<Exact>| -> Vec<f64> { x.iter().map(Exact::to_f64).collect() };
+    let mut starts: Vec<Vec<f64>> = hints.map(floats).collect();
     starts.extend(seeds(target.space, target.center, effort.starts));
+    starts.extend(turns.into_iter().map(floats));
     starts.iter_mut().for_each(|x| frame.settle(x));
     let breach = Breach::new(target.property, target.robust());
     if matches!(breach, Breach::Unseen) {
