@@ -3,15 +3,16 @@
 use crate::load::Loaded;
 use crate::options::{Boundary, Budget};
 use crate::progress::{Cancel, Event, Progress};
-use ceg4n_base::{Diagnostic, Diagnostics, Exact, codes};
+use ceg4n_base::{ContentHash, Diagnostic, Diagnostics, Exact, codes};
 use ceg4n_ir::{Checked, Domain, Format, Program, Property, Region, Requirement, Selection};
 use ceg4n_jit::CodeCache;
 use ceg4n_refine::Counterexample;
 use ceg4n_verify::space::Space;
 use ceg4n_verify::{
-    Effort, Label, Obligation, Question, Reference, RegionResult, SolverLeaf, Stop, Subject,
+    Effort, Label, Labelled, Obligation, Question, Reference, RegionResult, SolverLeaf, Stop, Subject,
     Verdict, decide, label,
 };
+use std::collections::BTreeMap;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
@@ -29,7 +30,7 @@ pub(crate) struct Asked {
     /// On which inputs.
     pub domain: Domain,
     /// The reference's behaviour.
-    pub label: Label,
+    pub label: Labelled,
 }
 
 /// A verdict and the wall time it took.
@@ -91,7 +92,7 @@ pub(crate) fn questions(loaded: &Loaded) -> Result<Vec<Asked>, Diagnostics> {
             region: o.region.clone(),
             property: o.property.clone(),
             domain: o.domain,
-            label: Label::Undecided,
+            label: Labelled::undecided(),
         });
     }
     errors.or(asked)
@@ -113,6 +114,7 @@ impl<'a> Engine<'a> {
         let stop = Stop {
             deadline,
             cancel: Some(cancel.clone()),
+            jobs: budget.jobs,
         };
         let mut engine = Self {
             order: (0..asked.len()).collect(),
@@ -132,15 +134,12 @@ impl<'a> Engine<'a> {
             name: "label",
             detail: format!("{} regions", engine.asked.len()),
         });
-        let labels = engine.parallel(engine.asked.len(), |i, stop| engine.label(i, stop));
-        for (a, l) in engine.asked.iter_mut().zip(labels) {
-            a.label = l;
-        }
+        engine.label_all();
         // Under a clock an undecided label may be the clock's doing.
         let clock = budget.time_limit.is_some() || budget.region_time_limit.is_some();
         let open = |a: &Asked| {
             let labelled = matches!(a.property, Property::Top1 | Property::Top1Margin(_));
-            labelled && a.label == Label::Undecided
+            labelled && a.label.label == Label::Undecided
         };
         engine.clock_limited = clock && engine.asked.iter().any(open);
         engine.settle_boundary(boundary);
@@ -206,12 +205,30 @@ impl<'a> Engine<'a> {
         self.stop.now().is_some()
     }
 
-    fn label(&self, i: usize, stop: &Stop) -> Label {
-        let a = &self.asked[i];
-        // Only top-1 makes use of a label; others are decided cell by cell.
-        if !matches!(a.property, Property::Top1 | Property::Top1Margin(_)) {
-            return Label::Undecided;
+    /// Labels each region once, for all questions about it in the same domain.
+    fn label_all(&mut self) {
+        let mut first: BTreeMap<(ContentHash, String), usize> = BTreeMap::new();
+        // Only top-1 makes use of a label; others are decided on both programs together.
+        let labelled = |a: &Asked| matches!(a.property, Property::Top1 | Property::Top1Margin(_));
+        let mut once = Vec::new();
+        let mut same = vec![None; self.asked.len()];
+        for (i, a) in self.asked.iter().enumerate().filter(|(_, a)| labelled(a)) {
+            let at = *first.entry((a.region.hash(), a.domain.to_string())).or_insert_with(|| {
+                once.push(i);
+                once.len() - 1
+            });
+            same[i] = Some(at);
         }
+        let labels = self.parallel(once.len(), |k, stop| self.label(once[k], stop));
+        for (a, at) in self.asked.iter_mut().zip(same) {
+            if let Some(at) = at {
+                a.label = labels[at].clone();
+            }
+        }
+    }
+
+    fn label(&self, i: usize, stop: &Stop) -> Labelled {
+        let a = &self.asked[i];
         let space = Space::new(&a.region, a.domain, Format::S32);
         match space.root() {
             Ok(root) => label::label(
@@ -222,13 +239,13 @@ impl<'a> Engine<'a> {
                 &self.effort,
                 stop,
             ),
-            Err(_) => Label::Undecided,
+            Err(_) => Labelled::undecided(),
         }
     }
 
     fn settle_boundary(&mut self, (boundary, margin): (Boundary, Option<Exact>)) {
         let on_boundary =
-            |a: &Asked| a.property == Property::Top1 && matches!(a.label, Label::Changes(_));
+            |a: &Asked| a.property == Property::Top1 && matches!(a.label.label, Label::Changes(_));
         if boundary == Boundary::Refute || !self.asked.iter().any(on_boundary) {
             return;
         }

@@ -52,10 +52,11 @@ impl Effort {
 }
 
 impl Effort {
-    /// Boxes for a region of so many inputs: bisection of many inputs closes nothing.
+    /// Parts for a region of so many inputs: with many of them a part is dear, and more parts
+    /// close little.
     pub fn boxes_for(&self, inputs: usize) -> u64 {
-        if inputs > 32 {
-            self.boxes / 512 + 1
+        if inputs > crate::margins::FEW_INPUTS {
+            self.boxes / 64 + 1
         } else {
             self.boxes
         }
@@ -69,6 +70,8 @@ pub struct Stop {
     pub deadline: Option<Instant>,
     /// Set by somebody else.
     pub cancel: Option<Arc<AtomicBool>>,
+    /// Threads that one question may use, 0 for one; no result depends on it.
+    pub jobs: usize,
 }
 
 /// Why work was stopped.
@@ -114,6 +117,7 @@ impl Stop {
         Self {
             deadline,
             cancel: self.cancel.clone(),
+            jobs: self.jobs,
         }
     }
 }

@@ -63,7 +63,10 @@ impl Search<'_> {
         let Some(point) = self.target.space.snap(x) else {
             return Ok(None);
         };
-        let mut input = self.target.subject.kernel().quantize_input(&point);
+        let Some(kernel) = self.target.subject.kernel() else {
+            return Ok(None);
+        };
+        let mut input = kernel.quantize_input(&point);
         let mut lead = self.leads(&input, 1)?[0];
         let mut idle = 0;
         for _ in 0..ROUNDS {
@@ -131,7 +134,7 @@ impl Search<'_> {
 
     /// Per coordinate: what its better end promises by the gradient, which, and that end.
     fn gains(&self, input: &[i64]) -> Vec<(f64, usize, i64)> {
-        let format = self.target.subject.kernel().input_format;
+        let format = self.target.subject.input_format();
         let unit = 2f64.powi(-format.frac());
         let x: Vec<f64> = input.iter().map(|m| *m as f64 * unit).collect();
         let net = self.target.subject.net();
@@ -155,7 +158,7 @@ impl Search<'_> {
     /// How far the class leads on each input; negative where the kernel answers another one.
     fn leads(&self, inputs: &[i64], n: usize) -> Result<Vec<i128>, Trouble> {
         let out = self.target.subject.batch(inputs, n)?;
-        let width = self.target.subject.kernel().output_len();
+        let width = self.target.subject.output_len();
         let class = self.class;
         let lead = |y: &[i64]| {
             (0..width)
