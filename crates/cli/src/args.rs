@@ -38,6 +38,8 @@ pub enum Command {
     Run(RunArgs),
     /// Print a region's question as an SMT-LIB 2 script
     Smt(SmtArgs),
+    /// Measure on a folder of networks and regions
+    Bench(BenchArgs),
     /// List the solvers, compilers and cross tools found
     Doctor(DoctorArgs),
     /// Planned.
@@ -49,9 +51,6 @@ pub enum Command {
     /// Planned.
     #[command(hide = true)]
     Reduce(NotBuilt),
-    /// Planned.
-    #[command(hide = true)]
-    Bench(NotBuilt),
     /// Planned.
     #[command(hide = true)]
     Runs(NotBuilt),
@@ -118,7 +117,7 @@ pub struct QuestionArgs {
     /// Which inputs of a region count: real or grid:FORMAT
     #[arg(long, value_name = "DOMAIN")]
     pub domain: Option<String>,
-    /// The reference: real
+    /// The arithmetic of the reference: real or f32
     #[arg(long, value_name = "KIND", hide_possible_values = true)]
     pub reference: Option<String>,
     /// Planned.
@@ -138,7 +137,7 @@ pub struct BudgetArgs {
     /// Seconds for each region
     #[arg(long, value_name = "S")]
     pub region_time_limit: Option<String>,
-    /// MiB for a solver process
+    /// MiB that the program may use while it decides, and a solver process
     #[arg(long, value_name = "MIB")]
     pub memory_limit: Option<String>,
     /// Threads; no result depends on it
@@ -383,6 +382,66 @@ pub struct SmtArgs {
 /// `doctor`.
 #[derive(Args, Debug)]
 pub struct DoctorArgs {
+    /// How results are printed.
+    #[command(flatten)]
+    pub format: FormatArgs,
+}
+
+/// `bench`.
+#[derive(Args, Debug)]
+pub struct BenchArgs {
+    /// What is measured
+    #[command(subcommand)]
+    pub what: BenchCommand,
+}
+
+/// What `bench` measures.
+#[derive(Subcommand, Debug)]
+pub enum BenchCommand {
+    /// Decide every region of a folder under several presets, in one table
+    Verify(Box<BenchVerifyArgs>),
+    /// Planned.
+    #[command(hide = true)]
+    Compile(NotBuilt),
+}
+
+/// `bench verify`.
+#[derive(Args, Debug)]
+pub struct BenchVerifyArgs {
+    /// A folder with networks/NAME.onnx (or .nnir) and regions/NAME.json
+    pub folder: PathBuf,
+    /// Only this network; * stands for anything
+    #[arg(long, value_name = "NAME")]
+    pub network: Vec<String>,
+    /// What is asked: labels (does the reference keep its class), uniform:W:A (W-bit weights,
+    /// A-bit activations) or weights:W (real activations); labels and uniform:8:12 unless said
+    #[arg(long, value_name = "PRESET")]
+    pub preset: Vec<String>,
+    /// Regions and requirement.
+    #[command(flatten)]
+    pub question: QuestionArgs,
+    /// Where the reference changes class.
+    #[command(flatten)]
+    pub boundary: BoundaryArgs,
+    /// half-up, half-even or floor
+    #[arg(long, value_name = "RULE")]
+    pub rounding: Option<String>,
+    /// Which regions choose a kernel's scales and a margin together: those of one radius, or all
+    /// of the network
+    #[arg(long, value_name = "WHICH")]
+    pub scales: Option<String>,
+    /// Decide boxes with equal bounds once per network and question
+    #[arg(long)]
+    pub distinct: bool,
+    /// Print a line for every region, not only for the open ones
+    #[arg(long)]
+    pub each: bool,
+    /// Also write a line per network, region and preset
+    #[arg(long, value_name = "FILE.csv")]
+    pub csv: Option<PathBuf>,
+    /// Limits, seed and solver.
+    #[command(flatten)]
+    pub budget: BudgetArgs,
     /// How results are printed.
     #[command(flatten)]
     pub format: FormatArgs,

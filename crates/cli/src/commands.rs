@@ -1,8 +1,8 @@
 //! The commands: from arguments through the driver to text and exit code.
 
 use crate::args::{
-    CheckArgs, Command, CompileArgs, DoctorArgs, Format, ImportArgs, OptArgs, Print, ProgressWhen,
-    RunArgs, SmtArgs, VerifyArgs,
+    BenchArgs, BenchCommand, BenchVerifyArgs, CheckArgs, Command, CompileArgs, DoctorArgs, Format,
+    ImportArgs, OptArgs, Print, ProgressWhen, RunArgs, SmtArgs, VerifyArgs,
 };
 use crate::console::Console;
 use crate::{render, translate};
@@ -27,11 +27,14 @@ pub(crate) fn run(command: Command, console: &mut Console<'_>) -> i32 {
         Command::Verify(args) => verify(&args, console),
         Command::Run(args) => evaluate(&args, console),
         Command::Smt(args) => smt(&args, console),
+        Command::Bench(BenchArgs { what }) => match what {
+            BenchCommand::Verify(args) => bench_verify(&args, console),
+            BenchCommand::Compile(_) => Err(translate::not_built("bench compile").into()),
+        },
         Command::Doctor(args) => doctor(&args),
         Command::Explain(_) => Err(translate::not_built("explain").into()),
         Command::Rules(_) => Err(translate::not_built("rules").into()),
         Command::Reduce(_) => Err(translate::not_built("reduce").into()),
-        Command::Bench(_) => Err(translate::not_built("bench").into()),
         Command::Runs(_) => Err(translate::not_built("runs").into()),
         Command::Diff(_) => Err(translate::not_built("diff").into()),
         Command::Supports(_) => Err(translate::not_built("supports").into()),
@@ -113,6 +116,25 @@ fn verify(args: &VerifyArgs, console: &mut Console<'_>) -> Done {
         Format::Text => render::report(&found.report),
     };
     Ok((text, code_of(&found.report)))
+}
+
+fn bench_verify(args: &BenchVerifyArgs, console: &mut Console<'_>) -> Done {
+    let options = translate::bench_verify(args)?;
+    let shown = shows_progress(args.budget.progress, console);
+    let cancel = console.cancel.clone();
+    let bench = ceg4n_driver::bench::bench_verify(&options, &console.progress(shown), &cancel)?;
+    if let Some(path) = &args.csv {
+        std::fs::write(path, bench.to_csv()).map_err(|e| {
+            let text = format!("cannot write {}: {e}", path.display());
+            Diagnostic::error(codes::FILE_WRITE, text)
+        })?;
+    }
+    let text = match args.format.format {
+        Format::Json => json(&bench)?,
+        Format::Text => render::bench(&bench, args.each),
+    };
+    // What is refuted or open is a result; only a run that was cut short is not what was asked.
+    Ok((text, if bench.clock_limited { 20 } else { 0 }))
 }
 
 fn check(args: &CheckArgs, console: &mut Console<'_>) -> Done {

@@ -1,9 +1,11 @@
 //! Results as text for people. Numbers are shortened to nine significant digits here; JSON has
 //! them exactly.
 
+mod bench;
 mod report;
 mod table;
 
+pub(crate) use bench::bench;
 pub(crate) use report::report;
 
 use ceg4n_base::Exact;

@@ -1,9 +1,14 @@
 //! Typed texts to the driver's options. Every mistake is a diagnostic; all are reported at once.
 
+mod bench;
+
+pub use bench::bench_verify;
+
 use crate::args::{
     BoundaryArgs, BudgetArgs, CompileArgs, PlannedArgs, QuestionArgs, RunArgs, SmtArgs, VerifyArgs,
 };
 use ceg4n_base::{Diagnostic, Diagnostics, Exact, codes};
+use ceg4n_driver::Precision;
 use ceg4n_driver::options::{
     ACTIVATION_BITS, Boundary, Budget, CompileOptions, Cost, EmitSet, LoadOptions, Preset,
     Strategy, VerifyOptions, WEIGHT_BITS,
@@ -91,6 +96,7 @@ pub fn compile(args: &CompileArgs) -> Result<CompileOptions, Diagnostics> {
     planned(&mut r, &args.planned);
     let mut options = CompileOptions::new(&args.net);
     options.load = question(&mut r, &args.net, &args.question);
+    options.reference = reference(&mut r, &args.question);
     options.budget = budget(&mut r, &args.budget);
     (options.boundary, options.boundary_margin) = boundary(&mut r, &args.boundary);
     boundary_fits(&mut r, &options.load, options.boundary_margin.is_some());
@@ -145,6 +151,7 @@ pub fn verify(args: &VerifyArgs) -> Result<VerifyOptions, Diagnostics> {
     }
     let mut options = VerifyOptions::new(&args.net);
     options.load = question(&mut r, &args.net, &args.question);
+    options.reference = reference(&mut r, &args.question);
     options.budget = budget(&mut r, &args.budget);
     (options.boundary, options.boundary_margin) = boundary(&mut r, &args.boundary);
     boundary_fits(&mut r, &options.load, options.boundary_margin.is_some());
@@ -171,6 +178,7 @@ fn boundary_fits(r: &mut Reader, load: &LoadOptions, given: bool) {
 pub fn load(net: &Path, args: &QuestionArgs) -> Result<LoadOptions, Diagnostics> {
     let mut r = Reader::default();
     let options = question(&mut r, net, args);
+    real_alone(&mut r, args);
     r.errors.or(options)
 }
 
@@ -200,6 +208,7 @@ pub fn run(args: &RunArgs) -> Result<RunOptions, Diagnostics> {
 /// As for [`compile`].
 pub fn smt(args: &SmtArgs) -> Result<SmtOptions, Diagnostics> {
     let mut r = Reader::default();
+    real_alone(&mut r, &args.question);
     let options = SmtOptions {
         load: question(&mut r, &args.net, &args.question),
         ir_version: r.option("ir-version", args.ir_version.as_deref(), version),
@@ -235,11 +244,6 @@ fn planned(r: &mut Reader, p: &PlannedArgs) {
 
 fn question(r: &mut Reader, net: &Path, q: &QuestionArgs) -> LoadOptions {
     r.planned("radius", q.radius.is_some());
-    r.option("reference", q.reference.as_deref(), |t| match t {
-        "real" => Ok(()),
-        "f32" => Err(Refusal::NotBuilt),
-        _ => expected("real"),
-    });
     for file in &q.regions {
         let json = file
             .extension()
@@ -261,6 +265,23 @@ fn question(r: &mut Reader, net: &Path, q: &QuestionArgs) -> LoadOptions {
         require: r.option("require", q.require.as_deref(), property),
         domain: r.option("domain", q.domain.as_deref(), domain),
     }
+}
+
+/// `--reference`.
+fn reference(r: &mut Reader, q: &QuestionArgs) -> Precision {
+    let read = |t: &str| match t {
+        "real" => Ok(Precision::Real),
+        "f32" => Ok(Precision::Float32),
+        _ => expected("real or f32"),
+    };
+    let given = r.option("reference", q.reference.as_deref(), read);
+    given.unwrap_or_default()
+}
+
+/// `--reference` for a command that decides nothing.
+fn real_alone(r: &mut Reader, q: &QuestionArgs) {
+    let f32 = reference(r, q) == Precision::Float32;
+    r.conflict(f32, "reference f32", "this command decides nothing");
 }
 
 fn budget(r: &mut Reader, b: &BudgetArgs) -> Budget {

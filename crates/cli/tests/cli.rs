@@ -3,9 +3,11 @@
 
 #![expect(clippy::unwrap_used, reason = "helpers of tests")]
 
+use ceg4n_driver::Precision;
+use ceg4n_driver::bench::{BenchOptions, BenchPreset, Scales};
 use ceg4n_driver::options::{Boundary, Preset, Strategy};
 use ceg4n_ir::{Domain, Property, Rounding};
-use ceg4nc::args::{Cli, Command};
+use ceg4nc::args::{BenchCommand, Cli, Command};
 use ceg4nc::{Console, run_on, translate};
 use clap::Parser;
 use std::ffi::OsString;
@@ -329,4 +331,73 @@ fn what_is_left_out_has_the_defaults_of_the_book() {
     assert_eq!(o.output_folder("n"), Path::new("n.ceg4n"));
     assert_eq!((o.budget.effort, o.budget.seed), (1, 0));
     assert_eq!(o.budget.solver, "embedded");
+}
+
+fn bench(extra: &[&str]) -> Result<BenchOptions, ceg4n_base::Diagnostics> {
+    let all = [&["bench", "verify", "d"], extra].concat();
+    let Command::Bench(args) = command(&all) else {
+        panic!("no bench")
+    };
+    let BenchCommand::Verify(args) = args.what else {
+        panic!("no verify")
+    };
+    translate::bench_verify(&args)
+}
+
+#[test]
+fn options_of_a_bench_get_their_types() {
+    let o = bench(&[]).unwrap();
+    assert_eq!(o.folder, Path::new("d"));
+    let uniform = |weight_bits, activation_bits| BenchPreset::Uniform {
+        weight_bits,
+        activation_bits,
+    };
+    assert_eq!(o.presets, [BenchPreset::Labels, uniform(8, 12)]);
+    assert_eq!(o.load.require, Some(Property::Top1));
+    assert_eq!((o.boundary, o.scales), (Boundary::Margin, Scales::Radius));
+    assert_eq!((o.distinct, o.reference), (false, Precision::Real));
+
+    let o = bench(&[
+        "--network",
+        "iris*",
+        "--preset",
+        "weights:4",
+        "--preset",
+        "uniform8",
+        "--require",
+        "eps=0.5",
+        "--region",
+        "a",
+        "--ball-size",
+        "0.1",
+        "--boundary",
+        "refute",
+        "--scales",
+        "network",
+        "--distinct",
+        "--reference",
+        "f32",
+        "--rounding",
+        "floor",
+        "--region-time-limit",
+        "2",
+    ])
+    .unwrap();
+    assert_eq!(o.networks, ["iris*"]);
+    assert_eq!(o.presets, [BenchPreset::Weights(4), uniform(8, 8)]);
+    let eps = Property::Eps("0.5".parse().unwrap());
+    assert_eq!(o.load.require, Some(eps));
+    assert_eq!(o.load.region_ids, ["a"]);
+    assert_eq!(o.load.ball_sizes, ["0.1".parse().unwrap()]);
+    assert_eq!((o.boundary, o.scales), (Boundary::Refute, Scales::Network));
+    assert_eq!((o.distinct, o.reference), (true, Precision::Float32));
+    assert_eq!(o.rounding, Rounding::Floor);
+    assert_eq!(o.budget.region_time_limit, Some(Duration::from_secs(2)));
+    for wrong in [
+        ["--preset", "uniform-min"],
+        ["--preset", "weights:17"],
+        ["--scales", "all"],
+    ] {
+        assert!(bench(&wrong).is_err(), "{wrong:?}");
+    }
 }

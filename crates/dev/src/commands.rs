@@ -18,8 +18,12 @@ pub fn check(tree: &Tree, program: &Command) -> Vec<Finding> {
         if !page.lines().any(|l| l.starts_with(&row)) {
             findings.push(Finding::new(PAGE, format!("no row for `{name}`")));
         }
-        let visible = command.get_arguments().filter(|a| !a.is_hide_set());
-        known.extend(visible.filter_map(|a| a.get_long()));
+        // A command may have commands of its own: `bench verify`.
+        let own = command.get_subcommands().filter(|c| !c.is_hide_set());
+        for command in own.chain([command]) {
+            let visible = command.get_arguments().filter(|a| !a.is_hide_set());
+            known.extend(visible.filter_map(|a| a.get_long()));
+        }
     }
     known.extend(["help", "version"]);
     let mentioned = mentioned(page);

@@ -9,6 +9,7 @@ use crate::options::{Boundary, CompileOptions, Preset, Strategy};
 use crate::outcome::{Summary, region_rows, status_of};
 use crate::output::Staged;
 use crate::progress::{Cancel, Event, Progress};
+use crate::verify::reference_name;
 use ceg4n_base::{Diagnostic, Diagnostics, codes};
 use ceg4n_emit::check_identifier;
 use ceg4n_ir::{Anchor, Checked, Program, check};
@@ -98,7 +99,8 @@ fn run(
     let prefix = prefix(options, loaded)?;
     let folder = options.output_folder(&loaded.name);
     let staged = Staged::begin(&folder)?;
-    let reference = Reference::new(&check(loaded.module.reference())?);
+    let reference =
+        Reference::new(&check(loaded.module.reference())?).with_precision(options.reference);
     let boundary = (
         options.boundary.unwrap_or(Boundary::Margin),
         options.boundary_margin.clone(),
@@ -401,7 +403,7 @@ fn report_of(
         command: "compile",
         loaded,
         program: chosen.map(|c| &c.program),
-        reference: "real",
+        reference: reference_name(options.reference),
         seed: options.budget.seed,
     };
     // Without a program to show, the verdicts that ended the last candidate.

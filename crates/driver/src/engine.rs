@@ -2,19 +2,19 @@
 
 use crate::load::Loaded;
 use crate::options::{Boundary, Budget};
+use crate::parallel::parallel;
 use crate::progress::{Cancel, Event, Progress};
+use crate::resources::MemoryGuard;
 use ceg4n_base::{ContentHash, Diagnostic, Diagnostics, Exact, codes};
 use ceg4n_ir::{Checked, Domain, Format, Program, Property, Region, Requirement, Selection};
 use ceg4n_jit::CodeCache;
 use ceg4n_refine::Counterexample;
 use ceg4n_verify::space::Space;
 use ceg4n_verify::{
-    Effort, Label, Labelled, Obligation, Question, Reference, RegionResult, SolverLeaf, Stop, Subject,
-    Verdict, decide, label,
+    Effort, Label, Labelled, Obligation, Question, Reference, RegionResult, SolverLeaf,
+    Stop, Subject, Verdict, decide, label,
 };
 use std::collections::BTreeMap;
-use std::sync::Mutex;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 /// The share of the median lead that the default boundary margin takes.
@@ -63,6 +63,7 @@ pub(crate) struct Engine<'a> {
     budget: &'a Budget,
     effort: Effort,
     stop: Stop,
+    memory: MemoryGuard,
     progress: &'a dyn Progress,
 }
 
@@ -92,10 +93,59 @@ pub(crate) fn questions(loaded: &Loaded) -> Result<Vec<Asked>, Diagnostics> {
             region: o.region.clone(),
             property: o.property.clone(),
             domain: o.domain,
-            label: Labelled::undecided(),
+            label: Labelled::UNDECIDED,
         });
     }
     errors.or(asked)
+}
+
+/// Only top-1 makes use of a label; other properties are decided cell by cell.
+pub(crate) fn needs_label(property: &Property) -> bool {
+    match property {
+        Property::Top1 | Property::Top1Margin(_) => true,
+        Property::TopK(_) | Property::Eps(_) | Property::Spec(_) => false,
+    }
+}
+
+/// What the reference does on the region of a question.
+pub(crate) fn label_of(
+    reference: &Reference,
+    a: &Asked,
+    effort: &Effort,
+    stop: &Stop,
+) -> Labelled {
+    // Any input format will do here: labels speak of the reference alone.
+    let space = Space::new(&a.region, a.domain, Format::S32);
+    match space.root() {
+        Ok(root) => label::label(reference, &space, &a.region.center(), &root, effort, stop),
+        Err(_) => Labelled::UNDECIDED,
+    }
+}
+
+/// The default boundary margin: 5 % of the median lead of the reference's winner over the
+/// centres of the regions, to three digits.
+pub(crate) fn default_margin<'r>(
+    reference: &Reference,
+    regions: impl Iterator<Item = &'r Region>,
+) -> Exact {
+    let mut leads: Vec<f64> = regions
+        .filter_map(|region| {
+            let x: Vec<f64> = region.center().iter().map(Exact::to_f64).collect();
+            let mut y = reference.approximate(&x);
+            y.sort_by(|a, b| b.total_cmp(a));
+            Some(y.first()? - y.get(1)?)
+        })
+        .collect();
+    leads.sort_by(f64::total_cmp);
+    let n = leads.len();
+    let median = if n == 0 {
+        0.0
+    } else {
+        (leads[(n - 1) / 2] + leads[n / 2]) / 2.0
+    };
+    format!("{:.2e}", BOUNDARY_SHARE * median)
+        .parse()
+        .unwrap_or_else(|_| Exact::zero())
 }
 
 impl<'a> Engine<'a> {
@@ -111,10 +161,10 @@ impl<'a> Engine<'a> {
         cancel: &Cancel,
     ) -> Self {
         let deadline = budget.time_limit.and_then(|t| started.checked_add(t));
+        let memory = MemoryGuard::new(budget.memory_limit_mib, cancel);
         let stop = Stop {
-            deadline,
-            cancel: Some(cancel.clone()),
             jobs: budget.jobs,
+            ..memory.stop(deadline)
         };
         let mut engine = Self {
             order: (0..asked.len()).collect(),
@@ -127,6 +177,7 @@ impl<'a> Engine<'a> {
             budget,
             effort: Effort::scaled(budget.effort),
             stop,
+            memory,
             progress,
         };
         let begin = Instant::now();
@@ -136,7 +187,9 @@ impl<'a> Engine<'a> {
         });
         engine.label_all();
         // Under a clock an undecided label may be the clock's doing.
-        let clock = budget.time_limit.is_some() || budget.region_time_limit.is_some();
+        let clock = budget.time_limit.is_some()
+            || budget.region_time_limit.is_some()
+            || engine.memory.was_reached();
         let open = |a: &Asked| {
             let labelled = matches!(a.property, Property::Top1 | Property::Top1Margin(_));
             labelled && a.label.label == Label::Undecided
@@ -208,16 +261,18 @@ impl<'a> Engine<'a> {
     /// Labels each region once, for all questions about it in the same domain.
     fn label_all(&mut self) {
         let mut first: BTreeMap<(ContentHash, String), usize> = BTreeMap::new();
-        // Only top-1 makes use of a label; others are decided on both programs together.
-        let labelled = |a: &Asked| matches!(a.property, Property::Top1 | Property::Top1Margin(_));
         let mut once = Vec::new();
         let mut same = vec![None; self.asked.len()];
-        for (i, a) in self.asked.iter().enumerate().filter(|(_, a)| labelled(a)) {
-            let at = *first.entry((a.region.hash(), a.domain.to_string())).or_insert_with(|| {
-                once.push(i);
-                once.len() - 1
-            });
-            same[i] = Some(at);
+        for (i, a) in self.asked.iter().enumerate() {
+            // Only top-1 makes use of a label; others are decided on both programs together.
+            if needs_label(&a.property) {
+                let key = (a.region.hash(), a.domain.to_string());
+                let at = *first.entry(key).or_insert_with(|| {
+                    once.push(i);
+                    once.len() - 1
+                });
+                same[i] = Some(at);
+            }
         }
         let labels = self.parallel(once.len(), |k, stop| self.label(once[k], stop));
         for (a, at) in self.asked.iter_mut().zip(same) {
@@ -228,19 +283,7 @@ impl<'a> Engine<'a> {
     }
 
     fn label(&self, i: usize, stop: &Stop) -> Labelled {
-        let a = &self.asked[i];
-        let space = Space::new(&a.region, a.domain, Format::S32);
-        match space.root() {
-            Ok(root) => label::label(
-                &self.reference,
-                &space,
-                &a.region.center(),
-                &root,
-                &self.effort,
-                stop,
-            ),
-            Err(_) => Labelled::undecided(),
-        }
+        label_of(&self.reference, &self.asked[i], &self.effort, stop)
     }
 
     fn settle_boundary(&mut self, (boundary, margin): (Boundary, Option<Exact>)) {
@@ -249,37 +292,14 @@ impl<'a> Engine<'a> {
         if boundary == Boundary::Refute || !self.asked.iter().any(on_boundary) {
             return;
         }
-        let margin = margin.unwrap_or_else(|| self.default_margin());
+        let regions = || self.asked.iter().map(|a| &a.region);
+        let margin = margin.unwrap_or_else(|| default_margin(&self.reference, regions()));
         for a in &mut self.asked {
             if on_boundary(a) {
                 a.property = Property::Top1Margin(margin.clone());
             }
         }
         self.boundary_margin = Some(margin);
-    }
-
-    /// 5 % of the median lead of the reference's winner over the region centres, to three digits.
-    fn default_margin(&self) -> Exact {
-        let mut leads: Vec<f64> = self
-            .asked
-            .iter()
-            .filter_map(|a| {
-                let x: Vec<f64> = a.region.center().iter().map(Exact::to_f64).collect();
-                let mut y = self.reference.approximate(&x);
-                y.sort_by(|a, b| b.total_cmp(a));
-                Some(y.first()? - y.get(1)?)
-            })
-            .collect();
-        leads.sort_by(f64::total_cmp);
-        let n = leads.len();
-        let median = if n == 0 {
-            0.0
-        } else {
-            (leads[(n - 1) / 2] + leads[n / 2]) / 2.0
-        };
-        format!("{:.2e}", BOUNDARY_SHARE * median)
-            .parse()
-            .unwrap_or_else(|_| Exact::zero())
     }
 
     /// Decides the questions for a program. With `early` the rest is left out after a refuted
@@ -373,34 +393,9 @@ impl<'a> Engine<'a> {
     /// Runs `n` independent pieces of work on the run's threads; results in order.
     fn parallel<T: Send>(&self, n: usize, work: impl Fn(usize, &Stop) -> T + Sync) -> Vec<T> {
         let region_limit = self.budget.region_time_limit;
-        let piece = |i: usize| {
+        parallel(self.budget.jobs, n, |i| {
             let own = region_limit.and_then(|t: Duration| Instant::now().checked_add(t));
             work(i, &self.stop.sooner(own))
-        };
-        let jobs = self.budget.jobs.max(1).min(n);
-        if jobs <= 1 {
-            return (0..n).map(piece).collect();
-        }
-        let next = AtomicUsize::new(0);
-        let results: Vec<Mutex<Option<T>>> = (0..n).map(|_| Mutex::new(None)).collect();
-        std::thread::scope(|s| {
-            for _ in 0..jobs {
-                s.spawn(|| {
-                    loop {
-                        let i = next.fetch_add(1, Ordering::Relaxed);
-                        let Some(slot) = results.get(i) else { break };
-                        let value = piece(i);
-                        if let Ok(mut slot) = slot.lock() {
-                            *slot = Some(value);
-                        }
-                    }
-                });
-            }
-        });
-        // A thread that panicked ends the scope with its panic, so every slot is filled.
-        results
-            .into_iter()
-            .filter_map(|m| m.into_inner().ok().flatten())
-            .collect()
+        })
     }
 }

@@ -4,6 +4,7 @@
 //! renders.
 
 mod artifacts;
+pub mod bench;
 mod candidates;
 pub mod check;
 pub mod compile;
@@ -17,13 +18,16 @@ pub mod opt;
 pub mod options;
 mod outcome;
 pub mod output;
+mod parallel;
 pub mod points;
 pub mod progress;
 mod quantize_uniform;
+mod resources;
 pub mod run;
 pub mod smt;
 pub mod verify;
 
+pub use ceg4n_verify::Precision;
 pub use failure::Failure;
 pub use load::{Loaded, Obligation};
 pub use progress::{Cancel, Event, Progress, Quiet};

@@ -3,6 +3,7 @@
 
 use ceg4n_base::Exact;
 use ceg4n_ir::{Domain, Property, Rounding};
+use ceg4n_verify::Precision;
 use std::ops::RangeInclusive;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -33,7 +34,7 @@ pub struct Budget {
     pub time_limit: Option<Duration>,
     /// For each region.
     pub region_time_limit: Option<Duration>,
-    /// Address space of a solver process, in MiB.
+    /// Memory of the program while it decides, and address space of a solver process, in MiB.
     pub memory_limit_mib: Option<u64>,
     /// Threads, at least 1; no result depends on it.
     pub jobs: usize,
@@ -126,6 +127,8 @@ impl Default for EmitSet {
 pub struct CompileOptions {
     /// The network, its regions and requirements.
     pub load: LoadOptions,
+    /// The arithmetic of the reference.
+    pub reference: Precision,
     /// Limits, seed and solver.
     pub budget: Budget,
     /// `None` is the command's default, [`Boundary::Margin`].
@@ -162,6 +165,7 @@ impl CompileOptions {
                 net: net.into(),
                 ..LoadOptions::default()
             },
+            reference: Precision::default(),
             budget: Budget::default(),
             boundary: None,
             boundary_margin: None,
@@ -192,6 +196,8 @@ impl CompileOptions {
 pub struct VerifyOptions {
     /// The annotated network, its regions and requirements.
     pub load: LoadOptions,
+    /// The arithmetic of the reference.
+    pub reference: Precision,
     /// Limits, seed and solver.
     pub budget: Budget,
     /// `None` is the command's default, [`Boundary::Refute`].
@@ -215,6 +221,7 @@ impl VerifyOptions {
                 net: net.into(),
                 ..LoadOptions::default()
             },
+            reference: Precision::default(),
             budget: Budget::default(),
             boundary: None,
             boundary_margin: None,

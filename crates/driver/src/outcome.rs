@@ -44,6 +44,10 @@ fn row(t: &Timed) -> Region {
         ]),
         Label::Robust(_) | Label::Undecided => None,
     };
+    let open = match &r.verdict {
+        Verdict::Unknown(_) => r.open.as_ref(),
+        Verdict::Proved(_) | Verdict::Refuted(_) => None,
+    };
     Region {
         id: r.id.clone(),
         verdict: r.verdict.name().to_owned(),
@@ -60,7 +64,20 @@ fn row(t: &Timed) -> Region {
         boxes: r.boxes,
         points: r.points,
         reason,
+        open: open.map(report_open),
         counterexample,
+    }
+}
+
+/// How far the work came, as reports say it; an infinite bound is none.
+pub(crate) fn report_open(open: &ceg4n_verify::Open) -> ceg4n_report::Open {
+    ceg4n_report::Open {
+        best: open.best.filter(|b| b.is_finite()),
+        // What is no number is no share.
+        fraction: Some(open.fraction)
+            .filter(|f| !f.is_nan())
+            .map_or(0.0, |f| f.clamp(0.0, 1.0)),
+        boxes: open.boxes,
     }
 }
 

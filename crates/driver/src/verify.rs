@@ -10,8 +10,7 @@ use crate::progress::{Cancel, Event, Progress};
 use ceg4n_base::{Diagnostic, Diagnostics, codes};
 use ceg4n_ir::{Checked, Program, check};
 use ceg4n_report::{Report, Seconds};
-use ceg4n_verify::Reference;
-use std::path::Path;
+use ceg4n_verify::{Precision, Reference};
 use std::time::Instant;
 
 /// What `verify` found.
@@ -74,7 +73,7 @@ fn run(
         .help("give the input and every constant a format in the format block");
         return Err(Diagnostics::from(d).into());
     }
-    let (reference, name) = reference(options.against.as_deref(), loaded)?;
+    let (reference, name) = reference(options, loaded)?;
     let boundary = (
         options.boundary.unwrap_or(Boundary::Refute),
         options.boundary_margin.clone(),
@@ -119,12 +118,11 @@ fn run(
 
 /// The reference: the network's own real function, or the program of another file (its last
 /// version; the real function if it has none).
-fn reference(against: Option<&Path>, loaded: &Loaded) -> Result<(Reference, String), Problem> {
-    let Some(path) = against else {
-        return Ok((
-            Reference::new(&check(loaded.module.reference())?),
-            "real".to_owned(),
-        ));
+fn reference(options: &VerifyOptions, loaded: &Loaded) -> Result<(Reference, String), Problem> {
+    let precision = options.reference;
+    let Some(path) = &options.against else {
+        let own = Reference::new(&check(loaded.module.reference())?).with_precision(precision);
+        return Ok((own, reference_name(precision).to_owned()));
     };
     let options = LoadOptions {
         net: path.to_owned(),
@@ -156,5 +154,26 @@ fn reference(against: Option<&Path>, loaded: &Loaded) -> Result<(Reference, Stri
         .help("--against needs a program over the same inputs and outputs");
         return Err(Diagnostics::from(d).into());
     }
-    Ok((reference, path.display().to_string()))
+    if reference.real().is_none() && precision != Precision::Real {
+        let text = format!(
+            "--reference {} has no effect: {} is a fixed-point program",
+            reference_name(precision),
+            path.display()
+        );
+        let d = Diagnostic::error(codes::USAGE, text).help("leave one of the two out");
+        return Err(Diagnostics::from(d).into());
+    }
+    let name = match precision {
+        Precision::Real => path.display().to_string(),
+        Precision::Float32 => format!("{} in f32", path.display()),
+    };
+    Ok((reference.with_precision(precision), name))
+}
+
+/// What `--reference` calls an arithmetic.
+pub fn reference_name(precision: Precision) -> &'static str {
+    match precision {
+        Precision::Real => "real",
+        Precision::Float32 => "f32",
+    }
 }

@@ -203,6 +203,22 @@ fn without_times(text: &str) -> String {
     out
 }
 
+/// Fields of JSON that differ from run to run or from machine to machine.
+const MEASURED: [&str; 12] = [
+    "seconds",
+    "total",
+    "search",
+    "verify",
+    "emit",
+    "cpu_seconds",
+    "median_ms",
+    "max_ms",
+    "median_cpu_ms",
+    "max_cpu_ms",
+    "peak_memory",
+    "jobs",
+];
+
 fn line_without_times(line: &str) -> String {
     let is_number = |t: &str| !t.is_empty() && t.parse::<f64>().is_ok();
     // Objects of times are one key a line, all numbers.
@@ -212,9 +228,12 @@ fn line_without_times(line: &str) -> String {
             Some(number) => (number, ","),
             None => (value, ""),
         };
-        let timed = ["seconds", "total", "search", "verify", "emit"].contains(&name);
-        if timed && is_number(number) {
+        if MEASURED.contains(&name) && is_number(number) {
             return format!("{key}: [..]{comma}");
+        }
+        // The last line of a bench, where its start is a time.
+        if key == "seconds" && value.split_once(", CPU ").is_some_and(|v| is_number(v.0)) {
+            return "seconds: [..]".to_owned();
         }
     }
     // A table's last column.
@@ -224,7 +243,39 @@ fn line_without_times(line: &str) -> String {
     {
         return format!("{front} [..] s");
     }
-    line.to_owned()
+    match line.starts_with("  ") {
+        true => columns_without_times(line),
+        false => line.to_owned(),
+    }
+}
+
+/// The line of a table without its times: neighbouring columns with three decimals.
+fn columns_without_times(line: &str) -> String {
+    let is_time = |t: &str| {
+        let digits = |t: &str| !t.is_empty() && t.bytes().all(|b| b.is_ascii_digit());
+        let parts = t.split_once('.');
+        parts.is_some_and(|(whole, rest)| digits(whole) && digits(rest) && rest.len() == 3)
+    };
+    // Where the words begin that stand in a column of their own, and which they are.
+    let mut at = 0;
+    let words = line.split(' ').map(|word| {
+        let begin = at;
+        at += word.len() + 1;
+        (begin, word)
+    });
+    let column = |begin: usize| line[..begin].ends_with("  ");
+    let times: Vec<_> = words.filter(|(b, w)| is_time(w) && column(*b)).collect();
+    let Some((mut front, word)) = times.last().copied() else {
+        return line.to_owned();
+    };
+    let rest = &line[front + word.len()..];
+    // A radius may look like a time, but other columns stand between.
+    for (begin, word) in times.iter().rev() {
+        if line[begin + word.len()..].trim_start().len() == line[front..].len() {
+            front = *begin;
+        }
+    }
+    format!("{} [..]{rest}", line[..front].trim_end())
 }
 
 #[cfg(test)]
@@ -239,6 +290,17 @@ mod tests {
             ("  \"seconds\": 1e-3,", "  \"seconds\": [..],"),
             ("    \"total\": 12", "    \"total\": [..]"),
             ("cost: 12", "cost: 12"),
+            ("seconds: 1.5, CPU 2.0, 2 threads", "seconds: [..]"),
+            ("  \"max_ms\": 0.5", "  \"max_ms\": [..]"),
+            ("  a  proved  1   0     0.125", "  a  proved  1   0 [..]"),
+            (
+                "  a  0.1  2      0.125    11.500  note 3",
+                "  a  0.1  2 [..]  note 3",
+            ),
+            ("  reference [0.125, 0.250]", "  reference [0.125, 0.250]"),
+            ("  a  0.1  0.25", "  a  0.1  0.25"),
+            ("  a  0.015  2  1.250     0.250", "  a  0.015  2 [..]"),
+            ("  a  eps 0.016  none  0.001", "  a  eps 0.016  none [..]"),
             ("it takes s", "it takes s"),
             ("\"seconds\": {", "\"seconds\": {"),
         ] {

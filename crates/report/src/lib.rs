@@ -3,6 +3,13 @@
 //! The fields are a contract with tools that read reports; `report.schema.json` beside this crate
 //! states it, and tests hold both together.
 
+mod bench;
+
+pub use bench::{
+    BENCH_SCHEMA, BENCH_SCHEMA_VERSION, Bench, BenchLabel, BenchNetwork, BenchRegion, LabelRow,
+    LabelTable, Row, Skipped, Table, Times,
+};
+
 use ceg4n_base::{ContentHash, Exact};
 use serde::{Deserialize, Serialize};
 
@@ -42,7 +49,7 @@ pub struct Report {
     pub requirement: String,
     /// `real` or `grid FORMAT`; several joined by `, `.
     pub domain: String,
-    /// `real`, or the program compared against.
+    /// `real`, `f32`, or the program compared against.
     pub reference: String,
     /// The outcome.
     pub status: Status,
@@ -51,7 +58,7 @@ pub struct Report {
     pub reason: Option<String>,
     /// One entry per region and requirement.
     pub regions: Vec<Region>,
-    /// A clock limit ended some work, so that another run may differ.
+    /// A limit of time or memory or an interruption ended some work, so that another run may differ.
     pub clock_limited: bool,
     /// The dense layers of the chosen program.
     pub layers: Vec<Layer>,
@@ -115,9 +122,26 @@ pub struct Region {
     /// Why there is no verdict.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub reason: Option<String>,
+    /// How far the work came without a verdict.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub open: Option<Open>,
     /// A point that breaks the requirement, replayed exactly.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub counterexample: Option<Counterexample>,
+}
+
+/// How far the work on a region came that has no verdict.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Open {
+    /// The least lower bound of the requirement's slack over the open boxes; absent if no bound
+    /// was reached.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub best: Option<f64>,
+    /// The share of the region that is proved.
+    pub fraction: f64,
+    /// Open boxes.
+    pub boxes: u64,
 }
 
 /// A point and the reference's class there.

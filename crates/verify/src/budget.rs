@@ -72,6 +72,9 @@ pub struct Stop {
     pub cancel: Option<Arc<AtomicBool>>,
     /// Threads that one question may use, 0 for one; no result depends on it.
     pub jobs: usize,
+    /// True while the program uses more memory than it may. Whoever sets it also sets `cancel`,
+    /// which solvers look at.
+    pub memory: Option<Arc<AtomicBool>>,
 }
 
 /// Why work was stopped.
@@ -81,6 +84,8 @@ pub enum Stopped {
     Clock,
     /// The cancellation.
     Cancelled,
+    /// The limit on memory.
+    Memory,
 }
 
 impl std::fmt::Display for Stopped {
@@ -88,6 +93,7 @@ impl std::fmt::Display for Stopped {
         f.write_str(match self {
             Self::Clock => "the time limit was reached",
             Self::Cancelled => "the run was interrupted",
+            Self::Memory => "the memory limit was reached",
         })
     }
 }
@@ -95,11 +101,13 @@ impl std::fmt::Display for Stopped {
 impl Stop {
     /// The reason to stop now, if there is one.
     pub fn now(&self) -> Option<Stopped> {
-        if self
-            .cancel
-            .as_ref()
-            .is_some_and(|c| c.load(Ordering::Relaxed))
-        {
+        let set = |flag: &Option<Arc<AtomicBool>>| {
+            flag.as_ref().is_some_and(|f| f.load(Ordering::Relaxed))
+        };
+        if set(&self.memory) {
+            return Some(Stopped::Memory);
+        }
+        if set(&self.cancel) {
             return Some(Stopped::Cancelled);
         }
         self.deadline
@@ -118,6 +126,7 @@ impl Stop {
             deadline,
             cancel: self.cancel.clone(),
             jobs: self.jobs,
+            memory: self.memory.clone(),
         }
     }
 }

@@ -26,11 +26,11 @@ pub mod tree;
 mod vacuous;
 pub mod verdict;
 
-pub use budget::{Effort, Stop};
+pub use budget::{Effort, Stop, Stopped};
 pub use decide::{Question, decide};
 pub use label::Labelled;
 pub use leaf::Leaf;
 pub use reference::{Precision, Reference};
 pub use solver_leaf::SolverLeaf;
 pub use subject::{Subject, Trouble};
-pub use verdict::{Label, Obligation, RegionResult, Verdict, Verified, Witness};
+pub use verdict::{Label, Obligation, Open, RegionResult, Verdict, Verified, Witness};

@@ -11,6 +11,17 @@ use ceg4n_eval::EvalError;
 use ceg4n_ir::{Checked, Lowered, Program, RealOp, RealProgram};
 use std::sync::Arc;
 
+/// In which arithmetic a real-valued reference is meant.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Precision {
+    /// Exact arithmetic over all real points.
+    #[default]
+    Real,
+    /// Any float32 run of the network on the float32 points: round to nearest, sums in any order,
+    /// fused multiply-add or not.
+    Float32,
+}
+
 /// A reference: the real function of a network, or another fixed-point program, which rounds
 /// each point to its own input format.
 #[derive(Clone, Debug)]
@@ -21,17 +32,6 @@ pub struct Reference {
     hash: ContentHash,
     network: ContentHash,
     net: Net,
-}
-
-/// How a real-valued reference is computed.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Precision {
-    /// Exactly, over the rationals.
-    #[default]
-    Real,
-    /// In single precision, rounded to nearest, in any order of summation, with or without fused
-    /// operations; inputs are float32 vectors.
-    Float32,
 }
 
 impl Reference {
@@ -126,6 +126,48 @@ impl Reference {
         }
     }
 
+    /// The class that wins strictly at a point; in single precision by more than any run's
+    /// rounding errors. `None` also where that is not shown.
+    ///
+    /// # Errors
+    /// A point of another length.
+    pub fn winner(&self, x: &[Exact]) -> Result<Option<usize>, EvalError> {
+        match self.precision {
+            Precision::Real => Ok(ceg4n_eval::strict_winner(&self.outputs(x)?)),
+            Precision::Float32 => Ok(self.float32_at(x).and_then(|at| at.winner())),
+        }
+    }
+
+    /// All single-precision runs at a point; `None` unless it is a float32 vector.
+    pub(crate) fn float32_at(&self, x: &[Exact]) -> Option<Float32At<'_>> {
+        let single = |v: &Exact| {
+            let near = v.to_f64();
+            Exact::from_f64(near).as_ref() == Some(v) && f64::from(near as f32) == near
+        };
+        x.iter().all(single).then(|| Float32At {
+            reference: self,
+            x: hull(x, x),
+        })
+    }
+
+    /// A point near `x` that the reference is defined at, between `lower` and `upper`.
+    pub(crate) fn admissible(&self, x: &[Exact], lower: &[Exact], upper: &[Exact]) -> Vec<Exact> {
+        if self.is_exact() {
+            return x.to_vec();
+        }
+        let inside = |v: f32, i: usize| {
+            let v = Exact::from_f32(v)?;
+            (lower[i] <= v && v <= upper[i]).then_some(v)
+        };
+        let near = |(i, v): (usize, &Exact)| {
+            let f = v.to_f64() as f32;
+            let candidates = [f, f.next_up(), f.next_down()];
+            let found = candidates.into_iter().find_map(|f| inside(f, i));
+            found.unwrap_or_else(|| v.clone())
+        };
+        x.iter().enumerate().map(near).collect()
+    }
+
     /// The outputs at a point in floating point: for guidance, never for a verdict.
     pub fn approximate(&self, x: &[f64]) -> Vec<f64> {
         self.net.outputs(x)
@@ -163,6 +205,40 @@ impl Reference {
             .lower(self.graph.output(), forms),
             None => vec![f64::NEG_INFINITY; forms.count],
         }
+    }
+}
+
+/// Every single-precision run at one point.
+pub(crate) struct Float32At<'a> {
+    reference: &'a Reference,
+    x: Vec<Bound>,
+}
+
+impl Float32At<'_> {
+    /// The class that wins in every run.
+    pub(crate) fn winner(&self) -> Option<usize> {
+        let near: Vec<f64> = self.x.iter().map(|b| b.lo).collect();
+        let c = ceg4n_ir::kernel::argmax(&self.reference.approximate(&near))?;
+        let forms = crate::bounds::margins(c, self.reference.output_len());
+        let lower = self.reference.lower(&self.x, forms);
+        lower.iter().all(|l| *l > 0.0).then_some(c)
+    }
+
+    /// At most `out_j - out_k` in every run.
+    pub(crate) fn lead(&self, j: usize, k: usize) -> f64 {
+        let mut row = vec![0.0; self.reference.output_len()];
+        row[j] += 1.0;
+        row[k] -= 1.0;
+        self.reference.lower(&self.x, Rows::new(1, row))[0]
+    }
+
+    /// An enclosure of one output over all runs.
+    pub(crate) fn output(&self, j: usize) -> Bound {
+        let mut coef = vec![0.0; 2 * self.reference.output_len()];
+        coef[j] = 1.0;
+        coef[self.reference.output_len() + j] = -1.0;
+        let lower = self.reference.lower(&self.x, Rows::new(2, coef));
+        Bound::new(lower[0], -lower[1])
     }
 }
 

@@ -185,7 +185,7 @@ impl Setup {
             region: &self.region,
             property,
             domain: Domain::Grid(self.grid),
-            label: &Labelled::undecided(),
+            label: &Labelled::UNDECIDED,
         };
         decide(&question, effort, &Stop::default(), leaf)
     }

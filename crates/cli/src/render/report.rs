@@ -1,15 +1,21 @@
 //! The outcome of `compile` and `verify` as text.
 
-use super::{count, layers, list, short, table::table};
-use ceg4n_report::{Region, Report, Status};
+use super::{count, layers, list, short, table::numbers};
+use ceg4n_report::{Open, Region, Report, Status};
 use std::fmt::Write;
 
 /// A headline, a line per region, and for `compile` the layers, the cost and the loop.
 pub(crate) fn report(r: &Report) -> String {
     let mut out = headline(r);
     out.push('\n');
-    let rows: Vec<_> = r.regions.iter().map(region).collect();
-    out.push_str(&table(&rows, 2));
+    if !r.regions.is_empty() {
+        let head = [
+            "region", "verdict", "asked", "method", "boxes", "points", "seconds",
+        ];
+        let mut rows = vec![head.map(str::to_owned).to_vec()];
+        rows.extend(r.regions.iter().map(region));
+        out.push_str(&numbers(&rows, 2, 4));
+    }
     for region in &r.regions {
         details(&mut out, region);
     }
@@ -44,9 +50,7 @@ pub(crate) fn report(r: &Report) -> String {
     }
     let _ = writeln!(out, "seconds: {:.2}", r.seconds.total);
     if r.clock_limited {
-        out.push_str(
-            "the run was cut short by a clock limit or by hand; another one may find more\n",
-        );
+        out.push_str("the run was cut short by a limit or by hand; another one may find more\n");
     }
     out
 }
@@ -104,13 +108,33 @@ fn region(r: &Region) -> Vec<String> {
         verdict,
         r.requirement.clone(),
         r.method.clone(),
-        format!("{:.2} s", r.seconds),
+        r.boxes.to_string(),
+        r.points.to_string(),
+        // Wide enough for hours, so that a table looks the same on a slow machine.
+        format!("{:8.3}", r.seconds),
     ]
+}
+
+/// How far work came that found no verdict, to stand behind a reason.
+pub(super) fn progress(open: &Open) -> String {
+    let bound = match open.best {
+        Some(best) => format!("best bound {best:.3e}, "),
+        None => String::new(),
+    };
+    // Rounded down: what is not all of it does not look like it.
+    let percent = (open.fraction * 1e4).floor() / 1e2;
+    let boxes = usize::try_from(open.boxes).unwrap_or(usize::MAX);
+    let boxes = match boxes {
+        1 => "1 open box".to_owned(),
+        n => format!("{n} open boxes"),
+    };
+    format!("; {bound}{percent} % of the region proved, {boxes}")
 }
 
 fn details(out: &mut String, r: &Region) {
     if let Some(reason) = &r.reason {
-        let _ = writeln!(out, "{}: {reason}", r.id);
+        let far = r.open.as_ref().map_or(String::new(), progress);
+        let _ = writeln!(out, "{}: {reason}{far}", r.id);
     }
     if let Some(constant) = &r.vacuous_constant {
         let _ = writeln!(out, "{}: vacuous, {constant} would do", r.id);
@@ -135,4 +159,28 @@ fn set_aside(s: &ceg4n_report::SetAside) -> String {
         s.cost,
         s.reason
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn how_far_work_came_is_told_and_never_rounded_up_to_all() {
+        let open = |best, fraction, boxes| {
+            progress(&Open {
+                best,
+                fraction,
+                boxes,
+            })
+        };
+        assert_eq!(
+            open(Some(-0.0125), 0.875, 3),
+            "; best bound -1.250e-2, 87.5 % of the region proved, 3 open boxes"
+        );
+        assert_eq!(
+            open(None, 0.999999, 1),
+            "; 99.99 % of the region proved, 1 open box"
+        );
+    }
 }

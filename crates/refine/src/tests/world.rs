@@ -138,6 +138,7 @@ pub(super) fn result(id: &str, verdict: Verdict) -> RegionResult {
         boxes: 1,
         points: 0,
         clock_limited: false,
+        open: None,
     }
 }
 

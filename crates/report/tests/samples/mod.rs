@@ -2,7 +2,7 @@
 
 use ceg4n_base::{ContentHash, Exact};
 use ceg4n_report::{
-    Accumulator, Activation, ClassPoint, Cost, Counterexample, Layer, Loop, Network, Region,
+    Accumulator, Activation, ClassPoint, Cost, Counterexample, Layer, Loop, Network, Open, Region,
     Report, SCHEMA_VERSION, Seconds, SetAside, Status, Weight,
 };
 
@@ -25,6 +25,7 @@ fn region(id: &str, verdict: &str, method: &str) -> Region {
         boxes: 12,
         points: 3,
         reason: None,
+        open: None,
         counterexample: None,
     }
 }
@@ -87,6 +88,11 @@ pub(crate) fn full() -> Report {
     };
     let open = Region {
         reason: Some("boxes: 40000 of 40000".to_owned()),
+        open: Some(Open {
+            best: Some(-0.125),
+            fraction: 0.75,
+            boxes: 17,
+        }),
         ..region("right", "unknown", "none")
     };
     Report {
