@@ -175,9 +175,7 @@ fn network(
         None => Effort::default(),
     };
     for r in benchmark.of(radius) {
-        let format = subject
-            .as_ref()
-            .map_or(Format::S32, |s| s.kernel().input_format);
+        let format = subject.as_ref().map_or(Format::S32, |s| s.input_format());
         let (space, center) = (Space::new(r, Domain::Real, format), r.center());
         let clock = Clock::start();
         let found = class_change(&benchmark.reference, &space, &center, &effort, &stop);

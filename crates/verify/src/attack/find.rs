@@ -15,8 +15,8 @@ use crate::space::Space;
 use crate::subject::{Subject, Trouble};
 use crate::verdict::{Label, Witness};
 use ceg4n_base::Exact;
-use ceg4n_ir::Property;
 use ceg4n_ir::kernel::argmax;
+use ceg4n_ir::{Format, Property};
 
 /// Replays that may fail before the search gives up.
 const MISSES: usize = 12;
@@ -67,6 +67,11 @@ impl Target<'_> {
             .replay(self.reference, self.space, self.property, x)
     }
 
+    /// The kernel's input format; `None` if it is a real-valued program.
+    pub(crate) fn rounds_to(&self) -> Option<Format> {
+        self.subject.kernel().map(|k| k.input_format)
+    }
+
     /// The class that the reference keeps.
     pub(crate) fn robust(&self) -> Option<usize> {
         match self.label {
@@ -86,7 +91,7 @@ pub fn find_break(
     effort: &Effort,
     stop: &Stop,
 ) -> Result<Option<Witness>, Trouble> {
-    let Some(frame) = Frame::new(target.space) else {
+    let Some(frame) = Frame::new(target.space, target.rounds_to()) else {
         return Ok(None);
     };
     let hints = target.hints.iter().filter(|h| h.len() == frame.len());

@@ -21,22 +21,20 @@ const MISSES: usize = 4;
 /// # Errors
 /// A defect found by replay.
 pub fn split_cell(target: &Target<'_>, change: &ClassChange) -> Result<Option<Witness>, Trouble> {
-    let kernel = target.subject.kernel();
-    for (x, class) in [&change.a, &change.b] {
-        let answer = target.subject.batch(&kernel.quantize_input(x), 1)?;
-        if argmax(&answer) != Some(*class)
+    let floats = |x: &[Exact]| -> Vec<f64> { x.iter().map(Exact::to_f64).collect() };
+    let (mut a, mut b) = (floats(&change.a.0), floats(&change.b.0));
+    let mut sees = target.subject.net().batch(1);
+    let mut means = target.reference.net().batch(1);
+    for (near, (x, class)) in [(&a, &change.a), (&b, &change.b)] {
+        if argmax(sees.forward(near)) != Some(*class)
             && let Some(w) = target.replay(x)?
         {
             return Ok(Some(w));
         }
     }
-    let Some(frame) = Frame::new(target.space) else {
+    let Some(frame) = Frame::new(target.space, target.rounds_to()) else {
         return Ok(None);
     };
-    let floats = |x: &[Exact]| -> Vec<f64> { x.iter().map(Exact::to_f64).collect() };
-    let (mut a, mut b) = (floats(&change.a.0), floats(&change.b.0));
-    let mut sees = target.subject.net().batch(1);
-    let mut means = target.reference.net().batch(1);
     let mut misses = 0;
     for _ in 0..HALVINGS {
         let mut x: Vec<f64> = a.iter().zip(&b).map(|(a, b)| a + (b - a) / 2.0).collect();

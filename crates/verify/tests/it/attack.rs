@@ -45,7 +45,11 @@ struct Setting {
 
 impl Setting {
     fn new(kernel: &Model, reference: &Model, region: Region) -> Self {
-        let program = kernel.program(Meaning::Fixed).expect("a kernel");
+        Self::meant(kernel, Meaning::Fixed, reference, region)
+    }
+
+    fn meant(kernel: &Model, meaning: Meaning, reference: &Model, region: Region) -> Self {
+        let program = kernel.program(meaning).expect("a kernel");
         Self {
             reference: Reference::new(&reference.program(Meaning::Real).expect("a reference")),
             subject: Subject::new(program, &CodeCache::new()).expect("native code"),
@@ -61,7 +65,7 @@ impl Setting {
         domain: Domain,
         hints: &[Vec<Exact>],
     ) -> Option<(Witness, Witness)> {
-        let space = Space::new(&self.region, domain, self.subject.kernel().input_format);
+        let space = Space::new(&self.region, domain, self.subject.input_format());
         let target = Target {
             reference: &self.reference,
             subject: &self.subject,
@@ -266,6 +270,36 @@ fn rounding_is_exploited() {
     setting.region.lower = vec![tenths(1); n];
     setting.region.upper = vec![tenths(4); n];
     assert_eq!(setting.attack(&Property::Top1, Domain::Real, &[]), None);
+}
+
+/// A program whose weights alone are rounded sees the points themselves: no cells to exploit, and
+/// none that simple witnesses have to stay in.
+#[test]
+fn weights_alone() {
+    let n = 16;
+    let third = Exact::ratio(1, 3).expect("a third");
+    let region = region(vec![-&third; n], vec![third; n]);
+    let mut model = sums(n);
+    let same = Setting::meant(&model, Meaning::Constants, &model, region.clone());
+    let Step::Dense { w, .. } = &mut model.steps[0].0 else {
+        unreachable!("a dense layer");
+    };
+    // Each weight is 1/8 off, so that the outputs differ by 16·1/8·1/3 = 2/3 at most.
+    w.data.iter_mut().for_each(|w| *w += 0.125);
+    let off = Setting::meant(&model, Meaning::Constants, &sums(n), region);
+    let rounded = Setting::meant(&sums(n), Meaning::Constants, &model, off.region.clone());
+    assert!(off.subject.kernel().is_none());
+    for (setting, breaks) in [(same, false), (off, false), (rounded, true)] {
+        let property = Property::Eps("0.66".parse().expect("a number"));
+        let found = setting.attack(&property, Domain::Real, &[]);
+        assert_eq!(found.is_some(), breaks);
+        let close = Property::Eps("0.67".parse().expect("a number"));
+        assert_eq!(setting.attack(&close, Domain::Real, &[]), None);
+        if let Some((_, simple)) = found {
+            let length = |x: &Exact| x.to_string().len();
+            assert!(simple.x.iter().all(|x| length(x) <= 6), "{:?}", simple.x);
+        }
+    }
 }
 
 /// The kernel leaves class 0 where one input is large, wherever the other ones are.
