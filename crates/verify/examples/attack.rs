@@ -3,7 +3,7 @@
 //! `CEG4N_BENCHMARKS=DIR cargo run -p ceg4n-verify --example attack` counts the regions in which
 //! the reference changes its class. With two numbers `W A` it attacks kernels with weights of `W`
 //! and activations of `A` bits, under top-1 where the reference keeps its class and under top-1
-//! with margin 1/16 where not; with `W A eps E` or `W A margin M` under that everywhere. The
+//! with margin 1/16 where not; with `W A top1`, `W A eps E` or `W A margin M` under that everywhere. The
 //! environment variable `STARTS` sets another number of random starts.
 
 #![expect(clippy::print_stdout, reason = "a program for the command line")]
@@ -14,7 +14,7 @@ mod uniform;
 use ceg4n_base::Exact;
 use ceg4n_ir::{Domain, Format, Property};
 use ceg4n_jit::CodeCache;
-use ceg4n_verify::attack::{Target, class_change, find_break, simplify};
+use ceg4n_verify::attack::{Target, class_change, find_break, simplify, split_cell};
 use ceg4n_verify::space::Space;
 use ceg4n_verify::{Effort, Label, Stop, Subject};
 use std::path::PathBuf;
@@ -88,6 +88,7 @@ fn main() -> Result<(), String> {
             let exact = |t: &String| t.parse::<Exact>().map_err(|e| e.to_string());
             let property = match rest {
                 [kind, v] if kind == "eps" => Some(Property::Eps(exact(v)?)),
+                [kind] if kind == "top1" => Some(Property::Top1),
                 [kind, v] if kind == "margin" => Some(Property::Top1Margin(exact(v)?)),
                 _ => None,
             };
@@ -174,9 +175,7 @@ fn network(
         None => Effort::default(),
     };
     for r in benchmark.of(radius) {
-        let format = subject
-            .as_ref()
-            .map_or(Format::S32, |s| s.kernel().input_format);
+        let format = subject.as_ref().map_or(Format::S32, |s| s.input_format());
         let (space, center) = (Space::new(r, Domain::Real, format), r.center());
         let clock = Clock::start();
         let found = class_change(&benchmark.reference, &space, &center, &effort, &stop);
@@ -213,7 +212,14 @@ fn attack(
     results: &mut Results,
 ) -> Result<(), String> {
     let clock = Clock::start();
-    let witness = find_break(target, effort, stop).map_err(|t| t.to_string())?;
+    let split = match (target.label, target.property) {
+        (Label::Changes(change), Property::Top1) => split_cell(target, change),
+        _ => Ok(None),
+    };
+    let witness = match split.map_err(|t| t.to_string())? {
+        Some(w) => Some(w),
+        None => find_break(target, effort, stop).map_err(|t| t.to_string())?,
+    };
     let time = (witness.is_some(), clock.ms());
     match target.label {
         Label::Robust(_) => results.robust.0.push(time),

@@ -170,20 +170,7 @@ impl Reference {
 
     /// The outputs at a point in floating point: for guidance, never for a verdict.
     pub fn approximate(&self, x: &[f64]) -> Vec<f64> {
-        match &self.lowered {
-            Lowered::Real(r) => approximate_nodes(r, x).pop().unwrap_or_default(),
-            Lowered::Fixed(_) => {
-                let exact: Vec<Exact> = x
-                    .iter()
-                    .map(|v| Exact::from_f64(*v).unwrap_or_else(Exact::zero))
-                    .collect();
-                self.outputs(&exact)
-                    .unwrap_or_default()
-                    .iter()
-                    .map(Exact::to_f64)
-                    .collect()
-            }
-        }
+        self.net.outputs(x)
     }
 
     /// Every node of a real-valued reference up to its output, in floating point: for guidance;
@@ -195,12 +182,14 @@ impl Reference {
         }
     }
 
-    /// The gradient of a form at a point, for guidance; zero for a fixed-point reference.
+    /// The gradient of a form at a point, for guidance.
     pub fn gradient(&self, x: &[f64], form: Form) -> Vec<f64> {
-        match &self.lowered {
-            Lowered::Real(r) => gradient(r, x, form),
-            Lowered::Fixed(_) => vec![0.0; x.len()],
+        let mut coefficients = vec![0.0; self.output_len()];
+        coefficients[form.plus] += 1.0;
+        if let Some(m) = form.minus {
+            coefficients[m] -= 1.0;
         }
+        self.net.gradient(x, &coefficients)
     }
 
     /// Lower bounds of forms of the outputs over a box of real points.
@@ -306,44 +295,6 @@ fn approximate_nodes(program: &RealProgram, x: &[f64]) -> Vec<Vec<f64>> {
     // The output may precede values that nobody uses.
     nodes.truncate(program.output.as_u32() as usize + 1);
     nodes
-}
-
-fn gradient(program: &RealProgram, x: &[f64], form: Form) -> Vec<f64> {
-    let nodes = approximate_nodes(program, x);
-    let mut g = vec![0.0; program.output_len()];
-    g[form.plus] = 1.0;
-    if let Some(m) = form.minus {
-        g[m] = -1.0;
-    }
-    let mut at = program.output;
-    loop {
-        match &program.nodes[at].op {
-            RealOp::Input => return g,
-            RealOp::Move { x } | RealOp::AddConst { x, .. } => at = *x,
-            RealOp::DivConst { x, c } => {
-                g.iter_mut().zip(c.iter()).for_each(|(g, c)| *g /= c);
-                at = *x;
-            }
-            RealOp::Relu { x } => {
-                let z = &nodes[x.as_u32() as usize];
-                g.iter_mut()
-                    .zip(z)
-                    .for_each(|(g, z)| *g = if *z > 0.0 { *g } else { 0.0 });
-                at = *x;
-            }
-            RealOp::Dense {
-                x, weight, cols, ..
-            } => {
-                let mut back = vec![0.0; *cols];
-                for (j, a) in g.iter().enumerate().filter(|(_, a)| **a != 0.0) {
-                    let row = &weight[j * cols..(j + 1) * cols];
-                    back.iter_mut().zip(row).for_each(|(b, w)| *b += a * w);
-                }
-                g = back;
-                at = *x;
-            }
-        }
-    }
 }
 
 /// The outward-rounded hull of exact bounds.

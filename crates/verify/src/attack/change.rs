@@ -34,7 +34,7 @@ pub fn class_change(
     effort: &Effort,
     stop: &Stop,
 ) -> ClassSearch {
-    let Some(frame) = Frame::new(space) else {
+    let Some(frame) = Frame::new(space, None) else {
         return ClassSearch::default();
     };
     let mut points = seeds(space, center, effort.starts);
@@ -89,7 +89,9 @@ impl Game for Hunt<'_> {
             return Ok(false);
         }
         let exact = self.space.snap(x).and_then(|p| {
-            let p = self.reference.admissible(&p, &self.space.lower, &self.space.upper);
+            let p = self
+                .reference
+                .admissible(&p, &self.space.lower, &self.space.upper);
             Some((self.reference.winner(&p).ok()??, p))
         });
         match (exact, &self.found.first) {

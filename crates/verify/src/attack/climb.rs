@@ -17,7 +17,7 @@ const STEPS: usize = 20;
 const SHORTER: f64 = 0.75;
 
 /// Walkers that go on with shorter steps: in regions of up to [`FEW`] inputs, and in larger ones.
-const REFINED: [usize; 2] = [BLOCK, 3];
+const REFINED: [usize; 2] = [8, 3];
 
 /// What counts as few inputs.
 const FEW: usize = 64;

@@ -15,8 +15,8 @@ use crate::space::Space;
 use crate::subject::{Subject, Trouble};
 use crate::verdict::{Label, Witness};
 use ceg4n_base::Exact;
-use ceg4n_ir::Property;
 use ceg4n_ir::kernel::argmax;
+use ceg4n_ir::{Format, Property};
 
 /// Replays that may fail before the search gives up.
 const MISSES: usize = 12;
@@ -67,6 +67,11 @@ impl Target<'_> {
             .replay(self.reference, self.space, self.property, x)
     }
 
+    /// The kernel's input format; `None` if it is a real-valued program.
+    pub(crate) fn rounds_to(&self) -> Option<Format> {
+        self.subject.kernel().map(|k| k.input_format)
+    }
+
     /// The class that the reference keeps.
     pub(crate) fn robust(&self) -> Option<usize> {
         match self.label {
@@ -86,14 +91,18 @@ pub fn find_break(
     effort: &Effort,
     stop: &Stop,
 ) -> Result<Option<Witness>, Trouble> {
-    let Some(frame) = Frame::new(target.space) else {
+    let Some(frame) = Frame::new(target.space, target.rounds_to()) else {
         return Ok(None);
     };
     let hints = target.hints.iter().filter(|h| h.len() == frame.len());
-    let mut starts: Vec<Vec<f64>> = hints
-        .map(|h| h.iter().map(Exact::to_f64).collect())
-        .collect();
+    let turns = match target.label {
+        Label::Changes(change) => vec![&change.a.0, &change.b.0],
+        Label::Robust(_) | Label::Undecided => Vec::new(),
+    };
+    let floats = |x: &Vec<Exact>| -> Vec<f64> { x.iter().map(Exact::to_f64).collect() };
+    let mut starts: Vec<Vec<f64>> = hints.map(floats).collect();
     starts.extend(seeds(target.space, target.center, effort.starts));
+    starts.extend(turns.into_iter().map(floats));
     starts.iter_mut().for_each(|x| frame.settle(x));
     let breach = Breach::new(target.property, target.robust());
     if matches!(breach, Breach::Unseen) {
@@ -111,7 +120,7 @@ pub fn find_break(
     };
     let mut climb = Climb::new(&frame, Some(target.subject.net()), reference);
     if !climb.look(&starts, &mut hunt)? {
-        hunt.run(&mut climb, &frame, &starts, stop)?;
+        hunt.run(&mut climb, &frame, &starts, (effort, stop))?;
     }
     Ok(hunt.found)
 }
@@ -182,7 +191,7 @@ impl Hunt<'_> {
         climb: &mut Climb<'_>,
         frame: &Frame,
         starts: &[Vec<f64>],
-        stop: &Stop,
+        (effort, stop): (&Effort, &Stop),
     ) -> Result<(), Trouble> {
         let outputs = self.anchors.len();
         match self.breach {
@@ -191,7 +200,7 @@ impl Hunt<'_> {
                 let goals = rivals.map(|rival| Goal::Overtake { class, rival });
                 if self.climb(climb, goals.collect(), starts, stop)?.is_some() {
                     let points: Vec<&[f64]> = self.kept.iter().map(|k| k.1.as_slice()).collect();
-                    self.found = integers::search(self.target, class, &points, stop)?;
+                    self.found = integers::search(self.target, class, &points, effort, stop)?;
                 }
             }
             Breach::Differs(_) => {

@@ -124,7 +124,7 @@ impl Simple<'_> {
     }
 
     /// In domain `real`: `x` with the inputs `away` at the shortest decimals not further from it
-    /// than `2^-parts` of a cell, and within their cells if that is not more than one.
+    /// than `2^-parts` of a kernel's cell, and within their cells if that is not more than one.
     fn short(&self, mut x: Vec<Exact>, away: &[usize], parts: i64) -> Vec<Exact> {
         match self.target.space.domain {
             Domain::Grid(_) => {}
@@ -142,25 +142,31 @@ impl Simple<'_> {
     /// The number of fewest digits for input `i` near `x`, as for [`Self::short`]. Floating point
     /// proposes, exact comparison accepts.
     fn shortest(&self, i: usize, x: &Exact, parts: i64) -> Option<Exact> {
-        let space = self.target.space;
-        let reach = &Exact::dyadic(1, -i64::from(space.format.frac()) - parts);
-        let seen = space.format.quantize(x);
-        let half = Exact::dyadic(1, -1 - i64::from(space.format.frac()));
-        let middle = space.format.value(seen);
+        let (space, format) = (self.target.space, self.target.rounds_to());
+        // A program that does not round has no cells; parts are those of the region then.
+        let whole = match format {
+            Some(f) => Exact::dyadic(1, -i64::from(f.frac())),
+            None => &space.upper[i] - &space.lower[i],
+        };
+        let reach = &whole.shifted(-parts);
         let mut ends = [
             (x - reach).max(space.lower[i].clone()),
             (x + reach).min(space.upper[i].clone()),
         ];
         let [lo, hi] = &mut ends;
-        let one_cell = parts >= 0;
-        if one_cell && seen > space.format.min() {
-            *lo = lo.clone().max(&middle - &half);
+        let cell = format.filter(|_| parts >= 0).map(|f| (f, f.quantize(x)));
+        if let Some((f, seen)) = cell {
+            let half = Exact::dyadic(1, -1 - i64::from(f.frac()));
+            if seen > f.min() {
+                *lo = lo.clone().max(&f.value(seen) - &half);
+            }
+            if seen < f.max() {
+                *hi = hi.clone().min(&f.value(seen) + &half);
+            }
         }
-        if one_cell && seen < space.format.max() {
-            *hi = hi.clone().min(&middle + &half);
-        }
-        let fits =
-            |v: &Exact| *lo <= *v && *v <= *hi && (!one_cell || space.format.quantize(v) == seen);
+        let fits = |v: &Exact| {
+            *lo <= *v && *v <= *hi && cell.is_none_or(|(f, seen)| f.quantize(v) == seen)
+        };
         if fits(&Exact::zero()) {
             return Some(Exact::zero());
         }
@@ -186,7 +192,7 @@ impl Simple<'_> {
 /// Looks in floating point at points between the centre and a witness.
 struct Looks<'a> {
     breach: Breach,
-    format: Format,
+    format: Option<Format>,
     kernel: Batch<'a>,
     reference: Batch<'a>,
     /// What kernel and reference see at the centre, and at the witness.
@@ -197,7 +203,7 @@ struct Looks<'a> {
 
 impl<'a> Looks<'a> {
     fn new(target: &'a Target<'_>, home: &[Exact], witness: &Witness) -> Self {
-        let format = target.space.format;
+        let format = target.rounds_to();
         Self {
             breach: Breach::new(target.property, target.robust()),
             kernel: target.subject.net().batch(1),
@@ -300,10 +306,15 @@ impl<'a> Looks<'a> {
     }
 }
 
-/// A point as the kernel sees it.
-fn kernel_sees(format: Format, x: &[Exact]) -> Vec<f64> {
-    let see = x.iter().map(|v| format.value(format.quantize(v)).to_f64());
-    see.collect()
+/// A point as a kernel of an input format sees it.
+fn kernel_sees(format: Option<Format>, x: &[Exact]) -> Vec<f64> {
+    match format {
+        None => floats(x),
+        Some(f) => {
+            let see = x.iter().map(|v| f.value(f.quantize(v)).to_f64());
+            see.collect()
+        }
+    }
 }
 
 fn floats(x: &[Exact]) -> Vec<f64> {
