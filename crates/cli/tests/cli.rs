@@ -251,7 +251,7 @@ fn options_get_their_types() {
     assert_eq!(o.load.regions, [Path::new("a.json"), Path::new("b.json")]);
     assert_eq!(o.load.ball_sizes, ["0.01".parse().unwrap()]);
     assert_eq!(o.load.region_ids, ["r"]);
-    assert_eq!(o.load.require, Some(Property::Top1));
+    assert_eq!(o.load.require, Some(Property::Top1.into()));
     assert_eq!(o.load.domain, Some(Domain::Grid("u8q8".parse().unwrap())));
     assert_eq!(o.boundary, Some(Boundary::Margin));
     assert_eq!(o.boundary_margin, Some("1/3".parse().unwrap()));
@@ -288,7 +288,7 @@ fn presets_and_margins_get_their_types() {
     };
     assert_eq!(o.preset, preset);
     let margin = Property::Top1Margin("0.5".parse().unwrap());
-    assert_eq!(o.load.require, Some(margin));
+    assert_eq!(o.load.require, Some(margin.into()));
 }
 
 #[test]

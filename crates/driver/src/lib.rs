@@ -20,6 +20,7 @@ pub mod output;
 pub mod points;
 pub mod progress;
 mod quantize_uniform;
+mod regions;
 pub mod run;
 pub mod smt;
 pub mod verify;
