@@ -3,7 +3,7 @@
 
 #![expect(clippy::unwrap_used, reason = "helpers of tests")]
 
-use ceg4n_driver::options::{Boundary, Preset, Strategy};
+use ceg4n_driver::options::{Boundary, Demand, Preset, Strategy};
 use ceg4n_ir::{Domain, Property, Rounding};
 use ceg4nc::args::{Cli, Command};
 use ceg4nc::{Console, run_on, translate};
@@ -266,6 +266,33 @@ fn options_get_their_types() {
     assert_eq!(o.budget.region_time_limit, Some(Duration::from_secs(2)));
     assert_eq!(o.budget.memory_limit_mib, Some(64));
     assert_eq!(o.budget.solver, "z3");
+}
+
+#[test]
+fn queries_and_data_sets_get_their_types() {
+    let given = [
+        "check",
+        "n.onnx",
+        "--regions",
+        "d.csv",
+        "--radius",
+        "0.1",
+        "--clip",
+        "-1:1e-1",
+        "--rows",
+        "3..7",
+        "--require",
+        "spec=a=b.vnnlib",
+    ];
+    let Command::Check(args) = command(&given) else {
+        panic!("no check")
+    };
+    let o = translate::load(&args.net, &args.question).unwrap();
+    assert_eq!(o.radius, Some("1/10".parse().unwrap()));
+    let clip = ("-1".parse().unwrap(), "1/10".parse().unwrap());
+    assert_eq!((o.clip, o.rows), (Some(clip), Some(3..7)));
+    let query = Demand::Query("a=b.vnnlib".into());
+    assert_eq!(o.require, Some(query));
 }
 
 #[test]

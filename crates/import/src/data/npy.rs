@@ -138,11 +138,9 @@ fn parse(header: &str) -> Result<(Element, Vec<usize>), Diagnostic> {
                     ))
                 })?);
             }
-            Rule::order => {
-                if entry.into_inner().any(|f| f.as_str() == "True") {
-                    let d = malformed("the npy array is in Fortran order");
-                    return Err(d.help("save numpy.ascontiguousarray(array)"));
-                }
+            Rule::order if entry.clone().into_inner().any(|f| f.as_str() == "True") => {
+                let d = malformed("the npy array is in Fortran order");
+                return Err(d.help("save numpy.ascontiguousarray(array)"));
             }
             Rule::shape => {
                 let counts: Result<Vec<usize>, _> =
