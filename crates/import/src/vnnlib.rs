@@ -99,10 +99,7 @@ impl Query {
         let region = |(k, part): (usize, &Part)| -> Result<Region, Diagnostic> {
             let bounds = part.lower.iter().zip(&part.upper);
             let mut region = Region {
-                id: match self.parts.len() {
-                    1 => stem.to_owned(),
-                    _ => format!("{stem}.{}", k + 1),
-                },
+                id: self.id(stem, k),
                 lower: Vec::with_capacity(self.inputs()),
                 upper: Vec::with_capacity(self.inputs()),
                 center: None,
@@ -121,17 +118,30 @@ impl Query {
         self.parts.iter().enumerate().map(region).collect()
     }
 
+    /// The id of a box.
+    fn id(&self, stem: &str, k: usize) -> String {
+        match self.parts.len() {
+            1 => stem.to_owned(),
+            _ => format!("{stem}.{}", k + 1),
+        }
+    }
+
     fn unbounded(&self, i: usize, below: bool) -> Diagnostic {
         let side = if below { "lower" } else { "upper" };
         Diagnostic::error(codes::REGION, format!("X_{i} has no {side} bound"))
             .at(self.declared.inputs.get(i).copied(), "declared here")
     }
 
-    /// What must not happen on a region: if it is one of several boxes of the query, the cases of
-    /// that box, else all cases. `path` is kept as the name of the query.
+    /// What must not happen on a region: if it is one that [`Self::regions`] makes of the file at
+    /// `path`, by id and bounds, the cases of that box, else all cases. Boxes may overlap: a region
+    /// that only happens to have the bounds of one box may lie in others too.
     pub fn spec(&self, path: &str, region: Option<&Region>) -> OutputSpec {
-        let own = region.and_then(|r| self.parts.iter().find(|p| p.is_box_of(r)));
-        let parts = own.map_or(&self.parts[..], std::slice::from_ref);
+        let stem = stem(Path::new(path));
+        let own = region.and_then(|r| {
+            let mut parts = self.parts.iter().enumerate();
+            parts.find(|(k, p)| self.id(&stem, *k) == r.id && p.is_box_of(r))
+        });
+        let parts = own.map_or(&self.parts[..], |(_, p)| std::slice::from_ref(p));
         let of = |cases| OutputSpec {
             path: path.to_owned(),
             outputs: self.outputs(),

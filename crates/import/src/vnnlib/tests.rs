@@ -116,6 +116,9 @@ fn boxes_with_different_cases() {
         .map(|(s, _)| [s.violated(&list(&["7"])), s.violated(&list(&["8"]))])
         .collect();
     assert_eq!(breaks, [[true, false], [false, true], [true, true]]);
+    // The bounds of a box under another name: it may lie in other boxes too.
+    regions[0].id = "mine".to_owned();
+    assert_eq!(q.spec("p", Some(&regions[0])).cases.len(), 2);
     let one = Selection::Ids(vec!["p.2".to_owned()]);
     let on = q.on_regions("p", &one, &regions);
     assert_eq!((on.len(), &on[0].1), (1, &one));

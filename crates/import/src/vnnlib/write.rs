@@ -39,10 +39,19 @@ fn constraint(c: &OutputConstraint) -> String {
         .fold(Exact::from(1), |s, v| &s * &Exact::from(v.to_ratio().1));
     let number = |v: &Exact| (v * &scale).to_string();
     let relation = if c.strict { "<" } else { "<=" };
-    let mut sum = String::from("(+");
+    let mut terms: Vec<String> = Vec::with_capacity(c.coefficients.len() + 1);
     for (j, a) in &c.coefficients {
-        let _ = write!(sum, " (* {} Y_{j})", number(a));
+        terms.push(match number(a).as_str() {
+            "1" => format!("Y_{j}"),
+            "-1" => format!("(- Y_{j})"),
+            a => format!("(* {a} Y_{j})"),
+        });
     }
-    let _ = write!(sum, " {})", number(&c.constant));
-    format!("({relation} {sum} 0)")
+    if !c.constant.is_zero() || terms.is_empty() {
+        terms.push(number(&c.constant));
+    }
+    match &terms[..] {
+        [only] => format!("({relation} {only} 0)"),
+        _ => format!("({relation} (+ {}) 0)", terms.join(" ")),
+    }
 }
