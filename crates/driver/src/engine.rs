@@ -70,18 +70,11 @@ pub(crate) struct Engine<'a> {
 /// Every obligation of a loaded network, as questions.
 ///
 /// # Errors
-/// Nothing to decide, a region without a point of its domain, a property that is not built yet.
+/// Nothing to decide, a region without a point of its domain, a property that does not fit.
 pub(crate) fn questions(loaded: &Loaded) -> Result<Vec<Asked>, Diagnostics> {
     let mut errors = Diagnostics::default();
     let mut asked = Vec::new();
     for o in loaded.obligations()? {
-        if let Property::Spec(_) = o.property {
-            let d = Diagnostic::error(
-                codes::NOT_BUILT,
-                "output specifications in VNN-LIB are not built yet",
-            );
-            return Err(d.help("use top1, top1 margin, topk or eps").into());
-        }
         crate::load::check_property(o.property, loaded.module.network.output_len())?;
         if let Err(d) = o.region.check(loaded.module.network.input_len()) {
             errors.push(d);

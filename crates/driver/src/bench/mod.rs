@@ -12,7 +12,7 @@ mod tables;
 mod work;
 
 use crate::failure::Failure;
-use crate::options::{Boundary, Budget, LoadOptions};
+use crate::options::{Demand, Boundary, Budget, LoadOptions};
 use crate::outcome::TOOL_VERSION;
 use crate::progress::{Cancel, Event, Progress};
 use crate::resources::{peak_memory, process_seconds};
@@ -61,7 +61,7 @@ impl BenchOptions {
             folder: folder.into(),
             networks: Vec::new(),
             load: LoadOptions {
-                require: Some(Property::Top1),
+                require: Some(Property::Top1.into()),
                 ..LoadOptions::default()
             },
             reference: Precision::default(),
@@ -176,7 +176,10 @@ fn header(options: &BenchOptions, inputs: &Inputs) -> Bench {
         tool_version: TOOL_VERSION.to_owned(),
         command: "bench verify".to_owned(),
         optimized: !cfg!(debug_assertions),
-        requirement: inputs::requirement(load).to_string(),
+        requirement: match inputs::requirement(load) {
+            Demand::Property(p) => p.to_string(),
+            Demand::Query(path) => format!("spec {path:?}"),
+        },
         domain: load.domain.unwrap_or_default().to_string(),
         reference: reference_name(options.reference).to_owned(),
         boundary: match options.boundary {

@@ -4,7 +4,7 @@ use super::inputs::{Inputs, Item, Net};
 use super::kernels::{self, Kernel};
 use super::{BenchOptions, BenchPreset};
 use crate::engine::{Asked, default_margin, label_of, needs_label};
-use crate::options::Boundary;
+use crate::options::{Boundary, Demand};
 use crate::parallel::parallel;
 use crate::progress::{Cancel, Event, Progress};
 use crate::resources::{MemoryGuard, thread_seconds};
@@ -84,7 +84,11 @@ impl<'a> Run<'a> {
     /// Labels are asked for, or the requirement depends on them.
     pub(super) fn needs_labels(&self) -> bool {
         let asked = self.options.presets.contains(&BenchPreset::Labels);
-        asked || needs_label(&super::inputs::requirement(&self.options.load))
+        asked
+            || match super::inputs::requirement(&self.options.load) {
+                Demand::Property(p) => needs_label(&p),
+                Demand::Query(_) => false,
+            }
     }
 
     /// What the reference does on each region; once per box under `distinct`.

@@ -5,7 +5,7 @@ use crate::common::{
 };
 use ceg4n_base::Exact;
 use ceg4n_eval::{kernel_outputs, real_outputs, strict_winner};
-use ceg4n_ir::{Format, Interval, Property};
+use ceg4n_ir::{Format, Interval, OutputSpec, Property};
 use ceg4n_smt::lower::{LowerError, Question, breaks_on_grid};
 use ceg4n_smt::{Limits, Outcome, solver};
 
@@ -198,7 +198,12 @@ fn what_has_no_terms_is_refused() {
     let b = vec![Interval::new(grid.min(), grid.max()); pair.kernel().input_len()];
     let question =
         |b: &[Interval], p: &Property| breaks_on_grid(pair.real(), pair.kernel(), grid, b, p);
-    assert!(question(&b, &Property::Spec("file".into())).is_err());
+    let spec = OutputSpec {
+        path: "file".to_owned(),
+        outputs: pair.kernel().output_len(),
+        cases: vec![Vec::new()],
+    };
+    assert!(question(&b, &Property::Spec(spec.into())).is_err());
     assert!(question(&b[1..], &Property::Top1).is_err());
     let mut beyond = b.clone();
     beyond[0].hi += 1;
