@@ -314,18 +314,18 @@ pub(crate) fn random_point(d: &mut Dice, b: &[Interval]) -> Vec<i64> {
         .collect()
 }
 
-/// The model that stands for a point: variable `xI` is the offset of input `I`.
+/// The model that stands for a point: variable `xI` is input `I`, or its offset as a vector.
 pub(crate) fn model_of(q: &Query, lo: &[i64], point: &[i64]) -> Model {
     let mut m = Model::default();
     for (name, sort) in q.variables() {
         let i: usize = name.strip_prefix('x').unwrap().parse().unwrap();
-        let Sort::Bits(width) = sort else {
-            panic!("an input is a vector");
+        let offset = i128::from(point[i]) - i128::from(lo[i]);
+        let value = match sort {
+            Sort::Bool => panic!("an input is a number"),
+            Sort::Int => Value::Int(point[i].into()),
+            Sort::Bits(width) => Value::bits(offset, width),
         };
-        m.insert(
-            name,
-            Value::bits(i128::from(point[i]) - i128::from(lo[i]), width),
-        );
+        m.insert(name, value);
     }
     m
 }

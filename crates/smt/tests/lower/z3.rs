@@ -5,7 +5,7 @@ use ceg4n_eval::kernel_outputs;
 use ceg4n_ir::Property;
 use ceg4n_ir::kernel::argmax;
 use ceg4n_smt::lower::{Question, breaks_on_grid, leaves_class};
-use ceg4n_smt::{Limits, Outcome, solver};
+use ceg4n_smt::{Limits, Logic, Outcome, solver};
 
 /// True if z3 is there. Loud if it is not, fatal if the environment demands tools.
 fn has_z3() -> bool {
@@ -24,13 +24,14 @@ fn questions(seed: u64) -> Vec<Question> {
     let kernel = pair.kernel();
     let b = random_box(&mut d, kernel.input_format, kernel.input_len(), 2000);
     let class = argmax(&kernel_outputs(kernel, &lows(&b)).unwrap()).unwrap();
-    let mut out = vec![leaves_class(kernel, &b, class).unwrap()];
+    let mut out = vec![leaves_class(Logic::Bv, kernel, &b, class).unwrap()];
     let property = if seed.is_multiple_of(2) {
         Property::Top1
     } else {
         Property::TopK(2)
     };
     out.extend(breaks_on_grid(
+        Logic::Bv,
         pair.real(),
         kernel,
         kernel.input_format,

@@ -158,10 +158,7 @@ impl Domain for Terms {
             let m = self.shl(&q, s)?;
             return self.sub(&a, &m);
         }
-        let (t, _) = self.vector(&a)?;
-        let t = self.fit(t, s)?;
-        let t = self.query.zero_extend(t, s + 1)?;
-        self.atom(t, 0, (1i128 << s) - 1, 0)
+        self.low_bits(&a, s)
     }
 
     fn div(&mut self, a: &Number, b: &Number) -> Result<Number> {
@@ -190,14 +187,7 @@ impl Domain for Terms {
                 exp: 0,
             });
         }
-        let (t, r) = self.vector(a)?;
-        let width = self.query.width(t)?;
-        let t = if s >= width {
-            self.query.extract(t, width - 1, width - 1)?
-        } else {
-            self.query.extract(t, width - 1, s)?
-        };
-        self.atom(t, down(r.lo), down(r.hi), 0)
+        self.floor_of(a, s)
     }
 
     fn scale(&mut self, a: &Number, k: i64) -> Result<Number> {

@@ -161,6 +161,7 @@ fn model(query: &Query, variables: &[(TermId, Vec<cnf::Lit>)], values: &[bool]) 
     let mut model = Model::default();
     let zero = |sort| match sort {
         Sort::Bool => Value::Bool(false),
+        Sort::Int => Value::Int(0),
         Sort::Bits(width) => Value::bits(0, width),
     };
     for (name, sort) in query.variables() {
@@ -179,6 +180,7 @@ fn model(query: &Query, variables: &[(TermId, Vec<cnf::Lit>)], values: &[bool]) 
         }
         let value = match d.sort {
             Sort::Bool => Value::Bool(bits == 1),
+            Sort::Int => Value::Int(bits.cast_signed()),
             Sort::Bits(width) => Value::Bits { bits, width },
         };
         model.insert(d.name.clone().unwrap_or_default(), value);
