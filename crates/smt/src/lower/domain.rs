@@ -90,6 +90,8 @@ pub struct Terms {
     atoms: BTreeMap<TermId, Atom>,
     /// Mantissas that have a term already: a sum that is compared and then chosen is built once.
     wholes: BTreeMap<Number, TermId>,
+    /// Terms whose sign has been asked for, with the truth that they are negative.
+    signs: BTreeMap<TermId, TermId>,
 }
 
 type Result<T> = std::result::Result<T, LowerError>;

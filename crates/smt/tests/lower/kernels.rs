@@ -133,9 +133,6 @@ fn what_does_not_fit_is_refused() {
             lo: bad.0,
             hi: bad.1,
         };
-        assert!(
-            ask(&b, 0).is_err() || bad.0 == bad.1,
-            "{bad:?}"
-        );
+        assert!(ask(&b, 0).is_err() || bad.0 == bad.1, "{bad:?}");
     }
 }

@@ -3,8 +3,8 @@
 use crate::common::{Dice, Pair, SMALL, Size, WIDE, lows, model_of, random_box, random_point};
 use ceg4n_eval::{interpret_kernel, kernel_trace};
 use ceg4n_opspec::{Cmp, Domain};
-use ceg4n_smt::{Logic, Value};
 use ceg4n_smt::lower::{Terms, Truth};
+use ceg4n_smt::{Logic, Value};
 
 fn compare(logic: Logic, seeds: std::ops::Range<u64>, size: Size) {
     let mut known = 0;

@@ -132,7 +132,10 @@ impl Terms {
             return Ok(Truth::Known(hi < 0));
         }
         let (t, _) = self.whole(a)?;
-        Ok(Truth::Term(match self.query.logic() {
+        if let Some(sign) = self.signs.get(&t) {
+            return Ok(Truth::Term(*sign));
+        }
+        let sign = match self.query.logic() {
             Logic::Bv => {
                 let top = self.query.width(t)? - 1;
                 let sign = self.query.extract(t, top, top)?;
@@ -143,7 +146,9 @@ impl Terms {
                 let minus_one = self.query.integer(-1)?;
                 self.query.at_most(t, minus_one)?
             }
-        }))
+        };
+        self.signs.insert(t, sign);
+        Ok(Truth::Term(sign))
     }
 
     /// `a` if `cond`, else `b`, of the same exponent; the result is within `lo..=hi`.

@@ -1,6 +1,7 @@
 //! The operators of the domain of terms.
 
 use super::{LowerError, Number, Result, Terms, Truth, WIDEST, exponent, over};
+use crate::term::Op;
 use ceg4n_eval::{Domain, MeaningError};
 use ceg4n_opspec::Cmp;
 
@@ -105,7 +106,10 @@ impl Domain for Terms {
     fn not(&mut self, a: &Truth) -> Result<Truth> {
         Ok(match a {
             Truth::Known(b) => Truth::Known(!b),
-            Truth::Term(t) => Truth::Term(self.query.not(*t)?),
+            Truth::Term(t) => Truth::Term(match self.query.definition(*t)?.op {
+                Op::Not(inner) => inner,
+                _ => self.query.not(*t)?,
+            }),
         })
     }
 
