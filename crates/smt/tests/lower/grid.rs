@@ -32,7 +32,7 @@ fn broken(property: &Property, n: &[Exact], k: &[Exact]) -> bool {
     }
 }
 
-fn breaks_at(pair: &Pair, grid: Format, property: &Property, p: &[i64]) -> bool {
+pub(crate) fn breaks_at(pair: &Pair, grid: Format, property: &Property, p: &[i64]) -> bool {
     let x: Vec<Exact> = p.iter().map(|g| grid.value(*g)).collect();
     let kernel = pair.kernel();
     let k = kernel_outputs(kernel, &kernel.quantize_input(&x)).unwrap();
@@ -44,7 +44,7 @@ fn breaks_at(pair: &Pair, grid: Format, property: &Property, p: &[i64]) -> bool 
 }
 
 /// A grid coarser or finer than the kernel's input, of either sign.
-fn random_grid(d: &mut Dice, f: Format) -> Format {
+pub(crate) fn random_grid(d: &mut Dice, f: Format) -> Format {
     format(
         d.one_in(2),
         d.roll(1, 9),
@@ -53,7 +53,7 @@ fn random_grid(d: &mut Dice, f: Format) -> Format {
 }
 
 /// A property whose threshold lies where the box decides: a value met at one of its points.
-fn random_property(d: &mut Dice, pair: &Pair, grid: Format, b: &[Interval]) -> Property {
+pub(crate) fn random_property(d: &mut Dice, pair: &Pair, grid: Format, b: &[Interval]) -> Property {
     let x: Vec<Exact> = random_point(d, b).iter().map(|g| grid.value(*g)).collect();
     let kernel = pair.kernel();
     let n = real_outputs(pair.real(), &x).unwrap();

@@ -7,7 +7,7 @@ use ceg4n_ir::{Interval, Kernel};
 use ceg4n_smt::lower::leaves_class;
 use ceg4n_smt::{Limits, Logic, Outcome, solver};
 
-fn leaves(kernel: &Kernel, input: &[i64], class: usize) -> bool {
+pub(crate) fn leaves(kernel: &Kernel, input: &[i64], class: usize) -> bool {
     argmax(&kernel_outputs(kernel, input).unwrap()) != Some(class)
 }
 

@@ -2,9 +2,9 @@
 // `cfg(test)` is what lets helpers of tests unwrap.
 #![cfg(test)]
 
+mod agreement;
 mod common;
 mod expressions;
 mod grid;
 mod kernels;
 mod nodes;
-mod z3;
