@@ -30,14 +30,16 @@ fn has_z3() -> bool {
     found
 }
 
+type AtPoint<'a, T> = Box<dyn Fn(&[i64]) -> T + 'a>;
+
 /// One question in both logics, and what breaks it.
 struct Case<'a> {
     bv: Question,
     lia: Question,
     input: Vec<Interval>,
-    breaks: Box<dyn Fn(&[i64]) -> bool + 'a>,
+    breaks: AtPoint<'a, bool>,
     /// What enters the kernel at a point.
-    enters: Box<dyn Fn(&[i64]) -> Vec<i64> + 'a>,
+    enters: AtPoint<'a, Vec<i64>>,
 }
 
 impl<'a> Case<'a> {

@@ -7,4 +7,12 @@ mod common;
 mod expressions;
 mod grid;
 mod kernels;
+#[cfg(feature = "cadical")]
+#[path = "../smt/lrat.rs"]
+mod lrat;
 mod nodes;
+#[cfg(feature = "cadical")]
+mod proofs;
+#[cfg(feature = "cadical")]
+#[path = "../smt/simulate.rs"]
+mod simulate;
