@@ -32,13 +32,32 @@ fn unreachable_sum(coefficients: &[i128], slack: i128) -> Query {
     q
 }
 
+/// Are there two factors, none of them 1, of a prime?
+fn factors(prime: i128, bits: u32) -> Query {
+    let mut q = Query::new();
+    let one = q.constant(1, bits).unwrap();
+    let mut wide = Vec::new();
+    for name in ["a", "b"] {
+        let x = q.var(name, bits).unwrap();
+        let more = q.ult(one, x).unwrap();
+        q.assert(more).unwrap();
+        wide.push(q.zero_extend(x, 2 * bits).unwrap());
+    }
+    let product = q.mul(wide[0], wide[1]).unwrap();
+    let prime = q.constant(prime, 2 * bits).unwrap();
+    let same = q.equal(product, prime).unwrap();
+    q.assert(same).unwrap();
+    q
+}
+
 fn unsatisfiable() -> Vec<Query> {
-    (0..28)
-        .map(|i: i128| {
-            let n = 3 + i % 5;
-            let c: Vec<_> = (0..n).map(|j| (7 * i + 5 * j) % 23 - 9).collect();
-            unreachable_sum(&c, 0)
-        })
+    let sums = (0..28).map(|i: i128| {
+        let n = 3 + i % 5;
+        let c: Vec<_> = (0..n).map(|j| (7 * i + 5 * j) % 23 - 9).collect();
+        unreachable_sum(&c, 0)
+    });
+    let primes = [(31, 5), (61, 6), (113, 7), (127, 7), (251, 8), (257, 9)];
+    sums.chain(primes.map(|(p, bits)| factors(p, bits)))
         .collect()
 }
 

@@ -9,6 +9,7 @@ use super::blast::Formula;
 use super::cnf::Lit;
 use crate::query::Query;
 use crate::solver::Limits;
+use serde::{Deserialize, Serialize};
 use std::collections::HashMap;
 use std::fmt::Write;
 
@@ -16,7 +17,7 @@ use std::fmt::Write;
 const MOST_BYTES: u64 = 1 << 30;
 
 /// A query as clauses: satisfiable exactly if the query is.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Clauses {
     /// Variables are numbered from 1 to this.
     pub variables: u32,
@@ -67,7 +68,7 @@ impl Clauses {
 }
 
 /// Why a query has no solution.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Proof {
     /// The query as clauses.
     pub clauses: Clauses,
@@ -84,10 +85,6 @@ pub(super) fn of_empty_clause(clauses: &Clauses) -> Option<String> {
 
 /// Writes what a SAT solver reports as LRAT, numbering clauses from 1.
 #[derive(Debug)]
-#[cfg_attr(
-    not(feature = "cadical"),
-    expect(dead_code, reason = "written by the SAT solver alone")
-)]
 pub(super) struct Recorder {
     text: String,
     /// By the solver's number, ours.
