@@ -385,6 +385,9 @@ pub struct SmtArgs {
     /// The version to ask about, the last one by default
     #[arg(long, value_name = "K")]
     pub ir_version: Option<String>,
+    /// lia (QF_LIA, the default) or bv (QF_BV)
+    #[arg(long, value_name = "LOGIC")]
+    pub logic: Option<String>,
 }
 
 /// `doctor`.

@@ -14,7 +14,7 @@ use ceg4n_driver::options::{
     Strategy, VerifyOptions, WEIGHT_BITS,
 };
 use ceg4n_driver::run::RunOptions;
-use ceg4n_driver::smt::SmtOptions;
+use ceg4n_driver::smt::{Logic, SmtOptions};
 use ceg4n_ir::{Domain, Property, Rounding};
 use std::ops::{Range, RangeInclusive};
 use std::path::Path;
@@ -213,6 +213,10 @@ pub fn smt(args: &SmtArgs) -> Result<SmtOptions, Diagnostics> {
         load: question(&mut r, &args.net, &args.question),
         ir_version: r.option("ir-version", args.ir_version.as_deref(), version),
         rounding: r.option("rounding", args.rounding.as_deref(), rounding),
+        // What solver processes are asked in, too.
+        logic: r
+            .option("logic", args.logic.as_deref(), logic)
+            .unwrap_or(Logic::Lia),
     };
     r.errors.or(options)
 }
@@ -394,6 +398,14 @@ fn rounding(text: &str) -> Result<Rounding, Refusal> {
     match Rounding::from_name(text) {
         Some(r) => Ok(r),
         None => expected("half-up, half-even or floor"),
+    }
+}
+
+fn logic(text: &str) -> Result<Logic, Refusal> {
+    match text {
+        "lia" => Ok(Logic::Lia),
+        "bv" => Ok(Logic::Bv),
+        _ => expected("lia or bv"),
     }
 }
 
