@@ -41,7 +41,7 @@ impl<'a> Points<'a> {
             self.known.push(self.reference.outputs(&p.x).ok()?);
         }
         let subject = Subject::new(program, &self.cache).ok()?;
-        let kernel = subject.kernel();
+        let kernel = subject.kernel()?;
         // The youngest counterexample is the likeliest to end a neighbour of what it ended.
         for (p, n) in points.iter().zip(&self.known).rev() {
             let raw = subject.batch(&kernel.quantize_input(&p.x), 1).ok()?;

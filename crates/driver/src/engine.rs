@@ -5,15 +5,16 @@ use crate::options::{Boundary, Budget};
 use crate::parallel::parallel;
 use crate::progress::{Cancel, Event, Progress};
 use crate::resources::MemoryGuard;
-use ceg4n_base::{Diagnostic, Diagnostics, Exact, codes};
+use ceg4n_base::{ContentHash, Diagnostic, Diagnostics, Exact, codes};
 use ceg4n_ir::{Checked, Domain, Format, Program, Property, Region, Requirement, Selection};
 use ceg4n_jit::CodeCache;
 use ceg4n_refine::Counterexample;
 use ceg4n_verify::space::Space;
 use ceg4n_verify::{
-    Effort, Label, Obligation, Precision, Question, Reference, RegionResult, SolverLeaf, Stop,
-    Subject, Verdict, decide, label,
+    Effort, Label, Labelled, Obligation, Precision, Question, Reference, RegionResult, SolverLeaf,
+    Stop, Subject, Verdict, decide, label,
 };
+use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 /// The share of the median lead that the default boundary margin takes.
@@ -29,7 +30,7 @@ pub(crate) struct Asked {
     /// On which inputs.
     pub domain: Domain,
     /// The reference's behaviour.
-    pub label: Label,
+    pub label: Labelled,
 }
 
 /// A verdict and the wall time it took.
@@ -92,7 +93,7 @@ pub(crate) fn questions(loaded: &Loaded) -> Result<Vec<Asked>, Diagnostics> {
             region: o.region.clone(),
             property: o.property.clone(),
             domain: o.domain,
-            label: Label::Undecided,
+            label: Labelled::undecided(),
         });
     }
     errors.or(asked)
@@ -107,17 +108,17 @@ pub(crate) fn needs_label(property: &Property) -> bool {
 }
 
 /// What the reference does on the region of a question.
-pub(crate) fn label_of(reference: &Reference, a: &Asked, effort: &Effort, stop: &Stop) -> Label {
+pub(crate) fn label_of(reference: &Reference, a: &Asked, effort: &Effort, stop: &Stop) -> Labelled {
     match reference.precision() {
         Precision::Real => {}
         // Labels are found in exact arithmetic and say nothing of float32 runs.
-        Precision::Float32 => return Label::Undecided,
+        Precision::Float32 => return Labelled::undecided(),
     }
     // Any input format will do here: labels speak of the reference alone.
     let space = Space::new(&a.region, a.domain, Format::S32);
     match space.root() {
         Ok(root) => label::label(reference, &space, &a.region.center(), &root, effort, stop),
-        Err(_) => Label::Undecided,
+        Err(_) => Labelled::undecided(),
     }
 }
 
@@ -161,7 +162,10 @@ impl<'a> Engine<'a> {
     ) -> Self {
         let deadline = budget.time_limit.and_then(|t| started.checked_add(t));
         let memory = MemoryGuard::new(budget.memory_limit_mib, cancel);
-        let stop = memory.stop(deadline);
+        let stop = Stop {
+            jobs: budget.jobs,
+            ..memory.stop(deadline)
+        };
         let mut engine = Self {
             order: (0..asked.len()).collect(),
             reference,
@@ -181,17 +185,14 @@ impl<'a> Engine<'a> {
             name: "label",
             detail: format!("{} regions", engine.asked.len()),
         });
-        let labels = engine.parallel(engine.asked.len(), |i, stop| engine.label(i, stop));
-        for (a, l) in engine.asked.iter_mut().zip(labels) {
-            a.label = l;
-        }
+        engine.label_all();
         // Under a clock an undecided label may be the clock's doing.
         let clock = budget.time_limit.is_some()
             || budget.region_time_limit.is_some()
             || engine.memory.was_reached();
         let open = |a: &Asked| {
             let labelled = matches!(a.property, Property::Top1 | Property::Top1Margin(_));
-            labelled && a.label == Label::Undecided
+            labelled && a.label.label == Label::Undecided
         };
         engine.clock_limited = clock && engine.asked.iter().any(open);
         engine.settle_boundary(boundary);
@@ -257,17 +258,34 @@ impl<'a> Engine<'a> {
         self.stop.now().is_some()
     }
 
-    fn label(&self, i: usize, stop: &Stop) -> Label {
-        let a = &self.asked[i];
-        if !needs_label(&a.property) {
-            return Label::Undecided;
+    /// Labels each region once, for all questions about it in the same domain.
+    fn label_all(&mut self) {
+        let mut first: BTreeMap<(ContentHash, String), usize> = BTreeMap::new();
+        let labelled = |a: &Asked| needs_label(&a.property);
+        let mut once = Vec::new();
+        let mut same = vec![None; self.asked.len()];
+        for (i, a) in self.asked.iter().enumerate().filter(|(_, a)| labelled(a)) {
+            let at = *first
+                .entry((a.region.hash(), a.domain.to_string()))
+                .or_insert_with(|| {
+                    once.push(i);
+                    once.len() - 1
+                });
+            same[i] = Some(at);
         }
-        label_of(&self.reference, a, &self.effort, stop)
+        let labels = self.parallel(once.len(), |k, stop| {
+            label_of(&self.reference, &self.asked[once[k]], &self.effort, stop)
+        });
+        for (a, at) in self.asked.iter_mut().zip(same) {
+            if let Some(at) = at {
+                a.label = labels[at].clone();
+            }
+        }
     }
 
     fn settle_boundary(&mut self, (boundary, margin): (Boundary, Option<Exact>)) {
         let on_boundary =
-            |a: &Asked| a.property == Property::Top1 && matches!(a.label, Label::Changes(_));
+            |a: &Asked| a.property == Property::Top1 && matches!(a.label.label, Label::Changes(_));
         if boundary == Boundary::Refute || !self.asked.iter().any(on_boundary) {
             return;
         }

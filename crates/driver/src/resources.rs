@@ -106,6 +106,7 @@ impl MemoryGuard {
             deadline,
             cancel: Some(self.cancel.clone()),
             memory: self.watcher.as_ref().map(|w| w.over.clone()),
+            jobs: 1,
         }
     }
 

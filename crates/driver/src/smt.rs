@@ -111,7 +111,7 @@ fn on_integers(
         &Effort::default(),
         &Stop::default(),
     );
-    let class = match found {
+    let class = match found.label {
         Label::Robust(class) => class,
         Label::Changes(_) | Label::Undecided => {
             let text = "top1 in domain real on a region where the reference is not shown to keep one class";

@@ -52,10 +52,11 @@ impl Effort {
 }
 
 impl Effort {
-    /// Boxes for a region of so many inputs: bisection of many inputs closes nothing.
+    /// Parts for a region of so many inputs: with many of them a part is dear, and more parts
+    /// close little.
     pub fn boxes_for(&self, inputs: usize) -> u64 {
-        if inputs > 32 {
-            self.boxes / 512 + 1
+        if inputs > crate::margins::FEW_INPUTS {
+            self.boxes / 64 + 1
         } else {
             self.boxes
         }
@@ -72,6 +73,8 @@ pub struct Stop {
     /// True while the program uses more memory than it may. Whoever sets it also sets `cancel`,
     /// which solvers look at.
     pub memory: Option<Arc<AtomicBool>>,
+    /// Threads that one question may use, 0 for one; no result depends on it.
+    pub jobs: usize,
 }
 
 /// Why work was stopped.
@@ -123,6 +126,7 @@ impl Stop {
             deadline,
             cancel: self.cancel.clone(),
             memory: self.memory.clone(),
+            jobs: self.jobs,
         }
     }
 }

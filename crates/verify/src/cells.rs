@@ -1,23 +1,27 @@
-//! Reference and kernel together, part by part: what decides margins, tolerances, and top-1
+//! Reference and subject together, part by part: what decides margins, tolerances, and top-1
 //! where the reference is neither robust nor changing.
 //!
-//! On a part the kernel's possible outcomes follow from integer bounds, the reference's from
-//! real bounds over a superset of the points that round into it.
+//! On a part both programs are bounded over one closed superset of the real points that belong
+//! to it; the subject's rounding of the input is an error like any other.
 
-use crate::attack;
-use crate::bounds::differential::{Differences, Pair};
-use crate::bounds::{Form, integer};
+use crate::bounds::differential::{PairForm, Together};
+use crate::bounds::integer;
 use crate::budget::{Effort, Stop};
-use crate::float::{Bound, down, up};
-use crate::keep::Tally;
+use crate::frontier::{self, Look, OpenPart, Problem};
+use crate::keep::{Tally, left_open};
 use crate::leaf::Leaf;
-use crate::reference::{BoxBounds, Reference};
+use crate::reference::Reference;
+use crate::requirement::{Bounded, Shown};
 use crate::space::{Part, Space};
 use crate::subject::{Subject, Trouble};
+use crate::tree::{Closure, Tree};
 use crate::verdict::Witness;
 use ceg4n_base::Exact;
+use ceg4n_ir::Property;
 use ceg4n_ir::kernel::argmax;
-use ceg4n_ir::{Kernel, Property};
+
+/// Exact integer intervals are worth their cost up to so many weights.
+const EXACT_WEIGHTS: usize = 4096;
 
 /// What was found.
 pub enum Celled {
@@ -33,8 +37,10 @@ pub enum Celled {
 pub struct Cells<'a> {
     /// The reference.
     pub reference: &'a Reference,
-    /// The kernel.
+    /// The subject.
     pub subject: &'a Subject,
+    /// Both, for bounds.
+    pub together: &'a Together<'a>,
     /// The region.
     pub space: &'a Space,
     /// What must hold.
@@ -44,6 +50,26 @@ pub struct Cells<'a> {
 }
 
 impl Cells<'_> {
+    /// Decides it on `root` by one look, if that suffices.
+    pub fn at_once(&self, root: &Part) -> Option<Celled> {
+        match self.shown(root) {
+            Shown::Holds(slack) => {
+                let tally = Tally {
+                    boxes: 1,
+                    tree: Tree::leaf(Closure::Differential),
+                    ..Tally::default()
+                };
+                Some(Celled::Holds(self.margin(slack), tally))
+            }
+            Shown::Fails { .. } => None,
+        }
+    }
+
+    /// A margin's slack.
+    fn margin(&self, slack: f64) -> Option<f64> {
+        matches!(self.property, Property::Top1Margin(_)).then_some(slack)
+    }
+
     /// Branch and bound from `root`.
     ///
     /// # Errors
@@ -55,143 +81,48 @@ impl Cells<'_> {
         stop: &Stop,
         leaf: &mut dyn Leaf,
     ) -> Result<Celled, Trouble> {
-        let mut tally = Tally::default();
+        let start = OpenPart {
+            item: root.clone(),
+            node: 0,
+            bound: f64::NEG_INFINITY,
+            share: 1.0,
+        };
         let boxes = effort.boxes_for(root.input.len());
-        let mut shown = matches!(self.property, Property::Top1Margin(_)).then_some(0.0f64);
-        let mut open = vec![root.clone()];
-        while let Some(part) = open.pop() {
-            tally.boxes += 1;
-            if let Some(slack) = self.holds_on(&part) {
-                shown = shown.map(|s| s.max(slack));
-                continue;
-            }
-            let middle: Vec<f64> = part
-                .real
-                .iter()
-                .map(|b| b.lo + (b.hi - b.lo) / 2.0)
-                .collect();
-            if let Some(w) = self.try_point(&middle)? {
-                return Ok(Celled::Broken(Box::new(w), tally));
-            }
-            let left = open.len() + 1;
-            if let Some(stopped) = stop.now() {
-                tally.clock_limited = true;
-                return Ok(Celled::Open(
-                    format!("{stopped} with {left} boxes open"),
-                    tally,
-                ));
-            }
-            if tally.boxes >= boxes {
-                open.push(part);
-                return self.by_solver(&open, shown, tally, effort, stop, leaf);
-            }
-            match self.space.split(&part, self.influence) {
-                Some((a, b)) => open.extend([b, a]),
-                // The part's only point was replayed above and holds.
-                None if self.space.is_point(&part) => {
-                    tally.points += 1;
-                    shown = match (shown, self.margin_at(&middle)) {
-                        (Some(s), Some(m)) => Some(s.max(m)),
-                        (s, _) => s,
-                    };
-                }
-                None => {
-                    return Ok(Celled::Open(
-                        "bounds do not close on a part that cannot be divided".into(),
-                        tally,
-                    ));
-                }
-            }
+        let ended = frontier::run(self, Tree::default(), vec![start], boxes, stop)?;
+        let tally = Tally::of(&ended);
+        if let Some(w) = ended.found {
+            return Ok(Celled::Broken(Box::new(w), tally));
         }
-        Ok(Celled::Holds(shown, tally))
+        let slack = self.margin(ended.slack);
+        if ended.is_proved() {
+            return Ok(Celled::Holds(slack, tally));
+        }
+        let reason = left_open(&ended);
+        if ended.stopped.is_some() || !ended.stuck.is_empty() {
+            return Ok(Celled::Open(reason, tally));
+        }
+        self.by_solver(&ended.open, reason, slack, tally, effort, stop, leaf)
     }
 
-    /// Tries points that are likely to break the property.
-    ///
-    /// # Errors
-    /// A defect found by replay.
-    pub fn attack(
-        &self,
-        center: &[Exact],
-        effort: &Effort,
-        stop: &Stop,
-    ) -> Result<Option<Witness>, Trouble> {
-        let mut points = attack::seeds(self.space, center, effort.starts * 8);
-        let starts: Vec<Vec<f64>> = points
-            .iter()
-            .take(effort.starts as usize)
-            .cloned()
-            .collect();
-        for x in &starts {
-            if stop.now().is_some() {
-                return Ok(None);
-            }
-            let k = self.kernel_class(x)?;
-            for j in (0..self.reference.output_len()).filter(|j| *j != k) {
-                points.push(attack::descend(
-                    self.reference,
-                    self.space,
-                    x,
-                    Form::margin(k, j),
-                ));
-            }
-        }
-        let mut ranked = Vec::with_capacity(points.len());
-        for (i, x) in points.iter().enumerate() {
-            if stop.now().is_some() {
-                return Ok(None);
-            }
-            ranked.push((self.violation(x)?, i));
-        }
-        ranked.sort_by(|a, b| b.0.total_cmp(&a.0).then(a.1.cmp(&b.1)));
-        for (_, i) in ranked.iter().take(8) {
-            if let Some(w) = self.try_point(&points[*i])? {
-                return Ok(Some(w));
-            }
-        }
-        Ok(None)
-    }
-
-    fn kernel_outputs(&self, x: &[f64]) -> Result<Option<Vec<i64>>, Trouble> {
-        let Some(point) = self.space.snap(x) else {
-            return Ok(None);
-        };
-        Ok(Some(
-            self.subject
-                .batch(&self.subject.kernel().quantize_input(&point), 1)?,
-        ))
-    }
-
-    fn kernel_class(&self, x: &[f64]) -> Result<usize, Trouble> {
-        Ok(self
-            .kernel_outputs(x)?
-            .and_then(|y| argmax(&y))
-            .unwrap_or(0))
-    }
-
-    /// How far a point is from holding, in floating point: larger is worse.
-    fn violation(&self, x: &[f64]) -> Result<f64, Trouble> {
-        let Some(y) = self.kernel_outputs(x)? else {
-            return Ok(f64::NEG_INFINITY);
-        };
-        let n = self.reference.approximate(x);
-        let k = argmax(&y).unwrap_or(0);
-        Ok(match self.property {
-            Property::Top1 | Property::Top1Margin(_) => {
-                n.iter().fold(f64::NEG_INFINITY, |m, v| m.max(*v)) - n[k]
-            }
-            Property::TopK(_) => {
-                let c = argmax(&n).unwrap_or(0);
-                y.iter().filter(|v| **v >= y[c]).count() as f64
-            }
-            Property::Eps(_) => {
-                let scale = 2f64.powi(-self.subject.kernel().output_frac);
-                n.iter()
-                    .zip(&y)
-                    .fold(0.0, |m: f64, (n, y)| m.max((*y as f64 * scale - n).abs()))
-            }
-            Property::Spec(_) => 0.0,
-        })
+    fn shown(&self, part: &Part) -> Shown {
+        let pair = self.together.on(&part.real);
+        let middle = middle(part);
+        let likely = argmax(&self.subject.net().outputs(&middle)).unwrap_or(0);
+        let kernel = self.subject.kernel().filter(|k| {
+            let weights = |n: &ceg4n_ir::KernelNode| match &n.op {
+                ceg4n_ir::KernelOp::Dense { weight, .. } => weight.len(),
+                ceg4n_ir::KernelOp::Input { .. }
+                | ceg4n_ir::KernelOp::AddConst { .. }
+                | ceg4n_ir::KernelOp::Relu { .. }
+                | ceg4n_ir::KernelOp::Requantize { .. }
+                | ceg4n_ir::KernelOp::Align { .. }
+                | ceg4n_ir::KernelOp::Move { .. } => 0,
+            };
+            k.nodes.values().map(weights).sum::<usize>() <= EXACT_WEIGHTS
+        });
+        let forward = kernel.map(|k| integer::forward(k, &part.input));
+        let exact = kernel.zip(forward.as_ref());
+        Bounded::new(&pair, exact, self.reference.output_len()).shows(self.property, likely)
     }
 
     fn try_point(&self, x: &[f64]) -> Result<Option<Witness>, Trouble> {
@@ -204,136 +135,79 @@ impl Cells<'_> {
     }
 
     /// The margin needed at one point, rounded up.
-    fn margin_at(&self, x: &[f64]) -> Option<f64> {
-        let point = self.space.snap(x)?;
-        let n = self.reference.outputs(&point).ok()?;
-        let y = ceg4n_eval::kernel_outputs(
-            self.subject.kernel(),
-            &self.subject.kernel().quantize_input(&point),
-        )
-        .ok()?;
-        let k = argmax(&y)?;
-        let most = n.iter().cloned().reduce(Exact::max)?;
-        Some((&most - &n[k]).enclosure().1)
+    fn margin_at(&self, x: &[f64]) -> Result<Option<f64>, Trouble> {
+        let Some(point) = self.space.snap(x) else {
+            return Ok(None);
+        };
+        let (_, y) = self.subject.outputs(&point)?;
+        let Ok(n) = self.reference.outputs(&point) else {
+            return Ok(None);
+        };
+        let most = n.iter().cloned().reduce(Exact::max);
+        Ok(argmax(&y).zip(most).map(|(k, most)| (&most - &n[k]).enclosure().1))
     }
 
-    /// `Some(margin)` if bounds show that the property holds on the whole part; the margin is
-    /// what a margin property needs there.
-    fn holds_on(&self, part: &Part) -> Option<f64> {
-        let kernel = self.subject.kernel();
-        let forward = integer::forward(kernel, &part.input);
-        let bounds = self.reference.bounds(&part.real);
-        let pair = self.pair();
-        let differences = match (&pair, &bounds) {
-            (Some(p), BoxBounds::Real(_, f)) => Some(p.differences(f, &forward)),
-            _ => None,
-        };
-        let outcome = PartBounds {
-            kernel,
-            forward: &forward,
-            bounds: &bounds,
-            differences,
-        };
-        match self.property {
-            Property::Top1 => outcome.keeps_strict_winner().then_some(0.0),
-            Property::Top1Margin(m) => outcome.margin(m.enclosure().0),
-            Property::TopK(n) => outcome.keeps_in_first(*n as usize).then_some(0.0),
-            Property::Eps(e) => outcome.within(e.enclosure().0).then_some(0.0),
-            Property::Spec(_) => None,
+    /// What an input contributes to the form that fails.
+    fn scores(&self, part: &Part, form: &PairForm) -> Vec<f64> {
+        let widths = part.real.iter().zip(self.influence).map(|(b, i)| b.width() * i);
+        let widths: Vec<f64> = widths.collect();
+        if part.input.len() > crate::margins::FEW_INPUTS {
+            return widths;
+        }
+        let pair = self.together.on(&part.real);
+        match pair.influence(form) {
+            Some(g) if g.iter().any(|g| *g > 0.0) => g,
+            Some(_) | None => widths,
         }
     }
-
-    /// Reference and kernel as programs of one network, if they are.
-    fn pair(&self) -> Option<Pair<'_>> {
-        let same = self.reference.network_hash() == self.subject.program().program().network.hash();
-        let real = self.reference.real().filter(|_| same)?;
-        Pair::new(real, self.subject.kernel())
-    }
 }
 
-/// All that is known of one part.
-struct PartBounds<'a> {
-    kernel: &'a Kernel,
-    forward: &'a integer::Forward,
-    bounds: &'a BoxBounds<'a>,
-    differences: Option<Differences<'a>>,
+fn middle(part: &Part) -> Vec<f64> {
+    part.real
+        .iter()
+        .map(|b| b.lo + (b.hi - b.lo) / 2.0)
+        .collect()
 }
 
-impl PartBounds<'_> {
-    fn classes(&self) -> std::ops::Range<usize> {
-        0..self.kernel.output_len()
-    }
+impl Problem for Cells<'_> {
+    type Item = Part;
+    type Found = Witness;
 
-    fn kernel_form(&self, a: usize, b: usize) -> integer::Wide {
-        integer::form(self.kernel, self.forward, Form::margin(a, b))
-    }
-
-    /// The classes that the kernel may answer.
-    fn possible(&self) -> Vec<usize> {
-        // j always precedes k if K_j - K_k is positive, or not negative and j comes first.
-        let precedes = |j: usize, k: usize| self.kernel_form(j, k).lo >= i128::from(j > k);
-        self.classes()
-            .filter(|k| !self.classes().any(|j| j != *k && precedes(j, *k)))
-            .collect()
-    }
-
-    /// Some output is at least output `j` on the whole part, so that `j` never wins strictly.
-    fn never_wins(&self, j: usize) -> bool {
-        self.classes()
-            .any(|i| i != j && self.bounds.lower(Form::margin(i, j)) >= 0.0)
-    }
-
-    fn keeps_strict_winner(&self) -> bool {
-        let rivals_never_win = |k: usize| {
-            self.classes()
-                .filter(|j| *j != k)
-                .all(|j| self.never_wins(j))
-        };
-        self.possible().into_iter().all(rivals_never_win)
-    }
-
-    fn keeps_in_first(&self, n: usize) -> bool {
-        self.classes().all(|j| {
-            let may_precede =
-                |i: &usize| *i != j && self.kernel_form(*i, j).hi >= i128::from(*i > j);
-            self.classes().filter(may_precede).count() < n || self.never_wins(j)
-        })
-    }
-
-    /// The margin that covers every class that the kernel may answer, if it is at most `limit`.
-    fn margin(&self, limit: f64) -> Option<f64> {
-        let mut needed = 0.0f64;
-        for k in self.possible() {
-            for j in self.classes().filter(|j| *j != k) {
-                let mut need = -self.bounds.lower(Form::margin(k, j));
-                if (need.is_nan() || need > limit)
-                    && let Some(d) = &self.differences
-                {
-                    // Where the kernel answers k its lead over j is not negative, and the
-                    // reference's lead is that less the difference of both.
-                    need = d.form(Form::margin(k, j)).hi;
-                }
-                if need.is_nan() || need > limit {
-                    return None;
-                }
-                needed = needed.max(need);
+    fn look(&self, part: &Part) -> Result<Look<Part, Witness>, Trouble> {
+        let (gap, form) = match self.shown(part) {
+            Shown::Holds(slack) => {
+                return Ok(Look::Closed {
+                    closure: Closure::Differential,
+                    slack,
+                    points: 0,
+                });
             }
+            Shown::Fails { gap, form } => (gap, form),
+        };
+        let middle = middle(part);
+        if let Some(w) = self.try_point(&middle)? {
+            return Ok(Look::Found(w));
         }
-        Some(needed)
-    }
-
-    /// Every output of the kernel is within `limit` of the reference's.
-    fn within(&self, limit: f64) -> bool {
-        self.classes().all(|j| {
-            let k = integer::form(self.kernel, self.forward, Form::output(j));
-            let real = |m: i128| Exact::dyadic(m, -i64::from(self.kernel.output_frac)).enclosure();
-            let n = self.bounds.output(j);
-            let own = Bound::new(down(real(k.lo).0 - n.hi, 0.0), up(real(k.hi).1 - n.lo, 0.0));
-            let d = self
-                .differences
-                .as_ref()
-                .map_or(own, |d| d.form(Form::output(j)).meet(own));
-            -limit <= d.lo && d.hi <= limit
+        if self.space.is_point(part) && self.reference.is_exact() {
+            // The part's only point was replayed above and holds.
+            return Ok(Look::Closed {
+                closure: Closure::Enumeration(1),
+                slack: self.margin_at(&middle)?.unwrap_or(0.0),
+                points: 1,
+            });
+        }
+        let scores = self.scores(part, &form);
+        Ok(match self.space.split(part, |i| scores[i]) {
+            Some((cut, parts)) => Look::Divided {
+                cut,
+                parts: Box::new(parts),
+                bound: gap,
+                points: 0,
+            },
+            None => Look::Stuck {
+                reason: "bounds do not close on a part that cannot be divided".into(),
+                bound: gap,
+            },
         })
     }
 }

@@ -1,17 +1,22 @@
 //! One region, one requirement: the order of the tiers, and the verdict.
 
-use crate::attack;
-use crate::bounds::Form;
+use crate::attack::{Target, find_break};
 use crate::budget::{Effort, Stop};
 use crate::cells::{Celled, Cells};
+use crate::bounds::differential::Together;
 use crate::keep::{Keep, Kept, Tally};
-use crate::label::influence;
+use crate::label::{Labelled, influence};
 use crate::leaf::Leaf;
 use crate::reference::{Precision, Reference};
 use crate::space::{Part, Space};
 use crate::subject::{Subject, Trouble};
 use crate::vacuous::vacuous;
-use crate::verdict::{ClassChange, Evidence, Label, Method, RegionResult, Verdict, Witness};
+use crate::bounds::margins;
+use crate::frontier::{self, OpenPart};
+use crate::keep::left_open;
+use crate::margins::{Area, Exactly, FEW_INPUTS, Margins, View};
+use crate::tree::{Closure, Tree};
+use crate::verdict::{ClassChange, Evidence, Label, RegionResult, Verdict, Witness};
 use ceg4n_base::Exact;
 use ceg4n_eval::strict_winner;
 use ceg4n_ir::{Domain, Property, Region};
@@ -29,17 +34,17 @@ pub struct Question<'a> {
     /// On which inputs.
     pub domain: Domain,
     /// The reference's behaviour there, from [`crate::label::label`].
-    pub label: &'a Label,
+    pub label: &'a Labelled,
 }
 
 /// Decides a question.
 pub fn decide(q: &Question<'_>, effort: &Effort, stop: &Stop, leaf: &mut dyn Leaf) -> RegionResult {
-    let space = Space::new(q.region, q.domain, q.subject.kernel().input_format);
+    let space = Space::new(q.region, q.domain, q.subject.input_format());
     let mut result = RegionResult {
         id: q.region.id.clone(),
         property: q.property.clone(),
         verdict: Verdict::Unknown(String::new()),
-        label: q.label.clone(),
+        label: q.label.label.clone(),
         vacuous: None,
         margin_proved: None,
         boxes: 0,
@@ -78,6 +83,10 @@ pub fn decide(q: &Question<'_>, effort: &Effort, stop: &Stop, leaf: &mut dyn Lea
             result.boxes = tally.boxes;
             result.points = tally.points;
             result.clock_limited = tally.clock_limited;
+            result.open = match result.verdict {
+                Verdict::Unknown(_) => tally.open,
+                Verdict::Proved(_) | Verdict::Refuted(_) => None,
+            };
         }
         Err(trouble) => result.verdict = Verdict::Unknown(format!("defect: {trouble}")),
     }
@@ -99,7 +108,7 @@ impl Work<'_> {
     fn run(&self, leaf: &mut dyn Leaf) -> Result<Outcome, Trouble> {
         let strict = matches!(self.q.property, Property::Top1);
         let margin = matches!(self.q.property, Property::Top1Margin(_));
-        match self.q.label {
+        match &self.q.label.label {
             Label::Robust(c) if strict => self.keep(*c, leaf),
             Label::Robust(c) if margin => match self.keep(*c, leaf)? {
                 // The reference's own class: a margin of zero.
@@ -115,18 +124,19 @@ impl Work<'_> {
         }
     }
 
-    fn evidence(&self, method: Method, tally: &Tally, robust: Option<usize>) -> Verdict {
+    fn proved(&self, tally: &Tally, alone: bool) -> Verdict {
         Verdict::Proved(Box::new(Evidence {
             program: self.q.subject.program().hash(),
             reference: self.q.reference.hash(),
             region: self.q.region.hash(),
             property: self.q.property.clone(),
             domain: self.q.domain,
-            robust,
-            method,
+            robust: self.q.label.proof.clone().filter(|_| alone),
+            method: tally.method(),
             boxes: tally.boxes,
             points: tally.points,
             solver: tally.solver.clone(),
+            tree: tally.tree.clone(),
         }))
     }
 
@@ -138,24 +148,26 @@ impl Work<'_> {
 
     /// The decoupled question: the kernel alone, on integers.
     fn keep(&self, class: usize, leaf: &mut dyn Leaf) -> Result<Outcome, Trouble> {
-        if let Some(w) = self.attack_class(class)? {
-            return Ok((Verdict::Refuted(Box::new(w)), Tally::default(), None));
-        }
+        let Some(kernel) = self.q.subject.kernel() else {
+            return self.keep_real(class);
+        };
         let keep = Keep {
             subject: self.q.subject,
+            kernel,
             space: self.space,
             class,
-            influence: &self.influence,
             effort: self.effort,
             stop: self.stop,
         };
+        if let Some(tally) = keep.at_once(self.root) {
+            return Ok((self.proved(&tally, true), tally, None));
+        }
+        if let Some(w) = self.attack()? {
+            return Ok((Verdict::Refuted(Box::new(w)), Tally::default(), None));
+        }
         let kept = keep.decide(self.root, leaf)?;
         Ok(match kept {
-            Kept::Yes(tally) => (
-                self.evidence(tally.method(), &tally, Some(class)),
-                tally,
-                None,
-            ),
+            Kept::Yes(tally) => (self.proved(&tally, true), tally, None),
             Kept::Open(reason, tally) => (Verdict::Unknown(reason), tally, None),
             Kept::No(input, tally) => {
                 let point = self.space.point(&input, None);
@@ -175,120 +187,90 @@ impl Work<'_> {
         })
     }
 
-    /// Likely inputs that leave the class: seeds, descents on the reference's margins, then
-    /// coordinate moves on the integers.
-    fn attack_class(&self, class: usize) -> Result<Option<Witness>, Trouble> {
-        let mut points = attack::seeds(self.space, &self.q.region.center(), self.effort.starts);
-        let start = points[0].clone();
-        for rival in (0..self.q.reference.output_len()).filter(|j| *j != class) {
-            points.push(attack::descend(
-                self.q.reference,
-                self.space,
-                &start,
-                Form::margin(class, rival),
-            ));
-        }
-        let mut worst: Vec<(i128, Vec<i64>)> = Vec::new();
-        for x in &points {
-            if self.stop.now().is_some() {
-                return Ok(None);
-            }
-            let Some(point) = self.space.snap(x) else {
-                continue;
-            };
-            let input = self.q.subject.kernel().quantize_input(&point);
-            let lead = self.leads(&input, 1, class)?[0];
-            if lead < 0
-                && let Some(w) = self.replay(&point)?
-            {
-                return Ok(Some(w));
-            }
-            worst.push((lead, input));
-        }
-        worst.sort();
-        worst.dedup();
-        for (lead, input) in worst.into_iter().take(3) {
-            if let Some(w) = self.coordinate_search(lead, input, class)? {
-                return Ok(Some(w));
-            }
-        }
-        Ok(None)
-    }
-
-    /// Greedy moves of one coordinate to an end of its range.
-    fn coordinate_search(
-        &self,
-        mut lead: i128,
-        mut input: Vec<i64>,
-        class: usize,
-    ) -> Result<Option<Witness>, Trouble> {
-        for _ in 0..8 {
-            let mut moves = Vec::new();
-            for (i, r) in self.root.input.iter().enumerate() {
-                for end in [r.lo, r.hi] {
-                    if end != input[i] {
-                        let mut next = input.clone();
-                        next[i] = end;
-                        moves.push(next);
-                    }
-                }
-            }
-            let leads = self.leads(&moves.concat(), moves.len(), class)?;
-            let Some((best, i)) = leads.iter().zip(0..).map(|(l, i)| (*l, i)).min() else {
-                break;
-            };
-            if best >= lead {
-                break;
-            }
-            (lead, input) = (best, moves[i].clone());
-            if lead < 0
-                && let Some(x) = self.space.point(&input, None)
-                && let Some(w) = self.replay(&x)?
-            {
-                return Ok(Some(w));
-            }
-        }
-        Ok(None)
-    }
-
-    /// How far `class` leads on each input; negative where the kernel answers another class.
-    fn leads(&self, inputs: &[i64], n: usize, class: usize) -> Result<Vec<i128>, Trouble> {
-        let out = self.q.subject.batch(inputs, n)?;
-        let width = self.q.subject.kernel().output_len();
-        let lead = |y: &[i64]| {
-            (0..width)
-                .filter(|j| *j != class)
-                .map(|j| i128::from(y[class]) - i128::from(y[j]) - i128::from(j < class))
-                .min()
-                .unwrap_or(0)
+    /// As [`Self::keep`], for a real-valued subject: on the real points.
+    fn keep_real(&self, class: usize) -> Result<Outcome, Trouble> {
+        let outputs = self.q.subject.output_len();
+        let visit = |x: &[f64]| match self.space.snap(x) {
+            Some(point) => self.replay(&point),
+            None => Ok(None),
         };
-        Ok(out.chunks_exact(width).map(lead).collect())
+        let exactly = |_: &Part| Ok(Exactly::Open);
+        let problem = Margins {
+            graph: self.q.subject.graph(),
+            space: self.space,
+            view: View::Reals,
+            forms: margins(class, outputs),
+            need: vec![0.0; outputs.saturating_sub(1)],
+            by_sign: self.root.real.len() > FEW_INPUTS,
+            first: &|_| false,
+            visit: &visit,
+            exactly: &exactly,
+        };
+        if problem.quick(self.root) {
+            let tally = Tally {
+                boxes: 1,
+                tree: Tree::leaf(Closure::Backward),
+                ..Tally::default()
+            };
+            return Ok((self.proved(&tally, true), tally, None));
+        }
+        if let Some(w) = self.attack()? {
+            return Ok((Verdict::Refuted(Box::new(w)), Tally::default(), None));
+        }
+        let start = OpenPart {
+            item: Area::new(self.root.clone()),
+            node: 0,
+            bound: f64::NEG_INFINITY,
+            share: 1.0,
+        };
+        let boxes = self.effort.boxes_for(self.root.real.len());
+        let ended = frontier::run(&problem, Tree::default(), vec![start], boxes, self.stop)?;
+        let tally = Tally::of(&ended);
+        if ended.is_proved() {
+            return Ok((self.proved(&tally, true), tally, None));
+        }
+        let reason = left_open(&ended);
+        Ok(match ended.found {
+            Some(w) => (Verdict::Refuted(Box::new(w)), tally, None),
+            None => (Verdict::Unknown(reason), tally, None),
+        })
     }
 
-    fn cells(&self, leaf: &mut dyn Leaf) -> Result<Outcome, Trouble> {
-        let cells = Cells {
+    fn attack(&self) -> Result<Option<Witness>, Trouble> {
+        let target = Target {
             reference: self.q.reference,
             subject: self.q.subject,
             space: self.space,
             property: self.q.property,
+            label: &self.q.label.label,
+            center: &self.q.region.center(),
+            hints: &[],
+        };
+        find_break(&target, self.effort, self.stop)
+    }
+
+    fn cells(&self, leaf: &mut dyn Leaf) -> Result<Outcome, Trouble> {
+        let together = Together::new(self.q.reference.graph(), self.q.subject.graph());
+        let cells = Cells {
+            reference: self.q.reference,
+            subject: self.q.subject,
+            together: &together,
+            space: self.space,
+            property: self.q.property,
             influence: &self.influence,
         };
-        if let Some(w) = cells.attack(&self.q.region.center(), self.effort, self.stop)? {
-            return Ok((Verdict::Refuted(Box::new(w)), Tally::default(), None));
-        }
-        Ok(
-            match cells.decide(self.root, self.effort, self.stop, leaf)? {
-                Celled::Holds(margin, tally) => {
-                    let method = match tally.solver {
-                        Some(_) => Method::Smt,
-                        None => Method::Cells,
-                    };
-                    (self.evidence(method, &tally, None), tally, margin)
-                }
-                Celled::Broken(w, tally) => (Verdict::Refuted(w), tally, None),
-                Celled::Open(reason, tally) => (Verdict::Unknown(reason), tally, None),
+        let celled = match cells.at_once(self.root) {
+            Some(celled) => celled,
+            None => match self.attack()? {
+                Some(w) => Celled::Broken(Box::new(w), Tally::default()),
+                None => cells.decide(self.root, self.effort, self.stop, leaf)?,
             },
-        )
+        };
+        Ok(match celled {
+            Celled::Holds(margin, tally) => (self.proved(&tally, false), tally, margin),
+            Celled::Broken(w, tally) => (Verdict::Refuted(w), tally, None),
+            Celled::Open(reason, tally) => (Verdict::Unknown(reason), tally, None),
+        })
     }
 
     /// Strict top-1 where the reference changes class: either witness may refute already; else
@@ -302,10 +284,10 @@ impl Work<'_> {
                 return Ok(Some(w));
             }
         }
-        let kernel = self.q.subject.kernel();
+        let seen = |x: &[Exact]| self.q.subject.kernel().map(|k| k.quantize_input(x));
         // Halving a segment of a box: cells are reached long before this many steps.
         for _ in 0..400 {
-            if kernel.quantize_input(&a) == kernel.quantize_input(&b) {
+            if seen(&a).is_some() && seen(&a) == seen(&b) {
                 break;
             }
             let Some(m) = self.midpoint(&a, &b) else {

@@ -3,6 +3,7 @@
 
 use crate::budget::{Effort, Stop};
 use crate::cells::{Celled, Cells};
+use crate::frontier::OpenPart;
 use crate::keep::Tally;
 use crate::leaf::{GridBox, Leaf, LeafAnswer};
 use crate::space::Part;
@@ -14,27 +15,31 @@ use ceg4n_ir::{Domain, Format, Property};
 impl Cells<'_> {
     /// Hands the open parts to the solver; `shown` is the margin that bounds have shown elsewhere.
     /// In domain `real`, or with more parts than queries, they stay open.
+    #[expect(clippy::too_many_arguments, reason = "all that a search leaves behind")]
     pub(crate) fn by_solver(
         &self,
-        open: &[Part],
+        open: &[OpenPart<Part>],
+        reason: String,
         mut shown: Option<f64>,
         mut tally: Tally,
         effort: &Effort,
         stop: &Stop,
         leaf: &mut dyn Leaf,
     ) -> Result<Celled, Trouble> {
-        let askable = match (self.space.domain, self.reference.real()) {
-            (Domain::Grid(grid), Some(reference)) => Some((grid, reference)),
-            (Domain::Grid(_) | Domain::Real, _) => None,
+        let real = self.reference.real().filter(|_| self.reference.is_exact());
+        let askable = match (self.space.domain, real, self.subject.kernel()) {
+            (Domain::Grid(grid), Some(reference), Some(kernel)) => Some((grid, reference, kernel)),
+            (Domain::Grid(_) | Domain::Real, _, _) => None,
         };
-        let Some((grid, reference)) = askable.filter(|_| open.len() as u64 <= effort.queries)
+        let Some((grid, reference, kernel)) =
+            askable.filter(|_| open.len() as u64 <= effort.queries)
         else {
-            let reason = format!("{} boxes open after {}", open.len(), tally.boxes);
             return Ok(Celled::Open(reason, tally));
         };
-        for part in open {
+        for left in open {
+            let part = &left.item;
             let question = GridBox {
-                subject: self.subject,
+                kernel,
                 reference,
                 grid,
                 points: &part.grid,
@@ -42,8 +47,7 @@ impl Cells<'_> {
             };
             match leaf.breaks_on_grid(question, effort, stop) {
                 LeafAnswer::Never => {
-                    let queries = tally.solver.map_or(0, |s| s.1);
-                    tally.solver = Some((leaf.name(), queries + 1));
+                    tally.solved(left.node, leaf.name());
                     if let (Some(s), Property::Top1Margin(m)) = (shown, self.property) {
                         shown = Some(s.max(m.enclosure().1));
                     }
@@ -60,6 +64,7 @@ impl Cells<'_> {
                 }
             }
         }
+        tally.open = None;
         Ok(Celled::Holds(shown, tally))
     }
 

@@ -1,13 +1,16 @@
-//! Does the kernel keep one class on a box of integers? Interval bounds with merged margins,
-//! bisection, enumeration of small boxes, then the solver.
+//! Does the kernel keep one class on a box of integers? Integer intervals with merged margins,
+//! backward bounds, division, enumeration of small boxes, then the solver.
 
-use crate::bounds::{Form, integer};
+use crate::bounds::{Form, integer, margins};
 use crate::budget::{Effort, Stop};
+use crate::frontier::{self, Ended, OpenPart};
 use crate::leaf::{Leaf, LeafAnswer};
+use crate::margins::{Area, Exactly, FEW_INPUTS, Margins, View};
 use crate::space::{Part, Space, volume};
 use crate::subject::{Subject, Trouble};
-use crate::verdict::Method;
-use ceg4n_ir::Domain;
+use crate::tree::{Closure, Tree, TreeNode};
+use crate::verdict::{Method, Open};
+use ceg4n_ir::{Domain, Kernel};
 
 /// Boxes with at most this many inputs are evaluated point by point.
 const LEAF_POINTS: u64 = 1 << 14;
@@ -26,7 +29,7 @@ pub enum Kept {
 }
 
 /// What it took.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Tally {
     /// Boxes looked at.
     pub boxes: u64,
@@ -36,22 +39,61 @@ pub struct Tally {
     pub solver: Option<(String, u64)>,
     /// The clock ended the work.
     pub clock_limited: bool,
+    /// The division, and how each part was decided.
+    pub tree: Tree,
+    /// What is left.
+    pub open: Option<Open>,
 }
 
 impl Tally {
+    /// Of a search.
+    pub(crate) fn of<I, F>(ended: &Ended<I, F>) -> Self {
+        let left = || ended.open.iter().chain(ended.stuck.iter().map(|s| &s.0));
+        let open = (!ended.is_proved()).then(|| Open {
+            best: left().map(|p| p.bound).reduce(f64::min).filter(|b| b.is_finite()),
+            fraction: (1.0 - left().map(|p| p.share).sum::<f64>()).max(0.0),
+            boxes: left().count() as u64,
+        });
+        Self {
+            boxes: ended.boxes,
+            points: ended.points,
+            solver: None,
+            clock_limited: ended.stopped.is_some(),
+            tree: ended.tree.clone(),
+            open,
+        }
+    }
+
     /// The strongest method used.
     pub fn method(&self) -> Method {
-        match (&self.solver, self.points) {
-            (Some(_), _) => Method::Smt,
-            (None, 0) => Method::Intervals,
-            (None, _) => Method::Enumeration,
+        Method::of(&self.tree)
+    }
+
+    /// Notes a part that the solver decided.
+    pub(crate) fn solved(&mut self, node: usize, name: String) {
+        let queries = self.solver.take().map_or(0, |s| s.1);
+        self.solver = Some((name, queries + 1));
+        self.tree.nodes[node] = TreeNode::Closed(Closure::Solver);
+    }
+}
+
+/// Why a search ended with parts left.
+pub(crate) fn left_open<I, F>(ended: &Ended<I, F>) -> String {
+    match (ended.stopped, ended.stuck.first()) {
+        (Some(stopped), _) => {
+            let left = ended.open.len() + ended.stuck.len();
+            format!("{stopped} with {left} boxes open")
+        }
+        (None, Some((_, reason))) if ended.open.is_empty() => reason.clone(),
+        (None, _) => {
+            let left = ended.open.len() + ended.stuck.len();
+            format!("{left} boxes open after {}", ended.boxes)
         }
     }
 }
 
-/// True if bounds show that the kernel answers `class` on the whole part.
-pub fn bounded(subject: &Subject, part: &Part, class: usize) -> bool {
-    let kernel = subject.kernel();
+/// True if integer intervals show that the kernel answers `class` on the whole part.
+pub fn bounded(kernel: &Kernel, part: &Part, class: usize) -> bool {
     let forward = integer::forward(kernel, &part.input);
     (0..kernel.output_len()).filter(|j| *j != class).all(|j| {
         // The first index wins a tie.
@@ -62,14 +104,14 @@ pub fn bounded(subject: &Subject, part: &Part, class: usize) -> bool {
 
 /// The question whether the kernel keeps `class` on a region.
 pub struct Keep<'a> {
-    /// The kernel.
+    /// The program.
     pub subject: &'a Subject,
+    /// Its integer form.
+    pub kernel: &'a Kernel,
     /// The region.
     pub space: &'a Space,
     /// The class.
     pub class: usize,
-    /// Guides splitting.
-    pub influence: &'a [f64],
     /// Budgets.
     pub effort: &'a Effort,
     /// What may end the work early.
@@ -77,76 +119,122 @@ pub struct Keep<'a> {
 }
 
 impl Keep<'_> {
-    /// Decides it on `root`.
+    /// Decides it on `root` by one look, if that suffices.
+    pub fn at_once(&self, root: &Part) -> Option<Tally> {
+        let closure = if bounded(self.kernel, root, self.class) {
+            Closure::Intervals
+        } else if self.with(|m| m.quick(root)).unwrap_or(false) {
+            Closure::Backward
+        } else {
+            return None;
+        };
+        Some(Tally {
+            boxes: 1,
+            tree: Tree::leaf(closure),
+            ..Tally::default()
+        })
+    }
+
+    /// Decides it on `root`, which [`Self::at_once`] left open.
     ///
     /// # Errors
     /// A failure of native code.
     pub fn decide(&self, root: &Part, leaf: &mut dyn Leaf) -> Result<Kept, Trouble> {
-        let mut tally = Tally::default();
+        let start = OpenPart {
+            item: Area::new(root.clone()),
+            node: 0,
+            bound: f64::NEG_INFINITY,
+            share: 1.0,
+        };
         let boxes = self.effort.boxes_for(root.input.len());
-        let mut open = vec![root.clone()];
-        while let Some(part) = open.pop() {
-            tally.boxes += 1;
-            if bounded(self.subject, &part, self.class) {
-                continue;
-            }
-            let affordable =
-                |a: &Axes| tally.points.saturating_add(a.count()) <= self.effort.points;
-            if let Some(axes) = Axes::new(self.space, &part).filter(affordable) {
-                tally.points += axes.count();
-                if let Some(input) = axes.first_leaving(self.subject, self.class)? {
-                    return Ok(Kept::No(input, tally));
-                }
-                continue;
-            }
-            if let Some(stopped) = self.stop.now() {
-                tally.clock_limited = true;
-                return Ok(Kept::Open(
-                    format!("{stopped} with {} boxes open", open.len() + 1),
-                    tally,
-                ));
-            }
-            match self.space.split_input(&part, self.influence) {
-                Some((a, b)) if tally.boxes < boxes => open.extend([b, a]),
-                _ => {
-                    open.push(part);
-                    return self.by_solver(&open, tally, leaf);
-                }
-            }
+        let run = |m: &Margins<'_, Vec<i64>>| {
+            frontier::run(m, Tree::default(), vec![start], boxes, self.stop)
+        };
+        let ended = match self.with(run) {
+            Some(ended) => ended?,
+            None => return Ok(Kept::Open("the program has no integers".into(), Tally::default())),
+        };
+        let tally = Tally::of(&ended);
+        if let Some(input) = ended.found {
+            return Ok(Kept::No(input, tally));
         }
-        Ok(Kept::Yes(tally))
+        if ended.is_proved() {
+            return Ok(Kept::Yes(tally));
+        }
+        let reason = left_open(&ended);
+        let left: Vec<OpenPart<Area>> = (ended.open.into_iter())
+            .chain(ended.stuck.into_iter().map(|s| s.0))
+            .collect();
+        // Constraints on signs are no part of a solver's question.
+        let askable = left.iter().all(|p| p.item.splits.is_empty()) && ended.stopped.is_none();
+        if !askable || left.len() as u64 > self.effort.queries {
+            return Ok(Kept::Open(reason, tally));
+        }
+        self.by_solver(&left, tally, leaf)
+    }
+
+    fn with<T>(&self, run: impl FnOnce(&Margins<'_, Vec<i64>>) -> T) -> Option<T> {
+        let graph = self.subject.integer_graph()?;
+        let outputs = self.kernel.output_len();
+        // Outputs are multiples of a unit, and the first index wins a tie.
+        let unit = crate::bounds::graph::unit(self.kernel.output_frac);
+        let need = (0..outputs).filter(|j| *j != self.class);
+        let need = need.map(|j| if j < self.class { 0.0 } else { -unit }).collect();
+        let first = |part: &Part| bounded(self.kernel, part, self.class);
+        let visit = |x: &[f64]| self.visit(x);
+        let exactly = |part: &Part| self.exactly(part);
+        let problem = Margins {
+            graph,
+            space: self.space,
+            view: View::Mantissas(self.kernel.input_format.frac()),
+            forms: margins(self.class, outputs),
+            need,
+            by_sign: self.kernel.input_len() > FEW_INPUTS,
+            first: &first,
+            visit: &visit,
+            exactly: &exactly,
+        };
+        Some(run(&problem))
+    }
+
+    /// The inputs near a point, if they leave the class and are of the region.
+    fn visit(&self, x: &[f64]) -> Result<Option<Vec<i64>>, Trouble> {
+        let Some(point) = self.space.snap(x) else {
+            return Ok(None);
+        };
+        let input = self.kernel.quantize_input(&point);
+        Ok(Axes::single(&input).first_leaving(self.subject, self.class)?)
+    }
+
+    fn exactly(&self, part: &Part) -> Result<Exactly<Vec<i64>>, Trouble> {
+        let Some(axes) = Axes::new(self.space, part) else {
+            return Ok(Exactly::Open);
+        };
+        Ok(match axes.first_leaving(self.subject, self.class)? {
+            Some(input) => Exactly::Found(input),
+            None => Exactly::Holds(axes.count()),
+        })
     }
 
     /// Hands the open boxes to the solver.
     fn by_solver(
         &self,
-        open: &[Part],
+        open: &[OpenPart<Area>],
         mut tally: Tally,
         leaf: &mut dyn Leaf,
     ) -> Result<Kept, Trouble> {
-        if open.len() as u64 > self.effort.queries {
-            let reason = format!("{} boxes open after {} boxes", open.len(), tally.boxes);
-            return Ok(Kept::Open(reason, tally));
-        }
         for part in open {
-            match leaf.leaves_class(
-                self.subject,
-                &part.input,
-                self.class,
-                self.effort,
-                self.stop,
-            ) {
-                LeafAnswer::Never => {
-                    let queries = tally.solver.map_or(0, |s| s.1);
-                    tally.solver = Some((leaf.name(), queries + 1));
-                }
-                LeafAnswer::At(input) => return self.model(part, input, tally),
+            let input = &part.item.part.input;
+            match leaf.leaves_class(self.kernel, input, self.class, self.effort, self.stop) {
+                LeafAnswer::Never => tally.solved(part.node, leaf.name()),
+                LeafAnswer::At(input) => return self.model(&part.item.part, input, tally),
                 LeafAnswer::Unknown(reason) => {
                     tally.clock_limited |= self.stop.now().is_some();
                     return Ok(Kept::Open(format!("solver: {reason}"), tally));
                 }
             }
         }
+        tally.open = None;
         Ok(Kept::Yes(tally))
     }
 
@@ -204,7 +292,7 @@ impl Axes {
     /// The first input, in lexicographic order, on which the kernel answers another class.
     fn first_leaving(&self, subject: &Subject, class: usize) -> Result<Option<Vec<i64>>, Trouble> {
         let n = self.0.len();
-        let outputs = subject.kernel().output_len();
+        let outputs = subject.output_len();
         let mut at = vec![0usize; n];
         let mut done = false;
         while !done {

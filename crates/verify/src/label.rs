@@ -4,15 +4,51 @@
 //! alone.
 
 use crate::attack;
-use crate::bounds::Form;
+use crate::bounds::margins;
 use crate::budget::{Effort, Stop};
-use crate::float::Bound;
+use crate::frontier::{self, OpenPart};
+use crate::margins::{Area, Exactly, FEW_INPUTS, Margins, View};
 use crate::reference::Reference;
 use crate::space::{Part, Space};
-use crate::verdict::{ClassChange, Label};
+use crate::subject::Trouble;
+use crate::tree::{Closure, Tree};
+use crate::verdict::{ClassChange, Label, Robust};
 use ceg4n_base::Exact;
 use ceg4n_eval::strict_winner;
 use ceg4n_ir::kernel::argmax;
+
+/// A label, and why the reference keeps its class if it does.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Labelled {
+    /// The label.
+    pub label: Label,
+    /// For [`Label::Robust`]: the proof.
+    pub proof: Option<Robust>,
+}
+
+impl Labelled {
+    /// Nothing is shown.
+    pub fn undecided() -> Self {
+        Self {
+            label: Label::Undecided,
+            proof: None,
+        }
+    }
+
+    fn robust(class: usize, tree: Tree) -> Self {
+        Self {
+            label: Label::Robust(class),
+            proof: Some(Robust { class, tree }),
+        }
+    }
+
+    fn changes(change: ClassChange) -> Self {
+        Self {
+            label: Label::Changes(Box::new(change)),
+            proof: None,
+        }
+    }
+}
 
 /// Labels a region.
 pub fn label(
@@ -22,108 +58,113 @@ pub fn label(
     root: &Part,
     effort: &Effort,
     stop: &Stop,
-) -> Label {
-    let mut first: Option<(Vec<Exact>, usize)> = None;
-    let points = attack::seeds(space, center, effort.starts);
-    for x in &points {
-        if stop.now().is_some() {
-            return Label::Undecided;
-        }
-        if let Some(change) = visit(reference, space, x, &mut first) {
-            return change;
-        }
+) -> Labelled {
+    // Most regions are far from a boundary: one pass of bounds says so.
+    let middle: Vec<f64> = center.iter().map(Exact::to_f64).collect();
+    let guess = argmax(&reference.approximate(&middle)).unwrap_or(0);
+    let visit = |_: &[f64]| Ok(None::<ClassChange>);
+    if with(reference, space, guess, &visit, |m| m.quick(root)) {
+        return Labelled::robust(guess, Tree::leaf(Closure::Backward));
     }
-    let Some((_, class)) = first.clone() else {
-        return Label::Undecided;
-    };
-    for x in &points {
-        if stop.now().is_some() {
-            return Label::Undecided;
-        }
-        for rival in (0..reference.output_len()).filter(|j| *j != class) {
-            let worst = attack::descend(reference, space, x, Form::margin(class, rival));
-            if let Some(change) = visit(reference, space, &worst, &mut first) {
-                return change;
-            }
-        }
+    let found = attack::class_change(reference, space, center, effort, stop);
+    if let Some(change) = found.change {
+        return Labelled::changes(change);
     }
-    prove(reference, space, root, first, class, effort, stop)
-}
-
-/// Replays a point whose floating-point class is new; a strict winner other than the first one
-/// ends the search.
-fn visit(
-    reference: &Reference,
-    space: &Space,
-    x: &[f64],
-    first: &mut Option<(Vec<Exact>, usize)>,
-) -> Option<Label> {
-    let guess = argmax(&reference.approximate(x))?;
-    if first.as_ref().is_some_and(|f| f.1 == guess) {
-        return None;
-    }
-    let point = space.snap(x)?;
-    let class = strict_winner(&reference.outputs(&point).ok()?)?;
-    match first {
-        None => {
-            *first = Some((point, class));
-            None
-        }
-        Some(f) if f.1 != class => Some(Label::Changes(Box::new(ClassChange {
-            a: f.clone(),
-            b: (point, class),
-        }))),
-        Some(_) => None,
+    match found.first {
+        Some(first) if stop.now().is_none() => prove(reference, space, root, &first, effort, stop),
+        Some(_) | None => Labelled::undecided(),
     }
 }
 
-/// Branch and bound on the reference's margins.
+/// Branch and bound on the reference's margins; `first` is a point and its strict winner.
 fn prove(
     reference: &Reference,
     space: &Space,
     root: &Part,
-    mut first: Option<(Vec<Exact>, usize)>,
-    class: usize,
+    first: &(Vec<Exact>, usize),
     effort: &Effort,
     stop: &Stop,
-) -> Label {
-    let influence = influence(reference);
-    let mut open = vec![root.clone()];
-    let mut boxes = 0;
-    while let Some(part) = open.pop() {
-        boxes += 1;
-        if boxes > effort.boxes_for(root.input.len()) || stop.now().is_some() {
-            return Label::Undecided;
-        }
-        let bounds = reference.bounds(&part.real);
-        let mut rivals = (0..reference.output_len()).filter(|j| *j != class);
-        // NaN compares false: an undefined bound proves nothing.
-        if rivals.all(|j| bounds.lower(Form::margin(class, j)) > 0.0) {
-            continue;
-        }
-        let middle: Vec<f64> = part
-            .real
-            .iter()
-            .map(|b: &Bound| b.lo + (b.hi - b.lo) / 2.0)
-            .collect();
-        if let Some(change) = visit(reference, space, &middle, &mut first) {
-            return change;
-        }
-        match space.split(&part, &influence) {
-            Some((a, b)) => open.extend([b, a]),
-            None => {
-                // One point of the grid: its exact outputs decide.
-                let single = space.snap(&middle).filter(|_| space.is_point(&part));
-                let winner = single
-                    .and_then(|x| reference.outputs(&x).ok())
-                    .and_then(|y| strict_winner(&y));
-                if winner != Some(class) {
-                    return Label::Undecided;
-                }
-            }
-        }
+) -> Labelled {
+    let start = OpenPart {
+        item: Area::new(root.clone()),
+        node: 0,
+        bound: f64::NEG_INFINITY,
+        share: 1.0,
+    };
+    let boxes = effort.boxes_for(root.input.len());
+    let visit = |x: &[f64]| Ok(visit(reference, space, x, first));
+    let ended = with(reference, space, first.1, &visit, |m| {
+        frontier::run(m, Tree::default(), vec![start], boxes, stop)
+    });
+    match ended {
+        Ok(ended) if ended.is_proved() => Labelled::robust(first.1, ended.tree),
+        Ok(ended) => ended.found.map_or_else(Labelled::undecided, Labelled::changes),
+        Err(Trouble(_)) => Labelled::undecided(),
     }
-    Label::Robust(class)
+}
+
+type Visit<'a> = &'a (dyn Fn(&[f64]) -> Result<Option<ClassChange>, Trouble> + Sync);
+
+fn with<T>(
+    reference: &Reference,
+    space: &Space,
+    class: usize,
+    visit: Visit<'_>,
+    run: impl FnOnce(&Margins<'_, ClassChange>) -> T,
+) -> T {
+    let outputs = reference.output_len();
+    let exactly = |part: &Part| Ok(exactly(reference, space, part, class));
+    run(&Margins {
+        graph: reference.graph(),
+        space,
+        view: View::Reals,
+        forms: margins(class, outputs),
+        need: vec![0.0; outputs.saturating_sub(1)],
+        by_sign: reference.input_len() > FEW_INPUTS,
+        first: &|_| false,
+        visit,
+        exactly: &exactly,
+    })
+}
+
+/// A point whose strict winner is another than that of `first`, evaluated exactly.
+fn visit(
+    reference: &Reference,
+    space: &Space,
+    x: &[f64],
+    first: &(Vec<Exact>, usize),
+) -> Option<ClassChange> {
+    if argmax(&reference.approximate(x))? == first.1 {
+        return None;
+    }
+    let point = space.snap(x)?;
+    let class = strict_winner(&reference.outputs(&point).ok()?)?;
+    (class != first.1).then(|| ClassChange {
+        a: first.clone(),
+        b: (point, class),
+    })
+}
+
+/// One point of the grid: its exact outputs decide.
+fn exactly(
+    reference: &Reference,
+    space: &Space,
+    part: &Part,
+    class: usize,
+) -> Exactly<ClassChange> {
+    if !space.is_point(part) {
+        return Exactly::Open;
+    }
+    let middle: Vec<f64> = part.real.iter().map(|b| b.lo + (b.hi - b.lo) / 2.0).collect();
+    let winner = space
+        .snap(&middle)
+        .and_then(|x| reference.outputs(&x).ok())
+        .and_then(|y| strict_winner(&y));
+    if winner == Some(class) {
+        Exactly::Holds(1)
+    } else {
+        Exactly::Open
+    }
 }
 
 /// How much each input moves the first layer: guides splitting.

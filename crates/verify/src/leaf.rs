@@ -1,8 +1,7 @@
 //! The last tier: a solver decides one box of inputs.
 
 use crate::budget::{Effort, Stop};
-use crate::subject::Subject;
-use ceg4n_ir::{Format, Interval, Property, RealProgram};
+use ceg4n_ir::{Format, Interval, Kernel, Property, RealProgram};
 
 /// A solver's answer about one box.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -19,7 +18,7 @@ pub enum LeafAnswer {
 #[derive(Clone, Copy)]
 pub struct GridBox<'a> {
     /// The kernel.
-    pub subject: &'a Subject,
+    pub kernel: &'a Kernel,
     /// The reference.
     pub reference: &'a RealProgram,
     /// The grid; integer `g` stands for `g·2^-F`.
@@ -38,7 +37,7 @@ pub trait Leaf: Send {
     /// Is there an input of the box on which the kernel's class is not `class`?
     fn leaves_class(
         &mut self,
-        subject: &Subject,
+        kernel: &Kernel,
         input: &[Interval],
         class: usize,
         effort: &Effort,
@@ -63,7 +62,7 @@ impl Leaf for NoLeaf {
 
     fn leaves_class(
         &mut self,
-        _: &Subject,
+        _: &Kernel,
         _: &[Interval],
         _: usize,
         _: &Effort,

@@ -1,61 +1,82 @@
 //! The reference side of a question: exact at points, sound over boxes, fast for guidance.
 
-use crate::bounds::{Form, backward, integer, interval};
+use crate::attack::float::Net;
+use crate::bounds::Form;
+use crate::bounds::backward::{Rows, bounds};
+use crate::bounds::graph::{From, Graph};
+use crate::bounds::split::Splits;
 use crate::float::{Bound, down, up};
 use ceg4n_base::{ContentHash, Exact};
 use ceg4n_eval::EvalError;
-use ceg4n_ir::{Checked, Interval, Kernel, Lowered, Program, RealOp, RealProgram};
+use ceg4n_ir::{Checked, Lowered, Program, RealOp, RealProgram};
 use std::sync::Arc;
-
-/// In which arithmetic a real-valued reference is meant.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Precision {
-    /// Exact arithmetic over all real points.
-    #[default]
-    Real,
-    /// Any float32 run of the network on the float32 points: round to nearest, sums in any order,
-    /// fused multiply-add or not.
-    Float32,
-}
 
 /// A reference: the real function of a network, or another fixed-point program, which rounds
 /// each point to its own input format.
 #[derive(Clone, Debug)]
 pub struct Reference {
     lowered: Lowered,
+    graph: Arc<Graph>,
+    precision: Precision,
     hash: ContentHash,
     network: ContentHash,
-    precision: Precision,
+    net: Net,
 }
 
-/// Bounds of forms over one box, computed on demand from one forward pass.
-pub enum BoxBounds<'a> {
-    /// Real-valued reference.
-    Real(&'a RealProgram, interval::Forward),
-    /// Fixed-point reference.
-    Fixed(&'a Kernel, integer::Forward),
+/// How a real-valued reference is computed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Precision {
+    /// Exactly, over the rationals.
+    #[default]
+    Real,
+    /// In single precision, rounded to nearest, in any order of summation, with or without fused
+    /// operations; inputs are float32 vectors.
+    Float32,
 }
 
 impl Reference {
     /// The reference that a checked program is.
     pub fn new(program: &Checked<Program>) -> Self {
+        let lowered = program.lowered().clone();
+        let graph = Arc::new(graph_of(&lowered, Precision::Real));
         Self {
-            lowered: program.lowered().clone(),
+            lowered,
+            graph,
+            precision: Precision::Real,
             hash: program.hash(),
             network: program.program().network.hash(),
-            precision: Precision::default(),
+            net: Net::new(program.lowered()),
         }
     }
 
-    /// The same program in another arithmetic. A fixed-point program has only its own.
-    #[must_use]
-    pub fn with_precision(self, precision: Precision) -> Self {
-        Self { precision, ..self }
+    /// The program for guidance in floating point.
+    pub fn net(&self) -> &Net {
+        &self.net
     }
 
-    /// The arithmetic that is meant.
+    /// The same, computed in another precision; a fixed-point reference has only one.
+    #[must_use]
+    pub fn with_precision(mut self, precision: Precision) -> Self {
+        if self.real().is_some() {
+            self.precision = precision;
+            self.graph = Arc::new(graph_of(&self.lowered, precision));
+        }
+        self
+    }
+
+    /// True if exact evaluation at a point is the whole truth about it.
+    pub fn is_exact(&self) -> bool {
+        self.precision == Precision::Real
+    }
+
+    /// How it is computed.
     pub fn precision(&self) -> Precision {
         self.precision
+    }
+
+    /// The program for bounds, from real points.
+    pub fn graph(&self) -> &Arc<Graph> {
+        &self.graph
     }
 
     /// [`Program::hash`] of the program.
@@ -140,56 +161,26 @@ impl Reference {
         }
     }
 
-    /// Bounds over a box.
-    pub fn bounds(&self, x: &[Bound]) -> BoxBounds<'_> {
-        match &self.lowered {
-            Lowered::Real(r) => BoxBounds::Real(r, backward::forward(r, x)),
-            Lowered::Fixed(k) => {
-                let input: Vec<Interval> = x
-                    .iter()
-                    .map(|b| {
-                        let q = |v: f64, end: i64| {
-                            Exact::from_f64(v).map_or(end, |v| k.input_format.quantize(&v))
-                        };
-                        Interval {
-                            lo: q(b.lo, k.input_format.min()),
-                            hi: q(b.hi, k.input_format.max()),
-                        }
-                    })
-                    .collect();
-                BoxBounds::Fixed(k, integer::forward(k, &input))
+    /// Lower bounds of forms of the outputs over a box of real points.
+    pub fn lower(&self, x: &[Bound], forms: Rows) -> Vec<f64> {
+        let splits = Splits::default();
+        match bounds(&self.graph, x, &splits) {
+            Some(bounds) => crate::bounds::backward::Backward {
+                graph: &self.graph,
+                bounds: &bounds,
+                splits: &splits,
+                guide: None,
             }
+            .lower(self.graph.output(), forms),
+            None => vec![f64::NEG_INFINITY; forms.count],
         }
     }
 }
 
-impl BoxBounds<'_> {
-    /// A value not above the form anywhere on the box.
-    pub fn lower(&self, form: Form) -> f64 {
-        match self {
-            Self::Real(r, forward) => interval::form(r, forward, form)
-                .lo
-                .max(backward::form_lower(r, forward, form)),
-            Self::Fixed(k, forward) => {
-                let lo = Exact::dyadic(
-                    integer::form(k, forward, form).lo,
-                    -i64::from(k.output_frac),
-                );
-                lo.enclosure().0
-            }
-        }
-    }
-
-    /// An enclosure of one output on the box.
-    pub fn output(&self, j: usize) -> Bound {
-        match self {
-            Self::Real(r, forward) => interval::form(r, forward, Form::output(j)),
-            Self::Fixed(k, forward) => {
-                let w = integer::form(k, forward, Form::output(j));
-                let end = |m| Exact::dyadic(m, -i64::from(k.output_frac)).enclosure();
-                Bound::new(end(w.lo).0, end(w.hi).1)
-            }
-        }
+fn graph_of(lowered: &Lowered, precision: Precision) -> Graph {
+    match lowered {
+        Lowered::Real(r) => Graph::real(r, precision == Precision::Float32),
+        Lowered::Fixed(k) => Graph::kernel(k, From::Reals),
     }
 }
 

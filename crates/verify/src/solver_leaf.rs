@@ -2,9 +2,8 @@
 
 use crate::budget::{Effort, Stop};
 use crate::leaf::{GridBox, Leaf, LeafAnswer};
-use crate::subject::Subject;
 use ceg4n_base::Diagnostic;
-use ceg4n_ir::Interval;
+use ceg4n_ir::{Interval, Kernel};
 use ceg4n_smt::lower::{LowerError, Question, breaks_on_grid, leaves_class};
 use ceg4n_smt::solver::{Limits, Outcome, Solver};
 
@@ -61,18 +60,17 @@ impl Leaf for SolverLeaf {
 
     fn leaves_class(
         &mut self,
-        subject: &Subject,
+        kernel: &Kernel,
         input: &[Interval],
         class: usize,
         effort: &Effort,
         stop: &Stop,
     ) -> LeafAnswer {
-        self.ask(leaves_class(subject.kernel(), input, class), effort, stop)
+        self.ask(leaves_class(kernel, input, class), effort, stop)
     }
 
     fn breaks_on_grid(&mut self, b: GridBox<'_>, effort: &Effort, stop: &Stop) -> LeafAnswer {
-        let kernel = b.subject.kernel();
-        let question = breaks_on_grid(b.reference, kernel, b.grid, b.points, b.property);
+        let question = breaks_on_grid(b.reference, b.kernel, b.grid, b.points, b.property);
         self.ask(question, effort, stop)
     }
 }

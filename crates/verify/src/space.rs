@@ -6,6 +6,7 @@
 
 use crate::float::Bound;
 use crate::reference::hull;
+use crate::tree::Cut;
 use ceg4n_base::{Diagnostic, Exact, codes};
 use ceg4n_ir::{Domain, Format, Interval, Region};
 use num_traits::ToPrimitive;
@@ -108,44 +109,46 @@ impl Space {
         }
     }
 
-    /// Halves a part along the coordinate with the largest width times `influence`; `None` if it
-    /// cannot be divided further.
-    pub fn split(&self, part: &Part, influence: &[f64]) -> Option<(Part, Part)> {
-        let score = |i: usize| part.real[i].width() * influence[i];
+    /// Halves a part along the coordinate of the largest score that can be divided; `None` if
+    /// there is none.
+    pub fn split(&self, part: &Part, score: impl Fn(usize) -> f64) -> Option<(Cut, [Part; 2])> {
         let splittable = |i: &usize| match self.domain {
             Domain::Grid(_) => part.grid[*i].lo < part.grid[*i].hi,
             Domain::Real => {
                 part.input[*i].lo < part.input[*i].hi || middle(part.real[*i]).is_some()
             }
         };
-        let best = (0..part.real.len())
-            .filter(splittable)
-            .max_by(|a, b| score(*a).total_cmp(&score(*b)).then(b.cmp(a)))?;
-        Some(match self.domain {
-            Domain::Grid(g) => {
-                let r = part.grid[best];
-                let m = r.lo + (r.hi - r.lo) / 2;
-                let (mut left, mut right) = (part.grid.clone(), part.grid.clone());
-                left[best].hi = m;
-                right[best].lo = m + 1;
-                (self.of_grid(g, left), self.of_grid(g, right))
-            }
-            Domain::Real => self.split_real(part, best)?,
-        })
+        let best = largest((0..part.real.len()).filter(splittable), score)?;
+        match self.domain {
+            Domain::Grid(g) => Some(self.split_grid(g, part, best)),
+            Domain::Real => self.split_real(part, best),
+        }
     }
 
     /// Like [`Self::split`], but never divides a kernel input's cell.
-    pub fn split_input(&self, part: &Part, influence: &[f64]) -> Option<(Part, Part)> {
+    pub fn split_input(
+        &self,
+        part: &Part,
+        score: impl Fn(usize) -> f64,
+    ) -> Option<(Cut, [Part; 2])> {
         match self.domain {
-            Domain::Grid(_) => self.split(part, influence),
+            Domain::Grid(_) => self.split(part, score),
             Domain::Real => {
-                let score = |i: usize| (part.input[i].hi - part.input[i].lo) as f64 * influence[i];
-                let best = (0..part.input.len())
-                    .filter(|i| part.input[*i].lo < part.input[*i].hi)
-                    .max_by(|a, b| score(*a).total_cmp(&score(*b)).then(b.cmp(a)))?;
+                let long = |i: &usize| part.input[*i].lo < part.input[*i].hi;
+                let best = largest((0..part.input.len()).filter(long), score)?;
                 self.split_real(part, best)
             }
         }
+    }
+
+    fn split_grid(&self, g: Format, part: &Part, i: usize) -> (Cut, [Part; 2]) {
+        let r = part.grid[i];
+        let at = r.lo + (r.hi - r.lo) / 2;
+        let (mut left, mut right) = (part.grid.clone(), part.grid.clone());
+        left[i].hi = at;
+        right[i].lo = at + 1;
+        let parts = [self.of_grid(g, left), self.of_grid(g, right)];
+        (Cut::Grid { element: i, at }, parts)
     }
 
     /// The kernel inputs of coordinate `i` that points of the part round to, ascending; empty if
@@ -167,7 +170,7 @@ impl Space {
         }
     }
 
-    fn split_real(&self, part: &Part, i: usize) -> Option<(Part, Part)> {
+    fn split_real(&self, part: &Part, i: usize) -> Option<(Cut, [Part; 2])> {
         let (mut left, mut right) = (part.clone(), part.clone());
         let r = part.input[i];
         if r.lo < r.hi {
@@ -179,12 +182,48 @@ impl Space {
             left.real[i].hi = left.real[i].hi.min(hi);
             right.input[i].lo = m + 1;
             right.real[i].lo = right.real[i].lo.max(lo);
+            // Mantissas have 32 bits: the midpoint is a float.
+            Some((Cut::Real { element: i, at: lo }, [left, right]))
         } else {
             let m = middle(part.real[i])?;
             left.real[i].hi = m;
             right.real[i].lo = m;
+            Some((Cut::Real { element: i, at: m }, [left, right]))
         }
-        Some((left, right))
+    }
+
+    /// The parts that a cut of another run makes of a part; `None` where it does not divide it.
+    pub fn replay(&self, part: &Part, cut: &Cut) -> Option<[Part; 2]> {
+        let (mut left, mut right) = (part.clone(), part.clone());
+        match (self.domain, *cut) {
+            (Domain::Grid(g), Cut::Grid { element: i, at }) => {
+                let r = *part.grid.get(i)?;
+                if !(r.lo..r.hi).contains(&at) {
+                    return None;
+                }
+                left.grid[i].hi = at;
+                right.grid[i].lo = at + 1;
+                Some([self.of_grid(g, left.grid), self.of_grid(g, right.grid)])
+            }
+            (Domain::Real, Cut::Real { element: i, at }) => {
+                let b = *part.real.get(i)?;
+                if !(b.lo < at && at < b.hi) {
+                    return None;
+                }
+                let exact = Exact::from_f64(at)?;
+                let m = self.format.quantize(&exact);
+                left.real[i].hi = at;
+                right.real[i].lo = at;
+                right.input[i].lo = right.input[i].lo.max(m);
+                // A midpoint itself rounds up: only it would belong to the upper integer.
+                let midpoint = Exact::dyadic(2 * m - 1, -i64::from(self.format.frac()) - 1);
+                let below = if midpoint == exact { m - 1 } else { m };
+                left.input[i].hi = left.input[i].hi.min(below);
+                let there = left.input[i].lo <= left.input[i].hi;
+                (there && right.input[i].lo <= right.input[i].hi).then_some([left, right])
+            }
+            (Domain::Grid(_) | Domain::Real, _) => None,
+        }
     }
 
     /// A point of the region and the domain that the kernel sees as `input`, near `near`; `None`
@@ -289,6 +328,11 @@ fn grid_range(g: Format, lower: &Exact, upper: &Exact) -> Option<Interval> {
         clip(floor, g.max()).min(g.max())
     };
     (lo <= hi).then_some(Interval { lo, hi })
+}
+
+/// The first index of the greatest score.
+fn largest(of: impl Iterator<Item = usize>, score: impl Fn(usize) -> f64) -> Option<usize> {
+    of.max_by(|a, b| score(*a).total_cmp(&score(*b)).then(b.cmp(a)))
 }
 
 /// A float strictly inside the interval.

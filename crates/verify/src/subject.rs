@@ -1,20 +1,35 @@
 //! The kernel side of a question: the program, its native evaluator, and exact replay.
 
+use crate::attack::float::Net;
+use crate::bounds::graph::{From, Graph};
 use crate::reference::Reference;
 use crate::space::Space;
 use crate::verdict::Witness;
 use ceg4n_base::Exact;
 use ceg4n_eval::strict_winner;
 use ceg4n_ir::kernel::argmax;
-use ceg4n_ir::{Checked, Kernel, Program, Property};
+use ceg4n_ir::{Checked, Format, Kernel, Lowered, Program, Property, RealProgram};
 use ceg4n_jit::{CodeCache, Evaluator};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
-/// A fixed-point program with native code.
+/// The program that is decided: a kernel with its native code, or a real-valued program (for
+/// instance with fixed-point weights only).
 pub struct Subject {
     program: Checked<Program>,
-    kernel: Arc<Kernel>,
-    evaluator: Evaluator,
+    code: Code,
+    /// From real points; made when a bound asks for it.
+    graph: OnceLock<Graph>,
+    net: OnceLock<Net>,
+}
+
+enum Code {
+    Fixed {
+        kernel: Arc<Kernel>,
+        evaluator: Box<Evaluator>,
+        /// From the kernel's input mantissas.
+        graph: OnceLock<Graph>,
+    },
+    Real(Arc<RealProgram>),
 }
 
 /// A defect or limit of the tool that leaves a region without a verdict.
@@ -31,17 +46,25 @@ impl Subject {
     /// Compiles a program for evaluation.
     ///
     /// # Errors
-    /// A program without a fixed-point form, or a failure of code generation.
+    /// A failure of code generation.
     pub fn new(program: Checked<Program>, cache: &CodeCache) -> Result<Self, Trouble> {
-        let kernel = program
-            .kernel()
-            .cloned()
-            .ok_or_else(|| Trouble("the program has no fixed-point form".into()))?;
-        let evaluator = Evaluator::new(&program, cache).map_err(|e| Trouble(e.to_string()))?;
+        let code = match program.lowered() {
+            Lowered::Fixed(kernel) => {
+                let evaluator =
+                    Evaluator::new(&program, cache).map_err(|e| Trouble(e.to_string()))?;
+                Code::Fixed {
+                    kernel: kernel.clone(),
+                    evaluator: Box::new(evaluator),
+                    graph: OnceLock::new(),
+                }
+            }
+            Lowered::Real(real) => Code::Real(real.clone()),
+        };
         Ok(Self {
             program,
-            kernel,
-            evaluator,
+            code,
+            graph: OnceLock::new(),
+            net: OnceLock::new(),
         })
     }
 
@@ -50,27 +73,94 @@ impl Subject {
         &self.program
     }
 
-    /// Its integer form.
-    pub fn kernel(&self) -> &Kernel {
-        &self.kernel
+    /// Its integer form; `None` for a real-valued program.
+    pub fn kernel(&self) -> Option<&Kernel> {
+        match &self.code {
+            Code::Fixed { kernel, .. } => Some(kernel),
+            Code::Real(_) => None,
+        }
+    }
+
+    /// Number of outputs.
+    pub fn output_len(&self) -> usize {
+        match &self.code {
+            Code::Fixed { kernel, .. } => kernel.output_len(),
+            Code::Real(real) => real.output_len(),
+        }
+    }
+
+    /// The format that real inputs are rounded to; integers for a real-valued program, where
+    /// they only guide divisions.
+    pub fn input_format(&self) -> Format {
+        self.kernel().map_or(Format::S32, |k| k.input_format)
+    }
+
+    /// The program for bounds, from real points.
+    pub fn graph(&self) -> &Graph {
+        self.graph.get_or_init(|| match &self.code {
+            Code::Fixed { kernel, .. } => Graph::kernel(kernel, From::Reals),
+            Code::Real(real) => Graph::real(real, false),
+        })
+    }
+
+    /// The kernel for bounds, from its input mantissas in real units.
+    pub fn integer_graph(&self) -> Option<&Graph> {
+        match &self.code {
+            Code::Fixed { graph, kernel, .. } => {
+                Some(graph.get_or_init(|| Graph::kernel(kernel, From::Mantissas)))
+            }
+            Code::Real(_) => None,
+        }
+    }
+
+    /// The program for guidance in floating point.
+    pub fn net(&self) -> &Net {
+        self.net.get_or_init(|| Net::new(self.program.lowered()))
     }
 
     /// Outputs of `n` inputs, one after the other, by native code.
     ///
     /// # Errors
-    /// Inputs outside the format.
+    /// Inputs outside the format; a program without integers.
     pub fn batch(&self, inputs: &[i64], n: usize) -> Result<Vec<i64>, Trouble> {
-        let mut out = Vec::with_capacity(n * self.kernel.output_len());
-        self.evaluator
+        let Code::Fixed { evaluator, .. } = &self.code else {
+            return Err(Trouble("a real-valued program takes no integers".into()));
+        };
+        let mut out = Vec::with_capacity(n * self.output_len());
+        evaluator
             .eval_batch(inputs, n, &mut out)
             .map_err(|e| Trouble(e.to_string()))?;
         Ok(out)
     }
 
-    /// Replays a point exactly: `Some` if it lies in the region and breaks the property.
+    /// The program's input mantissas (empty without) and its outputs, exactly.
     ///
     /// # Errors
     /// If interpreter and native code disagree: a defect of the tool, never a verdict.
+    pub fn outputs(&self, x: &[Exact]) -> Result<(Vec<i64>, Vec<Exact>), Trouble> {
+        let trouble = |e: ceg4n_eval::EvalError| Trouble(e.to_string());
+        match &self.code {
+            Code::Real(real) => {
+                let y = ceg4n_eval::real_outputs(real, x).map_err(trouble)?;
+                Ok((Vec::new(), y))
+            }
+            Code::Fixed { kernel, .. } => {
+                let input = kernel.quantize_input(x);
+                let raw = ceg4n_eval::kernel_outputs(kernel, &input).map_err(trouble)?;
+                if self.batch(&input, 1)? != raw {
+                    return Err(Trouble(format!(
+                        "native code and interpreter disagree on input {input:?}"
+                    )));
+                }
+                Ok((input, kernel.output_values(&raw)))
+            }
+        }
+    }
+
+    /// Replays a point exactly: `Some` if it lies in the region and breaks the property.
+    ///
+    /// # Errors
+    /// As for [`Self::outputs`].
     pub fn replay(
         &self,
         reference: &Reference,
@@ -81,16 +171,10 @@ impl Subject {
         if !space.contains(x) {
             return Ok(None);
         }
-        let input = self.kernel.quantize_input(x);
-        let trouble = |e: ceg4n_eval::EvalError| Trouble(e.to_string());
-        let raw = ceg4n_eval::kernel_outputs(&self.kernel, &input).map_err(trouble)?;
-        if self.batch(&input, 1)? != raw {
-            return Err(Trouble(format!(
-                "native code and interpreter disagree on input {input:?}"
-            )));
-        }
-        let kernel = self.kernel.output_values(&raw);
-        let outputs = reference.outputs(x).map_err(trouble)?;
+        let (input, kernel) = self.outputs(x)?;
+        let outputs = reference
+            .outputs(x)
+            .map_err(|e| Trouble(e.to_string()))?;
         let witness = || Witness {
             x: x.to_vec(),
             input,

@@ -1,7 +1,7 @@
 //! Requirements that any constant answer meets are vacuous and never count as proved.
 
 use crate::attack;
-use crate::bounds::Form;
+use crate::bounds::{Form, margins};
 use crate::reference::Reference;
 use crate::space::{Part, Space};
 use ceg4n_base::Exact;
@@ -35,12 +35,10 @@ pub(crate) fn vacuous(
                 most.is_some_and(|most| n.iter().any(|v| *v < &most - m))
             });
             (!missed).then(|| {
-                let bounds = reference.bounds(&root.real);
                 let limit = m.enclosure().0;
                 let all = (0..outputs).all(|k| {
-                    (0..outputs)
-                        .filter(|j| *j != k)
-                        .all(|j| -bounds.lower(Form::margin(k, j)) <= limit)
+                    let lower = reference.lower(&root.real, margins(k, outputs));
+                    lower.iter().all(|l| -l <= limit)
                 });
                 if all {
                     "every class: the outputs differ by less than the margin"

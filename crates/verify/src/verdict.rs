@@ -1,5 +1,6 @@
 //! Verdicts, their evidence, and the proof that emission demands.
 
+use crate::tree::{Closure, Tree};
 use ceg4n_base::{ContentHash, Exact};
 use ceg4n_ir::{Checked, Domain, Program, Property};
 use serde::{Deserialize, Serialize};
@@ -39,17 +40,36 @@ pub enum Label {
 }
 
 /// How a part of a region was proved.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Method {
     /// Interval bounds with merged margins.
     Intervals,
+    /// Backward linear bounds of one program.
+    Backward,
+    /// Backward linear bounds with optimised slopes.
+    Slopes,
+    /// Bounds of both programs together.
+    Differential,
     /// Evaluation of every input.
     Enumeration,
     /// A solver's proof that no input breaks the requirement.
     Smt,
-    /// Bounds of kernel and reference together, cell by cell.
-    Cells,
+}
+
+impl Method {
+    /// The strongest method that a division's parts needed.
+    pub fn of(tree: &Tree) -> Self {
+        let of = |c: &Closure| match c {
+            Closure::Intervals | Closure::Empty => Self::Intervals,
+            Closure::Backward => Self::Backward,
+            Closure::Slopes(_) => Self::Slopes,
+            Closure::Differential => Self::Differential,
+            Closure::Enumeration(_) => Self::Enumeration,
+            Closure::Solver => Self::Smt,
+        };
+        tree.closures().map(of).max().unwrap_or(Self::Intervals)
+    }
 }
 
 impl std::fmt::Display for Method {
@@ -58,13 +78,15 @@ impl std::fmt::Display for Method {
             Self::Intervals => "intervals",
             Self::Enumeration => "enumeration",
             Self::Smt => "smt",
-            Self::Cells => "cells",
+            Self::Backward => "backward",
+            Self::Slopes => "slopes",
+            Self::Differential => "differential",
         })
     }
 }
 
 /// Why a region is proved: what was asked, by content, and how each part was decided.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Evidence {
     /// [`Program::hash`] of the kernel.
     pub program: ContentHash,
@@ -76,8 +98,8 @@ pub struct Evidence {
     pub property: Property,
     /// On which inputs.
     pub domain: Domain,
-    /// The reference's class, if it keeps one.
-    pub robust: Option<usize>,
+    /// The reference's class, if it keeps one and the proof is about the kernel alone.
+    pub robust: Option<Robust>,
     /// The strongest method that was needed.
     pub method: Method,
     /// Boxes decided by bounds.
@@ -86,10 +108,32 @@ pub struct Evidence {
     pub points: u64,
     /// Queries answered by a solver, with its name.
     pub solver: Option<(String, u64)>,
+    /// The region's division, and how each part was decided.
+    pub tree: Tree,
+}
+
+/// Why the reference keeps a class on a region.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Robust {
+    /// The class.
+    pub class: usize,
+    /// The region's division, and how each part was decided.
+    pub tree: Tree,
+}
+
+/// How far a region without a verdict was decided.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Open {
+    /// Least lower bound of the requirement's slack over the open boxes.
+    pub best: Option<f64>,
+    /// Share of the region that is proved, by halving.
+    pub fraction: f64,
+    /// Boxes that are open.
+    pub boxes: u64,
 }
 
 /// The answer for one region.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Verdict {
     /// Holds for every point.
@@ -109,18 +153,6 @@ impl Verdict {
             Self::Unknown(_) => "unknown",
         }
     }
-}
-
-/// How far work on a region came that ended without a verdict.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Open {
-    /// The least lower bound of the requirement's slack over the open boxes, in real units: below
-    /// zero where a violation was not excluded. `None` if no bound was reached.
-    pub best: Option<f64>,
-    /// The share of the region that is proved, from 0 to 1.
-    pub fraction: f64,
-    /// Open boxes.
-    pub boxes: u64,
 }
 
 /// What was found on one region under one requirement.
@@ -144,7 +176,7 @@ pub struct RegionResult {
     pub points: u64,
     /// The clock ended the work on this region.
     pub clock_limited: bool,
-    /// How far the work came, where the verdict is [`Verdict::Unknown`].
+    /// Without a verdict: how far it got.
     pub open: Option<Open>,
 }
 
@@ -239,6 +271,7 @@ mod tests {
                 boxes: 1,
                 points: 0,
                 solver: None,
+                tree: Tree::leaf(Closure::Intervals),
             })),
             label: Label::Undecided,
             vacuous: None,

@@ -5,18 +5,18 @@ use crate::outcome::report_open;
 use ceg4n_base::Exact;
 use ceg4n_ir::Property;
 use ceg4n_report::{BenchLabel, BenchRegion, ClassPoint, Counterexample};
-use ceg4n_verify::{Label, RegionResult, Verdict};
+use ceg4n_verify::{Label, Labelled, RegionResult, Verdict};
 
 impl Run<'_> {
     /// The labels as rows.
-    pub(super) fn label_rows(&self, labels: &PerRegion<Label>) -> Vec<BenchLabel> {
+    pub(super) fn label_rows(&self, labels: &PerRegion<Labelled>) -> Vec<BenchLabel> {
         if !self.needs_labels() {
             return Vec::new();
         }
         let wanted = self.pieces(|_, _, item| item.wanted);
         let row = |(n, i): (usize, usize)| {
             let (net, item) = self.at((n, i));
-            let label = self.label(labels, n, i);
+            let label = &self.label(labels, n, i).label;
             let own = labels[n][i].as_ref();
             let (class, change) = match label {
                 Label::Robust(c) => (Some(*c), None),
@@ -48,7 +48,7 @@ impl Run<'_> {
     /// The verdicts as rows.
     pub(super) fn region_rows(
         &self,
-        labels: &PerRegion<Label>,
+        labels: &PerRegion<Labelled>,
         subjects: &Subjects,
         verdicts: &[Verdicts],
     ) -> Vec<BenchRegion> {
@@ -69,7 +69,7 @@ impl Run<'_> {
                 row.ball_size = item.ball_size.clone();
                 row.id = item.asked.region.id.clone();
                 row.label = if self.needs_labels() {
-                    label_name(self.label(labels, n, i)).to_owned()
+                    label_name(&self.label(labels, n, i).label).to_owned()
                 } else {
                     "none".to_owned()
                 };

@@ -12,7 +12,7 @@ use ceg4n_base::{ContentHash, Exact};
 use ceg4n_ir::Property;
 use ceg4n_jit::CodeCache;
 use ceg4n_verify::{
-    Effort, Label, Question, RegionResult, SolverLeaf, Stop, Subject, Verdict, decide,
+    Effort, Label, Labelled, Question, RegionResult, SolverLeaf, Stop, Subject, Verdict, decide,
 };
 use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -57,6 +57,8 @@ pub(super) struct Run<'a> {
     stop: Stop,
     memory: MemoryGuard,
     cache: CodeCache,
+    /// Of regions whose label nobody asked for.
+    undecided: Labelled,
 }
 
 impl<'a> Run<'a> {
@@ -75,9 +77,13 @@ impl<'a> Run<'a> {
             options,
             progress,
             effort: Effort::scaled(budget.effort),
-            stop: memory.stop(deadline),
+            stop: Stop {
+                jobs: options.region_jobs,
+                ..memory.stop(deadline)
+            },
             memory,
             cache: CodeCache::new(),
+            undecided: Labelled::undecided(),
         }
     }
 
@@ -88,7 +94,7 @@ impl<'a> Run<'a> {
     }
 
     /// What the reference does on each region; once per box under `distinct`.
-    pub(super) fn labels(&self) -> PerRegion<Label> {
+    pub(super) fn labels(&self) -> PerRegion<Labelled> {
         let needed = self.needs_labels();
         let wanted = |item: &Item| needed && item.wanted && item.equal.is_none();
         let pieces = self.pieces(|_, _, item| wanted(item));
@@ -96,8 +102,8 @@ impl<'a> Run<'a> {
         let done = self.timed(pieces.len(), |i, stop| {
             let (net, item) = self.at(pieces[i]);
             let work = || label_of(&net.reference, &item.asked, &self.effort, stop);
-            let label = guarded(work).unwrap_or(Label::Undecided);
-            self.tell(net, item, "labels", label_name(&label), "");
+            let label = guarded(work).unwrap_or_else(Labelled::undecided);
+            self.tell(net, item, "labels", label_name(&label.label), "");
             label
         });
         self.scatter(pieces, done)
@@ -155,7 +161,11 @@ impl<'a> Run<'a> {
     }
 
     /// The verdicts of each preset.
-    pub(super) fn verdicts(&self, labels: &PerRegion<Label>, subjects: &Subjects) -> Vec<Verdicts> {
+    pub(super) fn verdicts(
+        &self,
+        labels: &PerRegion<Labelled>,
+        subjects: &Subjects,
+    ) -> Vec<Verdicts> {
         let presets = self.options.presets.iter().enumerate();
         presets
             .map(|(p, preset)| self.preset_verdicts(p, &preset.to_string(), labels, subjects))
@@ -166,7 +176,7 @@ impl<'a> Run<'a> {
         &self,
         p: usize,
         preset: &str,
-        labels: &PerRegion<Label>,
+        labels: &PerRegion<Labelled>,
         subjects: &Subjects,
     ) -> Verdicts {
         let mut first: BTreeMap<(usize, usize, ContentHash, String), usize> = BTreeMap::new();
@@ -222,7 +232,7 @@ impl<'a> Run<'a> {
         asked: &Asked,
         subject: &Subject,
         property: &Property,
-        label: &Label,
+        label: &Labelled,
         stop: &Stop,
     ) -> RegionResult {
         if let Some(stopped) = stop.now() {
@@ -251,13 +261,13 @@ impl<'a> Run<'a> {
         &self,
         n: usize,
         i: usize,
-        labels: &PerRegion<Label>,
+        labels: &PerRegion<Labelled>,
         subjects: &Subjects,
     ) -> Property {
         let item = &self.inputs.nets[n].items[i];
         match (&item.asked.property, self.options.boundary) {
             (Property::Top1, Boundary::Margin)
-                if matches!(self.label(labels, n, i), Label::Changes(_)) =>
+                if matches!(self.label(labels, n, i).label, Label::Changes(_)) =>
             {
                 Property::Top1Margin(subjects.margins[n][item.group].clone())
             }
@@ -265,17 +275,22 @@ impl<'a> Run<'a> {
         }
     }
 
-    pub(super) fn label<'l>(&self, labels: &'l PerRegion<Label>, n: usize, i: usize) -> &'l Label {
+    pub(super) fn label<'l>(
+        &'l self,
+        labels: &'l PerRegion<Labelled>,
+        n: usize,
+        i: usize,
+    ) -> &'l Labelled {
         let first = self.inputs.nets[n].items[i].equal.unwrap_or(i);
         labels[n][first]
             .as_ref()
-            .map_or(&Label::Undecided, |t| &t.value)
+            .map_or(&self.undecided, |t| &t.value)
     }
 
     /// A label stayed open under a limit, which may be the limit's doing.
-    pub(super) fn label_limited(&self, labels: &PerRegion<Label>, n: usize, i: usize) -> bool {
+    pub(super) fn label_limited(&self, labels: &PerRegion<Labelled>, n: usize, i: usize) -> bool {
         let first = self.inputs.nets[n].items[i].equal.unwrap_or(i);
-        let limited = |t: &Timed<Label>| t.stopped && t.value == Label::Undecided;
+        let limited = |t: &Timed<Labelled>| t.stopped && t.value.label == Label::Undecided;
         labels[n][first].as_ref().is_some_and(limited)
     }
 
@@ -334,7 +349,11 @@ impl<'a> Run<'a> {
     }
 
     /// A limit or an interruption had a part in some answer.
-    pub(super) fn clock_limited(&self, labels: &PerRegion<Label>, verdicts: &[Verdicts]) -> bool {
+    pub(super) fn clock_limited(
+        &self,
+        labels: &PerRegion<Labelled>,
+        verdicts: &[Verdicts],
+    ) -> bool {
         let wanted = self.pieces(|_, _, item| item.wanted);
         let mut labels = wanted
             .iter()
@@ -363,12 +382,12 @@ fn guarded<T>(work: impl FnOnce() -> T) -> Option<T> {
     catch_unwind(AssertUnwindSafe(work)).ok()
 }
 
-fn unknown(asked: &Asked, property: &Property, label: &Label, reason: &str) -> RegionResult {
+fn unknown(asked: &Asked, property: &Property, label: &Labelled, reason: &str) -> RegionResult {
     RegionResult {
         id: asked.region.id.clone(),
         property: property.clone(),
         verdict: Verdict::Unknown(reason.to_owned()),
-        label: label.clone(),
+        label: label.label.clone(),
         vacuous: None,
         margin_proved: None,
         boxes: 0,

@@ -1,224 +1,329 @@
-//! Backward linear bounds of the reference (CROWN: Zhang et al. 2018; DeepPoly: Singh et al.
-//! 2019), sound in floating point.
+//! Backward linear bounds (CROWN: Zhang et al. 2018; DeepPoly: Singh et al. 2019) over a
+//! [`Graph`], sound in floating point.
 //!
-//! A form is carried backwards as `Σ c·h + k`, a lower bound of the form on the box. Each
-//! rounding error of a coefficient is charged against the magnitude of the value that it
-//! multiplies, so that the bound holds for the exact network.
+//! Linear forms of a node are carried backwards to the input: each row stays a lower bound
+//! `Σ c·z + k` of its form on the box. The rounding errors of the coefficients behind a dense
+//! layer are charged at once: with `n` rows each is at most `γ_n·Σ_j |c_j·w_jk|`, so that all
+//! of them together cost at most `γ_n·Σ_j |c_j|·Σ_k |w_jk|·|x_k|`, and the inner sums
+//! ([`Bounds::reach`]) are known from the forward pass.
 
-use super::Form;
-use super::interval::{self, Forward};
-use crate::float::{Bound, down, pad, up};
-use ceg4n_base::entity::SecondaryMap;
-use ceg4n_ir::{NodeId, RealOp, RealProgram};
+use super::forward::{Bounds, Hull};
+use super::graph::{Graph, Op};
+use super::linalg;
+use super::relax;
+use super::split::Splits;
+use crate::float::{Bound, down, pad};
 
-/// A linear lower bound `Σ coefficients·node + constant`.
-struct Linear {
-    coefficients: Vec<f64>,
-    /// Rounded downwards at every step.
-    constant: f64,
+/// Linear forms over one node.
+#[derive(Clone, Debug, Default)]
+pub struct Rows {
+    /// Number of forms.
+    pub count: usize,
+    /// `count × len` coefficients, row-major.
+    pub coef: Vec<f64>,
+    /// One constant per form, rounded downwards at every step.
+    pub constant: Vec<f64>,
 }
 
-/// Enclosures of every node: intervals, tightened before each relu by backward bounds.
-pub fn forward(program: &RealProgram, x: &[Bound]) -> Forward {
-    let mut nodes: SecondaryMap<NodeId, Vec<Bound>> = SecondaryMap::new();
-    let mut unstable_before = false;
-    for (id, node) in program.nodes.iter() {
-        let out = interval::step(&node.op, x, |n| &nodes[n]);
-        nodes[id] = out;
-        if let RealOp::Relu { x: operand } = &node.op {
-            // Behind exactly linear layers the interval of a dense row is already the best bound.
-            if unstable_before {
-                tighten(program, &mut nodes, *operand);
-                let relu = nodes[*operand].iter().map(|b| b.relu()).collect();
-                nodes[id] = relu;
-            }
-            unstable_before = true;
+impl Rows {
+    /// Forms without constants.
+    pub fn new(count: usize, coef: Vec<f64>) -> Self {
+        Self {
+            count,
+            coef,
+            constant: vec![0.0; count],
         }
     }
-    Forward { nodes }
-}
 
-/// Intersects the enclosure of a node's unstable elements with their backward bounds.
-fn tighten(program: &RealProgram, nodes: &mut SecondaryMap<NodeId, Vec<Bound>>, at: NodeId) {
-    for i in 0..nodes[at].len() {
-        let old = nodes[at][i];
-        if old.lo >= 0.0 || old.hi <= 0.0 {
-            continue;
+    /// The forms `z_i` and `-z_i` for some elements of a node of `len` elements.
+    pub fn units(elements: &[usize], len: usize) -> Self {
+        let mut coef = vec![0.0; 2 * elements.len() * len];
+        for (r, i) in elements.iter().enumerate() {
+            coef[2 * r * len + i] = 1.0;
+            coef[(2 * r + 1) * len + i] = -1.0;
         }
-        let mut unit = vec![0.0; nodes[at].len()];
-        unit[i] = 1.0;
-        let lo = lower(
-            program,
-            nodes,
-            at,
-            Linear {
-                coefficients: unit.clone(),
-                constant: 0.0,
-            },
-        );
-        unit[i] = -1.0;
-        let hi = -lower(
-            program,
-            nodes,
-            at,
-            Linear {
-                coefficients: unit,
-                constant: 0.0,
-            },
-        );
-        nodes[at][i] = old.meet(Bound::new(lo, hi));
+        Self::new(2 * elements.len(), coef)
+    }
+
+    /// Coefficients of one form.
+    pub fn row(&self, r: usize) -> &[f64] {
+        let len = self.coef.len() / self.count.max(1);
+        &self.coef[r * len..(r + 1) * len]
     }
 }
 
-/// A lower bound of a form over the box that `forward` was computed for.
-pub fn form_lower(program: &RealProgram, forward: &Forward, form: Form) -> f64 {
-    let mut c = vec![0.0; program.output_len()];
-    c[form.plus] = 1.0;
-    if let Some(minus) = form.minus {
-        c[minus] = -1.0;
-    }
-    lower(
-        program,
-        &forward.nodes,
-        program.output,
-        Linear {
-            coefficients: c,
-            constant: 0.0,
-        },
-    )
+/// What guides a pass: free choices that never make it unsound.
+#[derive(Clone, Debug, Default)]
+pub struct Guide {
+    /// For each relu node, `count × len` lower slopes; empty where the default serves.
+    pub alpha: Vec<Vec<f64>>,
+    /// For each relu node, `count × len` multipliers of split constraints, not negative; empty
+    /// for none.
+    pub beta: Vec<Vec<f64>>,
 }
 
-fn lower(
-    program: &RealProgram,
-    nodes: &SecondaryMap<NodeId, Vec<Bound>>,
-    from: NodeId,
-    start: Linear,
-) -> f64 {
-    let mut at = from;
-    let mut form = start;
-    loop {
-        match &program.nodes[at].op {
-            RealOp::Input => return concrete(&form, &nodes[at]),
-            RealOp::Move { x } => at = *x,
-            RealOp::AddConst { x, c } => {
-                let (s, m) = dot(&form.coefficients, c);
-                form.constant = down(
-                    form.constant + s,
-                    pad(c.len() + 1, 0, m + form.constant.abs()),
-                );
-                at = *x;
-            }
-            RealOp::DivConst { x, c } => {
-                let mut charge = 0.0;
-                for (a, (c, b)) in form.coefficients.iter_mut().zip(c.iter().zip(&nodes[*x])) {
-                    *a /= c;
-                    charge += charged(pad(1, 0, a.abs()), *b);
+/// A backward pass.
+pub struct Backward<'a> {
+    /// The program.
+    pub graph: &'a Graph,
+    /// Enclosures of every node before the forms' node.
+    pub bounds: &'a Bounds,
+    /// Constraints under which the bounds hold.
+    pub splits: &'a Splits,
+    /// Slopes and multipliers.
+    pub guide: Option<&'a Guide>,
+}
+
+impl Backward<'_> {
+    /// Carries forms of node `from` back to the input.
+    pub fn to_input(&self, from: usize, mut rows: Rows) -> Rows {
+        for i in (1..=from).rev() {
+            self.step(i, &mut rows);
+        }
+        rows
+    }
+
+    /// As [`Self::to_input`], keeping the forms over each node, by node index.
+    pub fn traced(&self, from: usize, rows: Rows) -> Vec<Rows> {
+        let mut trace = vec![rows];
+        for i in (1..=from).rev() {
+            let mut rows = trace[trace.len() - 1].clone();
+            self.step(i, &mut rows);
+            trace.push(rows);
+        }
+        trace.reverse();
+        trace
+    }
+
+    /// Lower bounds of forms of node `from` over the box.
+    pub fn lower(&self, from: usize, rows: Rows) -> Vec<f64> {
+        let hull = Hull::new(&self.bounds.nodes[0]);
+        concrete(&self.to_input(from, rows), &hull)
+    }
+
+    /// From forms over node `i`'s result to forms over its operand.
+    pub fn step(&self, i: usize, rows: &mut Rows) {
+        let x = &self.bounds.nodes[i - 1];
+        let n = self.graph.nodes[i].len;
+        match &self.graph.nodes[i].op {
+            Op::Input => {}
+            Op::Dense(dense) => {
+                let reach = &self.bounds.reach[i];
+                let mut coef = vec![0.0; rows.count * dense.cols];
+                let size = (rows.count, dense.rows, dense.cols);
+                linalg::accumulate(&mut coef, &rows.coef, &dense.weight, size);
+                // Underflow of a product: at most the least normal number each.
+                let spread: f64 = x.iter().map(|b| b.magnitude()).sum();
+                for (r, k) in rows.constant.iter_mut().enumerate() {
+                    let row = &rows.coef[r * n..(r + 1) * n];
+                    let (mut s, mut charge, mut lost) = (0.0, 0.0, 0.0);
+                    for (j, c) in row.iter().enumerate().filter(|(_, c)| **c != 0.0) {
+                        s += c * dense.bias.value[j];
+                        charge += c.abs() * reach[j];
+                        lost += c.abs() * dense.bias.error[j];
+                    }
+                    let p = pad(dense.rows + 3, 2, charge + k.abs())
+                        + f64::MIN_POSITIVE * (dense.rows as f64) * spread
+                        + lost * (1.0 + pad(n, 0, 1.0));
+                    *k = down(*k + s, p);
                 }
-                form.constant = down(form.constant, up(charge, pad(c.len(), 0, charge)));
-                at = *x;
+                rows.coef = coef;
             }
-            RealOp::Dense {
-                x,
-                weight,
-                bias,
-                rows,
-                cols,
-            } => {
-                form = through_dense(&form, weight, bias.as_deref(), (*rows, *cols), &nodes[*x]);
-                at = *x;
+            Op::Scale { by, slack } => {
+                for r in 0..rows.count {
+                    let mut charge = 0.0;
+                    for ((c, f), b) in rows.coef[r * n..(r + 1) * n].iter_mut().zip(by.iter()).zip(x) {
+                        *c *= f;
+                        if *c != 0.0 {
+                            charge += c.abs() * b.magnitude();
+                        }
+                    }
+                    let lost = pad(n, *slack, charge);
+                    rows.constant[r] = down(rows.constant[r], lost);
+                }
             }
-            RealOp::Relu { x } => {
-                through_relu(&mut form, &nodes[*x]);
-                at = *x;
+            Op::Shift(c) => rows.each(n, |row, k| {
+                let (mut s, mut m, mut lost) = (0.0, 0.0, 0.0);
+                for (a, (v, e)) in row.iter().zip(c.value.iter().zip(&c.error)) {
+                    s += a * v;
+                    m += (a * v).abs();
+                    lost += a.abs() * e;
+                }
+                *k = down(*k + s, pad(n + 1, 0, m + k.abs()) + lost * (1.0 + pad(n, 0, 1.0)));
+            }),
+            Op::Relu => self.relu(i, rows),
+            Op::Round(steps) => rows.each(n, |row, k| {
+                let mut sum = Sum::default();
+                for ((a, s), b) in row.iter_mut().zip(steps.iter()).zip(x) {
+                    if *a == 0.0 || s.is_exact() {
+                        continue;
+                    }
+                    if b.lo == 0.0 && b.hi == 0.0 {
+                        *a = 0.0;
+                        continue;
+                    }
+                    sum.add(*a * if *a > 0.0 { s.error.lo } else { s.error.hi });
+                }
+                sum.into_constant(k, n);
+            }),
+            Op::Float32 { .. } => {
+                let noise = &self.bounds.noise[i];
+                rows.each(n, |row, k| {
+                    let mut sum = Sum::default();
+                    for (a, e) in row.iter().zip(noise).filter(|(a, _)| **a != 0.0) {
+                        sum.add(-a.abs() * e);
+                    }
+                    sum.into_constant(k, n);
+                });
             }
+            Op::Clamp { lo, hi } => rows.each(n, |row, k| {
+                let mut sum = Sum::default();
+                for (a, b) in row.iter_mut().zip(x) {
+                    let (c, k) = relax::clamp(*a, *b, *lo, *hi);
+                    *a = c;
+                    sum.add(k);
+                }
+                sum.into_constant(k, n);
+            }),
+        }
+    }
+
+    fn relu(&self, i: usize, rows: &mut Rows) {
+        let n = self.graph.nodes[i].len;
+        let x = &self.bounds.nodes[i - 1];
+        let of = |list: Option<&Vec<Vec<f64>>>| -> Option<Vec<f64>> {
+            list.and_then(|l| l.get(i)).filter(|l| !l.is_empty()).cloned()
+        };
+        let alpha = of(self.guide.map(|g| &g.alpha));
+        let beta = of(self.guide.map(|g| &g.beta));
+        for r in 0..rows.count {
+            let mut sum = Sum::default();
+            let row = &mut rows.coef[r * n..(r + 1) * n];
+            for (j, (a, b)) in row.iter_mut().zip(x).enumerate() {
+                let slope = alpha.as_ref().map(|l| l[r * n + j]);
+                let (c, k) = relax::relu(*a, *b, slope);
+                *a = c;
+                sum.add(k);
+            }
+            if let Some(beta) = &beta {
+                // On the part z ≥ 0 (z ≤ 0) a multiple of -z (of z) is not positive.
+                for (j, active) in self.splits.at(i) {
+                    let m = beta[r * n + j].max(0.0);
+                    if m > 0.0 {
+                        let a = row[j];
+                        row[j] = if active { a - m } else { a + m };
+                        sum.add(-pad(1, 0, a.abs() + m) * x[j].magnitude());
+                    }
+                }
+            }
+            sum.into_constant(&mut rows.constant[r], n + self.splits.len());
         }
     }
 }
 
-/// What an error of at most `error` in a coefficient costs; nothing if there is no error.
-fn charged(error: f64, b: Bound) -> f64 {
-    if error == 0.0 {
-        0.0
-    } else {
-        error * b.magnitude()
+impl Rows {
+    fn each(&mut self, n: usize, mut f: impl FnMut(&mut [f64], &mut f64)) {
+        for (r, k) in self.constant.iter_mut().enumerate() {
+            f(&mut self.coef[r * n..(r + 1) * n], k);
+        }
     }
 }
 
-fn dot(a: &[f64], b: &[f64]) -> (f64, f64) {
-    a.iter()
-        .zip(b)
-        .fold((0.0, 0.0), |(s, m), (a, b)| (s + a * b, m + (a * b).abs()))
+/// A sum of rounded-down terms, with its own rounding.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Sum {
+    value: f64,
+    size: f64,
 }
 
-fn through_dense(
-    form: &Linear,
-    weight: &[f64],
-    bias: Option<&[f64]>,
-    (rows, cols): (usize, usize),
-    x: &[Bound],
-) -> Linear {
-    let mut coefficients = vec![0.0; cols];
-    let mut magnitudes = vec![0.0; cols];
-    for (j, a) in form.coefficients.iter().enumerate() {
-        if *a == 0.0 {
-            continue;
-        }
-        let row = &weight[j * cols..(j + 1) * cols];
-        for (k, w) in row.iter().enumerate() {
-            let p = a * w;
-            coefficients[k] += p;
-            magnitudes[k] += p.abs();
-        }
+impl Sum {
+    /// Adds a term, itself the rounding of one product or already safe.
+    pub fn add(&mut self, term: f64) {
+        self.value += term;
+        self.size += term.abs();
     }
-    let mut charge = 0.0;
-    for (m, b) in magnitudes.iter().zip(x) {
-        charge += charged(pad(rows, 0, *m), *b);
-    }
-    let charge = up(charge, pad(cols, 0, charge));
-    let (s, m) = bias.map_or((0.0, 0.0), |b| dot(&form.coefficients, b));
-    let constant = down(form.constant + s, pad(rows + 1, 0, m + form.constant.abs()));
-    Linear {
-        coefficients,
-        constant: down(constant, charge),
+
+    /// Adds the sum of at most `n` terms to a constant.
+    pub fn into_constant(self, k: &mut f64, n: usize) {
+        if self.size != 0.0 {
+            *k = down(*k + self.value, pad(n + 1, 1, self.size + k.abs()));
+        }
     }
 }
 
-/// Replaces `max(0, z)` by a line below it (coefficient ≥ 0) or above it (coefficient < 0).
-fn through_relu(form: &mut Linear, z: &[Bound]) {
-    let mut constant = form.constant;
-    for (a, b) in form.coefficients.iter_mut().zip(z) {
-        if b.lo >= 0.0 || *a == 0.0 {
-            continue;
-        }
-        if b.hi <= 0.0 {
-            *a = 0.0;
-        } else if *a > 0.0 {
-            // Both lines z and 0 lie below; the one with the smaller gap (Zhang et al. 2018).
-            if b.hi < -b.lo {
-                *a = 0.0;
+/// The least values of forms over a box.
+pub fn concrete(rows: &Rows, hull: &Hull) -> Vec<f64> {
+    (0..rows.count)
+        .map(|r| hull.affine(rows.row(r), rows.constant[r]).0.lo)
+        .collect()
+}
+
+/// Enclosures of every node: intervals, tightened by backward bounds where a sign or a clamp is
+/// open behind another open one; cut by the splits. `None` if the splits leave nothing.
+pub fn bounds(graph: &Graph, x: &[Bound], splits: &Splits) -> Option<Bounds> {
+    let mut bounds = Bounds::start(graph);
+    let mut open_before = false;
+    for i in 0..graph.nodes.len() {
+        bounds.push(graph, i, x);
+        let open = open_elements(graph, &bounds, i);
+        if !open.is_empty() {
+            if open_before {
+                tighten(graph, &mut bounds, i, &open, splits);
             }
-        } else {
-            // A line through (lo, 0) with a slope at least hi/(hi - lo) lies above. The factor
-            // leaves room for the roundings of the quotient and of the product; a subnormal quotient
-            // may be off by more.
-            let slope = (b.hi / (b.hi - b.lo)) * (1.0 + 16.0 * f64::EPSILON);
-            let steep = *a * slope;
-            if slope.is_normal() && steep < -1e-280 && steep.is_finite() {
-                *a = steep;
-                let lift = steep * b.lo;
-                constant = down(constant - lift, pad(2, 0, lift.abs() + constant.abs()));
-            } else {
-                // Degenerate scales: take the largest value of the relu instead.
-                let most = *a * b.hi;
-                *a = 0.0;
-                constant = down(constant + most, pad(2, 0, most.abs() + constant.abs()));
-            }
+            open_before = true;
+        }
+        if !splits.cut(i + 1, &mut bounds.nodes[i]) {
+            return None;
         }
     }
-    form.constant = constant;
+    Some(bounds)
 }
 
-/// The least value of a linear form over a box.
-fn concrete(form: &Linear, x: &[Bound]) -> f64 {
-    crate::float::affine(form.coefficients.iter().copied(), x, form.constant, 0).lo
+/// Elements of a node before a relu or clamp (rounded in between or not) whose piece is open.
+fn open_elements(graph: &Graph, bounds: &Bounds, i: usize) -> Vec<usize> {
+    let mut x = bounds.nodes[i].clone();
+    let mut open = vec![false; x.len()];
+    let piecewise = matches!(graph.nodes[i].op, Op::Dense(_) | Op::Shift(_) | Op::Scale { .. });
+    if !piecewise {
+        return Vec::new();
+    }
+    for node in &graph.nodes[i + 1..] {
+        match &node.op {
+            Op::Relu => {
+                for (o, b) in open.iter_mut().zip(&mut x) {
+                    *o |= b.lo < 0.0 && b.hi > 0.0;
+                    *b = b.relu();
+                }
+            }
+            Op::Clamp { lo, hi } => {
+                for (o, b) in open.iter_mut().zip(&mut x) {
+                    *o |= (b.lo < *lo && b.hi > *lo) || (b.lo < *hi && b.hi > *hi);
+                }
+            }
+            Op::Round(steps) => {
+                for (b, s) in x.iter_mut().zip(steps.iter()) {
+                    *b = s.image(*b);
+                }
+            }
+            Op::Float32 { .. } => {}
+            Op::Input | Op::Dense(_) | Op::Scale { .. } | Op::Shift(_) => break,
+        }
+    }
+    (0..open.len()).filter(|j| open[*j]).collect()
+}
+
+/// Intersects the enclosures of some elements of node `i` with their backward bounds.
+fn tighten(graph: &Graph, bounds: &mut Bounds, i: usize, elements: &[usize], splits: &Splits) {
+    let n = graph.nodes[i].len;
+    let pass = Backward {
+        graph,
+        bounds,
+        splits,
+        guide: None,
+    };
+    let lower = pass.lower(i, Rows::units(elements, n));
+    for (r, j) in elements.iter().enumerate() {
+        let b = &mut bounds.nodes[i][*j];
+        *b = b.meet(Bound::new(lower[2 * r], -lower[2 * r + 1]));
+    }
 }

@@ -5,8 +5,14 @@
 
 pub mod backward;
 pub mod differential;
+pub mod forward;
+pub mod graph;
 pub mod integer;
 pub mod interval;
+pub mod linalg;
+pub mod optimise;
+pub mod relax;
+pub mod split;
 
 /// The form `out_a - out_b`, or `out_a` alone.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -33,4 +39,16 @@ impl Form {
             minus: None,
         }
     }
+}
+
+/// The margins of `class` over every other output, in the order of the others.
+pub fn margins(class: usize, outputs: usize) -> backward::Rows {
+    let mut coef = Vec::with_capacity(outputs * outputs.saturating_sub(1));
+    for j in (0..outputs).filter(|j| *j != class) {
+        let mut row = vec![0.0; outputs];
+        row[class] = 1.0;
+        row[j] = -1.0;
+        coef.extend(row);
+    }
+    backward::Rows::new(outputs.saturating_sub(1), coef)
 }

@@ -1,6 +1,17 @@
 //! Falsification: points that are likely to break a requirement, by floating point and native
 //! code. Nothing here decides anything: every candidate is replayed exactly by the caller.
 
+mod change;
+mod climb;
+mod find;
+pub mod float;
+mod frame;
+mod goal;
+mod integers;
+
+pub use change::{ClassSearch, class_change};
+pub use find::{Target, find_break};
+
 use crate::bounds::Form;
 use crate::reference::Reference;
 use crate::space::Space;
@@ -15,7 +26,7 @@ const STEPS: usize = 20;
 pub fn generator(space: &Space, salt: u64) -> ChaCha8Rng {
     let mut h = ceg4n_base::Hasher::new("attack");
     for v in space.lower.iter().chain(&space.upper) {
-        h.str(&v.to_string());
+        h.int(v.to_f64().to_bits() as i64);
     }
     h.int(salt as i64);
     let bytes = h.finish().0;

@@ -1,0 +1,162 @@
+//! What breaks a property, in floating point: the forms of the outputs that shall grow, and how
+//! broken a point is.
+
+use super::climb::Outs;
+use ceg4n_ir::Property;
+use ceg4n_ir::kernel::argmax;
+
+/// One thing to climb to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Goal {
+    /// The kernel's output `rival` above its output `class`.
+    Overtake { class: usize, rival: usize },
+    /// The reference's output `rival` above its output `class`.
+    Sway { class: usize, rival: usize },
+    /// The kernel's output far above the reference's, or far below.
+    Differ { output: usize, above: bool },
+    /// The kernel leads with `kernel` over `reference` by more than the reference does.
+    Part { kernel: usize, reference: usize },
+    /// `ahead` outputs of the kernel above that of the reference's winner.
+    Demote { ahead: usize },
+}
+
+impl Goal {
+    /// Both ways for `rival` to pass `class`.
+    pub(crate) fn overtake_or_sway(class: usize, rival: usize) -> [Self; 2] {
+        [Self::Overtake { class, rival }, Self::Sway { class, rival }]
+    }
+
+    /// Adds the coefficients of the form that shall grow.
+    pub(crate) fn pull(self, at: Outs<'_>, kernel: &mut [f64], reference: &mut [f64]) {
+        match self {
+            Self::Overtake { class, rival } => {
+                kernel[rival] += 1.0;
+                kernel[class] -= 1.0;
+            }
+            Self::Sway { class, rival } => {
+                reference[rival] += 1.0;
+                reference[class] -= 1.0;
+            }
+            Self::Differ { output, above } => {
+                let sign = if above { 1.0 } else { -1.0 };
+                kernel[output] += sign;
+                reference[output] -= sign;
+            }
+            Self::Part {
+                kernel: k,
+                reference: j,
+            } => {
+                kernel[k] += 1.0;
+                kernel[j] -= 1.0;
+                reference[j] += 1.0;
+                reference[k] -= 1.0;
+            }
+            Self::Demote { ahead } => {
+                if let Some((winner, rival)) = demoted(at, ahead) {
+                    kernel[rival] += 1.0;
+                    kernel[winner] -= 1.0;
+                }
+            }
+        }
+    }
+
+    /// The form's value.
+    pub(crate) fn value(self, at: Outs<'_>) -> f64 {
+        let (k, n) = (at.kernel, at.reference);
+        match self {
+            Self::Overtake { class, rival } => k[rival] - k[class],
+            Self::Sway { class, rival } => n[rival] - n[class],
+            Self::Differ { output, above } => {
+                let d = k[output] - n[output];
+                if above { d } else { -d }
+            }
+            Self::Part {
+                kernel,
+                reference: j,
+            } => k[kernel] - k[j] + n[j] - n[kernel],
+            Self::Demote { ahead } => {
+                demoted(at, ahead).map_or(f64::NEG_INFINITY, |(c, i)| k[i] - k[c])
+            }
+        }
+    }
+}
+
+/// The reference's winner, and the output that must pass it in the kernel for `ahead` to be
+/// before it.
+fn demoted(at: Outs<'_>, ahead: usize) -> Option<(usize, usize)> {
+    let winner = argmax(at.reference)?;
+    let mut others: Vec<usize> = (0..at.kernel.len()).filter(|j| *j != winner).collect();
+    others.sort_by(|a, b| at.kernel[*b].total_cmp(&at.kernel[*a]));
+    others
+        .get(ahead.checked_sub(1)?)
+        .map(|rival| (winner, *rival))
+}
+
+/// When a point breaks the property.
+#[derive(Clone, Debug)]
+pub(crate) enum Breach {
+    /// The kernel's class is not this one.
+    Leaves(usize),
+    /// The kernel's class is more than this below the reference's best output.
+    Behind(f64),
+    /// The reference's strict winner has this many of the kernel's outputs before it.
+    Demoted(usize),
+    /// An output differs by more than this.
+    Differs(f64),
+    /// Only replay tells.
+    Unseen,
+}
+
+impl Breach {
+    /// `robust`: the class that the reference keeps on the region.
+    pub(crate) fn new(property: &Property, robust: Option<usize>) -> Self {
+        match (property, robust) {
+            (Property::Top1, Some(class)) => Self::Leaves(class),
+            (Property::Top1, None) => Self::Behind(0.0),
+            (Property::Top1Margin(m), _) => Self::Behind(m.enclosure().0),
+            (Property::TopK(n), _) => Self::Demoted(*n as usize),
+            (Property::Eps(e), _) => Self::Differs(e.enclosure().0),
+            (Property::Spec(_), _) => Self::Unseen,
+        }
+    }
+
+    /// True if the reference's outputs take no part.
+    pub(crate) fn kernel_alone(&self) -> bool {
+        match self {
+            Self::Leaves(_) | Self::Unseen => true,
+            Self::Behind(_) | Self::Demoted(_) | Self::Differs(_) => false,
+        }
+    }
+
+    /// How broken a point is: positive where the property is, as floating point sees it; less
+    /// is further from it.
+    pub(crate) fn at(&self, at: Outs<'_>) -> f64 {
+        let (k, n) = (at.kernel, at.reference);
+        let Some(answer) = argmax(k) else {
+            return f64::NEG_INFINITY;
+        };
+        match self {
+            Self::Leaves(class) => {
+                let others = (0..k.len()).filter(|j| j != class).map(|j| k[j]);
+                let lead = others.fold(f64::NEG_INFINITY, f64::max) - k[*class];
+                // A tie with an earlier output counts.
+                if answer == *class {
+                    lead
+                } else {
+                    lead.max(f64::MIN_POSITIVE)
+                }
+            }
+            Self::Behind(m) => n.iter().fold(f64::NEG_INFINITY, |a, b| a.max(*b)) - n[answer] - m,
+            Self::Demoted(ahead) => match demoted(at, *ahead) {
+                Some((c, i)) if k[i] == k[c] && i < c => f64::MIN_POSITIVE,
+                Some((c, i)) => k[i] - k[c],
+                None => f64::NEG_INFINITY,
+            },
+            Self::Differs(e) => {
+                let worst = k.iter().zip(n).map(|(k, n)| (k - n).abs());
+                worst.fold(f64::NEG_INFINITY, f64::max) - e
+            }
+            Self::Unseen => f64::NEG_INFINITY,
+        }
+    }
+}

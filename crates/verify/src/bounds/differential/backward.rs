@@ -1,0 +1,311 @@
+//! Backward linear bounds over `(N, D)`: forms `Σ a·N + Σ b·D + k`, each a lower bound, carried
+//! from the outputs to the input, where `D` is zero.
+
+use super::zonotope::{Enclosed, Zonotopes};
+use super::{Joint, PairBounds, PairForm};
+use crate::bounds::backward::{Rows, Sum, concrete};
+use crate::bounds::forward::Hull;
+use crate::bounds::graph::{Constant, Dense, Op};
+use crate::bounds::{linalg, relax};
+use crate::float::{Bound, down, pad};
+
+/// Forms over one layer's values.
+struct Forms {
+    count: usize,
+    a: Vec<f64>,
+    b: Vec<f64>,
+    k: Vec<f64>,
+}
+
+/// Lower bounds of forms of the outputs.
+pub(super) fn lower(
+    pair: &PairBounds<'_>,
+    joints: &[Joint],
+    z: &Zonotopes,
+    forms: &[PairForm],
+) -> Vec<f64> {
+    let mut f = Forms {
+        count: forms.len(),
+        a: Vec::new(),
+        b: Vec::new(),
+        k: vec![0.0; forms.len()],
+    };
+    for form in forms {
+        // n·N + k·K = (n + k)·N + k·D; requirements have coefficients whose sum is exact.
+        let both = form.reference.iter().zip(&form.subject);
+        f.a.extend(both.map(|(n, k)| n + k));
+        f.b.extend(&form.subject);
+    }
+    for t in (1..joints.len()).rev() {
+        f.step(pair, t, &joints[t], &z.after[t - 1]);
+    }
+    let rows = Rows {
+        count: f.count,
+        coef: f.a,
+        constant: f.k,
+    };
+    concrete(&rows, &Hull::new(&pair.reference.nodes[0]))
+}
+
+impl Forms {
+    fn step(&mut self, pair: &PairBounds<'_>, t: usize, joint: &Joint, x: &Enclosed) {
+        match joint {
+            Joint::Input => {}
+            Joint::Reference(r) => {
+                let op = &pair.together.reference.nodes[*r].op;
+                self.reference(op, &pair.reference.noise[*r], x);
+            }
+            Joint::Subject(s) => self.subject(&pair.together.subject.nodes[*s].op, x),
+            Joint::Both(r, s) => {
+                let ops = (
+                    &pair.together.reference.nodes[*r].op,
+                    &pair.together.subject.nodes[*s].op,
+                );
+                if let (Op::Dense(rd), Op::Dense(sd)) = ops {
+                    let reach = &pair.reference.reach[*r];
+                    self.dense(rd, sd, &pair.together.gaps[t], reach, x);
+                } else if let (Op::Relu, Op::Relu) = ops {
+                    self.each(x, |a, b, i, sum| relu(a, b, x.n[i], x.k[i], x.d[i], sum));
+                } else {
+                    self.k.fill(f64::NEG_INFINITY);
+                }
+            }
+        }
+    }
+
+    /// Changes the coefficients of each element; `change` adds what it costs.
+    fn each(
+        &mut self,
+        x: &Enclosed,
+        change: impl Fn(&mut f64, &mut f64, usize, &mut Sum),
+    ) {
+        let n = x.n.len();
+        for (r, k) in self.k.iter_mut().enumerate() {
+            let mut sum = Sum::default();
+            let a = &mut self.a[r * n..(r + 1) * n];
+            let b = &mut self.b[r * n..(r + 1) * n];
+            for (i, (a, b)) in a.iter_mut().zip(b).enumerate() {
+                if *a != 0.0 || *b != 0.0 {
+                    change(a, b, i, &mut sum);
+                }
+            }
+            sum.into_constant(k, 3 * n);
+        }
+    }
+
+    /// `N' = f(N)`, `D' = D + N - N'`: a form `a·N' + b·D'` is `(a - b)·N' + b·N + b·D`.
+    fn reference(&mut self, op: &Op, noise: &[f64], x: &Enclosed) {
+        match op {
+            Op::Input | Op::Dense(_) | Op::Relu => self.k.fill(f64::NEG_INFINITY),
+            Op::Scale { by, slack } => self.each(x, |a, b, i, sum| {
+                let m = *a - *b;
+                let own = m * by[i];
+                let size = (own.abs() + a.abs() + b.abs()) * x.n[i].magnitude();
+                sum.add(-pad(3, *slack, size));
+                *a = own + *b;
+            }),
+            Op::Shift(c) => self.each(x, |a, b, i, sum| {
+                let m = *a - *b;
+                shift(m, c, i, sum);
+                sum.add(-pad(2, 0, (a.abs() + b.abs()) * c.value[i].abs()));
+            }),
+            Op::Round(steps) => self.each(x, |a, b, i, sum| {
+                let idle = x.n[i].lo == 0.0 && x.n[i].hi == 0.0;
+                if !steps[i].is_exact() && !idle {
+                    noisy(*a - *b, a.abs() + b.abs(), steps[i].error, sum);
+                }
+            }),
+            Op::Float32 { .. } => self.each(x, |a, b, i, sum| {
+                let e = noise.get(i).copied().unwrap_or(f64::INFINITY);
+                noisy(*a - *b, a.abs() + b.abs(), Bound::new(-e, e), sum);
+            }),
+            Op::Clamp { lo, hi } => self.each(x, |a, b, i, sum| {
+                let n = x.n[i];
+                if n.lo >= *lo && n.hi <= *hi {
+                    return;
+                }
+                let m = *a - *b;
+                let (c, k) = relax::clamp(m, n, *lo, *hi);
+                sum.add(k);
+                let most = lo.abs().max(hi.abs()).max(n.magnitude());
+                sum.add(-pad(3, 0, (a.abs() + b.abs() + c.abs()) * most));
+                *a = c + *b;
+            }),
+        }
+    }
+
+    /// `K' = f(K)`, `D' = K' - N`: a form `a·N + b·D'` is `(a - b)·N + b·K'`.
+    fn subject(&mut self, op: &Op, x: &Enclosed) {
+        match op {
+            Op::Input | Op::Dense(_) | Op::Relu => self.k.fill(f64::NEG_INFINITY),
+            // K' = s·K: s·(N + D).
+            Op::Scale { by, slack } => self.each(x, |a, b, i, sum| {
+                let scaled = *b * by[i];
+                let size = (scaled.abs() + a.abs() + b.abs()) * x.n[i].magnitude()
+                    + scaled.abs() * x.d[i].magnitude();
+                sum.add(-pad(3, *slack, size));
+                *a += scaled - *b;
+                *b = scaled;
+            }),
+            Op::Shift(c) => self.each(x, |_, b, i, sum| shift(*b, c, i, sum)),
+            Op::Round(steps) => self.each(x, |_, b, i, sum| {
+                let idle = x.k[i].lo == 0.0 && x.k[i].hi == 0.0;
+                if !steps[i].is_exact() && !idle {
+                    noisy(*b, b.abs(), steps[i].error, sum);
+                }
+            }),
+            // Noise on the subject: programs computed in single precision are references.
+            Op::Float32 { .. } => self.k.fill(f64::NEG_INFINITY),
+            Op::Clamp { lo, hi } => self.each(x, |a, b, i, sum| {
+                let z = x.k[i];
+                if z.lo >= *lo && z.hi <= *hi {
+                    return;
+                }
+                let (c, k) = relax::clamp(*b, z, *lo, *hi);
+                sum.add(k);
+                let size = a.abs() + b.abs() + c.abs();
+                sum.add(-pad(3, 0, size * x.n[i].magnitude()));
+                *a += c - *b;
+                *b = c;
+            }),
+        }
+    }
+
+    /// `N' = W·N + v`, `D' = Ŵ·D + (Ŵ - W)·N + (v̂ - v)`.
+    fn dense(&mut self, r: &Dense, s: &Dense, gap: &[f64], reach: &[f64], x: &Enclosed) {
+        let (rows, cols) = (r.rows, r.cols);
+        let mut a = vec![0.0; self.count * cols];
+        let mut b = vec![0.0; self.count * cols];
+        let size = (self.count, rows, cols);
+        linalg::accumulate(&mut a, &self.a, &r.weight, size);
+        linalg::accumulate(&mut a, &self.b, gap, size);
+        linalg::accumulate(&mut b, &self.b, &s.weight, size);
+        let (n_size, d_size) = (magnitudes(&x.n), magnitudes(&x.d));
+        let spread: f64 = n_size.iter().chain(&d_size).sum();
+        // What a row of `D'` sums at most.
+        let d_reach: Vec<f64> = (0..rows)
+            .map(|j| {
+                let own = reach_of(s.row(j), &d_size);
+                let shared = reach_of(&gap[j * cols..(j + 1) * cols], &n_size);
+                let m = own + shared + r.bias.value[j].abs() + s.bias.value[j].abs();
+                m + pad(2 * cols + 4, 0, m)
+            })
+            .collect();
+        for (f, k) in self.k.iter_mut().enumerate() {
+            let (mut v, mut charge, mut lost) = (0.0, 0.0, 0.0);
+            for j in 0..rows {
+                let (a, b) = (self.a[f * rows + j], self.b[f * rows + j]);
+                if a != 0.0 {
+                    v += a * r.bias.value[j];
+                    charge += a.abs() * reach[j];
+                    lost += a.abs() * r.bias.error[j];
+                }
+                if b != 0.0 {
+                    v += b * (s.bias.value[j] - r.bias.value[j]);
+                    charge += b.abs() * d_reach[j];
+                    lost += b.abs() * (r.bias.error[j] + s.bias.error[j]);
+                }
+            }
+            let p = pad(2 * rows + 4, 4, charge + k.abs())
+                + f64::MIN_POSITIVE * (2 * rows) as f64 * spread
+                + lost * (1.0 + pad(2 * rows, 0, 1.0));
+            *k = down(*k + v, p);
+        }
+        (self.a, self.b) = (a, b);
+    }
+}
+
+fn magnitudes(x: &[Bound]) -> Vec<f64> {
+    x.iter().map(|b| b.magnitude()).collect()
+}
+
+/// `Σ |w|·m`; a zero weight adds nothing.
+fn reach_of(w: &[f64], m: &[f64]) -> f64 {
+    let used = w.iter().zip(m).filter(|(w, _)| **w != 0.0);
+    used.map(|(w, m)| w.abs() * m).sum()
+}
+
+fn shift(c: f64, by: &Constant, i: usize, sum: &mut Sum) {
+    sum.add(c * by.value[i]);
+    if by.error[i] != 0.0 {
+        sum.add(-c.abs() * by.error[i] * (1.0 + 1e-9));
+    }
+}
+
+/// An error within `e` times a coefficient that is itself a rounded sum of terms of `size`.
+fn noisy(c: f64, size: f64, e: Bound, sum: &mut Sum) {
+    sum.add(c * if c > 0.0 { e.lo } else { e.hi });
+    sum.add(-pad(2, 0, size * e.magnitude()));
+}
+
+/// A form `a·relu(N) + b·(relu(K) - relu(N))` over `N` and `D = K - N`.
+fn relu(a: &mut f64, b: &mut f64, n: Bound, k: Bound, d: Bound, sum: &mut Sum) {
+    let (n_on, n_off) = (n.lo >= 0.0, n.hi <= 0.0);
+    let (k_on, k_off) = (k.lo >= 0.0, k.hi <= 0.0);
+    let rounded = |sum: &mut Sum, size: f64| sum.add(-pad(2, 0, size * n.magnitude()));
+    if k_on && n_off {
+        // D' = K = N + D.
+        *a = *b;
+        return;
+    }
+    if n_on && k_off {
+        // D' = -N.
+        rounded(sum, a.abs() + b.abs());
+        (*a, *b) = (*a - *b, 0.0);
+        return;
+    }
+    let (slope, constant) = relax::relu(*a, n, None);
+    sum.add(constant);
+    let own = *b;
+    let (on_n, on_d, constant) = difference(own, (n, n_on, n_off), (k, k_on, k_off), d);
+    sum.add(constant);
+    if on_n != 0.0 {
+        rounded(sum, slope.abs() + on_n.abs());
+    }
+    (*a, *b) = (slope + on_n, on_d);
+}
+
+type Signed = (Bound, bool, bool);
+
+/// `b·D' ≥ p·N + q·D + c` where not both signs are known to be opposite.
+fn difference(
+    b: f64,
+    (n, n_on, n_off): Signed,
+    (k, k_on, k_off): Signed,
+    d: Bound,
+) -> (f64, f64, f64) {
+    if b == 0.0 || (n_off && k_off) {
+        return (0.0, 0.0, 0.0);
+    }
+    if n_on && k_on {
+        return (0.0, b, 0.0);
+    }
+    // A relu moves no further than its operand: min(0, D) ≤ D' ≤ max(0, D).
+    let (slope, constant) = if b > 0.0 {
+        // b·min(0, D) = -b·relu(-D).
+        let (c, k) = relax::relu(-b, Bound::new(-d.hi, -d.lo), None);
+        (-c, k)
+    } else {
+        relax::relu(b, d, None)
+    };
+    if b > 0.0 {
+        if n_on {
+            // D' = max(D, -N) ≥ D.
+            return (0.0, b, 0.0);
+        }
+        if n_off {
+            // D' = relu(K) ≥ 0 and ≥ K.
+            return if k.hi > -k.lo { (b, b, 0.0) } else { (0.0, 0.0, 0.0) };
+        }
+    } else {
+        if k_on {
+            // D' = K - relu(N) ≤ D.
+            return (0.0, b, 0.0);
+        }
+        if k_off {
+            // D' = -relu(N) ≤ 0 and ≤ -N.
+            return if n.hi > -n.lo { (-b, 0.0, 0.0) } else { (0.0, 0.0, 0.0) };
+        }
+    }
+    (0.0, slope, constant)
+}

@@ -1,0 +1,243 @@
+//! Bounds of two programs over the same inputs together: forms `n·N(x) + k·K(x)` of the outputs
+//! of a reference `N` and a subject `K`.
+//!
+//! Where both have the same layers, the difference `D = K - N` is carried beside `N`, layer by
+//! layer (ReluDiff: Paulsen, Wang, Wang 2020; NeuroDiff: Paulsen et al. 2020; VeryDiff: Teuber et
+//! al. 2024): forwards as zonotopes over shared symbols, then backwards as linear forms over
+//! `(N, D)`. Where they have not, forms of both are carried back to the shared input each by
+//! itself and added there.
+
+mod backward;
+mod zonotope;
+
+use super::backward::{Backward, Rows, concrete};
+use super::forward::{Bounds, Hull};
+use super::graph::{Graph, Op};
+use super::split::Splits;
+use crate::float::{Bound, down, pad};
+use zonotope::Zonotopes;
+
+/// What happens to both values, in order.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Joint {
+    /// The input of both.
+    Input,
+    /// A dense layer or a relu of both.
+    Both(usize, usize),
+    /// A node that only the reference has.
+    Reference(usize),
+    /// A node that only the subject has.
+    Subject(usize),
+}
+
+/// Two programs over the same inputs.
+#[derive(Clone, Debug)]
+pub struct Together<'a> {
+    reference: &'a Graph,
+    subject: &'a Graph,
+    /// Matched layers; `None` where the programs differ in them.
+    joints: Option<Vec<Joint>>,
+    /// `subject - reference` weights of matched dense layers, by joint.
+    gaps: Vec<Vec<f64>>,
+}
+
+/// A form `Σ n_i·N_i + Σ k_i·K_i` of the outputs.
+#[derive(Clone, Debug, PartialEq)]
+pub struct PairForm {
+    /// Coefficients of the reference's outputs.
+    pub reference: Vec<f64>,
+    /// Coefficients of the subject's outputs.
+    pub subject: Vec<f64>,
+}
+
+impl PairForm {
+    /// Zero.
+    pub fn zero(outputs: usize) -> Self {
+        Self {
+            reference: vec![0.0; outputs],
+            subject: vec![0.0; outputs],
+        }
+    }
+
+    /// Adds `c·(N_a - N_b)`.
+    #[must_use]
+    pub fn reference_margin(mut self, a: usize, b: usize, c: f64) -> Self {
+        self.reference[a] += c;
+        self.reference[b] -= c;
+        self
+    }
+
+    /// Adds `c·(K_a - K_b)`.
+    #[must_use]
+    pub fn subject_margin(mut self, a: usize, b: usize, c: f64) -> Self {
+        self.subject[a] += c;
+        self.subject[b] -= c;
+        self
+    }
+
+    /// `c·(K_j - N_j)`.
+    pub fn difference(j: usize, outputs: usize, c: f64) -> Self {
+        let mut form = Self::zero(outputs);
+        form.reference[j] = -c;
+        form.subject[j] = c;
+        form
+    }
+}
+
+/// Both programs' bounds on one box.
+pub struct PairBounds<'a> {
+    together: &'a Together<'a>,
+    reference: Bounds,
+    subject: Bounds,
+    /// Differences and their zonotopes, where the layers match.
+    zonotopes: Option<Zonotopes>,
+}
+
+impl<'a> Together<'a> {
+    /// Matches two programs. The subject's graph starts from reals.
+    pub fn new(reference: &'a Graph, subject: &'a Graph) -> Self {
+        let joints = join(reference, subject);
+        let gap = |joint: &Joint| match joint {
+            Joint::Both(r, s) => match (&reference.nodes[*r].op, &subject.nodes[*s].op) {
+                (Op::Dense(r), Op::Dense(s)) => {
+                    let pairs = s.weight.iter().zip(r.weight.iter());
+                    pairs.map(|(s, r)| s - r).collect()
+                }
+                _other_pairs => Vec::new(),
+            },
+            Joint::Input | Joint::Reference(_) | Joint::Subject(_) => Vec::new(),
+        };
+        let gaps = joints.iter().flatten().map(gap).collect();
+        Self {
+            reference,
+            subject,
+            joints,
+            gaps,
+        }
+    }
+
+    /// True if the programs have the same layers.
+    pub fn is_matched(&self) -> bool {
+        self.joints.is_some()
+    }
+
+    /// Bounds on a box of reals.
+    pub fn on(&'a self, x: &[Bound]) -> PairBounds<'a> {
+        match &self.joints {
+            Some(joints) => {
+                let mut reference = Bounds::start(self.reference);
+                let mut subject = Bounds::start(self.subject);
+                let z = Zonotopes::new(self, joints, x, &mut reference, &mut subject);
+                PairBounds {
+                    together: self,
+                    reference,
+                    subject,
+                    zonotopes: Some(z),
+                }
+            }
+            None => {
+                let none = Splits::default();
+                let of = |g: &Graph| {
+                    super::backward::bounds(g, x, &none).unwrap_or_else(|| Bounds::new(g, x))
+                };
+                PairBounds {
+                    together: self,
+                    reference: of(self.reference),
+                    subject: of(self.subject),
+                    zonotopes: None,
+                }
+            }
+        }
+    }
+}
+
+impl PairBounds<'_> {
+    /// Cheap lower bounds of forms: what the forward pass knows already.
+    pub fn glance(&self, form: &PairForm) -> f64 {
+        match &self.zonotopes {
+            Some(z) => z.lower(form),
+            None => f64::NEG_INFINITY,
+        }
+    }
+
+    /// Lower bounds of forms by a backward pass.
+    pub fn lower(&self, forms: &[PairForm]) -> Vec<f64> {
+        match (&self.together.joints, &self.zonotopes) {
+            (Some(joints), Some(z)) => backward::lower(self, joints, z, forms),
+            _not_matched => self.apart(forms),
+        }
+    }
+
+    /// How much each input moves a form: its generators, for guidance.
+    pub fn influence(&self, form: &PairForm) -> Option<Vec<f64>> {
+        let z = self.zonotopes.as_ref()?;
+        Some(z.input_generators(form, self.together.reference.input_len()))
+    }
+
+    /// Forms of both carried back to the input, each by itself.
+    fn apart(&self, forms: &[PairForm]) -> Vec<f64> {
+        let none = Splits::default();
+        let back = |graph: &Graph, bounds: &Bounds, coef: Vec<f64>| {
+            let pass = Backward {
+                graph,
+                bounds,
+                splits: &none,
+                guide: None,
+            };
+            pass.to_input(graph.output(), Rows::new(forms.len(), coef))
+        };
+        let of = |f: fn(&PairForm) -> &Vec<f64>| forms.iter().flat_map(f).copied().collect();
+        let n = back(self.together.reference, &self.reference, of(|f| &f.reference));
+        let mut k = back(self.together.subject, &self.subject, of(|f| &f.subject));
+        let x = &self.reference.nodes[0];
+        let len = x.len();
+        for r in 0..forms.len() {
+            let mut charge = 0.0;
+            let rows = k.coef[r * len..(r + 1) * len].iter_mut().zip(n.row(r));
+            for ((k, n), x) in rows.zip(x) {
+                let size = k.abs() + n.abs();
+                *k += n;
+                if size > 0.0 {
+                    charge += size * x.magnitude();
+                }
+            }
+            let (a, b) = (k.constant[r], n.constant[r]);
+            k.constant[r] = down(a + b, pad(len + 2, 0, charge + a.abs() + b.abs()));
+        }
+        concrete(&k, &Hull::new(x))
+    }
+}
+
+/// Matches dense layers and relus in order; whatever else stands between them is one-sided.
+fn join(reference: &Graph, subject: &Graph) -> Option<Vec<Joint>> {
+    let anchor = |op: &Op| matches!(op, Op::Dense(_) | Op::Relu);
+    let (mut r, mut s) = (1, 1);
+    let mut joints = vec![Joint::Input];
+    loop {
+        let (a, b) = (reference.nodes.get(r), subject.nodes.get(s));
+        match (a, b) {
+            (None, None) => return Some(joints),
+            (Some(n), _) if !anchor(&n.op) => {
+                joints.push(Joint::Reference(r));
+                r += 1;
+            }
+            (_, Some(n)) if !anchor(&n.op) => {
+                joints.push(Joint::Subject(s));
+                s += 1;
+            }
+            (Some(a), Some(b)) => {
+                let alike = match (&a.op, &b.op) {
+                    (Op::Dense(a), Op::Dense(b)) => (a.rows, a.cols) == (b.rows, b.cols),
+                    (Op::Relu, Op::Relu) => a.len == b.len,
+                    _other_pairs => false,
+                };
+                if !alike {
+                    return None;
+                }
+                joints.push(Joint::Both(r, s));
+                (r, s) = (r + 1, s + 1);
+            }
+            (Some(_), None) | (None, Some(_)) => return None,
+        }
+    }
+}

@@ -1,0 +1,657 @@
+//! Zonotopes of a reference `N` and of the difference `D = K - N` over shared symbols (zonotopes:
+//! Singh et al. 2018; differential: Teuber et al. 2024), with a box around each element for what
+//! floating point loses.
+//!
+//! Every element is `centre + Σ coefficient·symbol ± error` with symbols in `[-1, 1]`. Symbols of
+//! the input and of the reference's relaxations are shared by `N` and `D`; those of rounding and
+//! of the difference's own relaxations belong to `D` alone.
+
+use super::{Joint, PairForm, Together};
+use crate::bounds::forward::Bounds;
+use crate::bounds::graph::{Constant, Dense, Op};
+use crate::bounds::linalg;
+use crate::float::{Bound, down, pad, up};
+
+/// Enclosures after one joint.
+#[derive(Clone, Debug)]
+pub(super) struct Enclosed {
+    /// Of the reference.
+    pub(super) n: Vec<Bound>,
+    /// Of the subject.
+    pub(super) k: Vec<Bound>,
+    /// Of the difference.
+    pub(super) d: Vec<Bound>,
+}
+
+/// The zonotopes of the outputs, and the enclosures on the way.
+pub(super) struct Zonotopes {
+    /// After each joint.
+    pub(super) after: Vec<Enclosed>,
+    last: State,
+    /// The inputs that the first symbols belong to.
+    inputs: Vec<usize>,
+}
+
+/// A symbol of one element only, so far.
+#[derive(Clone, Copy, Debug)]
+struct Fresh {
+    element: usize,
+    n: f64,
+    d: f64,
+}
+
+/// Zonotopes of the elements of one layer.
+#[derive(Clone, Debug, Default)]
+struct State {
+    len: usize,
+    /// Centres.
+    nc: Vec<f64>,
+    dc: Vec<f64>,
+    /// `len × shared` coefficients of shared symbols.
+    na: Vec<f64>,
+    da: Vec<f64>,
+    shared: usize,
+    /// `len × own` coefficients of the difference's symbols.
+    db: Vec<f64>,
+    own: usize,
+    /// Shared symbols that only one element has.
+    fresh: Vec<Fresh>,
+    /// Radius of the difference's symbols that only that element has.
+    loose: Vec<f64>,
+    /// Error boxes.
+    ne: Vec<f64>,
+    de: Vec<f64>,
+    /// Upper bounds of `|N|` and `|D|` from the zonotopes alone.
+    nm: Vec<f64>,
+    dm: Vec<f64>,
+}
+
+/// What happens to one element: `N' = a·N + b + n·ε`, `D' = p·D + q·N + c + d·ε ± r`.
+#[derive(Clone, Copy, Debug)]
+struct Change {
+    a: f64,
+    b: f64,
+    n: f64,
+    d: f64,
+    p: f64,
+    q: f64,
+    c: f64,
+    r: f64,
+}
+
+impl Change {
+    const NONE: Self = Self {
+        a: 1.0,
+        b: 0.0,
+        n: 0.0,
+        d: 0.0,
+        p: 1.0,
+        q: 0.0,
+        c: 0.0,
+        r: 0.0,
+    };
+}
+
+impl Zonotopes {
+    pub(super) fn new(
+        together: &Together<'_>,
+        joints: &[Joint],
+        x: &[Bound],
+        reference: &mut Bounds,
+        subject: &mut Bounds,
+    ) -> Self {
+        let (mut r_at, mut s_at) = (0, 0);
+        let mut after: Vec<Enclosed> = Vec::with_capacity(joints.len());
+        let (mut state, inputs) = State::input(x);
+        for (t, joint) in joints.iter().enumerate() {
+            if let Joint::Input | Joint::Both(..) | Joint::Reference(_) = joint {
+                r_at = reference.nodes.len();
+                reference.push(together.reference, r_at, x);
+            }
+            if let Joint::Input | Joint::Both(..) | Joint::Subject(_) = joint {
+                s_at = subject.nodes.len();
+                subject.push(together.subject, s_at, x);
+            }
+            if t > 0 {
+                let before = &after[t - 1];
+                let noise = &reference.noise[r_at];
+                state.step(together, t, joint, before, noise);
+            }
+            let (zn, zk, zd) = state.enclose();
+            reference.meet(r_at, &zn);
+            subject.meet(s_at, &zk);
+            let (n, k) = (reference.nodes[r_at].clone(), subject.nodes[s_at].clone());
+            let d = zd.iter().zip(n.iter().zip(&k)).map(|(z, (n, k))| {
+                let apart = Bound::new(down(k.lo - n.hi, 0.0), up(k.hi - n.lo, 0.0));
+                z.meet(apart)
+            });
+            let d = d.collect();
+            after.push(Enclosed { n, k, d });
+        }
+        Self {
+            after,
+            last: state,
+            inputs,
+        }
+    }
+
+    /// A lower bound of a form of the outputs.
+    pub(super) fn lower(&self, form: &PairForm) -> f64 {
+        self.last.lower(form)
+    }
+
+    /// The coefficients of the inputs' symbols in a form.
+    pub(super) fn input_generators(&self, form: &PairForm, inputs: usize) -> Vec<f64> {
+        let row = self.last.shared_row(form);
+        let mut out = vec![0.0; inputs];
+        for (i, g) in self.inputs.iter().zip(row) {
+            out[*i] = g.abs();
+        }
+        out
+    }
+}
+
+impl State {
+    /// `N` is the box, `D` is zero.
+    fn input(x: &[Bound]) -> (Self, Vec<usize>) {
+        let len = x.len();
+        let mut state = Self {
+            len,
+            dc: vec![0.0; len],
+            loose: vec![0.0; len],
+            ne: vec![0.0; len],
+            de: vec![0.0; len],
+            dm: vec![0.0; len],
+            ..Self::default()
+        };
+        let mut inputs = Vec::new();
+        for (i, b) in x.iter().enumerate() {
+            let c = b.lo + (b.hi - b.lo) / 2.0;
+            state.nc.push(c);
+            state.nm.push(b.magnitude());
+            if b.lo < b.hi {
+                inputs.push(i);
+                let n = (b.hi - c).max(c - b.lo).next_up();
+                state.fresh.push(Fresh {
+                    element: i,
+                    n,
+                    d: 0.0,
+                });
+            }
+        }
+        (state, inputs)
+    }
+
+    fn step(
+        &mut self,
+        together: &Together<'_>,
+        t: usize,
+        joint: &Joint,
+        before: &Enclosed,
+        noise: &[f64],
+    ) {
+        let change = |i: usize, op: &Op, of: Side| element(op, of, i, before, noise);
+        match joint {
+            Joint::Input => {}
+            Joint::Reference(r) => {
+                let op = &together.reference.nodes[*r].op;
+                self.each(|i| change(i, op, Side::Reference));
+            }
+            Joint::Subject(s) => {
+                let op = &together.subject.nodes[*s].op;
+                self.each(|i| change(i, op, Side::Subject));
+            }
+            Joint::Both(r, s) => {
+                let ops = (&together.reference.nodes[*r].op, &together.subject.nodes[*s].op);
+                if let (Op::Dense(r), Op::Dense(s)) = ops {
+                    *self = self.dense(r, s, &together.gaps[t]);
+                } else if let (Op::Relu, Op::Relu) = ops {
+                    self.each(|i| relu(before.n[i], before.k[i], before.d[i]));
+                }
+            }
+        }
+    }
+
+    fn each(&mut self, change: impl Fn(usize) -> Change) {
+        let mut fresh = Vec::new();
+        let mut scaled = vec![Change::NONE; self.len];
+        for (i, slot) in scaled.iter_mut().enumerate() {
+            let c = change(i);
+            *slot = c;
+            if c.n != 0.0 || c.d != 0.0 {
+                fresh.push(Fresh {
+                    element: i,
+                    n: c.n,
+                    d: c.d,
+                });
+            }
+            self.change(i, &c);
+        }
+        for f in &mut self.fresh {
+            let c = &scaled[f.element];
+            // Two roundings, within the pads of `change`.
+            (f.n, f.d) = (c.a * f.n, c.p * f.d + c.q * f.n);
+        }
+        self.fresh.retain(|f| f.n != 0.0 || f.d != 0.0);
+        self.fresh.extend(fresh);
+        self.measure();
+    }
+
+    fn change(&mut self, i: usize, c: &Change) {
+        let linear = (c.a, c.b, c.p, c.q, c.c) != (1.0, 0.0, 1.0, 0.0, 0.0);
+        if linear {
+            let na = &mut self.na[i * self.shared..(i + 1) * self.shared];
+            let da = &mut self.da[i * self.shared..(i + 1) * self.shared];
+            for (n, d) in na.iter_mut().zip(da) {
+                *d = c.p * *d + c.q * *n;
+                *n *= c.a;
+            }
+            for d in &mut self.db[i * self.own..(i + 1) * self.own] {
+                *d *= c.p;
+            }
+            self.loose[i] *= c.p.abs();
+            let (nm, dm) = (self.nm[i], self.dm[i]);
+            self.dc[i] = c.p * self.dc[i] + c.q * self.nc[i] + c.c;
+            self.nc[i] = c.a * self.nc[i] + c.b;
+            let size = c.p.abs() * dm + c.q.abs() * nm + c.c.abs();
+            let carried = times(c.p, self.de[i]) + times(c.q, self.ne[i]);
+            self.de[i] = if size == 0.0 {
+                0.0
+            } else {
+                up(carried, pad(6, 0, size))
+            };
+            let size = c.a.abs() * nm + c.b.abs();
+            self.ne[i] = if size == 0.0 {
+                0.0
+            } else {
+                up(times(c.a, self.ne[i]), pad(4, 0, size))
+            };
+        }
+        if c.r > 0.0 {
+            self.loose[i] = up(self.loose[i] + c.r, 0.0);
+        }
+    }
+
+    /// Updates the sizes.
+    fn measure(&mut self) {
+        let (mut n, mut d) = (self.loose.clone(), self.loose.clone());
+        n.fill(0.0);
+        for f in &self.fresh {
+            n[f.element] += f.n.abs();
+            d[f.element] += f.d.abs();
+        }
+        let terms = self.shared + self.own + self.fresh.len() + 4;
+        for i in 0..self.len {
+            let a = i * self.shared..(i + 1) * self.shared;
+            let b = i * self.own..(i + 1) * self.own;
+            let m = n[i] + linalg::magnitude(&self.na[a.clone()]) + self.nc[i].abs() + self.ne[i];
+            self.nm[i] = if m == 0.0 { 0.0 } else { up(m, pad(terms, 0, m)) };
+            let m = d[i]
+                + linalg::magnitude(&self.da[a])
+                + linalg::magnitude(&self.db[b])
+                + self.dc[i].abs()
+                + self.de[i];
+            self.dm[i] = if m == 0.0 { 0.0 } else { up(m, pad(terms, 0, m)) };
+        }
+    }
+
+    /// Enclosures of reference, subject and difference.
+    fn enclose(&self) -> (Vec<Bound>, Vec<Bound>, Vec<Bound>) {
+        let mut pending = vec![(0.0, 0.0); self.len];
+        for f in &self.fresh {
+            pending[f.element].0 += (f.n + f.d).abs();
+            pending[f.element].1 += f.n.abs() + f.d.abs();
+        }
+        let terms = self.shared + self.own + self.fresh.len() + 6;
+        let around = |c: f64, r: f64, size: f64| {
+            if size == 0.0 {
+                return Bound::new(0.0, 0.0);
+            }
+            let p = pad(terms, 0, size);
+            Bound::new(down(c - r, p), up(c + r, p))
+        };
+        let (mut n, mut k, mut d) = (Vec::new(), Vec::new(), Vec::new());
+        for i in 0..self.len {
+            let (nm, dm) = (self.nm[i], self.dm[i]);
+            // |centre| + radius + error is the size.
+            n.push(around(self.nc[i], nm - self.nc[i].abs(), nm));
+            d.push(around(self.dc[i], dm - self.dc[i].abs(), dm));
+            let a = i * self.shared..(i + 1) * self.shared;
+            let both = self.na[a.clone()].iter().zip(&self.da[a]);
+            let radius = both.map(|(n, d)| (n + d).abs()).sum::<f64>()
+                + linalg::magnitude(&self.db[i * self.own..(i + 1) * self.own])
+                + pending[i].0
+                + self.loose[i]
+                + self.ne[i]
+                + self.de[i];
+            k.push(around(self.nc[i] + self.dc[i], radius, nm + dm));
+        }
+        (n, k, d)
+    }
+
+    fn dense(&self, r: &Dense, s: &Dense, gap: &[f64]) -> Self {
+        let (rows, cols) = (r.rows, r.cols);
+        let loose: Vec<usize> = (0..cols).filter(|j| self.loose[*j] > 0.0).collect();
+        let shared = self.shared + self.fresh.len();
+        let own = self.own + loose.len();
+        let mut out = Self {
+            len: rows,
+            nc: vec![0.0; rows],
+            dc: vec![0.0; rows],
+            na: vec![0.0; rows * shared],
+            da: vec![0.0; rows * shared],
+            shared,
+            db: vec![0.0; rows * own],
+            own,
+            fresh: Vec::new(),
+            loose: vec![0.0; rows],
+            ne: vec![0.0; rows],
+            de: vec![0.0; rows],
+            nm: vec![0.0; rows],
+            dm: vec![0.0; rows],
+        };
+        let some = |m: &[f64]| -> Vec<usize> { (0..cols).filter(|j| m[*j] != 0.0).collect() };
+        let (n_some, d_some) = (some(&self.nm), some(&self.dm));
+        let mut picked = Vec::with_capacity(cols);
+        let mut pick = |row: &[f64], of: &[usize]| {
+            picked.clear();
+            picked.extend(of.iter().map(|j| row[*j]));
+            picked.clone()
+        };
+        let (na, da) = (compact(&self.na, &n_some, self.shared), compact(&self.da, &d_some, self.shared));
+        let db = compact(&self.db, &d_some, self.own);
+        for i in 0..rows {
+            let (w, v, g) = (r.row(i), s.row(i), &gap[i * cols..(i + 1) * cols]);
+            let (wn, gn, vd) = (pick(w, &n_some), pick(g, &n_some), pick(v, &d_some));
+            let a = i * shared..i * shared + self.shared;
+            linalg::combine(&mut out.na[a.clone()], &wn, &na, self.shared);
+            linalg::combine(&mut out.da[a.clone()], &vd, &da, self.shared);
+            linalg::combine(&mut out.da[a], &gn, &na, self.shared);
+            let b = i * own..i * own + self.own;
+            linalg::combine(&mut out.db[b], &vd, &db, self.own);
+            for (t, f) in self.fresh.iter().enumerate() {
+                let at = i * shared + self.shared + t;
+                out.na[at] = w[f.element] * f.n;
+                out.da[at] = v[f.element] * f.d + g[f.element] * f.n;
+            }
+            for (t, j) in loose.iter().enumerate() {
+                out.db[i * own + self.own + t] = v[*j] * self.loose[*j];
+            }
+            self.centre(&mut out, i, (r, s, g));
+        }
+        out.measure();
+        out
+    }
+
+    /// Centre and error box of one row of a dense layer.
+    fn centre(&self, out: &mut Self, i: usize, (r, s, g): (&Dense, &Dense, &[f64])) {
+        let (w, v) = (r.row(i), s.row(i));
+        let (mut n, mut d) = (0.0, 0.0);
+        let (mut n_size, mut d_size, mut ne, mut de) = (0.0, 0.0, 0.0, 0.0);
+        for j in 0..r.cols {
+            n += w[j] * self.nc[j];
+            d += v[j] * self.dc[j] + g[j] * self.nc[j];
+            n_size += w[j].abs() * self.nm[j];
+            d_size += v[j].abs() * self.dm[j] + g[j].abs() * self.nm[j];
+            ne += w[j].abs() * self.ne[j];
+            de += v[j].abs() * self.de[j] + g[j].abs() * self.ne[j];
+        }
+        let (rb, re) = (r.bias.value[i], r.bias.error[i]);
+        let (sb, se) = (s.bias.value[i], s.bias.error[i]);
+        out.nc[i] = n + rb;
+        out.dc[i] = d + (sb - rb);
+        let terms = 2 * r.cols + 4;
+        let n_pad = pad(terms, 0, n_size + rb.abs()) + pad(terms, 0, ne);
+        out.ne[i] = up(ne + re, n_pad);
+        let d_pad = pad(terms, 4, d_size + rb.abs() + sb.abs()) + pad(terms, 0, de);
+        out.de[i] = up(de + re + se, d_pad);
+    }
+
+    /// `Σ (n + k)·N + k·D` over the shared symbols that are spread already.
+    fn shared_row(&self, form: &PairForm) -> Vec<f64> {
+        let (n, k) = weights(form);
+        let mut row = vec![0.0; self.shared];
+        linalg::combine(&mut row, &n, &self.na, self.shared);
+        linalg::combine(&mut row, k, &self.da, self.shared);
+        if self.shared == 0 {
+            // Nothing was spread: the input itself is the output.
+            return self.fresh.iter().map(|f| n[f.element] * f.n).collect();
+        }
+        row
+    }
+
+    fn lower(&self, form: &PairForm) -> f64 {
+        let (n, k) = weights(form);
+        let mut own = vec![0.0; self.own];
+        linalg::combine(&mut own, k, &self.db, self.own);
+        let mut shared = vec![0.0; self.shared];
+        linalg::combine(&mut shared, &n, &self.na, self.shared);
+        linalg::combine(&mut shared, k, &self.da, self.shared);
+        let mut radius = linalg::magnitude(&shared) + linalg::magnitude(&own);
+        for f in &self.fresh {
+            radius += (n[f.element] * f.n + k[f.element] * f.d).abs();
+        }
+        let (mut c, mut size) = (0.0, 0.0);
+        for i in 0..self.len {
+            c += n[i] * self.nc[i] + k[i] * self.dc[i];
+            radius += times(n[i], self.ne[i]) + times(k[i], self.de[i]) + times(k[i], self.loose[i]);
+            size += times(n[i], self.nm[i]) + times(k[i], self.dm[i]);
+        }
+        let terms = 2 * self.len + self.shared + self.own + self.fresh.len() + 4;
+        down(c - radius, pad(terms, 2, size))
+    }
+}
+
+/// `|c|·v`, zero where `c` is.
+fn times(c: f64, v: f64) -> f64 {
+    if c == 0.0 { 0.0 } else { c.abs() * v }
+}
+
+/// The coefficients of `N` and of `D` in a form: `n·N + k·(N + D)`.
+fn weights(form: &PairForm) -> (Vec<f64>, &[f64]) {
+    let both = form.reference.iter().zip(&form.subject);
+    (both.map(|(n, k)| n + k).collect(), &form.subject)
+}
+
+fn compact(rows: &[f64], of: &[usize], stride: usize) -> Vec<f64> {
+    let mut out = Vec::with_capacity(of.len() * stride);
+    for j in of {
+        out.extend_from_slice(&rows[j * stride..(j + 1) * stride]);
+    }
+    out
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Side {
+    Reference,
+    Subject,
+}
+
+/// A one-sided elementwise operator.
+fn element(op: &Op, side: Side, i: usize, before: &Enclosed, noise: &[f64]) -> Change {
+    let (n, k) = (before.n[i], before.k[i]);
+    match op {
+        Op::Input | Op::Dense(_) | Op::Relu => unmatched(side, if side == Side::Reference { n } else { k }),
+        Op::Scale { by, slack } => {
+            let s = by[i];
+            // A factor with roundings inside: its error is a symbol of that side.
+            let lost = |b: Bound| {
+                if *slack == 0 {
+                    0.0
+                } else {
+                    up(pad(*slack, 0, (s * b.magnitude()).abs()), 0.0)
+                }
+            };
+            match side {
+                Side::Reference => Change {
+                    a: s,
+                    q: 1.0 - s,
+                    n: lost(n),
+                    d: -lost(n),
+                    ..Change::NONE
+                },
+                Side::Subject => Change {
+                    p: s,
+                    q: s - 1.0,
+                    r: lost(k),
+                    ..Change::NONE
+                },
+            }
+        }
+        Op::Shift(c) => shift(side, c, i),
+        Op::Round(steps) => {
+            let own = if side == Side::Reference { n } else { k };
+            if steps[i].is_exact() || (own.lo == 0.0 && own.hi == 0.0) {
+                return Change::NONE;
+            }
+            added(side, steps[i].error)
+        }
+        Op::Float32 { .. } => added(side, Bound::new(-noise[i], noise[i])),
+        Op::Clamp { lo, hi } => clamp(side, if side == Side::Reference { n } else { k }, *lo, *hi),
+    }
+}
+
+/// Layers that have no partner are refused when programs are matched.
+fn unmatched(side: Side, _: Bound) -> Change {
+    let lost = f64::INFINITY;
+    match side {
+        Side::Reference => Change {
+            n: lost,
+            d: -lost,
+            ..Change::NONE
+        },
+        Side::Subject => Change {
+            r: lost,
+            ..Change::NONE
+        },
+    }
+}
+
+fn shift(side: Side, c: &Constant, i: usize) -> Change {
+    let (v, e) = (c.value[i], c.error[i]);
+    match side {
+        Side::Reference => Change {
+            b: v,
+            c: -v,
+            n: e,
+            d: -e,
+            ..Change::NONE
+        },
+        Side::Subject => Change {
+            c: v,
+            r: e,
+            ..Change::NONE
+        },
+    }
+}
+
+/// An error within `e` is added to one side.
+fn added(side: Side, e: Bound) -> Change {
+    let c = e.lo + (e.hi - e.lo) / 2.0;
+    let r = (e.hi - c).max(c - e.lo);
+    let r = if c == 0.0 { r } else { up(r, pad(2, 0, r)) };
+    match side {
+        Side::Reference => Change {
+            b: c,
+            c: -c,
+            n: r,
+            d: -r,
+            ..Change::NONE
+        },
+        Side::Subject => Change {
+            c,
+            r,
+            ..Change::NONE
+        },
+    }
+}
+
+fn clamp(side: Side, z: Bound, lo: f64, hi: f64) -> Change {
+    if z.lo >= lo && z.hi <= hi {
+        return Change::NONE;
+    }
+    let (slope, offset) = if z.lo >= hi {
+        (0.0, Bound::new(hi, hi))
+    } else if z.hi <= lo {
+        (0.0, Bound::new(lo, lo))
+    } else {
+        let at = |v: f64| v.clamp(lo, hi);
+        let slope = (at(z.hi) - at(z.lo)) / (z.hi - z.lo);
+        let slope = if (0.0..=1.0).contains(&slope) { slope } else { 0.0 };
+        // clamp(z) - slope·z is piecewise linear: its extremes are at ends and kinks.
+        let kinks = [z.lo, z.hi, lo.clamp(z.lo, z.hi), hi.clamp(z.lo, z.hi)];
+        let gaps = kinks.map(|v| (at(v) - slope * v, at(v).abs() + (slope * v).abs()));
+        let size = gaps.iter().fold(0.0f64, |m, g| m.max(g.1));
+        let low = gaps.iter().fold(f64::INFINITY, |m, g| m.min(g.0));
+        let high = gaps.iter().fold(f64::NEG_INFINITY, |m, g| m.max(g.0));
+        let p = pad(3, 0, size);
+        (slope, Bound::new(down(low, p), up(high, p)))
+    };
+    let e = added(side, offset);
+    match side {
+        Side::Reference => Change {
+            a: slope,
+            q: 1.0 - slope,
+            ..e
+        },
+        Side::Subject => Change {
+            p: slope,
+            q: slope - 1.0,
+            ..e
+        },
+    }
+}
+
+/// Relus of both sides on `N`, `K` and `D = K - N`.
+fn relu(n: Bound, k: Bound, d: Bound) -> Change {
+    let mut out = Change::NONE;
+    let mut height = f64::INFINITY;
+    if n.hi <= 0.0 {
+        out.a = 0.0;
+    } else if n.lo < 0.0 {
+        let slope = (n.hi / (n.hi - n.lo)).clamp(0.0, 1.0);
+        let slope = if slope.is_nan() { 0.0 } else { slope };
+        let most = ((1.0 - slope) * n.hi).max(-slope * n.lo);
+        height = up(most, pad(3, 0, n.hi.max(-n.lo)));
+        out.a = slope;
+        out.b = height / 2.0;
+        out.n = height / 2.0;
+    }
+    let constant = |out: &mut Change, p: f64, lo: f64, hi: f64| {
+        let e = added(Side::Subject, Bound::new(lo, hi));
+        (out.p, out.q, out.c, out.r) = (p, 0.0, e.c, e.r);
+    };
+    let (n_on, n_off) = (n.lo >= 0.0, n.hi <= 0.0);
+    let (k_on, k_off) = (k.lo >= 0.0, k.hi <= 0.0);
+    let (below, above) = ((-d.lo).max(0.0), d.hi.max(0.0));
+    match (n_on, n_off, k_on, k_off) {
+        (true, _, true, _) => {}
+        (_, true, _, true) => out.p = 0.0,
+        // D' = K = N + D.
+        (_, true, true, _) => out.q = 1.0,
+        // D' = -N.
+        (true, _, _, true) => (out.p, out.q) = (0.0, -1.0),
+        // D' = D + relu(-K), and -K ≤ -D where N ≥ 0.
+        (true, _, _, _) => constant(&mut out, 1.0, 0.0, below.min(-k.lo)),
+        // D' = D - relu(-N), and -N ≤ D where K ≥ 0.
+        (_, _, true, _) => {
+            let most = above.min(-n.lo);
+            if most <= height {
+                constant(&mut out, 1.0, -most, 0.0);
+            } else {
+                // D' = K - N': the reference's own relaxation, with its symbol.
+                (out.q, out.c, out.d) = (1.0 - out.a, -out.b, -out.n);
+            }
+        }
+        // D' = relu(K), and K ≤ D where N ≤ 0.
+        (_, true, _, _) => constant(&mut out, 0.0, 0.0, above.min(k.hi)),
+        // D' = -relu(N), and N ≤ -D where K ≤ 0.
+        (_, _, _, true) => constant(&mut out, 0.0, -below.min(n.hi), 0.0),
+        // A relu moves by at most as much as its operand does.
+        (_, _, _, _) => {
+            let half = below.max(above) / 2.0;
+            constant(&mut out, 0.5, -half, half);
+        }
+    }
+    out
+}

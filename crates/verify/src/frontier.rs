@@ -1,0 +1,248 @@
+//! Branch and bound over serialisable work items: best first, in waves of a fixed size that are
+//! worked on by all threads, so that no result depends on their number.
+
+use crate::budget::{Stop, Stopped};
+use crate::subject::Trouble;
+use crate::tree::{Closure, Cut, Tree, TreeNode};
+use std::cmp::Ordering;
+use std::collections::BinaryHeap;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering as Atomic};
+
+/// Items of one wave.
+const WAVE: usize = 32;
+
+/// What can be said of a part, and how it can be divided.
+pub trait Problem: Sync {
+    /// A part.
+    type Item: Send + Sync;
+    /// What ends the whole search, for instance a replayed counterexample.
+    type Found: Send;
+
+    /// Looks at a part; a pure function of it.
+    ///
+    /// # Errors
+    /// A defect of the tool.
+    fn look(&self, item: &Self::Item) -> Result<Look<Self::Item, Self::Found>, Trouble>;
+}
+
+/// The answer about one part.
+#[derive(Debug)]
+pub enum Look<I, F> {
+    /// Decided; `slack` is what it needed (of a margin), else 0.
+    Closed {
+        /// How.
+        closure: Closure,
+        /// See above.
+        slack: f64,
+        /// Inputs evaluated one by one.
+        points: u64,
+    },
+    /// Divided in two. `bound` is the part's bound, negative: how far it is from holding.
+    Divided {
+        /// How.
+        cut: Cut,
+        /// The parts.
+        parts: Box<[I; 2]>,
+        /// See above.
+        bound: f64,
+        /// Inputs evaluated one by one.
+        points: u64,
+    },
+    /// The search is over.
+    Found(F),
+    /// Neither decided nor divisible.
+    Stuck {
+        /// Why.
+        reason: String,
+        /// As for a division.
+        bound: f64,
+    },
+}
+
+/// A part that is not decided.
+#[derive(Debug)]
+pub struct OpenPart<I> {
+    /// The part.
+    pub item: I,
+    /// Its node of the tree.
+    pub node: usize,
+    /// The bound of the part, or of the one that it was divided from.
+    pub bound: f64,
+    /// Its share of the region, by halving.
+    pub share: f64,
+}
+
+/// How a search ended.
+#[derive(Debug)]
+pub struct Ended<I, F> {
+    /// What ended it early.
+    pub found: Option<F>,
+    /// Parts left, worst bound first.
+    pub open: Vec<OpenPart<I>>,
+    /// Parts that can not be divided, and why.
+    pub stuck: Vec<(OpenPart<I>, String)>,
+    /// The division.
+    pub tree: Tree,
+    /// Parts looked at.
+    pub boxes: u64,
+    /// Inputs evaluated one by one.
+    pub points: u64,
+    /// The largest slack that was needed.
+    pub slack: f64,
+    /// The clock or a cancellation ended it.
+    pub stopped: Option<Stopped>,
+}
+
+impl<I, F> Ended<I, F> {
+    /// Every part is decided.
+    pub fn is_proved(&self) -> bool {
+        self.found.is_none() && self.open.is_empty() && self.stuck.is_empty()
+    }
+}
+
+impl<I> PartialEq for OpenPart<I> {
+    fn eq(&self, other: &Self) -> bool {
+        self.cmp(other) == Ordering::Equal
+    }
+}
+
+impl<I> Eq for OpenPart<I> {}
+
+impl<I> PartialOrd for OpenPart<I> {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl<I> Ord for OpenPart<I> {
+    /// The worst bound first; among equals the one found first.
+    fn cmp(&self, other: &Self) -> Ordering {
+        let by_bound = other.bound.total_cmp(&self.bound);
+        by_bound.then(other.node.cmp(&self.node))
+    }
+}
+
+/// Runs a search from `start`, the open parts of `tree`, over at most `boxes` parts.
+///
+/// # Errors
+/// The first defect, in the order of the parts.
+pub fn run<P: Problem>(
+    problem: &P,
+    tree: Tree,
+    start: Vec<OpenPart<P::Item>>,
+    boxes: u64,
+    stop: &Stop,
+) -> Result<Ended<P::Item, P::Found>, Trouble> {
+    let mut open: BinaryHeap<OpenPart<P::Item>> = start.into();
+    let mut ended = Ended {
+        found: None,
+        open: Vec::new(),
+        stuck: Vec::new(),
+        tree,
+        boxes: 0,
+        points: 0,
+        slack: 0.0,
+        stopped: None,
+    };
+    while !open.is_empty() && ended.boxes < boxes {
+        ended.stopped = stop.now();
+        if ended.stopped.is_some() {
+            break;
+        }
+        let left = usize::try_from(boxes - ended.boxes).unwrap_or(WAVE);
+        let wave: Vec<_> = std::iter::from_fn(|| open.pop())
+            .take(WAVE.min(left))
+            .collect();
+        let looks = look_at(problem, &wave, stop.jobs);
+        for (part, look) in wave.into_iter().zip(looks) {
+            ended.boxes += 1;
+            if ended.take(part, look?, &mut open) {
+                ended.open = open.into_sorted_vec();
+                ended.open.reverse();
+                return Ok(ended);
+            }
+        }
+    }
+    ended.open = open.into_sorted_vec();
+    ended.open.reverse();
+    Ok(ended)
+}
+
+impl<I, F> Ended<I, F> {
+    /// Takes in one answer; true if the search is over.
+    fn take(
+        &mut self,
+        part: OpenPart<I>,
+        look: Look<I, F>,
+        open: &mut BinaryHeap<OpenPart<I>>,
+    ) -> bool {
+        match look {
+            Look::Closed {
+                closure,
+                slack,
+                points,
+            } => {
+                self.tree.nodes[part.node] = TreeNode::Closed(closure);
+                self.slack = self.slack.max(slack);
+                self.points += points;
+            }
+            Look::Divided {
+                cut,
+                parts,
+                bound,
+                points,
+            } => {
+                self.points += points;
+                let nodes = self.tree.divide(part.node, cut);
+                for (item, node) in parts.into_iter().zip(nodes) {
+                    open.push(OpenPart {
+                        item,
+                        node,
+                        bound,
+                        share: part.share / 2.0,
+                    });
+                }
+            }
+            Look::Found(found) => {
+                self.found = Some(found);
+                return true;
+            }
+            Look::Stuck { reason, bound } => {
+                self.stuck.push((OpenPart { bound, ..part }, reason));
+            }
+        }
+        false
+    }
+}
+
+type Looks<P> = Vec<Result<Look<<P as Problem>::Item, <P as Problem>::Found>, Trouble>>;
+
+/// Looks at all parts of a wave, in order.
+fn look_at<P: Problem>(problem: &P, wave: &[OpenPart<P::Item>], jobs: usize) -> Looks<P> {
+    let jobs = jobs.max(1).min(wave.len());
+    if jobs <= 1 {
+        return wave.iter().map(|p| problem.look(&p.item)).collect();
+    }
+    let next = AtomicUsize::new(0);
+    let slots: Vec<Mutex<Option<_>>> = wave.iter().map(|_| Mutex::new(None)).collect();
+    std::thread::scope(|s| {
+        for _ in 0..jobs {
+            s.spawn(|| {
+                loop {
+                    let i = next.fetch_add(1, Atomic::Relaxed);
+                    let Some(part) = wave.get(i) else { break };
+                    let look = problem.look(&part.item);
+                    if let Ok(mut slot) = slots[i].lock() {
+                        *slot = Some(look);
+                    }
+                }
+            });
+        }
+    });
+    let lost = || Err(Trouble("a worker left no answer".into()));
+    slots
+        .into_iter()
+        .map(|m| m.into_inner().ok().flatten().unwrap_or_else(lost))
+        .collect()
+}

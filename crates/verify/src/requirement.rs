@@ -1,0 +1,257 @@
+//! When bounds of reference and subject together show that a requirement holds on a box.
+//!
+//! A violation of a ranking needs the subject to prefer `k` to `c` and the reference to prefer
+//! `c` to `k`; besides the bounds of either side the bound of the sum of both leads excludes it,
+//! which is a bound of the difference of both programs.
+
+use crate::bounds::differential::{PairBounds, PairForm};
+use crate::bounds::integer;
+use crate::bounds::Form;
+use ceg4n_base::Exact;
+use ceg4n_ir::{Kernel, Property};
+use std::collections::BTreeMap;
+
+/// What bounds say of a box.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) enum Shown {
+    /// It holds; a margin needs this much there (else 0).
+    Holds(f64),
+    /// Not shown.
+    Fails {
+        /// How far the worst bound is from what is needed, not positive.
+        gap: f64,
+        /// The form of that bound.
+        form: PairForm,
+    },
+}
+
+/// A margin of one side or of both.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Lead {
+    /// `N_i - N_j`.
+    Reference,
+    /// `K_i - K_j`.
+    Subject,
+    /// `(N_i - N_j) + (K_j - K_i)`.
+    Sum,
+    /// `(N_i - N_j) + (K_j - K_i)/2`.
+    Half,
+}
+
+/// Bounds on one box, computed when asked for.
+pub(crate) struct Bounded<'a> {
+    pair: &'a PairBounds<'a>,
+    /// Exact integer intervals of the subject, where it is a kernel.
+    exact: Option<(&'a Kernel, &'a integer::Forward)>,
+    outputs: usize,
+    known: BTreeMap<(Lead, usize, usize), f64>,
+}
+
+impl<'a> Bounded<'a> {
+    /// Of a box.
+    pub(crate) fn new(
+        pair: &'a PairBounds<'a>,
+        exact: Option<(&'a Kernel, &'a integer::Forward)>,
+        outputs: usize,
+    ) -> Self {
+        Self {
+            pair,
+            exact,
+            outputs,
+            known: BTreeMap::new(),
+        }
+    }
+
+    /// Is the property shown? `likely` is the subject's class somewhere in the box.
+    pub(crate) fn shows(&mut self, property: &Property, likely: usize) -> Shown {
+        match property {
+            Property::Top1 => self.top1(likely),
+            Property::Top1Margin(m) => self.margin(m, likely),
+            Property::TopK(n) => self.top_k(*n as usize),
+            Property::Eps(e) => self.eps(e),
+            Property::Spec(_) => Shown::Fails {
+                gap: f64::NEG_INFINITY,
+                form: PairForm::zero(self.outputs),
+            },
+        }
+    }
+
+    fn form(&self, lead: Lead, i: usize, j: usize) -> PairForm {
+        let zero = PairForm::zero(self.outputs);
+        match lead {
+            Lead::Reference => zero.reference_margin(i, j, 1.0),
+            Lead::Subject => zero.subject_margin(i, j, 1.0),
+            Lead::Sum => zero.reference_margin(i, j, 1.0).subject_margin(j, i, 1.0),
+            Lead::Half => zero.reference_margin(i, j, 1.0).subject_margin(j, i, 0.5),
+        }
+    }
+
+    /// A lower bound; the cheap one where it suffices for `need`.
+    fn lower(&mut self, lead: Lead, i: usize, j: usize, need: f64) -> f64 {
+        if let Some(v) = self.known.get(&(lead, i, j)) {
+            return *v;
+        }
+        let form = self.form(lead, i, j);
+        let glance = self.pair.glance(&form);
+        if glance > need {
+            return glance;
+        }
+        let lower = self.pair.lower(std::slice::from_ref(&form));
+        let best = lower.iter().fold(glance, |m, v| m.max(*v));
+        self.known.insert((lead, i, j), best);
+        best
+    }
+
+    /// True if the subject prefers `j` to `k` everywhere.
+    fn precedes(&mut self, j: usize, k: usize) -> bool {
+        if let Some((kernel, forward)) = self.exact {
+            let least = i128::from(j > k);
+            if integer::form(kernel, forward, Form::margin(j, k)).lo >= least {
+                return true;
+            }
+        }
+        // Lower indices win ties; a bound in floating point shows no ties.
+        self.lower(Lead::Subject, j, k, 0.0) > 0.0
+    }
+
+    /// The classes that the subject may answer.
+    fn possible(&mut self, likely: usize) -> Vec<usize> {
+        let near: Vec<usize> = (0..self.outputs)
+            .filter(|k| *k == likely || !self.precedes(likely, *k))
+            .collect();
+        if near.len() == 1 {
+            return near;
+        }
+        let beaten = |this: &mut Self, k: usize| near.iter().any(|j| *j != k && this.precedes(*j, k));
+        near.iter().copied().filter(|k| !beaten(self, *k)).collect()
+    }
+
+    /// Some output of the reference is at least output `c` everywhere, so that `c` never wins
+    /// strictly.
+    fn never_wins(&mut self, c: usize) -> bool {
+        (0..self.outputs).any(|i| i != c && self.lower(Lead::Reference, i, c, 0.0) >= 0.0)
+    }
+
+    fn top1(&mut self, likely: usize) -> Shown {
+        let mut worst = Worst::new(self.outputs);
+        for k in self.possible(likely) {
+            for c in (0..self.outputs).filter(|c| *c != k) {
+                let own = self.lower(Lead::Reference, k, c, 0.0);
+                if own >= 0.0 {
+                    continue;
+                }
+                // Where the subject does not prefer c, the reference's lead is at least the sum.
+                let sum = self.lower(Lead::Sum, k, c, 0.0);
+                if sum >= 0.0 || self.never_wins(c) {
+                    continue;
+                }
+                worst.note(own.max(sum), || self.form(Lead::Sum, k, c));
+            }
+        }
+        worst.into_shown(0.0)
+    }
+
+    fn margin(&mut self, m: &Exact, likely: usize) -> Shown {
+        let limit = m.enclosure().0;
+        let mut worst = Worst::new(self.outputs);
+        let mut needed = 0.0f64;
+        for k in self.possible(likely) {
+            for j in (0..self.outputs).filter(|j| *j != k) {
+                let mut best = self.lower(Lead::Reference, k, j, 0.0);
+                for lead in [Lead::Sum, Lead::Half] {
+                    if !(best >= 0.0) {
+                        // Where the subject answers k its lead over j is not negative.
+                        best = best.max(self.lower(lead, k, j, 0.0));
+                    }
+                }
+                if best >= -limit {
+                    needed = needed.max(-best);
+                } else {
+                    worst.note(best + limit, || self.form(Lead::Sum, k, j));
+                }
+            }
+        }
+        worst.into_shown(needed)
+    }
+
+    fn top_k(&mut self, n: usize) -> Shown {
+        let mut worst = Worst::new(self.outputs);
+        for c in 0..self.outputs {
+            let mut before = Vec::new();
+            for i in (0..self.outputs).filter(|i| *i != c) {
+                if self.precedes(c, i) {
+                    continue;
+                }
+                // Where the reference prefers c, the subject's lead of c is at least the sum.
+                let sum = self.lower(Lead::Sum, i, c, 0.0);
+                if sum < 0.0 || sum.is_nan() {
+                    before.push((sum, i));
+                } else if sum == 0.0 && i < c {
+                    before.push((0.0, i));
+                }
+            }
+            if before.len() < n || self.never_wins(c) {
+                continue;
+            }
+            before.sort_by(|a, b| b.0.total_cmp(&a.0).then(a.1.cmp(&b.1)));
+            let (gap, i) = before[0];
+            worst.note(gap, || self.form(Lead::Sum, i, c));
+        }
+        worst.into_shown(0.0)
+    }
+
+    fn eps(&mut self, e: &Exact) -> Shown {
+        let limit = e.enclosure().0;
+        let forms = (0..self.outputs).flat_map(|j| {
+            [1.0, -1.0].map(|c| PairForm::difference(j, self.outputs, c))
+        });
+        let glances = forms.map(|f| (self.pair.glance(&f), f));
+        let open: Vec<(f64, PairForm)> = glances.filter(|g| !(g.0 >= -limit)).collect();
+        if open.is_empty() {
+            return Shown::Holds(0.0);
+        }
+        let (glances, forms): (Vec<f64>, Vec<PairForm>) = open.into_iter().unzip();
+        let lower = self.pair.lower(&forms);
+        let mut worst = Worst::new(self.outputs);
+        for ((l, g), f) in lower.iter().zip(glances).zip(forms) {
+            let best = l.max(g);
+            if !(best >= -limit) {
+                worst.note(best + limit, || f);
+            }
+        }
+        worst.into_shown(0.0)
+    }
+}
+
+/// The worst bound so far.
+struct Worst {
+    found: Option<(f64, PairForm)>,
+    outputs: usize,
+}
+
+impl Worst {
+    fn new(outputs: usize) -> Self {
+        Self {
+            found: None,
+            outputs,
+        }
+    }
+
+    fn note(&mut self, gap: f64, form: impl FnOnce() -> PairForm) {
+        let gap = if gap.is_nan() { f64::NEG_INFINITY } else { gap.min(0.0) };
+        if self.found.as_ref().is_none_or(|w| gap < w.0) {
+            self.found = Some((gap, form()));
+        }
+    }
+
+    fn into_shown(self, slack: f64) -> Shown {
+        match self.found {
+            None if slack.is_nan() => Shown::Fails {
+                gap: f64::NEG_INFINITY,
+                form: PairForm::zero(self.outputs),
+            },
+            None => Shown::Holds(slack),
+            Some((gap, form)) => Shown::Fails { gap, form },
+        }
+    }
+}
