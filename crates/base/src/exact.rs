@@ -76,7 +76,14 @@ impl Exact {
         } else {
             (fraction | 1 << 52, raw_exp - 1075)
         };
-        Some(Self::dyadic(if v.is_sign_negative() { -m } else { m }, e))
+        // Short mantissas here, where they are cheap.
+        let t = if m == 0 { 0 } else { m.trailing_zeros() };
+        let (m, exp) = (m >> t, if m == 0 { 0 } else { e + i64::from(t) });
+        Some(Self {
+            num: BigInt::from(if v.is_sign_negative() { -m } else { m }),
+            den: BigInt::one(),
+            exp,
+        })
     }
 
     /// The value of a finite float; `None` for NaN and infinities.
@@ -162,6 +169,38 @@ impl Exact {
     pub fn as_dyadic(&self) -> Option<(BigInt, i64)> {
         let r = self.clone().reduced();
         r.den.is_one().then_some((r.num, r.exp))
+    }
+
+    /// `Σ a·b` over the terms; in machine integers where factors and sums fit.
+    pub fn dot(terms: &[(Self, Self)]) -> Self {
+        let mut rest = Self::zero();
+        // Products of one denominator each; a network has few.
+        let mut groups: Vec<(BigInt, Vec<(i128, i64)>)> = Vec::new();
+        for (a, b) in terms {
+            let (Some(m), Some(n)) = (a.num.to_i64(), b.num.to_i64()) else {
+                rest = &rest + &(a * b);
+                continue;
+            };
+            let product = (i128::from(m) * i128::from(n), a.exp + b.exp);
+            let den = match (a.den.is_one(), b.den.is_one()) {
+                (true, _) => &b.den,
+                (false, true) => &a.den,
+                (false, false) => {
+                    rest = &rest + &(a * b);
+                    continue;
+                }
+            };
+            match groups.iter_mut().find(|g| g.0 == *den) {
+                Some(g) => g.1.push(product),
+                None => groups.push((den.clone(), vec![product])),
+            }
+        }
+        for (den, products) in groups {
+            let sum = dyadic_sum(&products);
+            let sum = Self { den, ..sum };
+            rest = &rest + &sum;
+        }
+        rest
     }
 
     /// The larger of two.
@@ -335,6 +374,25 @@ impl Ord for Exact {
     }
 }
 
+/// `Σ m·2^e`.
+fn dyadic_sum(products: &[(i128, i64)]) -> Exact {
+    let (mut low, mut high) = (i64::MAX, i64::MIN);
+    for (m, e) in products.iter().filter(|p| p.0 != 0) {
+        let bits = 128 - i64::from(m.unsigned_abs().leading_zeros());
+        (low, high) = (low.min(*e), high.max(e + bits));
+    }
+    if low > high {
+        return Exact::zero();
+    }
+    // Each aligned product is below 2^(high - low), so that the sum of all is below 2^126.
+    let count = 64 - i64::from((products.len() as u64).leading_zeros());
+    let nonzero = products.iter().filter(|p| p.0 != 0);
+    if high - low + count <= 126 {
+        return Exact::dyadic(nonzero.map(|(m, e)| m << (e - low)).sum::<i128>(), low);
+    }
+    nonzero.fold(Exact::zero(), |sum, (m, e)| &sum + &Exact::dyadic(*m, *e))
+}
+
 /// A decimal where the value has a finite one (every dyadic has), else `num/den`.
 impl fmt::Display for Exact {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -502,6 +560,24 @@ mod tests {
     }
 
     proptest! {
+        #[test]
+        fn dot_is_the_sum_of_products(
+            terms in prop::collection::vec((any::<i64>(), -90i64..90, any::<i32>(), -90i64..90, 1i64..4), 0..12),
+            near: bool,
+        ) {
+            let number = |m: i64, e: i64, d: i64| {
+                let e = if near { e / 8 } else { e };
+                let d = if near { 1 } else { d };
+                Exact::ratio(m, d).unwrap().shifted(e)
+            };
+            let terms: Vec<(Exact, Exact)> = terms
+                .into_iter()
+                .map(|(a, e, b, f, d)| (number(a, e, 1), number(b.into(), f, d)))
+                .collect();
+            let sum = terms.iter().fold(Exact::zero(), |s, (a, b)| &s + &(a * b));
+            prop_assert_eq!(Exact::dot(&terms), sum);
+        }
+
         #[test]
         fn floats_survive(bits: u64) {
             let v = f64::from_bits(bits);

@@ -9,7 +9,7 @@ use ceg4n_ir::{Checked, Program, Property};
 use ceg4n_jit::CodeCache;
 use ceg4n_refine::{Counterexample, Evaluate, Verify};
 use ceg4n_search::{AnnotationSpace, Assignment};
-use ceg4n_verify::subject::breaks;
+use ceg4n_verify::subject::breaks_at;
 use ceg4n_verify::{Reference, RegionResult, Subject};
 
 /// Cheap evaluation on the stored points; the reference's outputs there are kept.
@@ -45,9 +45,12 @@ impl<'a> Points<'a> {
         // The youngest counterexample is the likeliest to end a neighbour of what it ended.
         for (p, n) in points.iter().zip(&self.known).rev() {
             let raw = subject.batch(&kernel.quantize_input(&p.x), 1).ok()?;
-            let broken = match &self.properties[p.question] {
-                Property::Top1 => strict_winner(n).is_some_and(|c| argmax(&raw) != Some(c)),
-                property => breaks(property, n, &kernel.output_values(&raw)),
+            let property = &self.properties[p.question];
+            let broken = if *property == Property::Top1 && self.reference.is_exact() {
+                strict_winner(n).is_some_and(|c| argmax(&raw) != Some(c))
+            } else {
+                let y = kernel.output_values(&raw);
+                breaks_at(&self.reference, property, &p.x, n, &y)
             };
             if broken {
                 return Some(false);

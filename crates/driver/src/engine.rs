@@ -11,8 +11,8 @@ use ceg4n_jit::CodeCache;
 use ceg4n_refine::Counterexample;
 use ceg4n_verify::space::Space;
 use ceg4n_verify::{
-    Effort, Label, Labelled, Obligation, Precision, Question, Reference, RegionResult, SolverLeaf,
-    Stop, Subject, Verdict, decide, label,
+    Effort, Label, Labelled, Obligation, Question, Reference, RegionResult, SolverLeaf, Stop,
+    Subject, Verdict, decide, label,
 };
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
@@ -93,7 +93,7 @@ pub(crate) fn questions(loaded: &Loaded) -> Result<Vec<Asked>, Diagnostics> {
             region: o.region.clone(),
             property: o.property.clone(),
             domain: o.domain,
-            label: Labelled::undecided(),
+            label: Labelled::UNDECIDED,
         });
     }
     errors.or(asked)
@@ -109,16 +109,11 @@ pub(crate) fn needs_label(property: &Property) -> bool {
 
 /// What the reference does on the region of a question.
 pub(crate) fn label_of(reference: &Reference, a: &Asked, effort: &Effort, stop: &Stop) -> Labelled {
-    match reference.precision() {
-        Precision::Real => {}
-        // Labels are found in exact arithmetic and say nothing of float32 runs.
-        Precision::Float32 => return Labelled::undecided(),
-    }
     // Any input format will do here: labels speak of the reference alone.
     let space = Space::new(&a.region, a.domain, Format::S32);
     match space.root() {
         Ok(root) => label::label(reference, &space, &a.region.center(), &root, effort, stop),
-        Err(_) => Labelled::undecided(),
+        Err(_) => Labelled::UNDECIDED,
     }
 }
 
@@ -261,26 +256,29 @@ impl<'a> Engine<'a> {
     /// Labels each region once, for all questions about it in the same domain.
     fn label_all(&mut self) {
         let mut first: BTreeMap<(ContentHash, String), usize> = BTreeMap::new();
-        let labelled = |a: &Asked| needs_label(&a.property);
         let mut once = Vec::new();
         let mut same = vec![None; self.asked.len()];
-        for (i, a) in self.asked.iter().enumerate().filter(|(_, a)| labelled(a)) {
-            let at = *first
-                .entry((a.region.hash(), a.domain.to_string()))
-                .or_insert_with(|| {
+        for (i, a) in self.asked.iter().enumerate() {
+            // Only top-1 makes use of a label; others are decided on both programs together.
+            if needs_label(&a.property) {
+                let key = (a.region.hash(), a.domain.to_string());
+                let at = *first.entry(key).or_insert_with(|| {
                     once.push(i);
                     once.len() - 1
                 });
-            same[i] = Some(at);
+                same[i] = Some(at);
+            }
         }
-        let labels = self.parallel(once.len(), |k, stop| {
-            label_of(&self.reference, &self.asked[once[k]], &self.effort, stop)
-        });
+        let labels = self.parallel(once.len(), |k, stop| self.label(once[k], stop));
         for (a, at) in self.asked.iter_mut().zip(same) {
             if let Some(at) = at {
                 a.label = labels[at].clone();
             }
         }
+    }
+
+    fn label(&self, i: usize, stop: &Stop) -> Labelled {
+        label_of(&self.reference, &self.asked[i], &self.effort, stop)
     }
 
     fn settle_boundary(&mut self, (boundary, margin): (Boundary, Option<Exact>)) {

@@ -199,6 +199,10 @@ impl Domain for ExactDomain {
         self.scale(a, s.into())
     }
 
+    fn dot(&mut self, terms: Vec<(Exact, Exact)>) -> Result<Exact> {
+        Ok(Exact::dot(&terms))
+    }
+
     fn div(&mut self, a: &Exact, b: &Exact) -> Result<Exact> {
         a.checked_div(b).ok_or(MeaningError::DivisionByZero)
     }

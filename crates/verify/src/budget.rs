@@ -70,11 +70,11 @@ pub struct Stop {
     pub deadline: Option<Instant>,
     /// Set by somebody else.
     pub cancel: Option<Arc<AtomicBool>>,
+    /// Threads that one question may use, 0 for one; no result depends on it.
+    pub jobs: usize,
     /// True while the program uses more memory than it may. Whoever sets it also sets `cancel`,
     /// which solvers look at.
     pub memory: Option<Arc<AtomicBool>>,
-    /// Threads that one question may use, 0 for one; no result depends on it.
-    pub jobs: usize,
 }
 
 /// Why work was stopped.
@@ -125,8 +125,8 @@ impl Stop {
         Self {
             deadline,
             cancel: self.cancel.clone(),
-            memory: self.memory.clone(),
             jobs: self.jobs,
+            memory: self.memory.clone(),
         }
     }
 }

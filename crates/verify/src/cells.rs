@@ -4,17 +4,19 @@
 //! On a part both programs are bounded over one closed superset of the real points that belong
 //! to it; the subject's rounding of the input is an error like any other.
 
-use crate::bounds::differential::{PairForm, Together};
+use crate::bounds::differential::{OpenSign, PairBounds, PairForm, PairSplits, Together};
 use crate::bounds::integer;
+use crate::bounds::split::Split;
 use crate::budget::{Effort, Stop};
 use crate::frontier::{self, Look, OpenPart, Problem};
 use crate::keep::{Tally, left_open};
 use crate::leaf::Leaf;
+use crate::margins::FEW_INPUTS;
 use crate::reference::Reference;
 use crate::requirement::{Bounded, Shown};
 use crate::space::{Part, Space};
 use crate::subject::{Subject, Trouble};
-use crate::tree::{Closure, Tree};
+use crate::tree::{Closure, Cut, Tree};
 use crate::verdict::Witness;
 use ceg4n_base::Exact;
 use ceg4n_ir::Property;
@@ -52,7 +54,7 @@ pub struct Cells<'a> {
 impl Cells<'_> {
     /// Decides it on `root` by one look, if that suffices.
     pub fn at_once(&self, root: &Part) -> Option<Celled> {
-        match self.shown(root) {
+        match self.shown(&PairArea::new(root.clone()))?.0 {
             Shown::Holds(slack) => {
                 let tally = Tally {
                     boxes: 1,
@@ -82,7 +84,7 @@ impl Cells<'_> {
         leaf: &mut dyn Leaf,
     ) -> Result<Celled, Trouble> {
         let start = OpenPart {
-            item: root.clone(),
+            item: PairArea::new(root.clone()),
             node: 0,
             bound: f64::NEG_INFINITY,
             share: 1.0,
@@ -104,8 +106,10 @@ impl Cells<'_> {
         self.by_solver(&ended.open, reason, slack, tally, effort, stop, leaf)
     }
 
-    fn shown(&self, part: &Part) -> Shown {
-        let pair = self.together.on(&part.real);
+    /// `None` where the constraints leave nothing.
+    fn shown(&self, area: &PairArea) -> Option<(Shown, PairBounds<'_>)> {
+        let part = &area.part;
+        let pair = self.together.on(&part.real, &area.signs)?;
         let middle = middle(part);
         let likely = argmax(&self.subject.net().outputs(&middle)).unwrap_or(0);
         let kernel = self.subject.kernel().filter(|k| {
@@ -122,7 +126,36 @@ impl Cells<'_> {
         });
         let forward = kernel.map(|k| integer::forward(k, &part.input));
         let exact = kernel.zip(forward.as_ref());
-        Bounded::new(&pair, exact, self.reference.output_len()).shows(self.property, likely)
+        let mut bounded = Bounded::new(&pair, exact, self.reference.output_len());
+        let shown = bounded.shows(self.property, likely);
+        Some((shown, pair))
+    }
+
+    /// Could a point break the property, as floating point sees it?
+    fn is_suspect(&self, x: &[f64]) -> bool {
+        let n = self.reference.approximate(x);
+        let y = self.subject.net().outputs(x);
+        let scale = n.iter().chain(&y).fold(1.0f64, |m, v| m.max(v.abs()));
+        let hair = 1e-6 * scale;
+        let Some(k) = argmax(&y) else {
+            return false;
+        };
+        let behind = |k: usize| n.iter().fold(f64::NEG_INFINITY, |m, v| m.max(*v)) - n[k];
+        match self.property {
+            Property::Top1 => {
+                let tied = |v: &f64| y[k] - v <= hair;
+                behind(k) > -hair && (behind(k) > hair || y.iter().filter(|v| tied(v)).count() > 1)
+            }
+            Property::Top1Margin(m) => {
+                let m = m.to_f64() - hair;
+                (0..y.len()).any(|j| y[k] - y[j] <= hair && behind(j) > m)
+            }
+            Property::Eps(e) => {
+                let e = e.to_f64() - hair;
+                n.iter().zip(&y).any(|(n, y)| (n - y).abs() > e)
+            }
+            Property::TopK(_) | Property::Spec(_) => true,
+        }
     }
 
     fn try_point(&self, x: &[f64]) -> Result<Option<Witness>, Trouble> {
@@ -147,18 +180,72 @@ impl Cells<'_> {
         Ok(argmax(&y).zip(most).map(|(k, most)| (&most - &n[k]).enclosure().1))
     }
 
-    /// What an input contributes to the form that fails.
-    fn scores(&self, part: &Part, form: &PairForm) -> Vec<f64> {
-        let widths = part.real.iter().zip(self.influence).map(|(b, i)| b.width() * i);
-        let widths: Vec<f64> = widths.collect();
-        if part.input.len() > crate::margins::FEW_INPUTS {
-            return widths;
+    /// Divides an area where bounds fail on a form.
+    fn divided(
+        &self,
+        area: &PairArea,
+        pair: &PairBounds<'_>,
+        form: &PairForm,
+    ) -> Option<(Cut, [PairArea; 2])> {
+        let part = &area.part;
+        if part.input.len() > FEW_INPUTS {
+            let by_cost = |a: &OpenSign, b: &OpenSign| {
+                let order = a.cost.total_cmp(&b.cost);
+                order.then((b.node, b.element).cmp(&(a.node, a.element)))
+            };
+            let open = pair.open_signs(form);
+            if let Some(o) = open.into_iter().max_by(by_cost) {
+                let parts = Cut::signs(o.node, o.element).map(|s| area.and(o.of_subject, s));
+                let cut = Cut::Relu {
+                    of_subject: o.of_subject,
+                    node: o.node,
+                    element: o.element,
+                };
+                return Some((cut, parts));
+            }
         }
-        let pair = self.together.on(&part.real);
-        match pair.influence(form) {
-            Some(g) if g.iter().any(|g| *g > 0.0) => g,
-            Some(_) | None => widths,
+        let generators = pair.influence(form);
+        let widths = part.real.iter().zip(self.influence);
+        let widths: Vec<f64> = widths.map(|(b, i)| b.width() * i).collect();
+        let scores = generators
+            .filter(|g| g.iter().any(|g| *g > 0.0))
+            .unwrap_or(widths);
+        let (cut, parts) = self.space.split(part, |i| scores[i])?;
+        let areas = parts.map(|part| PairArea {
+            part,
+            signs: area.signs.clone(),
+        });
+        Some((cut, areas))
+    }
+}
+
+/// A part of a region, under constraints on the signs of both programs.
+#[derive(Clone, Debug)]
+pub struct PairArea {
+    /// The box.
+    pub part: Part,
+    /// The constraints.
+    pub signs: PairSplits,
+}
+
+impl PairArea {
+    /// A part without constraints.
+    pub fn new(part: Part) -> Self {
+        Self {
+            part,
+            signs: PairSplits::default(),
         }
+    }
+
+    fn and(&self, of_subject: bool, split: Split) -> Self {
+        let mut out = self.clone();
+        let side = if of_subject {
+            &mut out.signs.subject
+        } else {
+            &mut out.signs.reference
+        };
+        *side = side.and(split);
+        out
     }
 }
 
@@ -170,34 +257,34 @@ fn middle(part: &Part) -> Vec<f64> {
 }
 
 impl Problem for Cells<'_> {
-    type Item = Part;
+    type Item = PairArea;
     type Found = Witness;
 
-    fn look(&self, part: &Part) -> Result<Look<Part, Witness>, Trouble> {
-        let (gap, form) = match self.shown(part) {
-            Shown::Holds(slack) => {
-                return Ok(Look::Closed {
-                    closure: Closure::Differential,
-                    slack,
-                    points: 0,
-                });
-            }
-            Shown::Fails { gap, form } => (gap, form),
+    fn look(&self, area: &PairArea) -> Result<Look<PairArea, Witness>, Trouble> {
+        let closed = |closure, slack, points| Look::Closed {
+            closure,
+            slack,
+            points,
         };
+        let (gap, form, pair) = match self.shown(area) {
+            None => return Ok(closed(Closure::Empty, 0.0, 0)),
+            Some((Shown::Holds(slack), _)) => return Ok(closed(Closure::Differential, slack, 0)),
+            Some((Shown::Fails { gap, form }, pair)) => (gap, form, pair),
+        };
+        let part = &area.part;
         let middle = middle(part);
-        if let Some(w) = self.try_point(&middle)? {
+        let is_point = self.space.is_point(part);
+        if (is_point || self.is_suspect(&middle))
+            && let Some(w) = self.try_point(&middle)?
+        {
             return Ok(Look::Found(w));
         }
-        if self.space.is_point(part) && self.reference.is_exact() {
+        if is_point && self.reference.is_exact() {
             // The part's only point was replayed above and holds.
-            return Ok(Look::Closed {
-                closure: Closure::Enumeration(1),
-                slack: self.margin_at(&middle)?.unwrap_or(0.0),
-                points: 1,
-            });
+            let slack = self.margin_at(&middle)?.unwrap_or(0.0);
+            return Ok(closed(Closure::Enumeration(1), slack, 1));
         }
-        let scores = self.scores(part, &form);
-        Ok(match self.space.split(part, |i| scores[i]) {
+        Ok(match self.divided(area, &pair, &form) {
             Some((cut, parts)) => Look::Divided {
                 cut,
                 parts: Box::new(parts),

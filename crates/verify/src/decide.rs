@@ -1,13 +1,13 @@
 //! One region, one requirement: the order of the tiers, and the verdict.
 
-use crate::attack::{Target, find_break};
+use crate::attack::{Target, find_break, split_cell};
 use crate::budget::{Effort, Stop};
 use crate::cells::{Celled, Cells};
 use crate::bounds::differential::Together;
 use crate::keep::{Keep, Kept, Tally};
 use crate::label::{Labelled, influence};
 use crate::leaf::Leaf;
-use crate::reference::{Precision, Reference};
+use crate::reference::Reference;
 use crate::space::{Part, Space};
 use crate::subject::{Subject, Trouble};
 use crate::vacuous::vacuous;
@@ -16,9 +16,8 @@ use crate::frontier::{self, OpenPart};
 use crate::keep::left_open;
 use crate::margins::{Area, Exactly, FEW_INPUTS, Margins, View};
 use crate::tree::{Closure, Tree};
-use crate::verdict::{ClassChange, Evidence, Label, RegionResult, Verdict, Witness};
+use crate::verdict::{Evidence, Label, RegionResult, Verdict, Witness};
 use ceg4n_base::Exact;
-use ceg4n_eval::strict_winner;
 use ceg4n_ir::{Domain, Property, Region};
 
 /// What is asked of one region.
@@ -52,14 +51,6 @@ pub fn decide(q: &Question<'_>, effort: &Effort, stop: &Stop, leaf: &mut dyn Lea
         clock_limited: false,
         open: None,
     };
-    match q.reference.precision() {
-        Precision::Real => {}
-        Precision::Float32 => {
-            let reason = "reference f32 is not supported by this tier";
-            result.verdict = Verdict::Unknown(reason.to_owned());
-            return result;
-        }
-    }
     let root = match space.root() {
         Ok(root) => root,
         Err(d) => {
@@ -72,6 +63,7 @@ pub fn decide(q: &Question<'_>, effort: &Effort, stop: &Stop, leaf: &mut dyn Lea
         q,
         space: &space,
         root: &root,
+        center: q.region.center(),
         influence: influence(q.reference),
         effort,
         stop,
@@ -97,6 +89,7 @@ struct Work<'a> {
     q: &'a Question<'a>,
     space: &'a Space,
     root: &'a Part,
+    center: Vec<Exact>,
     influence: Vec<f64>,
     effort: &'a Effort,
     stop: &'a Stop,
@@ -115,7 +108,7 @@ impl Work<'_> {
                 (Verdict::Proved(e), tally, _) => Ok((Verdict::Proved(e), tally, Some(0.0))),
                 (Verdict::Refuted(_) | Verdict::Unknown(_), _, _) => self.cells(leaf),
             },
-            Label::Changes(change) if strict => match self.boundary(change)? {
+            Label::Changes(change) if strict => match split_cell(&self.target(), change)? {
                 Some(w) => Ok((Verdict::Refuted(Box::new(w)), Tally::default(), None)),
                 // On a grid, and where boundaries coincide, the property may hold all the same.
                 None => self.cells(leaf),
@@ -237,16 +230,19 @@ impl Work<'_> {
     }
 
     fn attack(&self) -> Result<Option<Witness>, Trouble> {
-        let target = Target {
+        find_break(&self.target(), self.effort, self.stop)
+    }
+
+    fn target(&self) -> Target<'_> {
+        Target {
             reference: self.q.reference,
             subject: self.q.subject,
             space: self.space,
             property: self.q.property,
             label: &self.q.label.label,
-            center: &self.q.region.center(),
+            center: &self.center,
             hints: &[],
-        };
-        find_break(&target, self.effort, self.stop)
+        }
     }
 
     fn cells(&self, leaf: &mut dyn Leaf) -> Result<Outcome, Trouble> {
@@ -271,58 +267,5 @@ impl Work<'_> {
             Celled::Broken(w, tally) => (Verdict::Refuted(w), tally, None),
             Celled::Open(reason, tally) => (Verdict::Unknown(reason), tally, None),
         })
-    }
-
-    /// Strict top-1 where the reference changes class: either witness may refute already; else
-    /// bisect to two points with one rounded input and different strict winners. One of them
-    /// refutes this kernel.
-    fn boundary(&self, change: &ClassChange) -> Result<Option<Witness>, Trouble> {
-        let (mut a, mut b) = (change.a.0.clone(), change.b.0.clone());
-        let class_a = change.a.1;
-        for x in [&a, &b] {
-            if let Some(w) = self.replay(x)? {
-                return Ok(Some(w));
-            }
-        }
-        let seen = |x: &[Exact]| self.q.subject.kernel().map(|k| k.quantize_input(x));
-        // Halving a segment of a box: cells are reached long before this many steps.
-        for _ in 0..400 {
-            if seen(&a).is_some() && seen(&a) == seen(&b) {
-                break;
-            }
-            let Some(m) = self.midpoint(&a, &b) else {
-                break;
-            };
-            if let Some(w) = self.replay(&m)? {
-                return Ok(Some(w));
-            }
-            let y = self
-                .q
-                .reference
-                .outputs(&m)
-                .map_err(|e| Trouble(e.to_string()))?;
-            // A tie belongs to neither side; with it on b's side a's winner stays strict.
-            if strict_winner(&y) == Some(class_a) {
-                a = m;
-            } else {
-                b = m;
-            }
-        }
-        for x in [&a, &b] {
-            if let Some(w) = self.replay(x)? {
-                return Ok(Some(w));
-            }
-        }
-        Ok(None)
-    }
-
-    /// The middle of two points, moved into the domain; `None` where it is one of the two.
-    fn midpoint(&self, a: &[Exact], b: &[Exact]) -> Option<Vec<Exact>> {
-        let m: Vec<Exact> = a.iter().zip(b).map(|(a, b)| a.midpoint(b)).collect();
-        let m = match self.q.domain {
-            Domain::Real => m,
-            Domain::Grid(g) => m.iter().map(|v| g.value(g.quantize(v))).collect(),
-        };
-        (m != a && m != b && self.space.contains(&m)).then_some(m)
     }
 }

@@ -2,7 +2,8 @@
 //! about reference, kernel and property together.
 
 use crate::budget::{Effort, Stop};
-use crate::cells::{Celled, Cells};
+use crate::bounds::differential::PairSplits;
+use crate::cells::{Celled, Cells, PairArea};
 use crate::frontier::OpenPart;
 use crate::keep::Tally;
 use crate::leaf::{GridBox, Leaf, LeafAnswer};
@@ -18,7 +19,7 @@ impl Cells<'_> {
     #[expect(clippy::too_many_arguments, reason = "all that a search leaves behind")]
     pub(crate) fn by_solver(
         &self,
-        open: &[OpenPart<Part>],
+        open: &[OpenPart<PairArea>],
         reason: String,
         mut shown: Option<f64>,
         mut tally: Tally,
@@ -31,13 +32,15 @@ impl Cells<'_> {
             (Domain::Grid(grid), Some(reference), Some(kernel)) => Some((grid, reference, kernel)),
             (Domain::Grid(_) | Domain::Real, _, _) => None,
         };
+        // Constraints on signs are no part of a solver's question.
+        let unconstrained = open.iter().all(|p| p.item.signs == PairSplits::default());
         let Some((grid, reference, kernel)) =
-            askable.filter(|_| open.len() as u64 <= effort.queries)
+            askable.filter(|_| open.len() as u64 <= effort.queries && unconstrained)
         else {
             return Ok(Celled::Open(reason, tally));
         };
         for left in open {
-            let part = &left.item;
+            let part = &left.item.part;
             let question = GridBox {
                 kernel,
                 reference,

@@ -14,7 +14,6 @@ use crate::subject::Trouble;
 use crate::tree::{Closure, Tree};
 use crate::verdict::{ClassChange, Label, Robust};
 use ceg4n_base::Exact;
-use ceg4n_eval::strict_winner;
 use ceg4n_ir::kernel::argmax;
 
 /// A label, and why the reference keeps its class if it does.
@@ -28,12 +27,10 @@ pub struct Labelled {
 
 impl Labelled {
     /// Nothing is shown.
-    pub fn undecided() -> Self {
-        Self {
-            label: Label::Undecided,
-            proof: None,
-        }
-    }
+    pub const UNDECIDED: Self = Self {
+        label: Label::Undecided,
+        proof: None,
+    };
 
     fn robust(class: usize, tree: Tree) -> Self {
         Self {
@@ -72,7 +69,7 @@ pub fn label(
     }
     match found.first {
         Some(first) if stop.now().is_none() => prove(reference, space, root, &first, effort, stop),
-        Some(_) | None => Labelled::undecided(),
+        Some(_) | None => Labelled::UNDECIDED,
     }
 }
 
@@ -98,8 +95,8 @@ fn prove(
     });
     match ended {
         Ok(ended) if ended.is_proved() => Labelled::robust(first.1, ended.tree),
-        Ok(ended) => ended.found.map_or_else(Labelled::undecided, Labelled::changes),
-        Err(Trouble(_)) => Labelled::undecided(),
+        Ok(ended) => ended.found.map_or(Labelled::UNDECIDED, Labelled::changes),
+        Err(Trouble(_)) => Labelled::UNDECIDED,
     }
 }
 
@@ -137,8 +134,8 @@ fn visit(
     if argmax(&reference.approximate(x))? == first.1 {
         return None;
     }
-    let point = space.snap(x)?;
-    let class = strict_winner(&reference.outputs(&point).ok()?)?;
+    let point = reference.admissible(&space.snap(x)?, &space.lower, &space.upper);
+    let class = reference.winner(&point).ok()??;
     (class != first.1).then(|| ClassChange {
         a: first.clone(),
         b: (point, class),
@@ -158,8 +155,7 @@ fn exactly(
     let middle: Vec<f64> = part.real.iter().map(|b| b.lo + (b.hi - b.lo) / 2.0).collect();
     let winner = space
         .snap(&middle)
-        .and_then(|x| reference.outputs(&x).ok())
-        .and_then(|y| strict_winner(&y));
+        .and_then(|x| reference.winner(&x).ok().flatten());
     if winner == Some(class) {
         Exactly::Holds(1)
     } else {

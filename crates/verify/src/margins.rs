@@ -156,7 +156,11 @@ impl<F> Margins<'_, F> {
             splits: area.splits.and(s),
         });
         Some(Look::Divided {
-            cut: Cut::Relu { node, element },
+            cut: Cut::Relu {
+                of_subject: false,
+                node,
+                element,
+            },
             parts: Box::new(parts),
             bound: gap.0,
             points: 0,

@@ -11,6 +11,17 @@ use ceg4n_eval::EvalError;
 use ceg4n_ir::{Checked, Lowered, Program, RealOp, RealProgram};
 use std::sync::Arc;
 
+/// In which arithmetic a real-valued reference is meant.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Precision {
+    /// Exact arithmetic over all real points.
+    #[default]
+    Real,
+    /// Any float32 run of the network on the float32 points: round to nearest, sums in any order,
+    /// fused multiply-add or not.
+    Float32,
+}
+
 /// A reference: the real function of a network, or another fixed-point program, which rounds
 /// each point to its own input format.
 #[derive(Clone, Debug)]
@@ -21,17 +32,6 @@ pub struct Reference {
     hash: ContentHash,
     network: ContentHash,
     net: Net,
-}
-
-/// How a real-valued reference is computed.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Precision {
-    /// Exactly, over the rationals.
-    #[default]
-    Real,
-    /// In single precision, rounded to nearest, in any order of summation, with or without fused
-    /// operations; inputs are float32 vectors.
-    Float32,
 }
 
 impl Reference {
@@ -126,22 +126,51 @@ impl Reference {
         }
     }
 
+    /// The class that wins strictly at a point; in single precision by more than any run's
+    /// rounding errors. `None` also where that is not shown.
+    ///
+    /// # Errors
+    /// A point of another length.
+    pub fn winner(&self, x: &[Exact]) -> Result<Option<usize>, EvalError> {
+        match self.precision {
+            Precision::Real => Ok(ceg4n_eval::strict_winner(&self.outputs(x)?)),
+            Precision::Float32 => Ok(self.float32_at(x).and_then(|at| at.winner())),
+        }
+    }
+
+    /// All single-precision runs at a point; `None` unless it is a float32 vector.
+    pub(crate) fn float32_at(&self, x: &[Exact]) -> Option<Float32At<'_>> {
+        let single = |v: &Exact| {
+            let near = v.to_f64();
+            Exact::from_f64(near).as_ref() == Some(v) && f64::from(near as f32) == near
+        };
+        x.iter().all(single).then(|| Float32At {
+            reference: self,
+            x: hull(x, x),
+        })
+    }
+
+    /// A point near `x` that the reference is defined at, between `lower` and `upper`.
+    pub(crate) fn admissible(&self, x: &[Exact], lower: &[Exact], upper: &[Exact]) -> Vec<Exact> {
+        if self.is_exact() {
+            return x.to_vec();
+        }
+        let inside = |v: f32, i: usize| {
+            let v = Exact::from_f32(v)?;
+            (lower[i] <= v && v <= upper[i]).then_some(v)
+        };
+        let near = |(i, v): (usize, &Exact)| {
+            let f = v.to_f64() as f32;
+            let candidates = [f, f.next_up(), f.next_down()];
+            let found = candidates.into_iter().find_map(|f| inside(f, i));
+            found.unwrap_or_else(|| v.clone())
+        };
+        x.iter().enumerate().map(near).collect()
+    }
+
     /// The outputs at a point in floating point: for guidance, never for a verdict.
     pub fn approximate(&self, x: &[f64]) -> Vec<f64> {
-        match &self.lowered {
-            Lowered::Real(r) => approximate_nodes(r, x).pop().unwrap_or_default(),
-            Lowered::Fixed(_) => {
-                let exact: Vec<Exact> = x
-                    .iter()
-                    .map(|v| Exact::from_f64(*v).unwrap_or_else(Exact::zero))
-                    .collect();
-                self.outputs(&exact)
-                    .unwrap_or_default()
-                    .iter()
-                    .map(Exact::to_f64)
-                    .collect()
-            }
-        }
+        self.net.outputs(x)
     }
 
     /// Every node of a real-valued reference up to its output, in floating point: for guidance;
@@ -153,12 +182,14 @@ impl Reference {
         }
     }
 
-    /// The gradient of a form at a point, for guidance; zero for a fixed-point reference.
+    /// The gradient of a form at a point, for guidance.
     pub fn gradient(&self, x: &[f64], form: Form) -> Vec<f64> {
-        match &self.lowered {
-            Lowered::Real(r) => gradient(r, x, form),
-            Lowered::Fixed(_) => vec![0.0; x.len()],
+        let mut coefficients = vec![0.0; self.output_len()];
+        coefficients[form.plus] += 1.0;
+        if let Some(m) = form.minus {
+            coefficients[m] -= 1.0;
         }
+        self.net.gradient(x, &coefficients)
     }
 
     /// Lower bounds of forms of the outputs over a box of real points.
@@ -174,6 +205,40 @@ impl Reference {
             .lower(self.graph.output(), forms),
             None => vec![f64::NEG_INFINITY; forms.count],
         }
+    }
+}
+
+/// Every single-precision run at one point.
+pub(crate) struct Float32At<'a> {
+    reference: &'a Reference,
+    x: Vec<Bound>,
+}
+
+impl Float32At<'_> {
+    /// The class that wins in every run.
+    pub(crate) fn winner(&self) -> Option<usize> {
+        let near: Vec<f64> = self.x.iter().map(|b| b.lo).collect();
+        let c = ceg4n_ir::kernel::argmax(&self.reference.approximate(&near))?;
+        let forms = crate::bounds::margins(c, self.reference.output_len());
+        let lower = self.reference.lower(&self.x, forms);
+        lower.iter().all(|l| *l > 0.0).then_some(c)
+    }
+
+    /// At most `out_j - out_k` in every run.
+    pub(crate) fn lead(&self, j: usize, k: usize) -> f64 {
+        let mut row = vec![0.0; self.reference.output_len()];
+        row[j] += 1.0;
+        row[k] -= 1.0;
+        self.reference.lower(&self.x, Rows::new(1, row))[0]
+    }
+
+    /// An enclosure of one output over all runs.
+    pub(crate) fn output(&self, j: usize) -> Bound {
+        let mut coef = vec![0.0; 2 * self.reference.output_len()];
+        coef[j] = 1.0;
+        coef[self.reference.output_len() + j] = -1.0;
+        let lower = self.reference.lower(&self.x, Rows::new(2, coef));
+        Bound::new(lower[0], -lower[1])
     }
 }
 
@@ -230,44 +295,6 @@ fn approximate_nodes(program: &RealProgram, x: &[f64]) -> Vec<Vec<f64>> {
     // The output may precede values that nobody uses.
     nodes.truncate(program.output.as_u32() as usize + 1);
     nodes
-}
-
-fn gradient(program: &RealProgram, x: &[f64], form: Form) -> Vec<f64> {
-    let nodes = approximate_nodes(program, x);
-    let mut g = vec![0.0; program.output_len()];
-    g[form.plus] = 1.0;
-    if let Some(m) = form.minus {
-        g[m] = -1.0;
-    }
-    let mut at = program.output;
-    loop {
-        match &program.nodes[at].op {
-            RealOp::Input => return g,
-            RealOp::Move { x } | RealOp::AddConst { x, .. } => at = *x,
-            RealOp::DivConst { x, c } => {
-                g.iter_mut().zip(c.iter()).for_each(|(g, c)| *g /= c);
-                at = *x;
-            }
-            RealOp::Relu { x } => {
-                let z = &nodes[x.as_u32() as usize];
-                g.iter_mut()
-                    .zip(z)
-                    .for_each(|(g, z)| *g = if *z > 0.0 { *g } else { 0.0 });
-                at = *x;
-            }
-            RealOp::Dense {
-                x, weight, cols, ..
-            } => {
-                let mut back = vec![0.0; *cols];
-                for (j, a) in g.iter().enumerate().filter(|(_, a)| **a != 0.0) {
-                    let row = &weight[j * cols..(j + 1) * cols];
-                    back.iter_mut().zip(row).for_each(|(b, w)| *b += a * w);
-                }
-                g = back;
-                at = *x;
-            }
-        }
-    }
 }
 
 /// The outward-rounded hull of exact bounds.

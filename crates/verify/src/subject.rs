@@ -2,7 +2,7 @@
 
 use crate::attack::float::Net;
 use crate::bounds::graph::{From, Graph};
-use crate::reference::Reference;
+use crate::reference::{Precision, Reference};
 use crate::space::Space;
 use crate::verdict::Witness;
 use ceg4n_base::Exact;
@@ -168,6 +168,7 @@ impl Subject {
         property: &Property,
         x: &[Exact],
     ) -> Result<Option<Witness>, Trouble> {
+        let x = &reference.admissible(x, &space.lower, &space.upper);
         if !space.contains(x) {
             return Ok(None);
         }
@@ -181,7 +182,54 @@ impl Subject {
             reference: outputs.clone(),
             kernel: kernel.clone(),
         };
-        Ok(breaks(property, &outputs, &kernel).then(witness))
+        Ok(breaks_at(reference, property, x, &outputs, &kernel).then(witness))
+    }
+}
+
+/// True if the kernel's outputs at `x` break the property, given the reference's exact outputs
+/// there; for a reference in single precision only if they do for each of its runs.
+pub fn breaks_at(
+    reference: &Reference,
+    property: &Property,
+    x: &[Exact],
+    outputs: &[Exact],
+    kernel: &[Exact],
+) -> bool {
+    match reference.precision() {
+        Precision::Real => breaks(property, outputs, kernel),
+        Precision::Float32 => breaks_float32(reference, property, x, kernel),
+    }
+}
+
+/// True if the kernel's outputs at `x` break the property against every single-precision run of
+/// the reference.
+fn breaks_float32(
+    reference: &Reference,
+    property: &Property,
+    x: &[Exact],
+    kernel: &[Exact],
+) -> bool {
+    let (Some(at), Some(k)) = (reference.float32_at(x), argmax(kernel)) else {
+        return false;
+    };
+    match property {
+        Property::Top1 => at.winner().is_some_and(|c| c != k),
+        Property::Top1Margin(m) => {
+            let m = m.enclosure().1;
+            (0..kernel.len()).any(|j| j != k && at.lead(j, k) > m)
+        }
+        Property::TopK(n) => at.winner().is_some_and(|c| rank(kernel, c) >= *n as usize),
+        Property::Eps(e) => {
+            let far = |(j, y): (usize, &Exact)| {
+                let run = at.output(j);
+                let end = |v: f64| Exact::from_f64(v);
+                let above = end(run.hi).is_some_and(|n| y - &n > *e);
+                let below = end(run.lo).is_some_and(|n| &n - y > *e);
+                above || below
+            };
+            kernel.iter().enumerate().any(far)
+        }
+        Property::Spec(_) => breaks(property, &[], kernel),
     }
 }
 

@@ -25,6 +25,8 @@ pub enum Cut {
     },
     /// By the sign of a relu's operand: first not negative, then not positive.
     Relu {
+        /// Of the subject where both programs are bounded together.
+        of_subject: bool,
         /// Node of the graph.
         node: usize,
         /// Element.

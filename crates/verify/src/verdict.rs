@@ -121,17 +121,6 @@ pub struct Robust {
     pub tree: Tree,
 }
 
-/// How far a region without a verdict was decided.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Open {
-    /// Least lower bound of the requirement's slack over the open boxes.
-    pub best: Option<f64>,
-    /// Share of the region that is proved, by halving.
-    pub fraction: f64,
-    /// Boxes that are open.
-    pub boxes: u64,
-}
-
 /// The answer for one region.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -153,6 +142,18 @@ impl Verdict {
             Self::Unknown(_) => "unknown",
         }
     }
+}
+
+/// How far work on a region came that ended without a verdict.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Open {
+    /// The least lower bound of the requirement's slack over the open boxes, in real units: below
+    /// zero where a violation was not excluded. `None` if no bound was reached.
+    pub best: Option<f64>,
+    /// The share of the region that is proved, from 0 to 1.
+    pub fraction: f64,
+    /// Open boxes.
+    pub boxes: u64,
 }
 
 /// What was found on one region under one requirement.

@@ -57,8 +57,6 @@ pub(super) struct Run<'a> {
     stop: Stop,
     memory: MemoryGuard,
     cache: CodeCache,
-    /// Of regions whose label nobody asked for.
-    undecided: Labelled,
 }
 
 impl<'a> Run<'a> {
@@ -83,7 +81,6 @@ impl<'a> Run<'a> {
             },
             memory,
             cache: CodeCache::new(),
-            undecided: Labelled::undecided(),
         }
     }
 
@@ -102,7 +99,7 @@ impl<'a> Run<'a> {
         let done = self.timed(pieces.len(), |i, stop| {
             let (net, item) = self.at(pieces[i]);
             let work = || label_of(&net.reference, &item.asked, &self.effort, stop);
-            let label = guarded(work).unwrap_or_else(Labelled::undecided);
+            let label = guarded(work).unwrap_or(Labelled::UNDECIDED);
             self.tell(net, item, "labels", label_name(&label.label), "");
             label
         });
@@ -213,7 +210,7 @@ impl<'a> Run<'a> {
             let label = self.label(labels, n, i);
             let result = match &subjects.kernels[p][n][item.group] {
                 Some(Ok(subject)) => self.decide(net, &item.asked, subject, &property, label, stop),
-                Some(Err(_)) | None => unknown(&item.asked, &property, label, "no kernel"),
+                Some(Err(_)) | None => unknown(&item.asked, &property, &label.label, "no kernel"),
             };
             let done = count.fetch_add(1, Ordering::Relaxed) + 1;
             let detail = format!("{property} ({done} of {})", pieces.len());
@@ -236,7 +233,7 @@ impl<'a> Run<'a> {
         stop: &Stop,
     ) -> RegionResult {
         if let Some(stopped) = stop.now() {
-            let mut result = unknown(asked, property, label, &stopped.to_string());
+            let mut result = unknown(asked, property, &label.label, &stopped.to_string());
             result.clock_limited = true;
             return result;
         }
@@ -251,9 +248,9 @@ impl<'a> Run<'a> {
         };
         let work = || match SolverLeaf::new(&budget.solver, budget.memory_limit_mib) {
             Ok(mut leaf) => decide(&question, &self.effort, stop, &mut leaf),
-            Err(d) => unknown(asked, property, label, &d.message),
+            Err(d) => unknown(asked, property, &label.label, &d.message),
         };
-        guarded(work).unwrap_or_else(|| unknown(asked, property, label, "defect: a panic"))
+        guarded(work).unwrap_or_else(|| unknown(asked, property, &label.label, "defect: a panic"))
     }
 
     /// What is asked on a region, now that its label is known.
@@ -276,15 +273,14 @@ impl<'a> Run<'a> {
     }
 
     pub(super) fn label<'l>(
-        &'l self,
+        &self,
         labels: &'l PerRegion<Labelled>,
         n: usize,
         i: usize,
     ) -> &'l Labelled {
+        static UNDECIDED: Labelled = Labelled::UNDECIDED;
         let first = self.inputs.nets[n].items[i].equal.unwrap_or(i);
-        labels[n][first]
-            .as_ref()
-            .map_or(&self.undecided, |t| &t.value)
+        labels[n][first].as_ref().map_or(&UNDECIDED, |t| &t.value)
     }
 
     /// A label stayed open under a limit, which may be the limit's doing.
@@ -382,12 +378,12 @@ fn guarded<T>(work: impl FnOnce() -> T) -> Option<T> {
     catch_unwind(AssertUnwindSafe(work)).ok()
 }
 
-fn unknown(asked: &Asked, property: &Property, label: &Labelled, reason: &str) -> RegionResult {
+fn unknown(asked: &Asked, property: &Property, label: &Label, reason: &str) -> RegionResult {
     RegionResult {
         id: asked.region.id.clone(),
         property: property.clone(),
         verdict: Verdict::Unknown(reason.to_owned()),
-        label: label.label.clone(),
+        label: label.clone(),
         vacuous: None,
         margin_proved: None,
         boxes: 0,

@@ -11,7 +11,6 @@ use crate::space::Space;
 use crate::subject::Trouble;
 use crate::verdict::ClassChange;
 use ceg4n_base::Exact;
-use ceg4n_eval::strict_winner;
 use ceg4n_ir::kernel::argmax;
 
 /// Exact evaluations that may fail to confirm a change before the search gives up.
@@ -35,7 +34,7 @@ pub fn class_change(
     effort: &Effort,
     stop: &Stop,
 ) -> ClassSearch {
-    let Some(frame) = Frame::new(space) else {
+    let Some(frame) = Frame::new(space, None) else {
         return ClassSearch::default();
     };
     let mut points = seeds(space, center, effort.starts);
@@ -90,8 +89,10 @@ impl Game for Hunt<'_> {
             return Ok(false);
         }
         let exact = self.space.snap(x).and_then(|p| {
-            let y = self.reference.outputs(&p).ok()?;
-            Some((strict_winner(&y)?, p))
+            let p = self
+                .reference
+                .admissible(&p, &self.space.lower, &self.space.upper);
+            Some((self.reference.winner(&p).ok()??, p))
         });
         match (exact, &self.found.first) {
             (Some((class, p)), None) => self.found.first = Some((p, class)),

@@ -13,8 +13,14 @@ use std::collections::BTreeSet;
 /// Steps of one ascent.
 const STEPS: usize = 20;
 
-/// Walkers that go on with shorter steps.
-const REFINED: usize = 3;
+/// What each of the shorter steps keeps of the one before.
+const SHORTER: f64 = 0.75;
+
+/// Walkers that go on with shorter steps: in regions of up to [`FEW`] inputs, and in larger ones.
+const REFINED: [usize; 2] = [8, 3];
+
+/// What counts as few inputs.
+const FEW: usize = 64;
 
 /// Outputs of both programs at a point; empty where a program takes no part.
 #[derive(Clone, Copy)]
@@ -44,6 +50,7 @@ pub(crate) struct Walker {
     pub(crate) goal: usize,
     pub(crate) x: Vec<f64>,
     pub(crate) value: f64,
+    start: usize,
     pattern: u64,
 }
 
@@ -198,11 +205,15 @@ impl<'a> Climb<'a> {
     ) -> Result<Option<Vec<Walker>>, Trouble> {
         let mut seen: BTreeSet<(usize, u64)> = BTreeSet::new();
         let mut best: Vec<Walker> = Vec::new();
-        let mut rest = starts;
-        for group in [1, starts.len()] {
-            let (now, later) = rest.split_at(group.min(rest.len()));
-            rest = later;
-            let mut walkers = self.start(game, goals, now);
+        let mut hopeful: Vec<Walker> = Vec::new();
+        let refined = REFINED[usize::from(self.frame.len() > FEW)];
+        let mut keep = |best: &mut Vec<Walker>, walkers: &[Walker]| {
+            keep_best(best, walkers, one_goal, goals.len());
+            keep_best(&mut hopeful, walkers, one_walk, refined);
+        };
+        for group in [0..starts.len().min(1), starts.len().min(1)..starts.len()] {
+            let mut walkers = self.start(game, goals, starts, group);
+            keep(&mut best, &walkers);
             for _ in 0..STEPS {
                 walkers.retain(|w| seen.insert((w.goal, w.pattern)));
                 if walkers.is_empty() {
@@ -211,34 +222,48 @@ impl<'a> Climb<'a> {
                 if stop.now().is_some() || self.advance(game, &mut walkers, 1.0)? {
                     return Ok(None);
                 }
-                keep_best(&mut best, &walkers);
+                keep(&mut best, &walkers);
             }
         }
-        best.sort_by(|a, b| b.value.total_cmp(&a.value));
-        let mut walkers: Vec<Walker> = best.iter().take(REFINED).cloned().collect();
+        let mut walkers = hopeful;
         for step in 1..STEPS {
-            let rate = 1.0 / (1.0 + step as f64 * 0.5);
+            let before = walkers.clone();
+            let rate = SHORTER.powi(step as i32);
             if stop.now().is_some() || self.advance(game, &mut walkers, rate)? {
                 return Ok(None);
             }
-            keep_best(&mut best, &walkers);
+            // A step that led away is taken back, to be tried shorter.
+            for (now, before) in walkers.iter_mut().zip(before) {
+                if before.value > now.value {
+                    *now = before;
+                }
+            }
+            keep_best(&mut best, &walkers, one_goal, goals.len());
         }
         best.sort_by(|a, b| b.value.total_cmp(&a.value));
         Ok(Some(best))
     }
 
-    /// A walker per start and goal, nearest goals first.
-    fn start(&mut self, game: &impl Game, goals: &[usize], starts: &[Vec<f64>]) -> Vec<Walker> {
-        let mut walkers = Vec::with_capacity(goals.len() * starts.len());
-        for chunk in starts.chunks(BLOCK) {
-            self.load(chunk.iter().map(Vec::as_slice));
+    /// A walker per goal and start of a range of starts, nearest goals first.
+    fn start(
+        &mut self,
+        game: &impl Game,
+        goals: &[usize],
+        starts: &[Vec<f64>],
+        which: std::ops::Range<usize>,
+    ) -> Vec<Walker> {
+        let mut walkers = Vec::with_capacity(goals.len() * which.len());
+        let which: Vec<usize> = which.collect();
+        for chunk in which.chunks(BLOCK) {
+            self.load(chunk.iter().map(|s| starts[*s].as_slice()));
             self.forward(chunk.len());
-            for (i, x) in chunk.iter().enumerate() {
+            for (i, start) in chunk.iter().enumerate() {
                 let (at, pattern) = (self.outs(i), self.pattern(i));
                 walkers.extend(goals.iter().map(|goal| Walker {
                     goal: *goal,
-                    x: x.clone(),
+                    x: starts[*start].clone(),
                     value: game.value(*goal, at),
+                    start: *start,
                     pattern,
                 }));
             }
@@ -312,13 +337,36 @@ fn gradient<'s>(side: &'s Option<Side<'_>>, i: usize, n: usize) -> Option<&'s [f
     side.as_ref().map(|s| &s.gradients[i * n..(i + 1) * n])
 }
 
-/// Keeps the best walker of each goal.
-fn keep_best(best: &mut Vec<Walker>, walkers: &[Walker]) {
+/// Keeps the best state of each walker that `same` tells apart, `most` of them.
+fn keep_best(
+    best: &mut Vec<Walker>,
+    walkers: &[Walker],
+    same: fn(&Walker, &Walker) -> bool,
+    most: usize,
+) {
     for w in walkers {
-        match best.iter_mut().find(|b| b.goal == w.goal) {
-            Some(b) if b.value < w.value => *b = w.clone(),
-            Some(_) => {}
-            None => best.push(w.clone()),
+        let place = match best.iter().position(|b| same(b, w)) {
+            Some(i) => i,
+            None if best.len() < most => {
+                best.push(w.clone());
+                continue;
+            }
+            None => {
+                let worst = best.iter().enumerate();
+                let worst = worst.min_by(|a, b| a.1.value.total_cmp(&b.1.value));
+                worst.map_or(0, |(i, _)| i)
+            }
+        };
+        if best.get(place).is_some_and(|b| b.value < w.value) {
+            best[place] = w.clone();
         }
     }
+}
+
+fn one_goal(a: &Walker, b: &Walker) -> bool {
+    a.goal == b.goal
+}
+
+fn one_walk(a: &Walker, b: &Walker) -> bool {
+    (a.goal, a.start) == (b.goal, b.start)
 }

@@ -15,8 +15,8 @@ use crate::space::Space;
 use crate::subject::{Subject, Trouble};
 use crate::verdict::{Label, Witness};
 use ceg4n_base::Exact;
-use ceg4n_ir::Property;
 use ceg4n_ir::kernel::argmax;
+use ceg4n_ir::{Format, Property};
 
 /// Replays that may fail before the search gives up.
 const MISSES: usize = 12;
@@ -26,6 +26,9 @@ const KEPT: usize = 3;
 
 /// Classes that take part where pairs of classes are searched.
 const CLASSES: usize = 4;
+
+/// Halvings of a line: finer than the cells of a region.
+const BISECTIONS: usize = 20;
 
 /// Points that are replayed where only replay tells.
 const REPLAYS: usize = 16;
@@ -64,6 +67,11 @@ impl Target<'_> {
             .replay(self.reference, self.space, self.property, x)
     }
 
+    /// The kernel's input format; `None` if it is a real-valued program.
+    pub(crate) fn rounds_to(&self) -> Option<Format> {
+        self.subject.kernel().map(|k| k.input_format)
+    }
+
     /// The class that the reference keeps.
     pub(crate) fn robust(&self) -> Option<usize> {
         match self.label {
@@ -83,14 +91,18 @@ pub fn find_break(
     effort: &Effort,
     stop: &Stop,
 ) -> Result<Option<Witness>, Trouble> {
-    let Some(frame) = Frame::new(target.space) else {
+    let Some(frame) = Frame::new(target.space, target.rounds_to()) else {
         return Ok(None);
     };
     let hints = target.hints.iter().filter(|h| h.len() == frame.len());
-    let mut starts: Vec<Vec<f64>> = hints
-        .map(|h| h.iter().map(Exact::to_f64).collect())
-        .collect();
+    let turns = match target.label {
+        Label::Changes(change) => vec![&change.a.0, &change.b.0],
+        Label::Robust(_) | Label::Undecided => Vec::new(),
+    };
+    let floats = |x: &Vec<Exact>| -> Vec<f64> { x.iter().map(Exact::to_f64).collect() };
+    let mut starts: Vec<Vec<f64>> = hints.map(floats).collect();
     starts.extend(seeds(target.space, target.center, effort.starts));
+    starts.extend(turns.into_iter().map(floats));
     starts.iter_mut().for_each(|x| frame.settle(x));
     let breach = Breach::new(target.property, target.robust());
     if matches!(breach, Breach::Unseen) {
@@ -108,7 +120,7 @@ pub fn find_break(
     };
     let mut climb = Climb::new(&frame, Some(target.subject.net()), reference);
     if !climb.look(&starts, &mut hunt)? {
-        hunt.run(&mut climb, &frame, &starts, stop)?;
+        hunt.run(&mut climb, &frame, &starts, (effort, stop))?;
     }
     Ok(hunt.found)
 }
@@ -179,7 +191,7 @@ impl Hunt<'_> {
         climb: &mut Climb<'_>,
         frame: &Frame,
         starts: &[Vec<f64>],
-        stop: &Stop,
+        (effort, stop): (&Effort, &Stop),
     ) -> Result<(), Trouble> {
         let outputs = self.anchors.len();
         match self.breach {
@@ -188,7 +200,7 @@ impl Hunt<'_> {
                 let goals = rivals.map(|rival| Goal::Overtake { class, rival });
                 if self.climb(climb, goals.collect(), starts, stop)?.is_some() {
                     let points: Vec<&[f64]> = self.kept.iter().map(|k| k.1.as_slice()).collect();
-                    self.found = integers::search(self.target, class, &points, stop)?;
+                    self.found = integers::search(self.target, class, &points, effort, stop)?;
                 }
             }
             Breach::Differs(_) => {
@@ -264,8 +276,9 @@ impl Hunt<'_> {
         };
         for w in &apart {
             let (k, j) = pairs[w.goal];
-            let ends = from.iter().chain(self.anchors.iter().flatten()).cloned();
-            for end in ends.collect::<Vec<_>>() {
+            let near = [&self.anchors[k], &self.anchors[j]].into_iter().flatten();
+            let ends: Vec<Vec<f64>> = near.chain(&from).take(2 * KEPT).cloned().collect();
+            for end in ends {
                 if stop.now().is_some() || self.turn(climb, frame, &w.x, &end, (k, j))? {
                     return Ok(());
                 }
@@ -291,7 +304,7 @@ impl Hunt<'_> {
             (true, true) => (a.to_vec(), a.to_vec()),
             (false, false) => return Ok(false),
         };
-        for _ in 0..32 {
+        for _ in 0..BISECTIONS {
             let mut middle: Vec<f64> = yes.iter().zip(&no).map(|(a, b)| (a + b) / 2.0).collect();
             frame.settle(&mut middle);
             if middle == yes || middle == no {

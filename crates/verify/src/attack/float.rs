@@ -454,7 +454,17 @@ fn kernel_layers(kernel: &Kernel) -> Vec<Layer> {
                 layers.push(round(scale, *format, kernel.rounding));
                 *x
             }
-            KernelOp::Align { x, .. } | KernelOp::Move { x } => *x,
+            // The same value: more mantissa, more fraction bits.
+            KernelOp::Align { x, .. } => *x,
+            // The same mantissas, which a division by 2^k gives another scale.
+            KernelOp::Move { x } => {
+                let by = frac(*x).iter().zip(node.frac.iter());
+                let by: Vec<f64> = by.map(|(from, to)| 2f64.powi(from - to)).collect();
+                if by.iter().any(|b| *b != 1.0) {
+                    layers.push(Layer::Scale(by));
+                }
+                *x
+            }
         };
     }
     layers.reverse();

@@ -13,7 +13,8 @@ pub(crate) struct Frame {
     /// Upper ends.
     pub(crate) hi: Vec<f64>,
     grid: Option<Format>,
-    cell: Format,
+    /// What the kernel rounds its inputs to; `None` if it sees the points themselves.
+    cell: Option<Format>,
 }
 
 /// How much of a cell stays between a point just below a rounding midpoint and that midpoint:
@@ -21,8 +22,9 @@ pub(crate) struct Frame {
 const BELOW: f64 = 1.0 / 4096.0;
 
 impl Frame {
-    /// `None` for a region without a grid point.
-    pub(crate) fn new(space: &Space) -> Option<Self> {
+    /// For a program that rounds its inputs to `cell`, or that does not round; `None` for a region
+    /// without a grid point.
+    pub(crate) fn new(space: &Space, cell: Option<Format>) -> Option<Self> {
         let f = |v: &[ceg4n_base::Exact]| v.iter().map(ceg4n_base::Exact::to_f64).collect();
         let (lo, hi, grid) = match space.domain {
             Domain::Real => (f(&space.lower), f(&space.upper), None),
@@ -33,12 +35,7 @@ impl Frame {
                 (lo, hi, Some(g))
             }
         };
-        Some(Self {
-            lo,
-            hi,
-            grid,
-            cell: space.format,
-        })
+        Some(Self { lo, hi, grid, cell })
     }
 
     pub(crate) fn len(&self) -> usize {
@@ -77,11 +74,11 @@ impl Frame {
         for ((x, (k, r)), (lo, hi)) in x.iter_mut().zip(pulls).zip(ends) {
             let reach = rate * (hi - lo);
             let (l, h) = ((*x - reach).max(*lo), (*x + reach).min(*hi));
-            *x = match self.grid {
-                Some(_) if k + r > 0.0 => h,
-                Some(_) if k + r < 0.0 => l,
-                Some(_) => *x,
-                None => self.best_in(*x, l, h, *k, *r),
+            *x = match (self.grid, self.cell) {
+                (None, Some(cell)) => best_in(cell, *x, (l, h), *k, *r),
+                (Some(_), _) | (None, None) if k + r > 0.0 => h,
+                (Some(_), _) | (None, None) if k + r < 0.0 => l,
+                (Some(_), _) | (None, None) => *x,
             };
         }
         if rate < 1.0 && self.grid.is_some() {
@@ -92,71 +89,72 @@ impl Frame {
     /// In domain `real`: moves every coordinate within its cell, which the kernel cannot tell, as
     /// far along the sign of `g` as region and cell allow.
     pub(crate) fn within_cells(&self, x: &mut [f64], g: &[f64]) {
-        if self.grid.is_some() {
+        let (None, Some(cell)) = (self.grid, self.cell) else {
             return;
-        }
+        };
         let ends = self.lo.iter().zip(&self.hi);
         for ((x, g), (lo, hi)) in x.iter_mut().zip(g).zip(ends) {
             if *g != 0.0 {
-                let (low, high) = self.cell(self.see(*x), *lo, *hi);
+                let (low, high) = cell_ends(cell, see(cell, *x), *lo, *hi);
                 *x = if *g > 0.0 { high.max(low) } else { low };
             }
         }
     }
+}
 
-    /// What the kernel sees of a number.
-    fn see(&self, v: f64) -> f64 {
-        let (min, max) = (self.cell.min() as f64, self.cell.max() as f64);
-        let scaled = v * scales(self.cell).0;
-        floor(scaled.max(min).min(max) + 0.5).min(max)
+/// What a kernel with input format `cell` sees of a number.
+fn see(cell: Format, v: f64) -> f64 {
+    let (min, max) = (cell.min() as f64, cell.max() as f64);
+    let scaled = v * scales(cell).0;
+    floor(scaled.max(min).min(max) + 0.5).min(max)
+}
+
+/// The ends of the cell of integer `m` within an interval; the outermost cells are unbounded on
+/// one side.
+fn cell_ends(cell: Format, m: f64, lo: f64, hi: f64) -> (f64, f64) {
+    let down = scales(cell).1;
+    let low = if m > cell.min() as f64 {
+        (m - 0.5) * down
+    } else {
+        lo
+    };
+    let high = if m < cell.max() as f64 {
+        (m + 0.5 - BELOW) * down
+    } else {
+        hi
+    };
+    (low.max(lo), high.min(hi))
+}
+
+/// The point of `[lo, hi]` where `k·(what a kernel sees of it) + r·(itself)` is greatest; `x` where
+/// nothing pulls.
+fn best_in(cell: Format, x: f64, (lo, hi): (f64, f64), k: f64, r: f64) -> f64 {
+    if k == 0.0 && r == 0.0 {
+        return x;
     }
-
-    /// The ends of the cell of integer `m` within an interval; the outermost cells are unbounded
-    /// on one side.
-    fn cell(&self, m: f64, lo: f64, hi: f64) -> (f64, f64) {
-        let down = scales(self.cell).1;
-        let low = if m > self.cell.min() as f64 {
-            (m - 0.5) * down
+    let down = scales(cell).1;
+    let (first, last) = (see(cell, lo), see(cell, hi));
+    let mut best = (f64::NEG_INFINITY, x);
+    for m in [
+        first,
+        last,
+        (first + 1.0).min(last),
+        (last - 1.0).max(first),
+    ] {
+        let (low, high) = cell_ends(cell, m, lo, hi);
+        let v = if r > 0.0 {
+            high.max(low)
+        } else if r < 0.0 {
+            low
         } else {
-            lo
+            (m * down).max(low).min(high)
         };
-        let high = if m < self.cell.max() as f64 {
-            (m + 0.5 - BELOW) * down
-        } else {
-            hi
-        };
-        (low.max(lo), high.min(hi))
-    }
-
-    /// The point of `[lo, hi]` where `k·cell(x) + r·x` is greatest; `x` where nothing pulls.
-    fn best_in(&self, x: f64, lo: f64, hi: f64, k: f64, r: f64) -> f64 {
-        if k == 0.0 && r == 0.0 {
-            return x;
+        let value = k * m * down + r * v;
+        if value > best.0 {
+            best = (value, v);
         }
-        let down = scales(self.cell).1;
-        let (first, last) = (self.see(lo), self.see(hi));
-        let mut best = (f64::NEG_INFINITY, x);
-        for m in [
-            first,
-            last,
-            (first + 1.0).min(last),
-            (last - 1.0).max(first),
-        ] {
-            let (low, high) = self.cell(m, lo, hi);
-            let v = if r > 0.0 {
-                high.max(low)
-            } else if r < 0.0 {
-                low
-            } else {
-                (m * down).max(low).min(high)
-            };
-            let value = k * m * down + r * v;
-            if value > best.0 {
-                best = (value, v);
-            }
-        }
-        best.1
     }
+    best.1
 }
 
 /// What makes integers of values of a format, and values of its integers.

@@ -120,6 +120,32 @@ impl Breach {
         }
     }
 
+    /// The goal that leads deeper into the break at a broken point.
+    pub(crate) fn goal(&self, at: Outs<'_>) -> Option<Goal> {
+        let answer = argmax(at.kernel)?;
+        match self {
+            Self::Leaves(class) => Some(Goal::Overtake {
+                class: *class,
+                rival: answer,
+            }),
+            Self::Behind(_) => Some(Goal::Part {
+                kernel: answer,
+                reference: argmax(at.reference)?,
+            }),
+            Self::Demoted(ahead) => Some(Goal::Demote { ahead: *ahead }),
+            Self::Differs(_) => {
+                let d = |j: usize| at.kernel[j] - at.reference[j];
+                let worst = |a: &usize, b: &usize| d(*a).abs().total_cmp(&d(*b).abs());
+                let output = (0..at.kernel.len()).max_by(worst)?;
+                Some(Goal::Differ {
+                    output,
+                    above: d(output) > 0.0,
+                })
+            }
+            Self::Unseen => None,
+        }
+    }
+
     /// True if the reference's outputs take no part.
     pub(crate) fn kernel_alone(&self) -> bool {
         match self {

@@ -3,7 +3,7 @@
 
 use super::find::Target;
 use super::generator;
-use crate::budget::Stop;
+use crate::budget::{Effort, Stop};
 use crate::subject::Trouble;
 use crate::verdict::Witness;
 use ceg4n_ir::Interval;
@@ -12,13 +12,13 @@ use rand::RngExt;
 use rand_chacha::ChaCha8Rng;
 
 /// Rounds from one point.
-const ROUNDS: usize = 8;
+const ROUNDS: usize = 16;
+
+/// Rounds without a better input that end the search from one point.
+const IDLE: usize = 3;
 
 /// Up to so many inputs, every single coordinate is tried.
 const FEW: usize = 32;
-
-/// Random groups of coordinates per round.
-const SHAKES: usize = 24;
 
 /// Looks around `points` for integers on which the kernel does not answer `class`.
 ///
@@ -28,6 +28,7 @@ pub(super) fn search(
     target: &Target<'_>,
     class: usize,
     points: &[&[f64]],
+    effort: &Effort,
     stop: &Stop,
 ) -> Result<Option<Witness>, Trouble> {
     let Ok(root) = target.space.root() else {
@@ -38,6 +39,7 @@ pub(super) fn search(
         class,
         range: root.input,
         rng: generator(target.space, 2),
+        shakes: 2 * effort.starts,
     };
     for x in points {
         if let Some(w) = search.from(x, stop)? {
@@ -52,6 +54,8 @@ struct Search<'a> {
     class: usize,
     range: Vec<Interval>,
     rng: ChaCha8Rng,
+    /// Random groups of coordinates per round.
+    shakes: u64,
 }
 
 impl Search<'_> {
@@ -64,17 +68,20 @@ impl Search<'_> {
         };
         let mut input = kernel.quantize_input(&point);
         let mut lead = self.leads(&input, 1)?[0];
+        let mut idle = 0;
         for _ in 0..ROUNDS {
-            if stop.now().is_some() {
+            if stop.now().is_some() || idle == IDLE {
                 break;
             }
             let moves = self.moves(&input);
             let leads = self.leads(&moves.concat(), moves.len())?;
-            let best = leads.iter().zip(&moves).min_by_key(|(l, _)| **l);
-            let Some((best, to)) = best.filter(|(l, _)| **l < lead) else {
-                break;
+            let best = leads.iter().zip(moves).min_by_key(|(l, _)| **l);
+            let Some((best, to)) = best.filter(|(l, _)| **l <= lead) else {
+                idle += 1;
+                continue;
             };
-            (lead, input) = (*best, to.clone());
+            idle = if *best < lead { 0 } else { idle + 1 };
+            (lead, input) = (*best, to);
             if lead < 0
                 && let Some(x) = self.target.space.point(&input, None)
                 && let Some(w) = self.target.replay(&x)?
@@ -111,7 +118,7 @@ impl Search<'_> {
         }
         // Where the gradient says little, roundings decide.
         let quiet = &gains[n / 2..];
-        for s in 0..SHAKES {
+        for s in 0..self.shakes {
             let mut next = input.to_vec();
             for _ in 0..(quiet.len() >> (s % 8)).max(1) {
                 let (_, i, _) = quiet[self.rng.random_range(0..quiet.len())];

@@ -8,9 +8,13 @@ pub mod float;
 mod frame;
 mod goal;
 mod integers;
+mod simplify;
+mod split;
 
 pub use change::{ClassSearch, class_change};
 pub use find::{Target, find_break};
+pub use simplify::simplify;
+pub use split::split_cell;
 
 use crate::bounds::Form;
 use crate::reference::Reference;

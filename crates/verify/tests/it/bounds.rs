@@ -6,7 +6,11 @@ use crate::model::{Const, Fmt, Meaning, Model, Step};
 use ceg4n_base::Exact;
 use ceg4n_ir::{Interval, Rounding};
 use ceg4n_verify::Reference;
-use ceg4n_verify::bounds::{Form, backward, integer, interval};
+use ceg4n_verify::bounds::backward::{Backward, Rows, bounds};
+use ceg4n_verify::bounds::graph::{From, Graph, Op};
+use ceg4n_verify::bounds::optimise::optimise;
+use ceg4n_verify::bounds::split::{Split, Splits};
+use ceg4n_verify::bounds::{Form, integer, interval};
 use ceg4n_verify::float::{Bound, affine};
 use ceg4n_verify::reference::hull;
 
@@ -120,6 +124,42 @@ fn samples(rng: &mut Rng, x: &[Bound]) -> Vec<Vec<f64>> {
     out
 }
 
+fn at_least(lower: f64) -> Bound {
+    Bound::new(lower, f64::INFINITY)
+}
+
+/// The best of a plain backward pass and an optimised one.
+fn lower_bounds(
+    graph: &Graph,
+    x: &[Bound],
+    splits: &Splits,
+    forms: &[Form],
+    steps: usize,
+) -> Vec<f64> {
+    let Some(bounds) = bounds(graph, x, splits) else {
+        return vec![f64::INFINITY; forms.len()];
+    };
+    let outputs = graph.output_len();
+    let mut coef = vec![0.0; forms.len() * outputs];
+    for (r, f) in forms.iter().enumerate() {
+        coef[r * outputs + f.plus] += 1.0;
+        if let Some(m) = f.minus {
+            coef[r * outputs + m] -= 1.0;
+        }
+    }
+    let rows = Rows::new(forms.len(), coef);
+    let pass = Backward {
+        graph,
+        bounds: &bounds,
+        splits,
+        guide: None,
+    };
+    let plain = pass.lower(graph.output(), rows.clone());
+    let need = vec![f64::INFINITY; forms.len()];
+    let best = optimise(graph, &bounds, splits, &rows, &need, steps).lower;
+    plain.iter().zip(best).map(|(a, b)| a.max(b)).collect()
+}
+
 #[test]
 fn reference_bounds_hold_at_points_and_corners() {
     let mut rng = Rng::new(11);
@@ -144,34 +184,27 @@ fn reference_bounds_hold_at_points_and_corners() {
                 Bound::new(a.min(b), a.max(b))
             })
             .collect();
-        let bounds = reference.bounds(&x);
+        let graph = reference.graph();
         let plain = interval::forward(program, &x);
-        let tight = backward::forward(program, &x);
-        let forms: Vec<_> = forms(reference.output_len())
-            .into_iter()
-            .map(|f| {
-                let lower = bounds
-                    .lower(f)
-                    .max(backward::form_lower(program, &plain, f))
-                    .max(backward::form_lower(program, &tight, f));
-                let b = interval::form(program, &plain, f).meet(interval::form(program, &tight, f));
-                (f, b.meet(Bound::new(lower, f64::INFINITY)))
-            })
-            .collect();
+        let forms = forms(reference.output_len());
+        let none = Splits::default();
+        let tight = bounds(graph, &x, &none).expect("no splits");
+        let bounded = lower_bounds(graph, &x, &none, &forms, rng.size(1, 5));
         for point in samples(&mut rng, &x) {
             let point: Vec<Exact> = point.into_iter().map(exact).collect();
             let y = model.outputs_at(Meaning::Real, &point);
-            for (form, b) in &forms {
+            for (form, lower) in forms.iter().zip(&bounded) {
                 let v = of_form(*form, &y);
-                assert!(holds(*b, &v), "{form:?} {b:?} {v} at {point:?}\n{model:#?}");
+                let b = interval::form(program, &plain, *form).meet(at_least(*lower));
+                assert!(holds(b, &v), "{form:?} {b:?} {v} at {point:?}\n{model:#?}");
                 checked += 1;
             }
-            for (j, v) in y.iter().enumerate() {
-                assert!(holds(bounds.output(j), v), "output {j} {v}\n{model:#?}");
-            }
             let trace = ceg4n_eval::real_trace(program, &point).expect("a trace");
-            for id in program.nodes.keys() {
-                for (b, v) in tight.nodes[id].iter().zip(trace.node(id)) {
+            // Nodes of the graph are those of the program but for moves.
+            let moves = |id: &_| !matches!(program.nodes[*id].op, ceg4n_ir::RealOp::Move { .. });
+            let ids = program.nodes.keys().filter(moves);
+            for (id, enclosures) in ids.zip(&tight.nodes) {
+                for (b, v) in enclosures.iter().zip(trace.node(id)) {
                     assert!(holds(*b, v), "{id} {b:?} {v}\n{model:#?}");
                 }
             }
@@ -203,7 +236,6 @@ fn kernel_bounds_hold_on_every_input_of_small_boxes() {
             .collect();
         boxes += 1;
         let forward = integer::forward(kernel, &x);
-        let fixed = Reference::new(&program);
         let real: Vec<Bound> = x
             .iter()
             .map(|r| {
@@ -211,7 +243,11 @@ fn kernel_bounds_hold_on_every_input_of_small_boxes() {
                 Bound::new(v(r.lo), v(r.hi))
             })
             .collect();
-        let as_reference = fixed.bounds(&real);
+        let none = Splits::default();
+        let steps = rng.size(1, 4);
+        let asked = forms(kernel.output_len());
+        let bounded = [From::Reals, From::Mantissas]
+            .map(|from| lower_bounds(&Graph::kernel(kernel, from), &real, &none, &asked, steps));
         let mut inputs: Vec<Vec<i128>> = vec![vec![]];
         for r in &x {
             let next = inputs.iter().flat_map(|p| {
@@ -230,9 +266,11 @@ fn kernel_bounds_hold_on_every_input_of_small_boxes() {
                 let v = y[form.plus] - form.minus.map_or(0, |m| y[m]);
                 let b = integer::form(kernel, &forward, form);
                 assert!(b.lo <= v && v <= b.hi, "{form:?} {b:?} {v}\n{model:#?}");
-                let lower = as_reference.lower(form);
                 let real = crate::model::value(v, frac);
-                assert!(exact(lower) <= real, "{form:?} {lower} {real}\n{model:#?}");
+                let r = asked.iter().position(|f| *f == form).expect("asked");
+                for lower in [bounded[0][r], bounded[1][r]] {
+                    assert!(holds(at_least(lower), &real), "{form:?} {lower} {real}\n{model:#?}");
+                }
             }
         }
     }
@@ -338,8 +376,7 @@ fn nearly_flat_lines_above_a_relu_stay_above() {
         let reference = Reference::new(&program);
         let low = rng.float(1.0, 2.0) * -(2f64.powi(rng.int(0, 1022) as i32));
         let high = rng.float(1.0, 2.0) * 2f64.powi(-rng.int(0, 300) as i32);
-        let bounds = reference.bounds(&[Bound::new(low, high)]);
-        let lower = bounds.lower(Form::output(0));
+        let lower = reference.lower(&[Bound::new(low, high)], Rows::new(1, vec![1.0]))[0];
         let y = model.outputs_at(Meaning::Real, &[exact(high)]);
         assert!(
             holds(Bound::new(lower, f64::INFINITY), &y[0]),
@@ -347,4 +384,67 @@ fn nearly_flat_lines_above_a_relu_stay_above() {
             y[0].to_f64()
         );
     }
+}
+
+/// Under constraints on signs a bound holds wherever the constraints do, with any multipliers.
+#[test]
+fn bounds_under_splits_hold_where_the_splits_do() {
+    let mut rng = Rng::new(16);
+    let (mut inside, mut telling) = (0u64, 0u64);
+    for _ in 0..1500 {
+        let inputs = rng.size(1, 3);
+        let model = wild(&mut rng, inputs);
+        let program = model.program(Meaning::Real).expect("a reference");
+        let reference = Reference::new(&program);
+        let graph = reference.graph();
+        let relus: Vec<(usize, usize)> = (graph.nodes.iter().enumerate())
+            .filter(|(_, n)| matches!(n.op, Op::Relu))
+            .map(|(i, n)| (i, n.len))
+            .collect();
+        if relus.is_empty() {
+            continue;
+        }
+        let x: Vec<Bound> = (0..inputs)
+            .map(|_| {
+                let (a, b) = (scaled(&mut rng, 1), scaled(&mut rng, 1));
+                Bound::new(a.min(b), a.max(b))
+            })
+            .collect();
+        let mut splits = Splits::default();
+        for _ in 0..rng.size(1, 3) {
+            let (node, len) = relus[rng.size(0, relus.len() - 1)];
+            let element = rng.size(0, len - 1);
+            if splits.at(node).all(|(e, _)| e != element) {
+                let active = rng.one_in(2);
+                splits = splits.and(Split { node, element, active });
+            }
+        }
+        let forms = forms(reference.output_len());
+        let bounded = lower_bounds(graph, &x, &splits, &forms, 12);
+        let free = lower_bounds(graph, &x, &Splits::default(), &forms, 1);
+        telling += u64::from(bounded.iter().zip(&free).any(|(a, b)| a > b));
+        let program = reference.real().expect("a real one");
+        let moves = |id: &_| !matches!(program.nodes[*id].op, ceg4n_ir::RealOp::Move { .. });
+        let ids: Vec<_> = program.nodes.keys().filter(moves).collect();
+        for point in samples(&mut rng, &x) {
+            let point: Vec<Exact> = point.into_iter().map(exact).collect();
+            let trace = ceg4n_eval::real_trace(program, &point).expect("a trace");
+            let met = |s: &Split| {
+                let z = &trace.node(ids[s.node - 1])[s.element];
+                if s.active { z.signum() >= 0 } else { z.signum() <= 0 }
+            };
+            if !splits.iter().all(met) {
+                continue;
+            }
+            inside += 1;
+            let y = model.outputs_at(Meaning::Real, &point);
+            for (form, lower) in forms.iter().zip(&bounded) {
+                let v = of_form(*form, &y);
+                let b = at_least(*lower);
+                assert!(*lower < f64::INFINITY, "{splits:?} is not empty\n{model:#?}");
+                assert!(holds(b, &v), "{form:?} {lower} {v} under {splits:?}\n{model:#?}");
+            }
+        }
+    }
+    assert!(inside > 2000 && telling > 200, "{inside} {telling}");
 }

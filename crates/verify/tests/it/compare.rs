@@ -4,7 +4,7 @@ use crate::generate::{Case, Rng};
 use crate::model::Meaning;
 use crate::oracle::{Answer, Prop, argmax, breaks, by_grid, by_pieces, grid_points, winner};
 use ceg4n_base::Exact;
-use ceg4n_ir::{Domain, Interval, Property, Region};
+use ceg4n_ir::{Domain, Interval, Kernel, Property, Region};
 use ceg4n_jit::CodeCache;
 use ceg4n_verify::label::label;
 use ceg4n_verify::leaf::{GridBox, LeafAnswer, NoLeaf};
@@ -115,7 +115,7 @@ impl Leaf for TestLeaf {
 
     fn leaves_class(
         &mut self,
-        _: &Subject,
+        _: &Kernel,
         input: &[Interval],
         class: usize,
         _: &Effort,
@@ -276,7 +276,7 @@ pub(crate) fn run(
         &for_label,
         &stop,
     );
-    check_label(case, &answer, &label, counts)?;
+    check_label(case, &answer, &label.label, counts)?;
     let mut leaf = some_leaf(rng, case)?;
     for prop in questions(rng, &answer, kernel.outputs()) {
         let property = property(&prop);

@@ -1,5 +1,6 @@
 //! Tests through the public interface: verdicts, labels and bounds against independent oracles.
 
+mod attack;
 mod bounds;
 mod compare;
 mod differential;
@@ -10,3 +11,4 @@ mod needles;
 mod oracle;
 mod pairs;
 mod soundness;
+mod uniform;

@@ -314,7 +314,7 @@ pub(crate) fn prove(program: &Checked<Program>) -> Verified<Program> {
     let reference = Reference::new(&check(Program::reference(network)).unwrap());
     let subject = Subject::new(program.clone(), &CodeCache::new()).unwrap();
     let (effort, stop) = (Effort::default(), Stop::default());
-    let space = Space::new(&region, Domain::Real, subject.kernel().input_format);
+    let space = Space::new(&region, Domain::Real, subject.input_format());
     let root = space.root().unwrap();
     let label = label(&reference, &space, &region.center(), &root, &effort, &stop);
     let question = Question {

@@ -1,8 +1,8 @@
 //! Backward linear bounds over `(N, D)`: forms `Σ a·N + Σ b·D + k`, each a lower bound, carried
 //! from the outputs to the input, where `D` is zero.
 
-use super::zonotope::{Enclosed, Zonotopes};
-use super::{Joint, PairBounds, PairForm};
+use super::zonotope::{Enclosed, Zonotopes, relaxation};
+use super::{Joint, OpenSign, PairBounds, PairForm};
 use crate::bounds::backward::{Rows, Sum, concrete};
 use crate::bounds::forward::Hull;
 use crate::bounds::graph::{Constant, Dense, Op};
@@ -24,18 +24,7 @@ pub(super) fn lower(
     z: &Zonotopes,
     forms: &[PairForm],
 ) -> Vec<f64> {
-    let mut f = Forms {
-        count: forms.len(),
-        a: Vec::new(),
-        b: Vec::new(),
-        k: vec![0.0; forms.len()],
-    };
-    for form in forms {
-        // n·N + k·K = (n + k)·N + k·D; requirements have coefficients whose sum is exact.
-        let both = form.reference.iter().zip(&form.subject);
-        f.a.extend(both.map(|(n, k)| n + k));
-        f.b.extend(&form.subject);
-    }
+    let mut f = Forms::new(forms);
     for t in (1..joints.len()).rev() {
         f.step(pair, t, &joints[t], &z.after[t - 1]);
     }
@@ -47,7 +36,57 @@ pub(super) fn lower(
     concrete(&rows, &Hull::new(&pair.reference.nodes[0]))
 }
 
+/// The relu operands of open sign, and what they cost a form.
+pub(super) fn open_signs(
+    pair: &PairBounds<'_>,
+    joints: &[Joint],
+    z: &Zonotopes,
+    form: &PairForm,
+) -> Vec<OpenSign> {
+    let mut f = Forms::new(std::slice::from_ref(form));
+    let mut open = Vec::new();
+    for t in (1..joints.len()).rev() {
+        let x = &z.after[t - 1];
+        if let Joint::Both(r, s) = joints[t]
+            && matches!(pair.together.reference.nodes[r].op, Op::Relu)
+        {
+            for (i, (a, b)) in f.a.iter().zip(&f.b).enumerate() {
+                let (radius, height) = relaxation(x.n[i], x.k[i], x.d[i]);
+                let cost = b.abs() * radius + if *a < 0.0 { -a * height } else { a * height };
+                let straddles = |b: Bound| b.lo < 0.0 && b.hi > 0.0;
+                let of_subject = !straddles(x.n[i]);
+                if !of_subject || straddles(x.k[i]) {
+                    open.push(OpenSign {
+                        cost,
+                        of_subject,
+                        node: if of_subject { s } else { r },
+                        element: i,
+                    });
+                }
+            }
+        }
+        f.step(pair, t, &joints[t], x);
+    }
+    open
+}
+
 impl Forms {
+    fn new(forms: &[PairForm]) -> Self {
+        let mut f = Self {
+            count: forms.len(),
+            a: Vec::new(),
+            b: Vec::new(),
+            k: vec![0.0; forms.len()],
+        };
+        for form in forms {
+            // n·N + k·K = (n + k)·N + k·D; requirements have coefficients whose sum is exact.
+            let both = form.reference.iter().zip(&form.subject);
+            f.a.extend(both.map(|(n, k)| n + k));
+            f.b.extend(&form.subject);
+        }
+        f
+    }
+
     fn step(&mut self, pair: &PairBounds<'_>, t: usize, joint: &Joint, x: &Enclosed) {
         match joint {
             Joint::Input => {}
@@ -243,17 +282,6 @@ fn relu(a: &mut f64, b: &mut f64, n: Bound, k: Bound, d: Bound, sum: &mut Sum) {
     let (n_on, n_off) = (n.lo >= 0.0, n.hi <= 0.0);
     let (k_on, k_off) = (k.lo >= 0.0, k.hi <= 0.0);
     let rounded = |sum: &mut Sum, size: f64| sum.add(-pad(2, 0, size * n.magnitude()));
-    if k_on && n_off {
-        // D' = K = N + D.
-        *a = *b;
-        return;
-    }
-    if n_on && k_off {
-        // D' = -N.
-        rounded(sum, a.abs() + b.abs());
-        (*a, *b) = (*a - *b, 0.0);
-        return;
-    }
     let (slope, constant) = relax::relu(*a, n, None);
     sum.add(constant);
     let own = *b;
@@ -267,7 +295,7 @@ fn relu(a: &mut f64, b: &mut f64, n: Bound, k: Bound, d: Bound, sum: &mut Sum) {
 
 type Signed = (Bound, bool, bool);
 
-/// `b·D' ≥ p·N + q·D + c` where not both signs are known to be opposite.
+/// `b·D' ≥ p·N + q·D + c`.
 fn difference(
     b: f64,
     (n, n_on, n_off): Signed,
@@ -293,6 +321,10 @@ fn difference(
             // D' = max(D, -N) ≥ D.
             return (0.0, b, 0.0);
         }
+        if n_off && k_on {
+            // D' = K ≥ 0.
+            return (0.0, 0.0, 0.0);
+        }
         if n_off {
             // D' = relu(K) ≥ 0 and ≥ K.
             return if k.hi > -k.lo { (b, b, 0.0) } else { (0.0, 0.0, 0.0) };
@@ -301,6 +333,10 @@ fn difference(
         if k_on {
             // D' = K - relu(N) ≤ D.
             return (0.0, b, 0.0);
+        }
+        if k_off && n_on {
+            // D' = -N ≤ 0.
+            return (0.0, 0.0, 0.0);
         }
         if k_off {
             // D' = -relu(N) ≤ 0 and ≤ -N.

@@ -15,6 +15,7 @@ use super::forward::{Bounds, Hull};
 use super::graph::{Graph, Op};
 use super::split::Splits;
 use crate::float::{Bound, down, pad};
+use serde::{Deserialize, Serialize};
 use zonotope::Zonotopes;
 
 /// What happens to both values, in order.
@@ -121,34 +122,51 @@ impl<'a> Together<'a> {
         self.joints.is_some()
     }
 
-    /// Bounds on a box of reals.
-    pub fn on(&'a self, x: &[Bound]) -> PairBounds<'a> {
+    /// Bounds on a box of reals, under constraints on signs; `None` if those leave nothing.
+    pub fn on(&'a self, x: &[Bound], signs: &PairSplits) -> Option<PairBounds<'a>> {
         match &self.joints {
             Some(joints) => {
                 let mut reference = Bounds::start(self.reference);
                 let mut subject = Bounds::start(self.subject);
-                let z = Zonotopes::new(self, joints, x, &mut reference, &mut subject);
-                PairBounds {
+                let sides = (&mut reference, &mut subject);
+                let z = Zonotopes::new(self, joints, x, signs, sides)?;
+                Some(PairBounds {
                     together: self,
                     reference,
                     subject,
                     zonotopes: Some(z),
-                }
+                })
             }
-            None => {
-                let none = Splits::default();
-                let of = |g: &Graph| {
-                    super::backward::bounds(g, x, &none).unwrap_or_else(|| Bounds::new(g, x))
-                };
-                PairBounds {
-                    together: self,
-                    reference: of(self.reference),
-                    subject: of(self.subject),
-                    zonotopes: None,
-                }
-            }
+            None => Some(PairBounds {
+                together: self,
+                reference: super::backward::bounds(self.reference, x, &signs.reference)?,
+                subject: super::backward::bounds(self.subject, x, &signs.subject)?,
+                zonotopes: None,
+            }),
         }
     }
+}
+
+/// Constraints on the signs of both programs' relu operands.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PairSplits {
+    /// Of the reference.
+    pub reference: Splits,
+    /// Of the subject.
+    pub subject: Splits,
+}
+
+/// An element of a relu whose sign is open.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct OpenSign {
+    /// What its relaxation costs a form.
+    pub cost: f64,
+    /// It belongs to the subject, else to the reference.
+    pub of_subject: bool,
+    /// Node of that program's graph.
+    pub node: usize,
+    /// Element.
+    pub element: usize,
 }
 
 impl PairBounds<'_> {
@@ -165,6 +183,14 @@ impl PairBounds<'_> {
         match (&self.together.joints, &self.zonotopes) {
             (Some(joints), Some(z)) => backward::lower(self, joints, z, forms),
             _not_matched => self.apart(forms),
+        }
+    }
+
+    /// The relu operands of open sign, and what they cost a form; none where layers do not match.
+    pub fn open_signs(&self, form: &PairForm) -> Vec<OpenSign> {
+        match (&self.together.joints, &self.zonotopes) {
+            (Some(joints), Some(z)) => backward::open_signs(self, joints, z, form),
+            _not_matched => Vec::new(),
         }
     }
 

@@ -6,7 +6,7 @@
 //! the input and of the reference's relaxations are shared by `N` and `D`; those of rounding and
 //! of the difference's own relaxations belong to `D` alone.
 
-use super::{Joint, PairForm, Together};
+use super::{Joint, PairForm, PairSplits, Together};
 use crate::bounds::forward::Bounds;
 use crate::bounds::graph::{Constant, Dense, Op};
 use crate::bounds::linalg;
@@ -97,9 +97,9 @@ impl Zonotopes {
         together: &Together<'_>,
         joints: &[Joint],
         x: &[Bound],
-        reference: &mut Bounds,
-        subject: &mut Bounds,
-    ) -> Self {
+        signs: &PairSplits,
+        (reference, subject): (&mut Bounds, &mut Bounds),
+    ) -> Option<Self> {
         let (mut r_at, mut s_at) = (0, 0);
         let mut after: Vec<Enclosed> = Vec::with_capacity(joints.len());
         let (mut state, inputs) = State::input(x);
@@ -120,19 +120,23 @@ impl Zonotopes {
             let (zn, zk, zd) = state.enclose();
             reference.meet(r_at, &zn);
             subject.meet(s_at, &zk);
-            let (n, k) = (reference.nodes[r_at].clone(), subject.nodes[s_at].clone());
-            let d = zd.iter().zip(n.iter().zip(&k)).map(|(z, (n, k))| {
-                let apart = Bound::new(down(k.lo - n.hi, 0.0), up(k.hi - n.lo, 0.0));
-                z.meet(apart)
-            });
-            let d = d.collect();
+            // A constraint speaks of a relu's operand, the node before it.
+            let left = signs.reference.cut(r_at + 1, &mut reference.nodes[r_at])
+                && signs.subject.cut(s_at + 1, &mut subject.nodes[s_at]);
+            let sides = (&mut reference.nodes[r_at], &mut subject.nodes[s_at]);
+            let d = agree(sides.0, sides.1, zd);
+            let constrained = !(signs.reference.is_empty() && signs.subject.is_empty());
+            if constrained && !(left && [&*sides.0, &*sides.1, &d].iter().all(|v| is_there(v))) {
+                return None;
+            }
+            let (n, k) = (sides.0.clone(), sides.1.clone());
             after.push(Enclosed { n, k, d });
         }
-        Self {
+        Some(Self {
             after,
             last: state,
             inputs,
-        }
+        })
     }
 
     /// A lower bound of a form of the outputs.
@@ -149,6 +153,29 @@ impl Zonotopes {
         }
         out
     }
+}
+
+/// Cuts `N`, `K` and `D` to what `K = N + D` leaves of them.
+fn agree(n: &mut [Bound], k: &mut [Bound], d: Vec<Bound>) -> Vec<Bound> {
+    let one = |((n, k), d): ((&mut Bound, &mut Bound), Bound)| {
+        let d = d.meet(Bound::new(down(k.lo - n.hi, 0.0), up(k.hi - n.lo, 0.0)));
+        *k = k.meet(Bound::new(down(n.lo + d.lo, 0.0), up(n.hi + d.hi, 0.0)));
+        *n = n.meet(Bound::new(down(k.lo - d.hi, 0.0), up(k.hi - d.lo, 0.0)));
+        d
+    };
+    n.iter_mut().zip(k).zip(d).map(one).collect()
+}
+
+/// No enclosure is empty.
+fn is_there(v: &[Bound]) -> bool {
+    !v.iter().any(|b| b.lo > b.hi)
+}
+
+/// The radius of the difference behind a relu that is not the operand's, and the height of the
+/// reference's relaxation.
+pub(super) fn relaxation(n: Bound, k: Bound, d: Bound) -> (f64, f64) {
+    let c = relu(n, k, d);
+    (c.r, 2.0 * c.n)
 }
 
 impl State {
@@ -627,10 +654,9 @@ fn relu(n: Bound, k: Bound, d: Bound) -> Change {
     match (n_on, n_off, k_on, k_off) {
         (true, _, true, _) => {}
         (_, true, _, true) => out.p = 0.0,
-        // D' = K = N + D.
-        (_, true, true, _) => out.q = 1.0,
-        // D' = -N.
-        (true, _, _, true) => (out.p, out.q) = (0.0, -1.0),
+        // D' = K, and 0 ≤ K ≤ D; D' = -N, and D ≤ -N ≤ 0.
+        (_, true, true, _) => constant(&mut out, 0.0, 0.0, above.min(k.hi)),
+        (true, _, _, true) => constant(&mut out, 0.0, -below.min(n.hi), 0.0),
         // D' = D + relu(-K), and -K ≤ -D where N ≥ 0.
         (true, _, _, _) => constant(&mut out, 1.0, 0.0, below.min(-k.lo)),
         // D' = D - relu(-N), and -N ≤ D where K ≥ 0.
