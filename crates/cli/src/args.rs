@@ -444,6 +444,9 @@ pub struct BenchVerifyArgs {
     /// Decide boxes with equal bounds once per network and question
     #[arg(long)]
     pub distinct: bool,
+    /// Threads that one region may use, 1 unless said; --jobs says how many regions run at a time
+    #[arg(long, value_name = "N")]
+    pub region_jobs: Option<String>,
     /// Print a line for every region, not only for the open ones
     #[arg(long)]
     pub each: bool,

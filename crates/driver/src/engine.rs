@@ -11,8 +11,8 @@ use ceg4n_jit::CodeCache;
 use ceg4n_refine::Counterexample;
 use ceg4n_verify::space::Space;
 use ceg4n_verify::{
-    Effort, Label, Labelled, Obligation, Question, Reference, RegionResult, SolverLeaf,
-    Stop, Subject, Verdict, decide, label,
+    Effort, Label, Labelled, Obligation, Question, Reference, RegionResult, SolverLeaf, Stop,
+    Subject, Verdict, decide, label,
 };
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
@@ -101,12 +101,7 @@ pub(crate) fn needs_label(property: &Property) -> bool {
 }
 
 /// What the reference does on the region of a question.
-pub(crate) fn label_of(
-    reference: &Reference,
-    a: &Asked,
-    effort: &Effort,
-    stop: &Stop,
-) -> Labelled {
+pub(crate) fn label_of(reference: &Reference, a: &Asked, effort: &Effort, stop: &Stop) -> Labelled {
     // Any input format will do here: labels speak of the reference alone.
     let space = Space::new(&a.region, a.domain, Format::S32);
     match space.root() {

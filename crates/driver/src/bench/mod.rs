@@ -50,6 +50,9 @@ pub struct BenchOptions {
     pub scales: Scales,
     /// Decide boxes with equal bounds once per network and question.
     pub distinct: bool,
+    /// Threads that one region may use, at least 1. With more, processor times of regions are
+    /// those of one of them.
+    pub region_jobs: usize,
     /// Limits, threads and solver. The limit per region holds for a label and for a verdict.
     pub budget: Budget,
 }
@@ -77,6 +80,7 @@ impl BenchOptions {
             rounding: Rounding::default(),
             scales: Scales::default(),
             distinct: false,
+            region_jobs: 1,
             budget: Budget::default(),
         }
     }
@@ -196,6 +200,7 @@ fn header(options: &BenchOptions, inputs: &Inputs) -> Bench {
         effort: options.budget.effort,
         solver: options.budget.solver.clone(),
         jobs: options.budget.jobs,
+        region_jobs: options.region_jobs,
         region_time_limit: seconds(options.budget.region_time_limit),
         time_limit: seconds(options.budget.time_limit),
         networks: inputs.nets.iter().map(network).collect(),

@@ -75,7 +75,10 @@ impl<'a> Run<'a> {
             options,
             progress,
             effort: Effort::scaled(budget.effort),
-            stop: memory.stop(deadline),
+            stop: Stop {
+                jobs: options.region_jobs,
+                ..memory.stop(deadline)
+            },
             memory,
             cache: CodeCache::new(),
         }
@@ -159,7 +162,11 @@ impl<'a> Run<'a> {
     }
 
     /// The verdicts of each preset.
-    pub(super) fn verdicts(&self, labels: &PerRegion<Labelled>, subjects: &Subjects) -> Vec<Verdicts> {
+    pub(super) fn verdicts(
+        &self,
+        labels: &PerRegion<Labelled>,
+        subjects: &Subjects,
+    ) -> Vec<Verdicts> {
         let presets = self.options.presets.iter().enumerate();
         presets
             .map(|(p, preset)| self.preset_verdicts(p, &preset.to_string(), labels, subjects))
@@ -277,9 +284,7 @@ impl<'a> Run<'a> {
     ) -> &'l Labelled {
         static UNDECIDED: Labelled = Labelled::UNDECIDED;
         let first = self.inputs.nets[n].items[i].equal.unwrap_or(i);
-        labels[n][first]
-            .as_ref()
-            .map_or(&UNDECIDED, |t| &t.value)
+        labels[n][first].as_ref().map_or(&UNDECIDED, |t| &t.value)
     }
 
     /// A label stayed open under a limit, which may be the limit's doing.
@@ -344,7 +349,11 @@ impl<'a> Run<'a> {
     }
 
     /// A limit or an interruption had a part in some answer.
-    pub(super) fn clock_limited(&self, labels: &PerRegion<Labelled>, verdicts: &[Verdicts]) -> bool {
+    pub(super) fn clock_limited(
+        &self,
+        labels: &PerRegion<Labelled>,
+        verdicts: &[Verdicts],
+    ) -> bool {
         let wanted = self.pieces(|_, _, item| item.wanted);
         let mut labels = wanted
             .iter()
