@@ -4,14 +4,14 @@
 //! On a part both programs are bounded over one closed superset of the real points that belong
 //! to it; the subject's rounding of the input is an error like any other.
 
-use crate::bounds::differential::{OpenSign, PairBounds, PairForm, PairSplits, Together};
+use crate::bounds::differential::{On, OpenSign, PairBounds, PairForm, PairSplits, Together};
 use crate::bounds::integer;
 use crate::bounds::split::Split;
 use crate::budget::{Effort, Stop};
 use crate::frontier::{self, Look, OpenPart, Problem};
 use crate::keep::{Tally, left_open};
 use crate::leaf::Leaf;
-use crate::margins::FEW_INPUTS;
+use crate::margins::{FEW_INPUTS, View};
 use crate::reference::Reference;
 use crate::requirement::{Bounded, Shown};
 use crate::space::{Part, Space};
@@ -24,6 +24,9 @@ use ceg4n_ir::kernel::argmax;
 
 /// Exact integer intervals are worth their cost up to so many weights.
 const EXACT_WEIGHTS: usize = 4096;
+
+/// Cells per input up to which parts are halved evenly.
+const FEW_CELLS: i64 = 8;
 
 /// What was found.
 pub enum Celled {
@@ -109,7 +112,13 @@ impl Cells<'_> {
     /// `None` where the constraints leave nothing.
     fn shown(&self, area: &PairArea) -> Option<(Shown, PairBounds<'_>)> {
         let part = &area.part;
-        let pair = self.together.on(&part.real, &area.signs)?;
+        let frac = self.subject.input_format().frac();
+        let input = self.subject.kernel().map(|_| View::Mantissas(frac).of(part));
+        let pair = self.together.on(&On {
+            x: &part.real,
+            input: input.as_deref(),
+            signs: &area.signs,
+        })?;
         let middle = middle(part);
         let likely = argmax(&self.subject.net().outputs(&middle)).unwrap_or(0);
         let kernel = self.subject.kernel().filter(|k| {
@@ -207,8 +216,10 @@ impl Cells<'_> {
         let generators = pair.influence(form);
         let widths = part.real.iter().zip(self.influence);
         let widths: Vec<f64> = widths.map(|(b, i)| b.width() * i).collect();
+        // Within a few cells the input's rounding counts, which generators do not show.
+        let coarse = part.input.iter().any(|r| r.hi - r.lo > FEW_CELLS);
         let scores = generators
-            .filter(|g| g.iter().any(|g| *g > 0.0))
+            .filter(|g| coarse && g.iter().any(|g| *g > 0.0))
             .unwrap_or(widths);
         let (cut, parts) = self.space.split(part, |i| scores[i])?;
         let areas = parts.map(|part| PairArea {

@@ -322,8 +322,9 @@ fn tighten(graph: &Graph, bounds: &mut Bounds, i: usize, elements: &[usize], spl
         guide: None,
     };
     let lower = pass.lower(i, Rows::units(elements, n));
+    let mut tight = vec![Bound::new(f64::NEG_INFINITY, f64::INFINITY); n];
     for (r, j) in elements.iter().enumerate() {
-        let b = &mut bounds.nodes[i][*j];
-        *b = b.meet(Bound::new(lower[2 * r], -lower[2 * r + 1]));
+        tight[*j] = Bound::new(lower[2 * r], -lower[2 * r + 1]);
     }
+    bounds.meet(graph, i, &tight);
 }

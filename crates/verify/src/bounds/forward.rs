@@ -3,7 +3,7 @@
 
 use super::graph::{Dense, Graph, Op};
 use crate::float::{Bound, affine, down, pad, up};
-use ceg4n_ir::{Interval, Kernel};
+use ceg4n_ir::Interval;
 
 /// Largest finite float32; beyond it single precision overflows.
 const FLOAT32_MAX: f64 = f32::MAX as f64;
@@ -80,6 +80,22 @@ impl Bounds {
         self.nodes.push(out);
         self.reach.push(reach);
         self.noise.push(noise);
+        self.snap(graph, i);
+    }
+
+    /// Cuts the enclosures of a kernel's values to multiples of their units.
+    fn snap(&mut self, graph: &Graph, i: usize) {
+        // Below 2^52 quotient, rounding and product are exact: units are powers of two.
+        let small = |v: f64| v.abs() < 2f64.powi(51);
+        for (b, u) in self.nodes[i].iter_mut().zip(&graph.nodes[i].units) {
+            let (lo, hi) = (b.lo / u, b.hi / u);
+            if small(lo) {
+                b.lo = lo.ceil() * u;
+            }
+            if small(hi) {
+                b.hi = hi.floor() * u;
+            }
+        }
     }
 
     /// Rounding errors of the operator before node `i`, whose operands may carry errors already
@@ -120,21 +136,11 @@ impl Bounds {
     }
 
     /// Intersects node `i` with enclosures of the same values.
-    pub fn meet(&mut self, i: usize, other: &[Bound]) {
+    pub fn meet(&mut self, graph: &Graph, i: usize, other: &[Bound]) {
         for (b, o) in self.nodes[i].iter_mut().zip(other) {
             *b = b.meet(*o);
         }
-    }
-
-    /// Intersects with the exact integer intervals of a kernel.
-    pub fn meet_integers(&mut self, graph: &Graph, i: usize, kernel: &Kernel, f: &super::integer::Forward) {
-        let Some(id) = graph.nodes[i].kernel else {
-            return;
-        };
-        let frac = &kernel.nodes[id].frac;
-        for ((b, m), frac) in self.nodes[i].iter_mut().zip(f.node(id)).zip(frac.iter()) {
-            *b = b.meet(real(*m, *frac));
-        }
+        self.snap(graph, i);
     }
 }
 

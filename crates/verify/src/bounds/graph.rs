@@ -168,6 +168,8 @@ pub struct Node {
     pub len: usize,
     /// The kernel node whose mantissas, at scale [`Self::frac`], are this node's values.
     pub kernel: Option<NodeId>,
+    /// Of such a node: the unit whose multiples each element takes; else empty.
+    pub units: Vec<f64>,
 }
 
 /// What a kernel's graph starts from.
@@ -202,13 +204,24 @@ impl Graph {
         self.nodes.last().map_or(0, |n| n.len)
     }
 
+    /// The node that clamps the rounded input of a kernel that starts from reals.
+    pub fn input_clamp(&self) -> Option<usize> {
+        let rounded = matches!(self.nodes.get(1)?.op, Op::Round(_));
+        (rounded && matches!(self.nodes.get(2)?.op, Op::Clamp { .. })).then_some(2)
+    }
+
     /// Index of the output.
     pub fn output(&self) -> usize {
         self.nodes.len() - 1
     }
 
     fn push(&mut self, op: Op, len: usize, kernel: Option<NodeId>) {
-        self.nodes.push(Node { op, len, kernel });
+        self.nodes.push(Node {
+            op,
+            len,
+            kernel,
+            units: Vec::new(),
+        });
     }
 
     /// A real-valued program; with `float32` as it is computed in single precision.
@@ -299,6 +312,10 @@ impl Graph {
         let mut graph = Self { nodes: Vec::new() };
         for id in chain.into_iter().rev() {
             graph.push_kernel(kernel, id, from);
+            if let Some(last) = graph.nodes.last_mut() {
+                let frac = &kernel.nodes[id].frac;
+                last.units = frac.iter().map(|f| unit(*f)).collect();
+            }
         }
         graph
     }

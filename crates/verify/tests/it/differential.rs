@@ -6,7 +6,7 @@ use crate::model::{Fmt, Meaning, Model};
 use crate::oracle::boundaries;
 use ceg4n_base::Exact;
 use ceg4n_verify::Reference;
-use ceg4n_verify::bounds::differential::{PairForm, PairSplits, Together};
+use ceg4n_verify::bounds::differential::{On, PairForm, PairSplits, Together};
 use ceg4n_verify::bounds::graph::{From, Graph, Op};
 use ceg4n_verify::float::Bound;
 use ceg4n_verify::reference::hull;
@@ -99,7 +99,13 @@ fn pairs_hold_at_points() {
         assert_eq!(together.is_matched(), !use_double, "{case:#?}");
         apart += u64::from(use_double);
         let x = hull(&case.lower, &case.upper);
-        let pair = together.on(&x, &PairSplits::default()).expect("no splits");
+        let signs = PairSplits::default();
+        let on = On {
+            x: &x,
+            input: None,
+            signs: &signs,
+        };
+        let pair = together.on(&on).expect("no splits");
         let forms = forms(&mut rng, model.outputs());
         let lower = pair.lower(&forms);
         let best: Vec<f64> = forms.iter().zip(lower).map(|(f, l)| pair.glance(f).max(l)).collect();

@@ -1,7 +1,7 @@
 //! Backward linear bounds over `(N, D)`: forms `Σ a·N + Σ b·D + k`, each a lower bound, carried
 //! from the outputs to the input, where `D` is zero.
 
-use super::zonotope::{Enclosed, Zonotopes, relaxation};
+use super::zonotope::{Enclosed, Zonotopes, relaxation, settled};
 use super::{Joint, OpenSign, PairBounds, PairForm};
 use crate::bounds::backward::{Rows, Sum, concrete};
 use crate::bounds::forward::Hull;
@@ -26,7 +26,7 @@ pub(super) fn lower(
 ) -> Vec<f64> {
     let mut f = Forms::new(forms);
     for t in (1..joints.len()).rev() {
-        f.step(pair, t, &joints[t], &z.after[t - 1]);
+        f.step(pair, t, &joints[t], z);
     }
     let rows = Rows {
         count: f.count,
@@ -65,7 +65,7 @@ pub(super) fn open_signs(
                 }
             }
         }
-        f.step(pair, t, &joints[t], x);
+        f.step(pair, t, &joints[t], z);
     }
     open
 }
@@ -87,14 +87,30 @@ impl Forms {
         f
     }
 
-    fn step(&mut self, pair: &PairBounds<'_>, t: usize, joint: &Joint, x: &Enclosed) {
+    /// Where the subject has one value only, `D' = c - N`.
+    fn settle(&mut self, k_after: &[Bound], x: &Enclosed) {
+        self.each(x, |a, b, i, sum| {
+            if let Some(c) = settled(k_after[i], x.n[i], x.d[i]) {
+                sum.add(*b * c);
+                sum.add(-pad(2, 0, (a.abs() + b.abs()) * x.n[i].magnitude()));
+                *a -= *b;
+                *b = 0.0;
+            }
+        });
+    }
+
+    fn step(&mut self, pair: &PairBounds<'_>, t: usize, joint: &Joint, z: &Zonotopes) {
+        let (x, k_after) = (&z.after[t - 1], &z.after[t].k);
         match joint {
             Joint::Input => {}
             Joint::Reference(r) => {
                 let op = &pair.together.reference.nodes[*r].op;
                 self.reference(op, &pair.reference.noise[*r], x);
             }
-            Joint::Subject(s) => self.subject(&pair.together.subject.nodes[*s].op, x),
+            Joint::Subject(s) => {
+                self.settle(k_after, x);
+                self.subject(&pair.together.subject.nodes[*s].op, x);
+            }
             Joint::Both(r, s) => {
                 let ops = (
                     &pair.together.reference.nodes[*r].op,
@@ -189,9 +205,10 @@ impl Forms {
             Op::Shift(c) => self.each(x, |_, b, i, sum| shift(*b, c, i, sum)),
             Op::Round(steps) => self.each(x, |_, b, i, sum| {
                 let idle = x.k[i].lo == 0.0 && x.k[i].hi == 0.0;
-                if !steps[i].is_exact() && !idle {
-                    noisy(*b, b.abs(), steps[i].error, sum);
+                if steps[i].is_exact() || idle {
+                    return;
                 }
+                noisy(*b, b.abs(), steps[i].error, sum);
             }),
             // Noise on the subject: programs computed in single precision are references.
             Op::Float32 { .. } => self.k.fill(f64::NEG_INFINITY),

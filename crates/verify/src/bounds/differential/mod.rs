@@ -122,14 +122,15 @@ impl<'a> Together<'a> {
         self.joints.is_some()
     }
 
-    /// Bounds on a box of reals, under constraints on signs; `None` if those leave nothing.
-    pub fn on(&'a self, x: &[Bound], signs: &PairSplits) -> Option<PairBounds<'a>> {
+    /// Bounds on a part; `None` if its constraints leave nothing.
+    pub fn on(&'a self, on: &On<'_>) -> Option<PairBounds<'a>> {
+        let (x, signs) = (on.x, on.signs);
         match &self.joints {
             Some(joints) => {
                 let mut reference = Bounds::start(self.reference);
                 let mut subject = Bounds::start(self.subject);
                 let sides = (&mut reference, &mut subject);
-                let z = Zonotopes::new(self, joints, x, signs, sides)?;
+                let z = Zonotopes::new(self, joints, on, sides)?;
                 Some(PairBounds {
                     together: self,
                     reference,
@@ -145,6 +146,18 @@ impl<'a> Together<'a> {
             }),
         }
     }
+}
+
+/// What is bounded: a part of a region.
+#[derive(Clone, Copy, Debug)]
+pub struct On<'a> {
+    /// A closed superset of the part's real points.
+    pub x: &'a [Bound],
+    /// What the subject rounds the part's points to, if more is known than follows from `x`: the
+    /// closed box has ends that round to integers which the part has not.
+    pub input: Option<&'a [Bound]>,
+    /// Constraints on signs.
+    pub signs: &'a PairSplits,
 }
 
 /// Constraints on the signs of both programs' relu operands.

@@ -6,11 +6,11 @@
 //! the input and of the reference's relaxations are shared by `N` and `D`; those of rounding and
 //! of the difference's own relaxations belong to `D` alone.
 
-use super::{Joint, PairForm, PairSplits, Together};
-use crate::bounds::forward::Bounds;
+use super::{Joint, On, PairForm, Together};
+use crate::bounds::forward::{Bounds, Hull};
 use crate::bounds::graph::{Constant, Dense, Op};
 use crate::bounds::linalg;
-use crate::float::{Bound, down, pad, up};
+use crate::float::{Bound, affine, down, pad, up};
 
 /// Enclosures after one joint.
 #[derive(Clone, Debug)]
@@ -90,18 +90,48 @@ impl Change {
         c: 0.0,
         r: 0.0,
     };
+
+    /// `D'` from intervals of `N` and `D`.
+    fn interval(&self, n: Bound, d: Bound) -> Bound {
+        let b = affine([self.p, self.q], &[d, n], self.c, 0);
+        let r = self.d.abs() + self.r;
+        if r == 0.0 {
+            return b;
+        }
+        let p = pad(3, 0, r + b.magnitude());
+        Bound::new(down(b.lo - r, p), up(b.hi + r, p))
+    }
+}
+
+/// `D' = Ŵ·D + (Ŵ - W)·N + (v̂ - v)` over intervals.
+fn differences(r: &Dense, s: &Dense, gap: &[f64], before: &Enclosed) -> Vec<Bound> {
+    let (d, n) = (Hull::new(&before.d), Hull::new(&before.n));
+    (0..r.rows)
+        .map(|i| {
+            let own = d.affine(s.row(i), 0.0).0;
+            let (shared, reach) = n.affine(&gap[i * r.cols..(i + 1) * r.cols], 0.0);
+            let (rb, sb) = (r.bias.value[i], s.bias.value[i]);
+            let b = affine([1.0, 1.0], &[own, shared], sb - rb, 0);
+            // A gap is rounded once, as is that of the biases.
+            let lost = pad(r.cols, 2, reach)
+                + pad(2, 0, rb.abs() + sb.abs())
+                + r.bias.error[i]
+                + s.bias.error[i];
+            Bound::new(down(b.lo, lost), up(b.hi, lost))
+        })
+        .collect()
 }
 
 impl Zonotopes {
     pub(super) fn new(
         together: &Together<'_>,
         joints: &[Joint],
-        x: &[Bound],
-        signs: &PairSplits,
+        on: &On<'_>,
         (reference, subject): (&mut Bounds, &mut Bounds),
     ) -> Option<Self> {
         let (mut r_at, mut s_at) = (0, 0);
         let mut after: Vec<Enclosed> = Vec::with_capacity(joints.len());
+        let (x, signs) = (on.x, on.signs);
         let (mut state, inputs) = State::input(x);
         for (t, joint) in joints.iter().enumerate() {
             if let Joint::Input | Joint::Both(..) | Joint::Reference(_) = joint {
@@ -111,15 +141,25 @@ impl Zonotopes {
             if let Joint::Input | Joint::Both(..) | Joint::Subject(_) = joint {
                 s_at = subject.nodes.len();
                 subject.push(together.subject, s_at, x);
+                if let (Some(input), Some(at)) = (on.input, together.subject.input_clamp())
+                    && s_at == at
+                {
+                    subject.meet(together.subject, s_at, input);
+                }
             }
-            if t > 0 {
-                let before = &after[t - 1];
-                let noise = &reference.noise[r_at];
-                state.step(together, t, joint, before, noise);
-            }
-            let (zn, zk, zd) = state.enclose();
-            reference.meet(r_at, &zn);
-            subject.meet(s_at, &zk);
+            let (zn, zk, zd) = match t.checked_sub(1).map(|t| &after[t]) {
+                None => state.enclose(),
+                Some(before) => {
+                    let noise = &reference.noise[r_at];
+                    let k_after = &subject.nodes[s_at];
+                    let by_intervals = state.step(together, t, joint, (before, k_after), noise);
+                    let (n, k, d) = state.enclose();
+                    let d = d.iter().zip(by_intervals).map(|(a, b)| a.meet(b));
+                    (n, k, d.collect())
+                }
+            };
+            reference.meet(together.reference, r_at, &zn);
+            subject.meet(together.subject, s_at, &zk);
             // A constraint speaks of a relu's operand, the node before it.
             let left = signs.reference.cut(r_at + 1, &mut reference.nodes[r_at])
                 && signs.subject.cut(s_at + 1, &mut subject.nodes[s_at]);
@@ -141,7 +181,19 @@ impl Zonotopes {
 
     /// A lower bound of a form of the outputs.
     pub(super) fn lower(&self, form: &PairForm) -> f64 {
-        self.last.lower(form)
+        let Some(at) = self.after.last() else {
+            return f64::NEG_INFINITY;
+        };
+        let (n, k) = weights(form);
+        let sum = |a: &[f64], x: &[Bound], b: &[f64], y: &[Bound]| {
+            let coef = a.iter().chain(b).copied();
+            let of: Vec<Bound> = x.iter().chain(y).copied().collect();
+            affine(coef, &of, 0.0, 0).lo
+        };
+        self.last
+            .lower(form)
+            .max(sum(&n, &at.n, k, &at.d))
+            .max(sum(&form.reference, &at.n, k, &at.k))
     }
 
     /// The coefficients of the inputs' symbols in a form.
@@ -209,37 +261,50 @@ impl State {
         (state, inputs)
     }
 
+    /// Goes behind a joint; returns intervals of the difference from those before it, which
+    /// know where a kernel's value does not move at all.
     fn step(
         &mut self,
         together: &Together<'_>,
         t: usize,
         joint: &Joint,
-        before: &Enclosed,
+        (before, k_after): (&Enclosed, &[Bound]),
         noise: &[f64],
-    ) {
+    ) -> Vec<Bound> {
         let change = |i: usize, op: &Op, of: Side| element(op, of, i, before, noise);
+        let of_subject = |i: usize, op: &Op| match settled(k_after[i], before.n[i], before.d[i]) {
+            // D' = c - N.
+            Some(c) => Change {
+                p: 0.0,
+                q: -1.0,
+                c,
+                ..Change::NONE
+            },
+            None => change(i, op, Side::Subject),
+        };
         match joint {
-            Joint::Input => {}
+            Joint::Input => before.d.clone(),
             Joint::Reference(r) => {
                 let op = &together.reference.nodes[*r].op;
-                self.each(|i| change(i, op, Side::Reference));
+                self.each(before, |i| change(i, op, Side::Reference))
             }
             Joint::Subject(s) => {
                 let op = &together.subject.nodes[*s].op;
-                self.each(|i| change(i, op, Side::Subject));
+                self.each(before, |i| of_subject(i, op))
             }
             Joint::Both(r, s) => {
                 let ops = (&together.reference.nodes[*r].op, &together.subject.nodes[*s].op);
                 if let (Op::Dense(r), Op::Dense(s)) = ops {
                     *self = self.dense(r, s, &together.gaps[t]);
-                } else if let (Op::Relu, Op::Relu) = ops {
-                    self.each(|i| relu(before.n[i], before.k[i], before.d[i]));
+                    differences(r, s, &together.gaps[t], before)
+                } else {
+                    self.each(before, |i| relu(before.n[i], before.k[i], before.d[i]))
                 }
             }
         }
     }
 
-    fn each(&mut self, change: impl Fn(usize) -> Change) {
+    fn each(&mut self, before: &Enclosed, change: impl Fn(usize) -> Change) -> Vec<Bound> {
         let mut fresh = Vec::new();
         let mut scaled = vec![Change::NONE; self.len];
         for (i, slot) in scaled.iter_mut().enumerate() {
@@ -262,6 +327,8 @@ impl State {
         self.fresh.retain(|f| f.n != 0.0 || f.d != 0.0);
         self.fresh.extend(fresh);
         self.measure();
+        let interval = |(i, c): (usize, &Change)| c.interval(before.n[i], before.d[i]);
+        scaled.iter().enumerate().map(interval).collect()
     }
 
     fn change(&mut self, i: usize, c: &Change) {
@@ -536,6 +603,13 @@ fn element(op: &Op, side: Side, i: usize, before: &Enclosed, noise: &[f64]) -> C
         Op::Float32 { .. } => added(side, Bound::new(-noise[i], noise[i])),
         Op::Clamp { lo, hi } => clamp(side, if side == Side::Reference { n } else { k }, *lo, *hi),
     }
+}
+
+/// The one value of the subject's element behind an operator, where `value - N` is not much wider
+/// than the difference before it.
+pub(super) fn settled(k_after: Bound, n: Bound, d: Bound) -> Option<f64> {
+    let narrow = n.width() <= 2.0 * d.width();
+    (k_after.lo == k_after.hi && k_after.lo != 0.0 && narrow).then_some(k_after.lo)
 }
 
 /// Layers that have no partner are refused when programs are matched.
