@@ -11,14 +11,17 @@ use crate::reference::Reference;
 use crate::space::{Part, Space};
 use crate::subject::{Subject, Trouble};
 use crate::vacuous::vacuous;
+use crate::bounds::backward::Rows;
+use crate::bounds::graph::Graph;
 use crate::bounds::margins;
+use crate::requirement::above;
 use crate::frontier::{self, OpenPart};
 use crate::keep::left_open;
 use crate::margins::{Area, Exactly, FEW_INPUTS, Margins, View};
 use crate::tree::{Closure, Tree};
 use crate::verdict::{Evidence, Label, RegionResult, Verdict, Witness};
 use ceg4n_base::Exact;
-use ceg4n_ir::{Domain, Property, Region};
+use ceg4n_ir::{Domain, OutputConstraint, OutputSpec, Property, Region};
 
 /// What is asked of one region.
 pub struct Question<'a> {
@@ -95,6 +98,14 @@ struct Work<'a> {
     stop: &'a Stop,
 }
 
+/// A question about one program: forms that must exceed what they need.
+struct Alone<'a> {
+    graph: &'a Graph,
+    view: View,
+    forms: Rows,
+    need: Vec<f64>,
+}
+
 type Outcome = (Verdict, Tally, Option<f64>);
 
 impl Work<'_> {
@@ -113,7 +124,13 @@ impl Work<'_> {
                 // On a grid, and where boundaries coincide, the property may hold all the same.
                 None => self.cells(leaf),
             },
-            Label::Robust(_) | Label::Changes(_) | Label::Undecided => self.cells(leaf),
+            Label::Robust(_) | Label::Changes(_) | Label::Undecided => match self.q.property {
+                Property::Spec(spec) => self.spec(spec, leaf),
+                Property::Top1
+                | Property::Top1Margin(_)
+                | Property::TopK(_)
+                | Property::Eps(_) => self.cells(leaf),
+            },
         }
     }
 
@@ -183,17 +200,56 @@ impl Work<'_> {
     /// As [`Self::keep`], for a real-valued subject: on the real points.
     fn keep_real(&self, class: usize) -> Result<Outcome, Trouble> {
         let outputs = self.q.subject.output_len();
+        let alone = Alone {
+            graph: self.q.subject.graph(),
+            view: View::Reals,
+            forms: margins(class, outputs),
+            need: vec![0.0; outputs.saturating_sub(1)],
+        };
+        self.alone(alone)
+    }
+
+    /// A specification whose cases are single constraints: each is met nowhere.
+    fn spec(&self, spec: &OutputSpec, leaf: &mut dyn Leaf) -> Result<Outcome, Trouble> {
+        let outputs = self.q.subject.output_len();
+        let single = |case: &Vec<OutputConstraint>| match &case[..] {
+            [c] => above(c, outputs),
+            _several => None,
+        };
+        let Some(rows) = spec.cases.iter().map(single).collect::<Option<Vec<_>>>() else {
+            return self.cells(leaf);
+        };
+        let (rows, need): (Vec<Vec<f64>>, Vec<f64>) = rows.into_iter().unzip();
+        let (graph, view) = match (self.q.subject.integer_graph(), self.q.subject.kernel()) {
+            (Some(graph), Some(k)) => (graph, View::Mantissas(k.input_format.frac())),
+            (_, _) => (self.q.subject.graph(), View::Reals),
+        };
+        let alone = Alone {
+            graph,
+            view,
+            forms: Rows::new(rows.len(), rows.concat()),
+            need,
+        };
+        match self.alone(alone)? {
+            // Points and their cells may still decide.
+            (Verdict::Unknown(_), tally, _) if !tally.clock_limited => self.cells(leaf),
+            outcome => Ok(outcome),
+        }
+    }
+
+    /// A question about the subject alone.
+    fn alone(&self, alone: Alone<'_>) -> Result<Outcome, Trouble> {
         let visit = |x: &[f64]| match self.space.snap(x) {
             Some(point) => self.replay(&point),
             None => Ok(None),
         };
         let exactly = |_: &Part| Ok(Exactly::Open);
         let problem = Margins {
-            graph: self.q.subject.graph(),
+            graph: alone.graph,
             space: self.space,
-            view: View::Reals,
-            forms: margins(class, outputs),
-            need: vec![0.0; outputs.saturating_sub(1)],
+            view: alone.view,
+            forms: alone.forms,
+            need: alone.need,
             by_sign: self.root.real.len() > FEW_INPUTS,
             first: &|_| false,
             visit: &visit,

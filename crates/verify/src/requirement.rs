@@ -8,7 +8,7 @@ use crate::bounds::differential::{PairBounds, PairForm};
 use crate::bounds::integer;
 use crate::bounds::Form;
 use ceg4n_base::Exact;
-use ceg4n_ir::{Kernel, Property};
+use ceg4n_ir::{Kernel, OutputConstraint, OutputSpec, Property};
 use std::collections::BTreeMap;
 
 /// What bounds say of a box.
@@ -70,10 +70,7 @@ impl<'a> Bounded<'a> {
             Property::Top1Margin(m) => self.margin(m, likely),
             Property::TopK(n) => self.top_k(*n as usize),
             Property::Eps(e) => self.eps(e),
-            Property::Spec(_) => Shown::Fails {
-                gap: f64::NEG_INFINITY,
-                form: PairForm::zero(self.outputs),
-            },
+            Property::Spec(spec) => self.spec(spec),
         }
     }
 
@@ -217,6 +214,52 @@ impl<'a> Bounded<'a> {
         worst.into_shown(0.0)
     }
 
+    /// Each forbidden case has a constraint that is nowhere met, or constraints whose sum shows
+    /// that they are nowhere met together.
+    fn spec(&mut self, spec: &OutputSpec) -> Shown {
+        let mut worst = Worst::new(self.outputs);
+        for case in &spec.cases {
+            let mut all = Some((PairForm::zero(self.outputs), 0.0));
+            let mut best = (f64::NEG_INFINITY, PairForm::zero(self.outputs));
+            for c in case {
+                let scaled = above(c, self.outputs);
+                all = all.zip(scaled.clone()).map(|((mut sum, n), (row, need))| {
+                    sum.subject.iter_mut().zip(&row).for_each(|(s, r)| *s += r);
+                    // Not below the sum of both; strictness is kept by either's.
+                    (sum, (n + need).next_up())
+                });
+                if let Some((row, need)) = scaled {
+                    let mut form = PairForm::zero(self.outputs);
+                    form.subject = row;
+                    best = self.better(best, form, need);
+                }
+            }
+            if let Some((form, need)) = all.filter(|_| case.len() > 1 && best.0 <= 0.0) {
+                best = self.better(best, form, need);
+            }
+            if !(best.0 > 0.0) {
+                worst.note(best.0, || best.1);
+            }
+        }
+        worst.into_shown(0.0)
+    }
+
+    /// How far a form's bound is above what it needs, if that is better.
+    fn better(&self, best: (f64, PairForm), form: PairForm, need: f64) -> (f64, PairForm) {
+        let glance = self.pair.glance(&form);
+        let lower = if glance > need {
+            glance
+        } else {
+            let back = self.pair.lower(std::slice::from_ref(&form));
+            back.iter().fold(glance, |m, v| m.max(*v))
+        };
+        let over = lower - need;
+        if lower > need && !(over > 0.0) {
+            return (f64::MIN_POSITIVE, form);
+        }
+        if over > best.0 { (over, form) } else { best }
+    }
+
     fn eps(&mut self, e: &Exact) -> Shown {
         let limit = e.enclosure().0;
         let forms = (0..self.outputs).flat_map(|j| {
@@ -238,6 +281,32 @@ impl<'a> Bounded<'a> {
         }
         worst.into_shown(0.0)
     }
+}
+
+/// Coefficients over the outputs, and what their form must exceed for the constraint to be met
+/// nowhere; `None` where they are no floats even when scaled to integers.
+pub(crate) fn above(c: &OutputConstraint, outputs: usize) -> Option<(Vec<f64>, f64)> {
+    let mut scale = num_bigint::BigInt::from(1);
+    for (_, a) in &c.coefficients {
+        let (_, den) = a.to_ratio();
+        if (&scale % &den) != num_bigint::BigInt::ZERO {
+            scale *= den;
+        }
+    }
+    let scale = Exact::from(scale);
+    let mut row = vec![0.0; outputs];
+    for (j, a) in &c.coefficients {
+        let scaled = a * &scale;
+        let near = scaled.to_f64();
+        if Exact::from_f64(near)? != scaled {
+            return None;
+        }
+        *row.get_mut(*j)? = near;
+    }
+    let need = -&(&c.constant * &scale);
+    let (_, most) = need.enclosure();
+    // `Σ < 0` is met nowhere where the sum is at least zero.
+    Some((row, if c.strict { most.next_down() } else { most }))
 }
 
 /// The worst bound so far.
