@@ -105,7 +105,7 @@ pub fn find_break(
     starts.extend(turns.into_iter().map(floats));
     starts.iter_mut().for_each(|x| frame.settle(x));
     let breach = Breach::new(target.property, target.robust());
-    if matches!(breach, Breach::Unseen) {
+    if matches!(&breach, Breach::Meets(cases) if cases.is_empty()) {
         return first_replayed(target, &starts, stop);
     }
     let reference = (!breach.kernel_alone()).then_some(target.reference.net());
@@ -155,11 +155,11 @@ struct Hunt<'a> {
 
 impl Game for Hunt<'_> {
     fn pull(&self, goal: usize, at: Outs<'_>, kernel: &mut [f64], reference: &mut [f64]) {
-        self.goals[goal].pull(at, kernel, reference);
+        self.goals[goal].pull(&self.breach, at, kernel, reference);
     }
 
     fn value(&self, goal: usize, at: Outs<'_>) -> f64 {
-        self.goals[goal].value(at)
+        self.goals[goal].value(&self.breach, at)
     }
 
     fn visit(&mut self, x: &[f64], at: Outs<'_>) -> Result<bool, Trouble> {
@@ -194,8 +194,9 @@ impl Hunt<'_> {
         (effort, stop): (&Effort, &Stop),
     ) -> Result<(), Trouble> {
         let outputs = self.anchors.len();
-        match self.breach {
+        match &self.breach {
             Breach::Leaves(class) => {
+                let class = *class;
                 let rivals = (0..outputs).filter(|j| *j != class);
                 let goals = rivals.map(|rival| Goal::Overtake { class, rival });
                 if self.climb(climb, goals.collect(), starts, stop)?.is_some() {
@@ -209,7 +210,7 @@ impl Hunt<'_> {
                 self.climb(climb, goals.collect(), starts, stop)?;
             }
             Breach::Demoted(ahead) => {
-                let mut goals = vec![Goal::Demote { ahead }];
+                let mut goals = vec![Goal::Demote { ahead: *ahead }];
                 goals.extend(self.turns());
                 if let Some(best) = self.climb(climb, goals, starts, stop)? {
                     self.part(climb, frame, starts, &best, stop)?;
@@ -221,7 +222,11 @@ impl Hunt<'_> {
                     self.part(climb, frame, starts, &best, stop)?;
                 }
             }
-            Breach::Unseen => {}
+            Breach::Meets(cases) => {
+                let goals = (0..cases.len()).map(|case| Goal::Meet { case });
+                let goals = goals.collect();
+                self.climb(climb, goals, starts, stop)?;
+            }
         }
         Ok(())
     }
@@ -316,8 +321,7 @@ impl Hunt<'_> {
                 no = middle;
             }
         }
-        let goal = Goal::Sway { class: k, rival: j };
-        let g = climb.reference_gradient(&yes, goal);
+        let g = climb.reference_gradient(&yes, j, k);
         frame.within_cells(&mut yes, &g);
         let at = climb.one(&yes);
         self.visit(&yes, at)
@@ -329,7 +333,10 @@ impl Hunt<'_> {
         for w in best {
             let of = match self.goals[w.goal] {
                 Goal::Overtake { class, rival } | Goal::Sway { class, rival } => [class, rival],
-                Goal::Differ { .. } | Goal::Part { .. } | Goal::Demote { .. } => continue,
+                Goal::Differ { .. }
+                | Goal::Part { .. }
+                | Goal::Demote { .. }
+                | Goal::Meet { .. } => continue,
             };
             for c in of {
                 if classes.len() < CLASSES && !classes.contains(&c) {

@@ -18,6 +18,8 @@ pub(crate) enum Goal {
     Part { kernel: usize, reference: usize },
     /// `ahead` outputs of the kernel above that of the reference's winner.
     Demote { ahead: usize },
+    /// Every constraint of a case of [`Breach::Meets`].
+    Meet { case: usize },
 }
 
 impl Goal {
@@ -26,8 +28,14 @@ impl Goal {
         [Self::Overtake { class, rival }, Self::Sway { class, rival }]
     }
 
-    /// Adds the coefficients of the form that shall grow.
-    pub(crate) fn pull(self, at: Outs<'_>, kernel: &mut [f64], reference: &mut [f64]) {
+    /// Adds the coefficients of the form that shall grow; `breach` knows the cases.
+    pub(crate) fn pull(
+        self,
+        breach: &Breach,
+        at: Outs<'_>,
+        kernel: &mut [f64],
+        reference: &mut [f64],
+    ) {
         match self {
             Self::Overtake { class, rival } => {
                 kernel[rival] += 1.0;
@@ -57,11 +65,16 @@ impl Goal {
                     kernel[winner] -= 1.0;
                 }
             }
+            Self::Meet { case } => {
+                if let Some((_, (coefficients, _))) = breach.unmet(case, at) {
+                    coefficients.iter().for_each(|(j, a)| kernel[*j] -= a);
+                }
+            }
         }
     }
 
     /// The form's value.
-    pub(crate) fn value(self, at: Outs<'_>) -> f64 {
+    pub(crate) fn value(self, breach: &Breach, at: Outs<'_>) -> f64 {
         let (k, n) = (at.kernel, at.reference);
         match self {
             Self::Overtake { class, rival } => k[rival] - k[class],
@@ -77,6 +90,7 @@ impl Goal {
             Self::Demote { ahead } => {
                 demoted(at, ahead).map_or(f64::NEG_INFINITY, |(c, i)| k[i] - k[c])
             }
+            Self::Meet { case } => breach.unmet(case, at).map_or(0.0, |(v, _)| -v),
         }
     }
 }
@@ -103,9 +117,15 @@ pub(crate) enum Breach {
     Demoted(usize),
     /// An output differs by more than this.
     Differs(f64),
-    /// Only replay tells.
-    Unseen,
+    /// The kernel's outputs meet every constraint of some case.
+    Meets(Vec<Case>),
 }
+
+/// A conjunction of `Σ a_j·Y_j + b ≤ 0`: coefficients by output, and `b`.
+pub(crate) type Case = Vec<Linear>;
+
+/// One of its constraints.
+pub(crate) type Linear = (Vec<(usize, f64)>, f64);
 
 impl Breach {
     /// `robust`: the class that the reference keeps on the region.
@@ -116,7 +136,8 @@ impl Breach {
             (Property::Top1Margin(m), _) => Self::Behind(m.enclosure().0),
             (Property::TopK(n), _) => Self::Demoted(*n as usize),
             (Property::Eps(e), _) => Self::Differs(e.enclosure().0),
-            (Property::Spec(_), _) => Self::Unseen,
+            // Its constraints are not known here: only replay tells.
+            (Property::Spec(_), _) => Self::Meets(Vec::new()),
         }
     }
 
@@ -142,14 +163,34 @@ impl Breach {
                     above: d(output) > 0.0,
                 })
             }
-            Self::Unseen => None,
+            Self::Meets(cases) => {
+                let nearest = |a: &usize, b: &usize| {
+                    let value = |c: usize| Goal::Meet { case: c }.value(self, at);
+                    value(*a).total_cmp(&value(*b))
+                };
+                let case = (0..cases.len()).max_by(nearest)?;
+                Some(Goal::Meet { case })
+            }
         }
+    }
+
+    /// The constraint of a case that is furthest from being met, and its value.
+    fn unmet(&self, case: usize, at: Outs<'_>) -> Option<(f64, &Linear)> {
+        let Self::Meets(cases) = self else {
+            return None;
+        };
+        let value = |(coefficients, b): &Linear| {
+            let terms = coefficients.iter();
+            terms.fold(*b, |sum, (j, a)| sum + a * at.kernel[*j])
+        };
+        let constraints = cases.get(case)?.iter().map(|c| (value(c), c));
+        constraints.max_by(|a, b| a.0.total_cmp(&b.0))
     }
 
     /// True if the reference's outputs take no part.
     pub(crate) fn kernel_alone(&self) -> bool {
         match self {
-            Self::Leaves(_) | Self::Unseen => true,
+            Self::Leaves(_) | Self::Meets(_) => true,
             Self::Behind(_) | Self::Demoted(_) | Self::Differs(_) => false,
         }
     }
@@ -182,7 +223,55 @@ impl Breach {
                 let worst = k.iter().zip(n).map(|(k, n)| (k - n).abs());
                 worst.fold(f64::NEG_INFINITY, f64::max) - e
             }
-            Self::Unseen => f64::NEG_INFINITY,
+            Self::Meets(cases) => {
+                let met = (0..cases.len()).map(|case| Goal::Meet { case }.value(self, at));
+                let most = met.fold(f64::NEG_INFINITY, f64::max);
+                // On the boundary only replay knows.
+                if most == 0.0 { f64::MIN_POSITIVE } else { most }
+            }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Two cases: `Y_0 ≤ Y_1` and `Y_0 ≤ Y_2` together, or `Y_0 ≤ -5`.
+    fn breach() -> Breach {
+        Breach::Meets(vec![
+            vec![
+                (vec![(0, 1.0), (1, -1.0)], 0.0),
+                (vec![(0, 1.0), (2, -1.0)], 0.0),
+            ],
+            vec![(vec![(0, 1.0)], 5.0)],
+        ])
+    }
+
+    #[test]
+    fn the_constraint_furthest_from_being_met_pulls() {
+        let breach = breach();
+        fn outs(kernel: &[f64]) -> Outs<'_> {
+            Outs {
+                kernel,
+                reference: &[],
+            }
+        }
+        let at = outs(&[3.0, 2.0, 1.0]);
+        assert_eq!(breach.at(at), -2.0);
+        assert_eq!(breach.goal(at), Some(Goal::Meet { case: 0 }));
+        let mut pull = [0.0; 3];
+        Goal::Meet { case: 0 }.pull(&breach, at, &mut pull, &mut []);
+        assert_eq!(pull, [-1.0, 0.0, 1.0]);
+        assert_eq!(Goal::Meet { case: 1 }.value(&breach, at), -8.0);
+        for (y, met) in [
+            ([1.0, 2.0, 1.5], true),
+            ([1.0, 2.0, 1.0], true),
+            ([1.0, 2.0, 0.5], false),
+            ([-6.0, -7.0, 0.0], true),
+        ] {
+            assert_eq!(breach.at(outs(&y)) > 0.0, met, "{y:?}");
+        }
+        assert_eq!(Breach::Meets(Vec::new()).at(at), f64::NEG_INFINITY);
     }
 }
