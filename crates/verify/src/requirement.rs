@@ -32,11 +32,12 @@ enum Lead {
     Reference,
     /// `K_i - K_j`.
     Subject,
-    /// `(N_i - N_j) + (K_j - K_i)`.
-    Sum,
-    /// `(N_i - N_j) + (K_j - K_i)/2`.
-    Half,
+    /// `(N_i - N_j) + w/16·(K_j - K_i)`.
+    Weighted(u8),
 }
+
+/// The sum of both leads.
+const SUM: Lead = Lead::Weighted(16);
 
 /// Bounds on one box, computed when asked for.
 pub(crate) struct Bounded<'a> {
@@ -81,8 +82,9 @@ impl<'a> Bounded<'a> {
         match lead {
             Lead::Reference => zero.reference_margin(i, j, 1.0),
             Lead::Subject => zero.subject_margin(i, j, 1.0),
-            Lead::Sum => zero.reference_margin(i, j, 1.0).subject_margin(j, i, 1.0),
-            Lead::Half => zero.reference_margin(i, j, 1.0).subject_margin(j, i, 0.5),
+            Lead::Weighted(w) => zero
+                .reference_margin(i, j, 1.0)
+                .subject_margin(j, i, f64::from(w) / 16.0),
         }
     }
 
@@ -141,11 +143,11 @@ impl<'a> Bounded<'a> {
                     continue;
                 }
                 // Where the subject does not prefer c, the reference's lead is at least the sum.
-                let sum = self.lower(Lead::Sum, k, c, 0.0);
+                let sum = self.lower(SUM, k, c, 0.0);
                 if sum >= 0.0 || self.never_wins(c) {
                     continue;
                 }
-                worst.note(own.max(sum), || self.form(Lead::Sum, k, c));
+                worst.note(own.max(sum), || self.form(SUM, k, c));
             }
         }
         worst.into_shown(0.0)
@@ -158,20 +160,35 @@ impl<'a> Bounded<'a> {
         for k in self.possible(likely) {
             for j in (0..self.outputs).filter(|j| *j != k) {
                 let mut best = self.lower(Lead::Reference, k, j, 0.0);
-                for lead in [Lead::Sum, Lead::Half] {
-                    if !(best >= 0.0) {
-                        // Where the subject answers k its lead over j is not negative.
-                        best = best.max(self.lower(lead, k, j, 0.0));
-                    }
+                if !(best >= 0.0) {
+                    best = best.max(self.weighted(k, j, -limit));
                 }
                 if best >= -limit {
                     needed = needed.max(-best);
                 } else {
-                    worst.note(best + limit, || self.form(Lead::Sum, k, j));
+                    worst.note(best + limit, || self.form(SUM, k, j));
                 }
             }
         }
         worst.into_shown(needed)
+    }
+
+    /// The best lower bound of the reference's lead of `k` over `j` where the subject answers
+    /// `k`: its own lead there is not negative, and any multiple of it may be taken away (a
+    /// Lagrange multiplier, sought by halving steps until the bound reaches `enough`).
+    fn weighted(&mut self, k: usize, j: usize, enough: f64) -> f64 {
+        let (mut at, mut best) = (16u8, self.lower(SUM, k, j, 0.0));
+        let mut step = 8u8;
+        while step > 0 && !(best >= enough) {
+            let sides = [at.saturating_sub(step), at.saturating_add(step)];
+            let values = sides.map(|w| self.lower(Lead::Weighted(w), k, j, 0.0));
+            match (values[0] > best, values[1] > best) {
+                (true, _) if values[0] >= values[1] => (at, best) = (sides[0], values[0]),
+                (_, true) => (at, best) = (sides[1], values[1]),
+                (_, _) => step /= 2,
+            }
+        }
+        best
     }
 
     fn top_k(&mut self, n: usize) -> Shown {
@@ -183,7 +200,7 @@ impl<'a> Bounded<'a> {
                     continue;
                 }
                 // Where the reference prefers c, the subject's lead of c is at least the sum.
-                let sum = self.lower(Lead::Sum, i, c, 0.0);
+                let sum = self.lower(SUM, i, c, 0.0);
                 if sum < 0.0 || sum.is_nan() {
                     before.push((sum, i));
                 } else if sum == 0.0 && i < c {
@@ -195,7 +212,7 @@ impl<'a> Bounded<'a> {
             }
             before.sort_by(|a, b| b.0.total_cmp(&a.0).then(a.1.cmp(&b.1)));
             let (gap, i) = before[0];
-            worst.note(gap, || self.form(Lead::Sum, i, c));
+            worst.note(gap, || self.form(SUM, i, c));
         }
         worst.into_shown(0.0)
     }

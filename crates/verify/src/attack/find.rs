@@ -281,6 +281,12 @@ impl Hunt<'_> {
         };
         for w in &apart {
             let (k, j) = pairs[w.goal];
+            if stop.now().is_some() || self.trade(climb, frame, &w.x, (k, j), stop)? {
+                return Ok(());
+            }
+        }
+        for w in &apart {
+            let (k, j) = pairs[w.goal];
             let near = [&self.anchors[k], &self.anchors[j]].into_iter().flatten();
             let ends: Vec<Vec<f64>> = near.chain(&from).take(2 * KEPT).cloned().collect();
             for end in ends {
@@ -290,6 +296,47 @@ impl Hunt<'_> {
             }
         }
         Ok(())
+    }
+
+    /// Seeks the weight of the kernel's lead at which both programs part most where the kernel
+    /// just answers `k`; then the turn between the best points on both sides of it.
+    fn trade(
+        &mut self,
+        climb: &mut Climb<'_>,
+        frame: &Frame,
+        start: &[f64],
+        (k, j): (usize, usize),
+        stop: &Stop,
+    ) -> Result<bool, Trouble> {
+        let (mut low, mut high) = (0, 2 * 64);
+        let (mut yes, mut no): (Option<Vec<f64>>, Option<Vec<f64>>) = (None, None);
+        while high - low > 1 {
+            let weight = low + (high - low) / 2;
+            let goal = Goal::Trade {
+                kernel: k,
+                reference: j,
+                weight,
+            };
+            let known = [yes.clone(), no.clone(), Some(start.to_vec())];
+            let from: Vec<Vec<f64>> = known.into_iter().flatten().collect();
+            let Some(best) = self.climb(climb, vec![goal], &from, stop)? else {
+                return Ok(true);
+            };
+            let Some(w) = best.first() else {
+                return Ok(false);
+            };
+            let y = climb.one(&w.x).kernel;
+            if y[k] >= y[j] {
+                (high, yes) = (weight, Some(w.x.clone()));
+            } else {
+                (low, no) = (weight, Some(w.x.clone()));
+            }
+        }
+        match (yes, no) {
+            (Some(yes), Some(no)) => self.turn(climb, frame, &yes, &no, (k, j)),
+            (Some(x), None) | (None, Some(x)) => self.turn(climb, frame, &x, &x, (k, j)),
+            (None, None) => Ok(false),
+        }
     }
 
     /// Bisects to where the kernel's answer turns from or to `k` between two points, and moves
@@ -335,6 +382,7 @@ impl Hunt<'_> {
                 Goal::Overtake { class, rival } | Goal::Sway { class, rival } => [class, rival],
                 Goal::Differ { .. }
                 | Goal::Part { .. }
+                | Goal::Trade { .. }
                 | Goal::Demote { .. }
                 | Goal::Meet { .. } => continue,
             };

@@ -16,6 +16,13 @@ pub(crate) enum Goal {
     Differ { output: usize, above: bool },
     /// The kernel leads with `kernel` over `reference` by more than the reference does.
     Part { kernel: usize, reference: usize },
+    /// The reference's output `reference` above `kernel`, plus so many 64ths of the kernel's lead
+    /// of `kernel`: with the right weight its maximum lies where the kernel just answers `kernel`.
+    Trade {
+        kernel: usize,
+        reference: usize,
+        weight: u16,
+    },
     /// `ahead` outputs of the kernel above that of the reference's winner.
     Demote { ahead: usize },
     /// Every constraint of a case of [`Breach::Meets`].
@@ -59,6 +66,17 @@ impl Goal {
                 reference[j] += 1.0;
                 reference[k] -= 1.0;
             }
+            Self::Trade {
+                kernel: k,
+                reference: j,
+                weight,
+            } => {
+                let w = f64::from(weight) / 64.0;
+                kernel[k] += w;
+                kernel[j] -= w;
+                reference[j] += 1.0;
+                reference[k] -= 1.0;
+            }
             Self::Demote { ahead } => {
                 if let Some((winner, rival)) = demoted(at, ahead) {
                     kernel[rival] += 1.0;
@@ -87,6 +105,11 @@ impl Goal {
                 kernel,
                 reference: j,
             } => k[kernel] - k[j] + n[j] - n[kernel],
+            Self::Trade {
+                kernel,
+                reference: j,
+                weight,
+            } => f64::from(weight) / 64.0 * (k[kernel] - k[j]) + n[j] - n[kernel],
             Self::Demote { ahead } => {
                 demoted(at, ahead).map_or(f64::NEG_INFINITY, |(c, i)| k[i] - k[c])
             }
