@@ -19,7 +19,7 @@ const SHORTER: f64 = 0.75;
 const REFINED: [usize; 2] = [8, 3];
 
 /// What counts as few inputs.
-const FEW: usize = 64;
+pub(crate) const FEW: usize = 64;
 
 /// Outputs of both programs at a point; empty where a program takes no part.
 #[derive(Clone, Copy)]

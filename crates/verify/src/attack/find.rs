@@ -5,7 +5,7 @@
 //! roundings; in domain `real` each input is put beside a rounding midpoint where that parts the
 //! reference, which sees the point, from the kernel, which sees its cell.
 
-use super::climb::{Climb, Game, Outs, Walker};
+use super::climb::{Climb, FEW, Game, Outs, Walker};
 use super::frame::Frame;
 use super::goal::{Breach, Goal};
 use super::{integers, seeds};
@@ -26,6 +26,9 @@ const KEPT: usize = 3;
 
 /// Classes that take part where pairs of classes are searched.
 const CLASSES: usize = 4;
+
+/// How much of what is needed two programs must be seen to part for more to be tried.
+const HOPEFUL: f64 = 0.6;
 
 /// Halvings of a line: finer than the cells of a region.
 const BISECTIONS: usize = 20;
@@ -279,13 +282,18 @@ impl Hunt<'_> {
         let Some(apart) = self.climb(climb, goals.collect(), &from, stop)? else {
             return Ok(());
         };
-        for w in &apart {
-            let (k, j) = pairs[w.goal];
-            if stop.now().is_some() || self.trade(climb, frame, &w.x, (k, j), stop)? {
-                return Ok(());
-            }
-        }
-        for w in &apart {
+        // Where the kernel answers k, the reference leans to j by no more than both part. With
+        // many inputs every try is dear, and the climb has seen how far that is at least about.
+        let needed = match &self.breach {
+            Breach::Behind(m) if frame.len() > FEW => m * HOPEFUL,
+            Breach::Behind(_)
+            | Breach::Leaves(_)
+            | Breach::Demoted(_)
+            | Breach::Differs(_)
+            | Breach::Meets(_) => f64::NEG_INFINITY,
+        };
+        let hopeful: Vec<&Walker> = apart.iter().filter(|w| w.value > needed).collect();
+        for w in &hopeful {
             let (k, j) = pairs[w.goal];
             let near = [&self.anchors[k], &self.anchors[j]].into_iter().flatten();
             let ends: Vec<Vec<f64>> = near.chain(&from).take(2 * KEPT).cloned().collect();
@@ -293,6 +301,12 @@ impl Hunt<'_> {
                 if stop.now().is_some() || self.turn(climb, frame, &w.x, &end, (k, j))? {
                     return Ok(());
                 }
+            }
+        }
+        for w in &hopeful {
+            let (k, j) = pairs[w.goal];
+            if stop.now().is_some() || self.trade(climb, frame, &w.x, (k, j), stop)? {
+                return Ok(());
             }
         }
         Ok(())
