@@ -61,6 +61,7 @@ codes! {
     REQUIREMENT = "E0402", "a requirement that cannot be asked of this network";
     REGION_FILE = "E0403", "a region file that cannot be read";
     NO_REGION = "E0404", "no region to prove anything on";
+    QUERY = "E0405", "a VNN-LIB query beyond what is supported";
     FILE_READ = "E0501", "a file that cannot be read";
     FILE_WRITE = "E0502", "a file or folder that cannot be written";
     USAGE = "E0601", "an option that cannot be used so";

@@ -102,16 +102,27 @@ pub struct FormatArgs {
 /// Regions and requirement.
 #[derive(Args, Debug, Default)]
 pub struct QuestionArgs {
-    /// A JSON list of regions {id, lower_bounds, upper_bounds, x?}; replaces those of the file
+    /// A JSON list of regions {id, lower_bounds, upper_bounds, x?}, a VNN-LIB file, or a data set
+    /// (.csv, .npy, idx) with --radius; replaces the regions of the network's file
     #[arg(long, value_name = "FILE")]
     pub regions: Vec<PathBuf>,
+    /// Around each row of a data set: how far every input may move
+    #[arg(long, value_name = "R")]
+    pub radius: Option<String>,
+    /// Cut the regions of a data set to this range
+    #[arg(long, value_name = "LO:HI", allow_hyphen_values = true)]
+    pub clip: Option<String>,
+    /// Only these rows of a data set, counted from 0, without row B
+    #[arg(long, value_name = "A..B")]
+    pub rows: Option<String>,
     /// Keep only the regions of this radius
     #[arg(long, value_name = "R")]
     pub ball_size: Vec<String>,
     /// Keep only the region with this id
     #[arg(long, value_name = "ID")]
     pub region: Vec<String>,
-    /// What must hold: top1, top1:margin=M, topk=K or eps=E; replaces the file's requirements
+    /// What must hold: top1, top1:margin=M, topk=K, eps=E or spec=FILE.vnnlib; replaces the file's
+    /// requirements
     #[arg(long, value_name = "PROPERTY")]
     pub require: Option<String>,
     /// Which inputs of a region count: real or grid:FORMAT
@@ -120,9 +131,6 @@ pub struct QuestionArgs {
     /// The arithmetic of the reference: real or f32
     #[arg(long, value_name = "KIND", hide_possible_values = true)]
     pub reference: Option<String>,
-    /// Planned.
-    #[arg(long, hide = true)]
-    pub radius: Option<String>,
 }
 
 /// Limits, seed and solver.
@@ -377,6 +385,9 @@ pub struct SmtArgs {
     /// The version to ask about, the last one by default
     #[arg(long, value_name = "K")]
     pub ir_version: Option<String>,
+    /// lia (QF_LIA, the default) or bv (QF_BV)
+    #[arg(long, value_name = "LOGIC")]
+    pub logic: Option<String>,
 }
 
 /// `doctor`.
@@ -433,6 +444,9 @@ pub struct BenchVerifyArgs {
     /// Decide boxes with equal bounds once per network and question
     #[arg(long)]
     pub distinct: bool,
+    /// Threads that one region may use, 1 unless said; --jobs says how many regions run at a time
+    #[arg(long, value_name = "N")]
+    pub region_jobs: Option<String>,
     /// Print a line for every region, not only for the open ones
     #[arg(long)]
     pub each: bool,

@@ -10,13 +10,13 @@ use crate::args::{
 use ceg4n_base::{Diagnostic, Diagnostics, Exact, codes};
 use ceg4n_driver::Precision;
 use ceg4n_driver::options::{
-    ACTIVATION_BITS, Boundary, Budget, CompileOptions, Cost, EmitSet, LoadOptions, Preset,
+    ACTIVATION_BITS, Boundary, Budget, CompileOptions, Cost, Demand, EmitSet, LoadOptions, Preset,
     Strategy, VerifyOptions, WEIGHT_BITS,
 };
 use ceg4n_driver::run::RunOptions;
-use ceg4n_driver::smt::SmtOptions;
+use ceg4n_driver::smt::{Logic, SmtOptions};
 use ceg4n_ir::{Domain, Property, Rounding};
-use std::ops::RangeInclusive;
+use std::ops::{Range, RangeInclusive};
 use std::path::Path;
 use std::str::FromStr;
 use std::time::Duration;
@@ -163,7 +163,7 @@ pub fn verify(args: &VerifyArgs) -> Result<VerifyOptions, Diagnostics> {
 
 /// A boundary margin is asked for in place of strict top-1 and of nothing else.
 fn boundary_fits(r: &mut Reader, load: &LoadOptions, given: bool) {
-    let strict = load.require.as_ref().is_none_or(|p| *p == Property::Top1);
+    let strict = (load.require.as_ref()).is_none_or(|d| *d == Property::Top1.into());
     r.conflict(
         given && !strict,
         "boundary-margin",
@@ -213,6 +213,10 @@ pub fn smt(args: &SmtArgs) -> Result<SmtOptions, Diagnostics> {
         load: question(&mut r, &args.net, &args.question),
         ir_version: r.option("ir-version", args.ir_version.as_deref(), version),
         rounding: r.option("rounding", args.rounding.as_deref(), rounding),
+        // What solver processes are asked in, too.
+        logic: r
+            .option("logic", args.logic.as_deref(), logic)
+            .unwrap_or(Logic::Lia),
     };
     r.errors.or(options)
 }
@@ -243,26 +247,19 @@ fn planned(r: &mut Reader, p: &PlannedArgs) {
 }
 
 fn question(r: &mut Reader, net: &Path, q: &QuestionArgs) -> LoadOptions {
-    r.planned("radius", q.radius.is_some());
-    for file in &q.regions {
-        let json = file
-            .extension()
-            .is_some_and(|e| e.eq_ignore_ascii_case("json"));
-        if !json {
-            let what = format!("--regions {} (only JSON region files)", file.display());
-            r.refuse(&what);
-        }
-    }
     LoadOptions {
         net: net.to_owned(),
         regions: q.regions.clone(),
+        radius: r.option("radius", q.radius.as_deref(), not_negative),
+        clip: r.option("clip", q.clip.as_deref(), clip),
+        rows: r.option("rows", q.rows.as_deref(), rows),
         ball_sizes: q
             .ball_size
             .iter()
             .filter_map(|t| r.option("ball-size", Some(t), not_negative))
             .collect(),
         region_ids: q.region.clone(),
-        require: r.option("require", q.require.as_deref(), property),
+        require: r.option("require", q.require.as_deref(), demand),
         domain: r.option("domain", q.domain.as_deref(), domain),
     }
 }
@@ -354,17 +351,36 @@ fn seconds(text: &str) -> Result<Duration, Refusal> {
     }
 }
 
-fn property(text: &str) -> Result<Property, Refusal> {
-    let what = "top1, top1:margin=M, topk=K or eps=E";
-    if text == "top1" {
-        return Ok(Property::Top1);
+fn demand(text: &str) -> Result<Demand, Refusal> {
+    let property = match text.split_once('=') {
+        None if text == "top1" => Property::Top1,
+        Some(("top1:margin", m)) => Property::Top1Margin(not_negative(m)?),
+        Some(("eps", e)) => Property::Eps(not_negative(e)?),
+        Some(("topk", k)) => Property::TopK(positive(k)?),
+        Some(("spec", path)) if !path.is_empty() => return Ok(Demand::Query(path.into())),
+        _ => return expected("top1, top1:margin=M, topk=K, eps=E or spec=FILE.vnnlib"),
+    };
+    Ok(Demand::Property(property))
+}
+
+fn clip(text: &str) -> Result<(Exact, Exact), Refusal> {
+    let what = "LO:HI with LO not above HI, for instance 0:1";
+    let Some((Ok(lo), Ok(hi))) = (text.split_once(':')).map(|(lo, hi)| (lo.parse(), hi.parse()))
+    else {
+        return expected(what);
+    };
+    if lo <= hi {
+        Ok((lo, hi))
+    } else {
+        expected(what)
     }
-    match text.split_once('=') {
-        Some(("top1:margin", m)) => not_negative(m).map(Property::Top1Margin),
-        Some(("eps", e)) => not_negative(e).map(Property::Eps),
-        Some(("topk", k)) => positive(k).map(Property::TopK),
-        Some(("spec", _)) => Err(Refusal::NotBuilt),
-        _ => expected(what),
+}
+
+fn rows(text: &str) -> Result<Range<usize>, Refusal> {
+    let ends = text.split_once("..").map(|(a, b)| (a.parse(), b.parse()));
+    match ends {
+        Some((Ok(a), Ok(b))) if a < b => Ok(a..b),
+        _ => expected("A..B with A below B, for instance 0..10 for the first ten rows"),
     }
 }
 
@@ -382,6 +398,14 @@ fn rounding(text: &str) -> Result<Rounding, Refusal> {
     match Rounding::from_name(text) {
         Some(r) => Ok(r),
         None => expected("half-up, half-even or floor"),
+    }
+}
+
+fn logic(text: &str) -> Result<Logic, Refusal> {
+    match text {
+        "lia" => Ok(Logic::Lia),
+        "bv" => Ok(Logic::Bv),
+        _ => expected("lia or bv"),
     }
 }
 

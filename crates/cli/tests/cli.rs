@@ -5,7 +5,7 @@
 
 use ceg4n_driver::Precision;
 use ceg4n_driver::bench::{BenchOptions, BenchPreset, Scales};
-use ceg4n_driver::options::{Boundary, Preset, Strategy};
+use ceg4n_driver::options::{Boundary, Demand, Preset, Strategy};
 use ceg4n_ir::{Domain, Property, Rounding};
 use ceg4nc::args::{BenchCommand, Cli, Command};
 use ceg4nc::{Console, run_on, translate};
@@ -253,7 +253,7 @@ fn options_get_their_types() {
     assert_eq!(o.load.regions, [Path::new("a.json"), Path::new("b.json")]);
     assert_eq!(o.load.ball_sizes, ["0.01".parse().unwrap()]);
     assert_eq!(o.load.region_ids, ["r"]);
-    assert_eq!(o.load.require, Some(Property::Top1));
+    assert_eq!(o.load.require, Some(Property::Top1.into()));
     assert_eq!(o.load.domain, Some(Domain::Grid("u8q8".parse().unwrap())));
     assert_eq!(o.boundary, Some(Boundary::Margin));
     assert_eq!(o.boundary_margin, Some("1/3".parse().unwrap()));
@@ -268,6 +268,33 @@ fn options_get_their_types() {
     assert_eq!(o.budget.region_time_limit, Some(Duration::from_secs(2)));
     assert_eq!(o.budget.memory_limit_mib, Some(64));
     assert_eq!(o.budget.solver, "z3");
+}
+
+#[test]
+fn queries_and_data_sets_get_their_types() {
+    let given = [
+        "check",
+        "n.onnx",
+        "--regions",
+        "d.csv",
+        "--radius",
+        "0.1",
+        "--clip",
+        "-1:1e-1",
+        "--rows",
+        "3..7",
+        "--require",
+        "spec=a=b.vnnlib",
+    ];
+    let Command::Check(args) = command(&given) else {
+        panic!("no check")
+    };
+    let o = translate::load(&args.net, &args.question).unwrap();
+    assert_eq!(o.radius, Some("1/10".parse().unwrap()));
+    let clip = ("-1".parse().unwrap(), "1/10".parse().unwrap());
+    assert_eq!((o.clip, o.rows), (Some(clip), Some(3..7)));
+    let query = Demand::Query("a=b.vnnlib".into());
+    assert_eq!(o.require, Some(query));
 }
 
 #[test]
@@ -290,7 +317,7 @@ fn presets_and_margins_get_their_types() {
     };
     assert_eq!(o.preset, preset);
     let margin = Property::Top1Margin("0.5".parse().unwrap());
-    assert_eq!(o.load.require, Some(margin));
+    assert_eq!(o.load.require, Some(margin.into()));
 }
 
 #[test]

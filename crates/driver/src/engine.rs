@@ -11,8 +11,8 @@ use ceg4n_jit::CodeCache;
 use ceg4n_refine::Counterexample;
 use ceg4n_verify::space::Space;
 use ceg4n_verify::{
-    Effort, Label, Labelled, Obligation, Question, Reference, RegionResult, SolverLeaf,
-    Stop, Subject, Verdict, decide, label,
+    Effort, Label, Labelled, Obligation, Question, Reference, RegionResult, SolverLeaf, Stop,
+    Subject, Verdict, decide, label,
 };
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
@@ -70,18 +70,11 @@ pub(crate) struct Engine<'a> {
 /// Every obligation of a loaded network, as questions.
 ///
 /// # Errors
-/// Nothing to decide, a region without a point of its domain, a property that is not built yet.
+/// Nothing to decide, a region without a point of its domain, a property that does not fit.
 pub(crate) fn questions(loaded: &Loaded) -> Result<Vec<Asked>, Diagnostics> {
     let mut errors = Diagnostics::default();
     let mut asked = Vec::new();
     for o in loaded.obligations()? {
-        if let Property::Spec(_) = o.property {
-            let d = Diagnostic::error(
-                codes::NOT_BUILT,
-                "output specifications in VNN-LIB are not built yet",
-            );
-            return Err(d.help("use top1, top1 margin, topk or eps").into());
-        }
         crate::load::check_property(o.property, loaded.module.network.output_len())?;
         if let Err(d) = o.region.check(loaded.module.network.input_len()) {
             errors.push(d);
@@ -108,12 +101,7 @@ pub(crate) fn needs_label(property: &Property) -> bool {
 }
 
 /// What the reference does on the region of a question.
-pub(crate) fn label_of(
-    reference: &Reference,
-    a: &Asked,
-    effort: &Effort,
-    stop: &Stop,
-) -> Labelled {
+pub(crate) fn label_of(reference: &Reference, a: &Asked, effort: &Effort, stop: &Stop) -> Labelled {
     // Any input format will do here: labels speak of the reference alone.
     let space = Space::new(&a.region, a.domain, Format::S32);
     match space.root() {

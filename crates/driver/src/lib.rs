@@ -22,6 +22,7 @@ mod parallel;
 pub mod points;
 pub mod progress;
 mod quantize_uniform;
+mod regions;
 mod resources;
 pub mod run;
 pub mod smt;

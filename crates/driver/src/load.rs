@@ -1,9 +1,11 @@
 //! Loading: a network by its extension, with the regions and the requirement of the options.
 
 use crate::failure::Failure;
-use crate::options::LoadOptions;
+use crate::options::{Demand, LoadOptions};
+use crate::regions;
 use ceg4n_base::{ContentHash, Diagnostic, Diagnostics, Sources, codes};
-use ceg4n_import::{import_onnx_file, regions_from_file};
+use ceg4n_import::import_onnx_file;
+use ceg4n_import::vnnlib::{self, Query};
 use ceg4n_ir::{
     Anchor, Domain, Module, Program, Property, Region, Requirement, Rounding, Selection,
 };
@@ -58,6 +60,7 @@ pub fn load(options: &LoadOptions) -> Result<Loaded, Failure> {
 type Read = (Module, Diagnostics, ContentHash);
 
 fn load_into(options: &LoadOptions, sources: &mut Sources) -> Result<Read, Diagnostics> {
+    regions::check_options(options)?;
     let path = &options.net;
     let extension = path.extension().map(|e| e.to_string_lossy().to_lowercase());
     let mut warnings = Diagnostics::default();
@@ -76,8 +79,17 @@ fn load_into(options: &LoadOptions, sources: &mut Sources) -> Result<Read, Diagn
         }
     };
     let sha256 = hash_of(path)?;
-    choose_regions(&mut module, options)?;
-    choose_requirements(&mut module, options)?;
+    let query = match &options.require {
+        Some(Demand::Query(path)) => {
+            let query = vnnlib::query_from_file(sources, path)?;
+            query.check(module.network.input_len(), module.network.output_len())?;
+            Some((query, path.as_path()))
+        }
+        Some(Demand::Property(_)) | None => None,
+    };
+    let query = query.as_ref().map(|(q, path)| (q, *path));
+    regions::choose(&mut module, options, query, sources)?;
+    choose_requirements(&mut module, options, query)?;
     Ok((module, warnings, sha256))
 }
 
@@ -89,92 +101,33 @@ fn hash_of(path: &Path) -> Result<ContentHash, Diagnostic> {
     Ok(ContentHash(Sha256::digest(&bytes).into()))
 }
 
-/// Replaces the regions by those of `--regions`, keeps those of `--ball-size` and `--region`.
-fn choose_regions(module: &mut Module, options: &LoadOptions) -> Result<(), Diagnostics> {
-    if !options.regions.is_empty() {
-        module.regions = read_regions(options, module.network.input_len())?;
-    }
-    if let Some(id) = options
-        .region_ids
-        .iter()
-        .find(|id| module.region(id).is_none())
-    {
-        let known = module.regions.iter().map(|r| r.id.as_str());
-        return Err(
-            Diagnostic::error(codes::USAGE, format!("there is no region \"{id}\""))
-                .help(few("regions", known))
-                .into(),
-        );
-    }
-    let wanted = |r: &Region| {
-        let id = options.region_ids.is_empty() || options.region_ids.contains(&r.id);
-        let ball = options.ball_sizes.is_empty()
-            || (r.ball_size.as_ref()).is_some_and(|b| options.ball_sizes.contains(b));
-        id && ball
-    };
-    if !module.regions.is_empty() && !module.regions.iter().any(wanted) {
-        let mut sizes: Vec<_> = module
-            .regions
-            .iter()
-            .filter_map(|r| r.ball_size.clone())
-            .collect();
-        sizes.sort();
-        sizes.dedup();
-        let sizes: Vec<_> = sizes.iter().map(ToString::to_string).collect();
-        let help = if sizes.is_empty() {
-            "no region states the radius it was made with".to_owned()
-        } else {
-            few("radii", sizes.iter().map(String::as_str))
-        };
-        let text = "--ball-size and --region leave no region";
-        return Err(Diagnostic::error(codes::USAGE, text).help(help).into());
-    }
-    let before = module.regions.len();
-    module.regions.retain(wanted);
-    if module.regions.len() != before || !options.regions.is_empty() {
-        // Comments stand before regions by their place, which is another now.
-        module
-            .comments
-            .retain(|a, _| !matches!(a, Anchor::Region(_)));
-    }
-    Ok(())
-}
-
-fn read_regions(options: &LoadOptions, inputs: usize) -> Result<Vec<Region>, Diagnostics> {
-    let mut regions: Vec<Region> = Vec::new();
-    let mut errors = Diagnostics::default();
-    for file in &options.regions {
-        let place = file.display().to_string();
-        let entries = match regions_from_file(file) {
-            Ok(entries) => entries,
-            Err(e) => {
-                errors.0.extend(e.0);
-                continue;
-            }
-        };
-        for region in entries.into_iter().map(|e| e.region) {
-            if regions.iter().any(|r| r.id == region.id) {
-                let text = format!("region \"{}\" occurs in two files", region.id);
-                errors.push(Diagnostic::error(codes::DUPLICATE_NAME, text).place(&place));
-            } else if let Err(d) = region.check(inputs) {
-                errors.push(d.place(&place));
-            }
-            regions.push(region);
-        }
-    }
-    errors.or(regions)
-}
-
 /// Applies `--require` and `--domain`, and drops ids of regions that are not kept.
-fn choose_requirements(module: &mut Module, options: &LoadOptions) -> Result<(), Diagnostics> {
-    if let Some(property) = &options.require {
-        check_property(property, module.network.output_len())?;
-        module.requirements = vec![Requirement {
-            property: property.clone(),
+fn choose_requirements(
+    module: &mut Module,
+    options: &LoadOptions,
+    query: Option<(&Query, &Path)>,
+) -> Result<(), Diagnostics> {
+    let asked: Vec<(Property, Selection)> = match (&options.require, query) {
+        (Some(Demand::Property(property)), _) => {
+            check_property(property, module.network.output_len())?;
+            vec![(property.clone(), Selection::All)]
+        }
+        (_, Some((query, path))) => {
+            let path = path.display().to_string();
+            let list = query.on_regions(&path, &Selection::All, &module.regions);
+            let list = list.into_iter();
+            list.map(|(spec, on)| (Property::Spec(spec), on)).collect()
+        }
+        (Some(Demand::Query(_)) | None, None) => Vec::new(),
+    };
+    if !asked.is_empty() {
+        let requirement = |(property, regions)| Requirement {
+            property,
             domain: options.domain.unwrap_or_default(),
-            regions: Selection::All,
+            regions,
             span: None,
-        }];
+        };
+        module.requirements = asked.into_iter().map(requirement).collect();
         let stale = |a: &Anchor| matches!(a, Anchor::Requirement(_));
         module.comments.retain(|a, _| !stale(a));
         return Ok(());
@@ -217,7 +170,7 @@ pub fn check_property(property: &Property, outputs: usize) -> Result<(), Diagnos
         ));
     }
     match property {
-        Property::Top1 | Property::Spec(_) => Ok(()),
+        Property::Top1 => Ok(()),
         Property::Top1Margin(m) if m.signum() < 0 => fail(format!("the margin {m} is negative")),
         Property::Top1Margin(_) => Ok(()),
         Property::TopK(k) if *k == 0 || *k as usize > outputs => {
@@ -226,11 +179,16 @@ pub fn check_property(property: &Property, outputs: usize) -> Result<(), Diagnos
         Property::TopK(_) => Ok(()),
         Property::Eps(e) if e.signum() < 0 => fail(format!("eps {e} is negative")),
         Property::Eps(_) => Ok(()),
+        Property::Spec(s) if s.outputs != outputs => fail(format!(
+            "{property} is about {} outputs, the network has {outputs}",
+            s.outputs
+        )),
+        Property::Spec(_) => Ok(()),
     }
 }
 
 /// `regions: a, b, c, … (12 in all)`.
-fn few<'a>(what: &str, items: impl Iterator<Item = &'a str>) -> String {
+pub(crate) fn few<'a>(what: &str, items: impl Iterator<Item = &'a str>) -> String {
     let items: Vec<_> = items.collect();
     if items.is_empty() {
         return format!("there are no {what}");

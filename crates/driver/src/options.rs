@@ -4,7 +4,7 @@
 use ceg4n_base::Exact;
 use ceg4n_ir::{Domain, Property, Rounding};
 use ceg4n_verify::Precision;
-use std::ops::RangeInclusive;
+use std::ops::{Range, RangeInclusive};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -13,16 +13,39 @@ use std::time::Duration;
 pub struct LoadOptions {
     /// A `.nnir` or `.onnx` file.
     pub net: PathBuf,
-    /// Region files; if there are any, they replace the regions of the `.nnir` file.
+    /// Region files, queries and data sets; if there are any, they replace the regions of the
+    /// `.nnir` file.
     pub regions: Vec<PathBuf>,
+    /// The radius of the region around each row of a data set.
+    pub radius: Option<Exact>,
+    /// What these regions are cut to, in every coordinate.
+    pub clip: Option<(Exact, Exact)>,
+    /// Which rows of data sets; all of them if absent.
+    pub rows: Option<Range<usize>>,
     /// Keep only the regions of these radii; empty keeps all.
     pub ball_sizes: Vec<Exact>,
     /// Keep only the regions with these ids; empty keeps all.
     pub region_ids: Vec<String>,
     /// One requirement on every region kept, instead of those of the file.
-    pub require: Option<Property>,
+    pub require: Option<Demand>,
     /// The domain of every requirement.
     pub domain: Option<Domain>,
+}
+
+/// What `--require` asks.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Demand {
+    /// A property of every region kept.
+    Property(Property),
+    /// That nothing satisfies the VNN-LIB query at this path. Without [`LoadOptions::regions`]
+    /// its boxes become the regions.
+    Query(PathBuf),
+}
+
+impl From<Property> for Demand {
+    fn from(property: Property) -> Self {
+        Self::Property(property)
+    }
 }
 
 /// What decisions may cost, and who helps to make them.

@@ -5,6 +5,7 @@ use crate::load::{Loaded, Obligation, load};
 use crate::options::LoadOptions;
 use ceg4n_base::{Diagnostic, Diagnostics, codes};
 use ceg4n_ir::{Checked, Domain, Kernel, Program, Property, Rounding, check};
+pub use ceg4n_smt::Logic;
 use ceg4n_smt::lower::{Question, breaks_on_grid, leaves_class};
 use ceg4n_verify::space::{Part, Space};
 use ceg4n_verify::{Effort, Label, Reference, Stop, label};
@@ -18,13 +19,15 @@ pub struct SmtOptions {
     pub ir_version: Option<u32>,
     /// Overrides the version's rounding.
     pub rounding: Option<Rounding>,
+    /// The logic of the script; both say the same.
+    pub logic: Logic,
 }
 
 /// The question of the one requirement on the one region chosen, as text. It is satisfiable
 /// exactly if the kernel breaks the requirement.
 ///
 /// # Errors
-/// Options that leave no requirement or several; a question that is none of bit-vectors alone
+/// Options that leave no requirement or several; a question that is none of integers alone
 /// (domain real, unless it is `top1` and the reference keeps its class).
 pub fn smt(options: &SmtOptions) -> Result<(Loaded, String), Failure> {
     let loaded = load(&options.load)?;
@@ -37,7 +40,7 @@ pub fn smt(options: &SmtOptions) -> Result<(Loaded, String), Failure> {
 fn script(loaded: &Loaded, options: &SmtOptions) -> Result<String, Diagnostics> {
     let program = check(loaded.version(options.ir_version, options.rounding)?)?;
     let Some(kernel) = program.kernel() else {
-        let text = "the version has real activations; there is no question in bit-vectors";
+        let text = "the version has real activations; there is no question about integers alone";
         return Err(Diagnostic::error(codes::USAGE, text).into());
     };
     let obligations = loaded.obligations()?;
@@ -53,8 +56,8 @@ fn script(loaded: &Loaded, options: &SmtOptions) -> Result<String, Diagnostics> 
     let space = Space::new(asked.region, asked.domain, kernel.input_format);
     let root = space.root()?;
     let (question, meaning) = match asked.domain {
-        Domain::Grid(_) => on_grid(loaded, kernel, &asked, &root)?,
-        Domain::Real => on_integers(loaded, kernel, &asked, &space, &root)?,
+        Domain::Grid(_) => on_grid(options.logic, loaded, kernel, &asked, &root)?,
+        Domain::Real => on_integers(options.logic, loaded, kernel, &asked, &space, &root)?,
     };
     Ok(format!(
         "; @{} v{}, region {:?}, {} in domain {}\n; sat: {meaning}\n{}",
@@ -73,6 +76,7 @@ fn reference(loaded: &Loaded) -> Result<Checked<Program>, Diagnostics> {
 
 /// In domain `grid` reference and kernel are both functions of the integers of the grid.
 fn on_grid(
+    logic: Logic,
     loaded: &Loaded,
     kernel: &Kernel,
     asked: &Obligation<'_>,
@@ -83,7 +87,7 @@ fn on_grid(
         let text = "the question is none of a real reference on a grid";
         return Err(Diagnostic::error(codes::INTERNAL, text).into());
     };
-    let question = breaks_on_grid(real, kernel, grid, &root.grid, asked.property)
+    let question = breaks_on_grid(logic, real, kernel, grid, &root.grid, asked.property)
         .map_err(|e| not_askable(&e.to_string()))?;
     let meaning = format!("a point of the grid {grid} breaks the requirement");
     Ok((question, meaning))
@@ -91,6 +95,7 @@ fn on_grid(
 
 /// In domain `real` a question about the kernel alone: the reference keeps its class.
 fn on_integers(
+    logic: Logic,
     loaded: &Loaded,
     kernel: &Kernel,
     asked: &Obligation<'_>,
@@ -119,13 +124,13 @@ fn on_integers(
         }
     };
     let question =
-        leaves_class(kernel, &root.input, class).map_err(|e| not_askable(&e.to_string()))?;
+        leaves_class(logic, kernel, &root.input, class).map_err(|e| not_askable(&e.to_string()))?;
     let meaning = format!("an input of the kernel leaves the reference's class {class}");
     Ok((question, meaning))
 }
 
 fn not_askable(what: &str) -> Diagnostic {
-    let text = format!("no question in bit-vectors alone: {what}");
+    let text = format!("no question about integers alone: {what}");
     Diagnostic::error(codes::NOT_BUILT, text)
         .help("ask on a grid, for instance --domain grid:u8q8; `ceg4nc verify` decides more")
 }

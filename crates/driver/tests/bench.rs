@@ -130,6 +130,23 @@ fn equal_boxes_get_the_answer_of_the_first() {
 }
 
 #[test]
+fn weights_alone_make_a_real_valued_program() {
+    let mut options = shipped();
+    options.presets = vec![BenchPreset::Weights(8), BenchPreset::Weights(2)];
+    let bench = run(&options);
+    assert_eq!(bench.regions.len(), 22);
+    let [eight, two] = [&bench.tables[0].total, &bench.tables[1].total];
+    assert!(eight.proved + eight.proved_margin > two.proved + two.proved_margin);
+    assert!(two.refuted > 0, "2 bits are too few: {two:?}");
+    let programs = |t: usize| bench.tables[t].rows.iter().map(|r| r.program);
+    assert!(
+        programs(0)
+            .zip(programs(1))
+            .all(|(a, b)| a.is_some() && a != b)
+    );
+}
+
+#[test]
 fn an_interrupted_bench_ends_with_what_it_has() {
     let cancel = Cancel::default();
     cancel.store(true, Ordering::Relaxed);

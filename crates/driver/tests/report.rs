@@ -76,7 +76,7 @@ fn reports_of_compile_are_valid() {
 fn reports_of_runs_that_find_nothing_are_valid() {
     let folder = tempfile::tempdir().expect("a folder");
     let mut options = CompileOptions::new(shipped("tiny"));
-    options.load.require = Some(Property::Eps("0.000001".parse().expect("a number")));
+    options.load.require = Some(Property::Eps("0.000001".parse().expect("a number")).into());
     options.weight_bits = 2..=3;
     options.activation_bits = 4..=4;
     let none = compiled(&options, &folder.path().join("none"));
@@ -103,7 +103,7 @@ fn reports_of_verify_are_valid() {
         assert_eq!(report.status, status, "{}", net.display());
     }
     let mut options = VerifyOptions::new(shipped("tiny"));
-    options.load.require = Some(Property::Top1);
+    options.load.require = Some(Property::Top1.into());
     let done =
         verify(&options, &Quiet, &Cancel::default()).unwrap_or_else(|f| panic!("tiny: {f:?}"));
     let report = assert_valid(&done.report.to_json(), "strict top-1");
@@ -227,7 +227,7 @@ fn an_optimality_claim_can_be_checked_again() {
     ] {
         let mut options = CompileOptions::new(shipped(name));
         options.strategy = Strategy::Exact;
-        options.load.require = eps.map(|e| Property::Eps(e.parse().expect("a number")));
+        options.load.require = eps.map(|e| Property::Eps(e.parse().expect("a number")).into());
         let output = folder.path().join(name);
         let report = compiled(&options, &output);
         let cost = report.cost.as_ref().map_or(0, |c| c.value);

@@ -4,6 +4,7 @@
 //! stands for the float64 nearest to its text, so that a bound is exactly the number that the
 //! tool which wrote it had.
 
+use crate::file;
 use ceg4n_base::{Diagnostic, Diagnostics, Exact, codes};
 use ceg4n_ir::Region;
 use serde::Deserializer;
@@ -22,15 +23,13 @@ pub struct RegionEntry {
     pub y: Option<Vec<f64>>,
 }
 
-/// Reads a region file.
+/// Reads a region file, which may be packed (`.gz`).
 ///
 /// # Errors
 /// [`codes::FILE_READ`], or as [`regions_from_json`].
 pub fn regions_from_file(path: impl AsRef<Path>) -> Result<Vec<RegionEntry>, Diagnostics> {
-    let name = path.as_ref().display().to_string();
-    let text = std::fs::read_to_string(path)
-        .map_err(|e| Diagnostic::error(codes::FILE_READ, format!("cannot read {name}: {e}")))?;
-    regions_from_json(&text, &name)
+    let text = file::text(path.as_ref())?;
+    regions_from_json(&text, &path.as_ref().display().to_string())
 }
 
 /// Reads the text of a region file; `file` stands in the messages.

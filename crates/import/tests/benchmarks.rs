@@ -4,8 +4,10 @@
 
 #![expect(clippy::unwrap_used, reason = "helpers of tests")]
 
-use ceg4n_base::codes;
-use ceg4n_import::{import_onnx_file, regions_from_file};
+use ceg4n_base::{Exact, Sources, codes};
+use ceg4n_import::{
+    Balls, FileKind, import_onnx_file, regions_from_data, regions_from_file, vnnlib,
+};
 use ceg4n_ir::Network;
 use evaluate::evaluate;
 use std::io::Write;
@@ -124,4 +126,82 @@ fn convolutional_networks_get_the_whole_list() {
             .collect();
         assert_eq!(listed, want, "{file}");
     }
+}
+
+/// All queries under a folder.
+fn queries(dir: &Path, out: &mut Vec<PathBuf>) {
+    for entry in std::fs::read_dir(dir).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            queries(&path, out);
+        } else if FileKind::of(&path) == Some(FileKind::Vnnlib) {
+            out.push(path);
+        }
+    }
+}
+
+/// Sizes from what the files say: boxes, inputs, outputs, cases per box.
+#[test]
+fn every_competition_query_is_read() {
+    let Some(dir) = benchmarks() else { return };
+    let mut all = Vec::new();
+    queries(&dir.join("vnncomp"), &mut all);
+    all.sort();
+    for path in &all {
+        let mut sources = Sources::default();
+        let q = vnnlib::query_from_file(&mut sources, path)
+            .unwrap_or_else(|e| panic!("{}", sources.render(&e, false)));
+        let stem = vnnlib::stem(path);
+        let regions = q.regions(&stem).unwrap();
+        let cases = q.spec("q", Some(&regions[0])).cases;
+        let shape = (regions.len(), q.inputs(), q.outputs(), cases.len());
+        let folder = path.parent().and_then(Path::file_name).unwrap();
+        let want = match (folder.to_str().unwrap(), stem.as_str()) {
+            ("acasxu", "prop_1" | "prop_2" | "prop_3" | "prop_4") => (1, 5, 5, 1),
+            ("acasxu", "prop_6") => (2, 5, 5, 4),
+            ("acasxu", "prop_7") => (1, 5, 5, 2),
+            ("acasxu", "prop_8") => (1, 5, 5, 3),
+            ("acasxu", _) => (1, 5, 5, 4),
+            ("mnistfc" | "verivital", _) => (1, 784, 10, 9),
+            ("oval21", _) => (1, 3072, 10, 9),
+            ("marabou-cifar10", _) => (1, 3072, 10, 1),
+            other => panic!("{other:?}"),
+        };
+        assert_eq!(shape, want, "{}", path.display());
+        let again = vnnlib::spec_to_text(&q.spec("q", None));
+        let again = vnnlib::query(&mut sources, "again", &again).unwrap();
+        assert_eq!(again.spec("q", None), q.spec("q", None));
+    }
+    assert!(all.len() >= 18, "{}", all.len());
+}
+
+/// Ten images at radius .01: the boxes are exact, and the pixels those of the region files.
+#[test]
+fn images_become_regions() {
+    let Some(dir) = benchmarks() else { return };
+    let file = dir.join("mnist/t10k-images-idx3-ubyte.gz");
+    let exact = |t: &str| t.parse::<Exact>().unwrap();
+    let balls = |rows| Balls {
+        radius: exact("0.01"),
+        clip: Some((exact("0"), exact("1"))),
+        rows: Some(rows),
+    };
+    let regions = regions_from_data(&file, &balls(0..10), 784).unwrap();
+    let ids: Vec<&str> = regions.iter().map(|r| r.id.as_str()).collect();
+    assert_eq!(ids.join(" "), "0 1 2 3 4 5 6 7 8 9");
+    for r in &regions {
+        let center = r.center();
+        for ((c, l), u) in center.iter().zip(&r.lower).zip(&r.upper) {
+            assert_eq!(*l, (c - &exact("0.01")).max(exact("0")));
+            assert_eq!(*u, (c + &exact("0.01")).min(exact("1")));
+        }
+        assert!(center.iter().any(|c| c.signum() > 0));
+    }
+    let known = regions_from_file(dir.join("ceg4n/regions/mnist_784_10x1.json")).unwrap();
+    let centers: Vec<Vec<Exact>> = known.iter().map(|e| e.region.center()).collect();
+    // One of the images on which these regions stand is among the first hundred.
+    let images = regions_from_data(&file, &balls(0..100), 784).unwrap();
+    let same = |c: &&Vec<Exact>| images.iter().any(|r| r.center() == **c);
+    let found = centers.iter().filter(same).count();
+    assert_eq!(found, 3, "one image at three radii");
 }

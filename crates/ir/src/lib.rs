@@ -15,6 +15,7 @@ pub mod kernel;
 pub mod module;
 pub mod network;
 pub mod real;
+pub mod spec;
 pub mod types;
 
 pub use annotate::{AccAnnotation, Annotation, Annotations, Patch, Program};
@@ -23,6 +24,7 @@ pub use kernel::{Interval, Kernel, KernelNode, KernelOp};
 pub use module::{Anchor, Comments, Domain, Module, Property, Region, Requirement, Selection};
 pub use network::{Constant, Network, NetworkBuilder, Op, Origin, Value, ValueId};
 pub use real::{RealNode, RealOp, RealProgram};
+pub use spec::{OutputConstraint, OutputSpec};
 pub use types::{Format, Rounding, Shape, TensorFormat};
 
 use ceg4n_base::entity;

@@ -2,6 +2,7 @@
 
 use crate::annotate::{Annotations, Program};
 use crate::network::{Network, ValueId};
+use crate::spec::OutputSpec;
 use crate::types::Format;
 use ceg4n_base::{ContentHash, Diagnostic, Exact, Hasher, Span, codes};
 use serde::{Deserialize, Serialize};
@@ -96,8 +97,8 @@ pub enum Property {
     TopK(u32),
     /// Every output within `e`, in real units.
     Eps(Exact),
-    /// A VNN-LIB query about the kernel is unsatisfiable; the path as written.
-    Spec(String),
+    /// No point's outputs are what a VNN-LIB query asks for.
+    Spec(Arc<OutputSpec>),
 }
 
 /// Which inputs of a box count.
@@ -127,7 +128,7 @@ impl std::fmt::Display for Property {
             Self::Top1Margin(m) => write!(f, "top1 margin {m}"),
             Self::TopK(k) => write!(f, "topk {k}"),
             Self::Eps(e) => write!(f, "eps {e}"),
-            Self::Spec(path) => write!(f, "spec {path:?}"),
+            Self::Spec(spec) => write!(f, "spec {:?}", spec.path),
         }
     }
 }

@@ -41,8 +41,10 @@ pub struct Bench {
     pub effort: u32,
     /// Who answers SMT queries.
     pub solver: String,
-    /// Threads; no verdict depends on it.
+    /// Regions decided at the same time; no verdict depends on it.
     pub jobs: usize,
+    /// Threads that one region may use; no verdict depends on it.
+    pub region_jobs: usize,
     /// Seconds that a region may take.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub region_time_limit: Option<f64>,
@@ -125,9 +127,9 @@ pub struct BenchLabel {
     pub equal_to: Option<String>,
     /// A limit or an interruption ended the work.
     pub clock_limited: bool,
-    /// Wall seconds on one thread.
+    /// Wall seconds.
     pub seconds: f64,
-    /// Seconds of processor time of that thread.
+    /// Seconds of processor time of the thread, or of the first of several.
     pub cpu_seconds: f64,
 }
 
@@ -165,9 +167,9 @@ pub struct BenchRegion {
     pub boxes: u64,
     /// Inputs evaluated one by one.
     pub points: u64,
-    /// Wall seconds on one thread, the label's excluded.
+    /// Wall seconds, the label's excluded.
     pub seconds: f64,
-    /// Seconds of processor time of that thread.
+    /// Seconds of processor time of the thread, or of the first of several.
     pub cpu_seconds: f64,
     /// Why there is no verdict.
     #[serde(skip_serializing_if = "Option::is_none", default)]

@@ -81,7 +81,7 @@ fn regions() -> Vec<BenchRegion> {
             margin_proved: Some(0.0625),
             vacuous: true,
             vacuous_constant: Some("class 1".to_owned()),
-            ..region("1.01", "proved", "cells")
+            ..region("1.01", "proved", "differential")
         },
         BenchRegion {
             counterexample: Some(Counterexample {
@@ -137,6 +137,7 @@ fn full() -> Bench {
         effort: 1,
         solver: "embedded".to_owned(),
         jobs: 2,
+        region_jobs: 1,
         region_time_limit: Some(1.5),
         time_limit: Some(60.0),
         networks: vec![BenchNetwork {

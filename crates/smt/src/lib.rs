@@ -1,6 +1,6 @@
-//! Bit-vector questions and the solvers that answer them.
+//! Questions about bit vectors or integers, and the solvers that answer them.
 //!
-//! A [`Query`] is built term by term under width checks, printed as SMT-LIB 2 with one definition
+//! A [`Query`] is built term by term under sort checks, printed as SMT-LIB 2 with one definition
 //! per value, and given to a [`Solver`]: the embedded one, or any SMT-LIB 2
 //! program as a process. Only a clean `unsat` is ever [`Outcome::Unsat`],
 //! and a model counts only after it has been replayed on the query; everything else is unknown.
@@ -28,6 +28,7 @@
 //! ```
 
 mod arith;
+mod integer;
 pub mod lower;
 pub mod model;
 mod query;
@@ -39,4 +40,4 @@ pub mod term;
 pub use model::{Model, Value};
 pub use query::{Definition, Query, TermResult};
 pub use solver::{Limits, Outcome, Solver};
-pub use term::{Sort, TermError, TermId};
+pub use term::{Logic, Sort, TermError, TermId};

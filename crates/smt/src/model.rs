@@ -4,7 +4,7 @@
 //! bit-blaster: every model of every solver is replayed on it before it counts.
 
 use crate::query::Query;
-use crate::term::{Binary, Compare, Op, Sort, TermId, Unary, mask, signed};
+use crate::term::{Binary, Compare, MAX_WIDTH, Op, Sort, TermId, Unary, mask, signed};
 use ceg4n_base::entity::{PrimaryMap, SecondaryMap};
 use std::collections::BTreeMap;
 
@@ -13,6 +13,8 @@ use std::collections::BTreeMap;
 pub enum Value {
     /// A truth value.
     Bool(bool),
+    /// An integer.
+    Int(i128),
     /// A vector; bits above the width are zero.
     Bits {
         /// The bits as an unsigned number.
@@ -35,6 +37,7 @@ impl Value {
     pub fn sort(self) -> Sort {
         match self {
             Self::Bool(_) => Sort::Bool,
+            Self::Int(_) => Sort::Int,
             Self::Bits { width, .. } => Sort::Bits(width),
         }
     }
@@ -43,14 +46,16 @@ impl Value {
     pub fn signed(self) -> i128 {
         match self {
             Self::Bool(b) => b.into(),
+            Self::Int(v) => v,
             Self::Bits { bits, width } => signed(bits, width),
         }
     }
 
-    /// The value read as unsigned; truth values as 0 and 1.
+    /// The value read as unsigned; truth values as 0 and 1, integers modulo 2^128.
     pub fn unsigned(self) -> u128 {
         match self {
             Self::Bool(b) => b.into(),
+            Self::Int(v) => v.cast_unsigned(),
             Self::Bits { bits, .. } => bits,
         }
     }
@@ -58,6 +63,7 @@ impl Value {
     fn of(sort: Sort, raw: u128) -> Self {
         match sort {
             Sort::Bool => Self::Bool(raw != 0),
+            Sort::Int => Self::Int(raw.cast_signed()),
             Sort::Bits(width) => Self::Bits { bits: raw, width },
         }
     }
@@ -101,19 +107,25 @@ impl Values {
 
 /// A model that does not fit a query.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("the model has no {sort:?} for `{name}`")]
-pub struct ModelError {
-    /// The variable.
-    pub name: String,
-    /// What the query says it is.
-    pub sort: Sort,
+pub enum ModelError {
+    /// A variable without a value of its sort.
+    #[error("the model has no {sort:?} for `{name}`")]
+    Missing {
+        /// The variable.
+        name: String,
+        /// What the query says it is.
+        sort: Sort,
+    },
+    /// An integer that needs more than 128 bits.
+    #[error("a value under the model needs more than 128 bits")]
+    Overflow,
 }
 
 impl Query {
     /// Evaluates every term.
     ///
     /// # Errors
-    /// If a variable has no value or one of another sort.
+    /// If a variable has no value or one of another sort, or an integer does not fit `i128`.
     pub fn evaluate(&self, model: &Model) -> Result<Values, ModelError> {
         let mut values = Values {
             sorts: PrimaryMap::with_capacity(self.len()),
@@ -125,14 +137,14 @@ impl Query {
                 match model.get(name) {
                     Some(v) if v.sort() == d.sort => v.unsigned(),
                     _ => {
-                        return Err(ModelError {
+                        return Err(ModelError::Missing {
                             name: name.to_owned(),
                             sort: d.sort,
                         });
                     }
                 }
             } else {
-                values.apply(&d.op, d.sort)
+                values.apply(&d.op, d.sort).ok_or(ModelError::Overflow)?
             };
             values.sorts.push(d.sort);
             values.raw[id] = raw;
@@ -154,13 +166,16 @@ impl Values {
     fn width(&self, t: TermId) -> u32 {
         match self.sorts[t] {
             Sort::Bool => 1,
+            Sort::Int => MAX_WIDTH,
             Sort::Bits(width) => width,
         }
     }
 
-    fn apply(&self, op: &Op, sort: Sort) -> u128 {
+    /// The value of an operator, integers as 128 bits; `None` if one needs more.
+    fn apply(&self, op: &Op, sort: Sort) -> Option<u128> {
         let width = match sort {
             Sort::Bool => 1,
+            Sort::Int => MAX_WIDTH,
             Sort::Bits(width) => width,
         };
         let v = |t: TermId| self.raw[t];
@@ -180,6 +195,16 @@ impl Values {
             Op::Compare(Compare::Sle, a, b) => (s(*a) <= s(*b)).into(),
             Op::Compare(Compare::Ult, a, b) => (v(*a) < v(*b)).into(),
             Op::Compare(Compare::Ule, a, b) => (v(*a) <= v(*b)).into(),
+            Op::Int(v) => v.cast_unsigned(),
+            Op::Affine(products, constant) => {
+                let mut sum = *constant;
+                for (c, t) in products {
+                    sum = sum.checked_add(c.checked_mul(s(*t))?)?;
+                }
+                sum.cast_unsigned()
+            }
+            Op::FloorShift(a, by) => (s(*a) >> by.min(&127)).cast_unsigned(),
+            Op::AtMost(a, b) => (s(*a) <= s(*b)).into(),
             Op::Equal(a, b) => (v(*a) == v(*b)).into(),
             Op::Not(a) => (v(*a) == 0).into(),
             Op::And(all) => all.iter().all(|&t| v(t) != 0).into(),
@@ -192,7 +217,7 @@ impl Values {
                 }
             }
         };
-        raw & mask(width)
+        Some(raw & mask(width))
     }
 }
 

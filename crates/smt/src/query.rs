@@ -1,7 +1,9 @@
-//! The width-checked term builder. A [`Query`] is a list of values, one definition each, and the
+//! The sort-checked term builder. A [`Query`] is a list of values, one definition each, and the
 //! assertions on them; it owns everything, so it can travel between threads.
 
-use crate::term::{Binary, Compare, MAX_WIDTH, Op, Sort, TermError, TermId, Unary, mask, signed};
+use crate::term::{
+    Binary, Compare, Logic, MAX_WIDTH, Op, Sort, TermError, TermId, Unary, mask, signed,
+};
 use ceg4n_base::entity::PrimaryMap;
 use std::collections::{HashMap, HashSet};
 
@@ -23,6 +25,7 @@ pub struct Definition {
 /// holds?
 #[derive(Clone, Debug, Default)]
 pub struct Query {
+    logic: Logic,
     terms: PrimaryMap<TermId, Definition>,
     assertions: Vec<TermId>,
     names: HashSet<String>,
@@ -30,9 +33,22 @@ pub struct Query {
 }
 
 impl Query {
-    /// A query without values.
+    /// A query about bit vectors, without values.
     pub fn new() -> Self {
         Self::default()
+    }
+
+    /// A query in a logic, without values.
+    pub fn over(logic: Logic) -> Self {
+        Self {
+            logic,
+            ..Self::default()
+        }
+    }
+
+    /// Which numbers it is about.
+    pub fn logic(&self) -> Logic {
+        self.logic
     }
 
     /// Every value, in order of definition.
@@ -97,7 +113,8 @@ impl Query {
         self.new_var(name, Sort::Bool)
     }
 
-    fn new_var(&mut self, name: &str, sort: Sort) -> TermResult {
+    pub(crate) fn new_var(&mut self, name: &str, sort: Sort) -> TermResult {
+        self.expressible(sort)?;
         self.claim(name)?;
         let t = self.push(Op::Var, sort)?;
         self.terms[t].name = Some(name.to_owned());
@@ -111,7 +128,7 @@ impl Query {
     /// A name that is bad or taken.
     pub fn name(&mut self, t: TermId, name: &str) -> Result<(), TermError> {
         let d = self.definition(t)?;
-        if d.name.is_some() || matches!(d.op, Op::Bits(_) | Op::Bool(_)) {
+        if d.name.is_some() || d.op.is_constant() {
             return Ok(());
         }
         self.claim(name)?;
@@ -303,7 +320,18 @@ impl Query {
         Ok(())
     }
 
-    fn push(&mut self, op: Op, sort: Sort) -> TermResult {
+    fn expressible(&self, found: Sort) -> Result<(), TermError> {
+        let logic = self.logic;
+        match (found, logic) {
+            (Sort::Bool, _) | (Sort::Bits(_), Logic::Bv) | (Sort::Int, Logic::Lia) => Ok(()),
+            (Sort::Bits(_), Logic::Lia) | (Sort::Int, Logic::Bv) => {
+                Err(TermError::Logic { logic, found })
+            }
+        }
+    }
+
+    pub(crate) fn push(&mut self, op: Op, sort: Sort) -> TermResult {
+        self.expressible(sort)?;
         // u32::MAX itself is reserved by the id type.
         if self.terms.len() >= u32::MAX as usize - 1 {
             return Err(TermError::TooMany);
@@ -316,7 +344,7 @@ impl Query {
     }
 
     /// One term per constant.
-    fn shared(&mut self, op: Op, sort: Sort) -> TermResult {
+    pub(crate) fn shared(&mut self, op: Op, sort: Sort) -> TermResult {
         if let Some(t) = self.constants.get(&(op.clone(), sort)) {
             return Ok(*t);
         }
@@ -328,14 +356,14 @@ impl Query {
     fn bits(&self, op: &'static str, t: TermId) -> Result<u32, TermError> {
         match self.definition(t)?.sort {
             Sort::Bits(width) => Ok(width),
-            found @ Sort::Bool => Err(TermError::Kind { op, found }),
+            found @ (Sort::Bool | Sort::Int) => Err(TermError::Kind { op, found }),
         }
     }
 
     fn truth(&self, op: &'static str, t: TermId) -> Result<(), TermError> {
         match self.definition(t)?.sort {
             Sort::Bool => Ok(()),
-            found @ Sort::Bits(_) => Err(TermError::Kind { op, found }),
+            found @ (Sort::Bits(_) | Sort::Int) => Err(TermError::Kind { op, found }),
         }
     }
 
@@ -351,7 +379,7 @@ impl Query {
     fn same_width(&self, op: &'static str, a: TermId, b: TermId) -> Result<u32, TermError> {
         match self.same_sort(op, a, b)? {
             Sort::Bits(width) => Ok(width),
-            found @ Sort::Bool => Err(TermError::Kind { op, found }),
+            found @ (Sort::Bool | Sort::Int) => Err(TermError::Kind { op, found }),
         }
     }
 }

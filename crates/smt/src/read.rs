@@ -84,6 +84,7 @@ impl Reader {
         self.fresh(name)?;
         let t = match read_sort(sort)? {
             Sort::Bool => self.query.bool_var(name)?,
+            Sort::Int => self.query.int_var(name)?,
             Sort::Bits(width) => self.query.var(name, width)?,
         };
         self.symbols.insert(name.to_owned(), t);

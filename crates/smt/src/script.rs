@@ -1,10 +1,13 @@
 //! A [`Query`] as SMT-LIB 2 commands: one `declare-const` or `define-fun` per value.
 //!
-//! Arguments are names or literals, so every term is at most two levels deep: the AST of
+//! Arguments are names or literals, so every term is at most four levels deep: the AST of
 //! smtlib-lowlevel prints and parses by recursion and writes shared values out as trees.
+//!
+//! A floor of `a·2^-s` is a fresh integer `y` under `0 ≤ a - 2^s·y ≤ 2^s - 1`, which leaves it
+//! exactly one value.
 
 use crate::query::Query;
-use crate::term::{Op, Sort, TermId};
+use crate::term::{MAX_SHIFT, Op, Sort, TermId};
 use ceg4n_base::entity::SecondaryMap;
 use smtlib_lowlevel::Storage;
 use smtlib_lowlevel::ast::{self, Command, FunctionDef, Identifier, Index, QualIdentifier, Term};
@@ -20,11 +23,11 @@ impl Query {
             query: self,
             reference: SecondaryMap::new(),
         };
-        let mut out = vec![Command::SetLogic(Symbol("QF_BV"))];
+        let mut out = vec![Command::SetLogic(Symbol(self.logic().name()))];
         let mut unnamed = 0usize;
         for (id, d) in self.terms() {
             let name = match &d.name {
-                _ if matches!(d.op, Op::Bits(_) | Op::Bool(_)) => None,
+                _ if d.op.is_constant() => None,
                 Some(name) => Some(st.alloc_str(name)),
                 None => {
                     unnamed += 1;
@@ -39,13 +42,19 @@ impl Query {
                 }
                 Some(name) => {
                     let symbol = Symbol(name);
-                    if d.op == Op::Var {
-                        out.push(Command::DeclareConst(symbol, sort));
-                    } else {
-                        let body = writer.body(&d.op, d.sort);
-                        out.push(Command::DefineFun(FunctionDef(symbol, &[], sort, body)));
+                    let own = identifier(st, name);
+                    match &d.op {
+                        Op::Var => out.push(Command::DeclareConst(symbol, sort)),
+                        Op::FloorShift(a, s) => {
+                            out.push(Command::DeclareConst(symbol, sort));
+                            out.push(Command::Assert(writer.quotient(*a, *s, own)));
+                        }
+                        op => {
+                            let body = writer.body(op, d.sort);
+                            out.push(Command::DefineFun(FunctionDef(symbol, &[], sort, body)));
+                        }
                     }
-                    writer.reference[id] = Some(identifier(st, name));
+                    writer.reference[id] = Some(own);
                 }
             }
         }
@@ -81,6 +90,7 @@ fn index(value: u32) -> Index<'static> {
 fn sort(st: &Storage, sort: Sort) -> ast::Sort<'_> {
     match sort {
         Sort::Bool => ast::Sort::new_simple("Bool"),
+        Sort::Int => ast::Sort::new_simple("Int"),
         Sort::Bits(width) => ast::Sort::new_indexed("BitVec", st.alloc_slice(&[index(width)])),
     }
 }
@@ -105,6 +115,7 @@ impl<'st> Writer<'st, '_> {
                 self.st
                     .alloc_term(Term::SpecConstant(ast::SpecConstant::Binary(digits)))
             }
+            (Op::Int(v), _) => self.number(*v),
             _ => identifier(
                 self.st,
                 if *op == Op::Bool(true) {
@@ -114,6 +125,53 @@ impl<'st> Writer<'st, '_> {
                 },
             ),
         }
+    }
+
+    fn on(&self, name: &'static str, arguments: &[&'st Term<'st>]) -> &'st Term<'st> {
+        self.st.alloc_term(Term::Application(
+            QualIdentifier::Identifier(Identifier::simple(name)),
+            self.st.alloc_slice(arguments),
+        ))
+    }
+
+    /// An integer; SMT-LIB has no negative literals.
+    fn number(&self, value: i128) -> &'st Term<'st> {
+        let numeral = ast::SpecConstant::Numeral(Numeral::from_u128(value.unsigned_abs()));
+        let size = self.st.alloc_term(Term::SpecConstant(numeral));
+        if value < 0 {
+            self.on("-", &[size])
+        } else {
+            size
+        }
+    }
+
+    fn product(&self, coefficient: i128, t: &'st Term<'st>) -> &'st Term<'st> {
+        match coefficient {
+            1 => t,
+            -1 => self.on("-", &[t]),
+            _ => self.on("*", &[self.number(coefficient), t]),
+        }
+    }
+
+    fn affine(&self, products: &[(i128, TermId)], constant: i128) -> &'st Term<'st> {
+        let mut operands = Vec::with_capacity(products.len() + 1);
+        for &(c, t) in products {
+            operands.push(self.product(c, self.get(t)));
+        }
+        if constant != 0 || operands.is_empty() {
+            operands.push(self.number(constant));
+        }
+        match operands.as_slice() {
+            [one] => one,
+            _ => self.on("+", &operands),
+        }
+    }
+
+    /// What makes `y` the floor of `a·2^-s`.
+    fn quotient(&self, a: TermId, s: u32, y: &'st Term<'st>) -> &'st Term<'st> {
+        let power = 1i128 << s.min(MAX_SHIFT);
+        let rest = self.on("+", &[self.get(a), self.product(-power, y)]);
+        self.on("<=", &[self.number(0), rest, self.number(power - 1)])
     }
 
     fn apply(&self, name: &'static str, arguments: &[TermId]) -> &'st Term<'st> {
@@ -138,14 +196,18 @@ impl<'st> Writer<'st, '_> {
         let from = self.query.width(a).unwrap_or(0);
         let by = match to {
             Sort::Bits(width) => width - from,
-            Sort::Bool => 0,
+            Sort::Bool | Sort::Int => 0,
         };
         self.indexed(name, &[by], a)
     }
 
     fn body(&self, op: &Op, sort: Sort) -> &'st Term<'st> {
         match op {
-            Op::Var | Op::Bool(_) | Op::Bits(_) => self.literal(op, sort),
+            Op::Var | Op::Bool(_) | Op::Bits(_) | Op::Int(_) => self.literal(op, sort),
+            Op::Affine(products, constant) => self.affine(products, *constant),
+            Op::AtMost(a, b) => self.apply("<=", &[*a, *b]),
+            // Of no use as a definition: the floor is declared, see `commands`.
+            Op::FloorShift(a, _) => self.get(*a),
             Op::Unary(op, a) => self.apply(op.name(), &[*a]),
             Op::Binary(op, a, b) => self.apply(op.name(), &[*a, *b]),
             Op::SignExtend(a) => self.extension("sign_extend", *a, sort),
@@ -153,7 +215,7 @@ impl<'st> Writer<'st, '_> {
             Op::Extract(a, low) => {
                 let width = match sort {
                     Sort::Bits(width) => width,
-                    Sort::Bool => 1,
+                    Sort::Bool | Sort::Int => 1,
                 };
                 self.indexed("extract", &[low + width - 1, *low], *a)
             }

@@ -1,6 +1,7 @@
-//! Terms of the bit-vector logic QF_BV: sorts, operators, and what can be wrong with a term.
+//! Terms of the logics QF_BV and QF_LIA: sorts, operators, and what can be wrong with a term.
 //!
-//! The meaning of every operator is the one of SMT-LIB's theory `FixedSizeBitVectors`.
+//! The meaning of every operator on vectors is the one of SMT-LIB's theory `FixedSizeBitVectors`,
+//! on integers that of `Ints`, without a limit of size.
 
 use ceg4n_base::entity::entity_impl;
 
@@ -12,12 +13,40 @@ pub const MAX_WIDTH: u32 = 128;
 pub struct TermId(u32);
 entity_impl!(TermId, "term");
 
+/// The widest power of two that an integer is divided by, as an exponent.
+pub const MAX_SHIFT: u32 = 126;
+
+/// Which numbers a query is about.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum Logic {
+    /// `QF_BV`: bit vectors.
+    #[default]
+    Bv,
+    /// `QF_LIA`: integers and linear forms over them.
+    Lia,
+}
+
+impl Logic {
+    /// Every logic.
+    pub const ALL: [Self; 2] = [Self::Bv, Self::Lia];
+
+    /// The SMT-LIB name.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Bv => "QF_BV",
+            Self::Lia => "QF_LIA",
+        }
+    }
+}
+
 /// What a term denotes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Sort {
     /// A truth value.
     Bool,
-    /// A vector of 1 to [`MAX_WIDTH`] bits.
+    /// An integer; in queries of [`Logic::Lia`] alone.
+    Int,
+    /// A vector of 1 to [`MAX_WIDTH`] bits; in queries of [`Logic::Bv`] alone.
     Bits(u32),
 }
 
@@ -148,6 +177,14 @@ pub enum Op {
     Concat(TermId, TermId),
     /// See [`Compare`].
     Compare(Compare, TermId, TermId),
+    /// A constant integer.
+    Int(i128),
+    /// The sum of integers times coefficients, plus a constant.
+    Affine(Box<[(i128, TermId)]>, i128),
+    /// The floor of an integer over two to this power, at most [`MAX_SHIFT`].
+    FloorShift(TermId, u32),
+    /// `<=` on two integers.
+    AtMost(TermId, TermId),
     /// `=` on two terms of one sort.
     Equal(TermId, TermId),
     /// `not` on truth values.
@@ -161,17 +198,25 @@ pub enum Op {
 }
 
 impl Op {
+    /// Whether it is a literal, which scripts write out instead of naming it.
+    pub(crate) fn is_constant(&self) -> bool {
+        matches!(self, Self::Bool(_) | Self::Bits(_) | Self::Int(_))
+    }
+
     /// Calls `f` on every argument, in order.
     pub fn for_each_argument(&self, mut f: impl FnMut(TermId)) {
         match self {
-            Self::Var | Self::Bool(_) | Self::Bits(_) => {}
+            Self::Var | Self::Bool(_) | Self::Bits(_) | Self::Int(_) => {}
+            Self::Affine(products, _) => products.iter().for_each(|(_, t)| f(*t)),
             Self::Unary(_, a)
+            | Self::FloorShift(a, _)
             | Self::SignExtend(a)
             | Self::ZeroExtend(a)
             | Self::Extract(a, _)
             | Self::Not(a) => f(*a),
             Self::Binary(_, a, b)
             | Self::Concat(a, b)
+            | Self::AtMost(a, b)
             | Self::Compare(_, a, b)
             | Self::Equal(a, b) => {
                 f(*a);
@@ -203,7 +248,7 @@ pub enum TermError {
         /// Sort of the second argument.
         right: Sort,
     },
-    /// An argument of the wrong kind (vector or truth value).
+    /// An argument of the wrong kind (vector, integer or truth value).
     #[error("`{op}` on {found:?}")]
     Kind {
         /// The operator.
@@ -236,6 +281,17 @@ pub enum TermError {
         low: u32,
         /// Width of the argument.
         width: u32,
+    },
+    /// A division by more than two to [`MAX_SHIFT`].
+    #[error("a division by 2^{0}")]
+    Shift(u32),
+    /// A value that the query's logic does not have.
+    #[error("{found:?} in {}", logic.name())]
+    Logic {
+        /// The query's logic.
+        logic: Logic,
+        /// The value's sort.
+        found: Sort,
     },
     /// A name that is no plain SMT-LIB symbol, or that the logic uses itself.
     #[error("`{0}` cannot name a value")]

@@ -22,9 +22,12 @@ pub struct PrintOptions {
     /// The `.safetensors` file for them, relative to the text's folder. Empty: the network's
     /// name.
     pub side_file: String,
-    /// Which files of constants ([`ceg4n_ir::Origin::File`]) stay what they are; constants of
-    /// other files move to [`Self::side_file`]. `None`: all.
+    /// Which files of constants ([`ceg4n_ir::Origin::File`]) and queries ([`Property::Spec`])
+    /// stay what they are; constants of other files move to [`Self::side_file`], queries to new
+    /// files beside it. `None`: all.
     pub keep_files: Option<BTreeSet<String>>,
+    /// Names that new files of queries must not have.
+    pub taken: BTreeSet<String>,
     /// Lists are wrapped at this column.
     pub columns: usize,
 }
@@ -35,6 +38,7 @@ impl Default for PrintOptions {
             inline_limit: 4096,
             side_file: String::new(),
             keep_files: None,
+            taken: BTreeSet::new(),
             columns: 100,
         }
     }
@@ -46,7 +50,7 @@ pub struct Printed {
     /// The text.
     pub text: String,
     /// The `.safetensors` files that it refers to, by path relative to its folder, each with the
-    /// tensors that this text needs.
+    /// tensors that this text needs; and the new files of queries.
     pub side_files: Vec<(String, Vec<u8>)>,
 }
 
@@ -67,7 +71,8 @@ pub(crate) fn whole(
     options: &PrintOptions,
 ) -> (String, Side) {
     let network = &module.network;
-    let side = Side::new(network, versions, options);
+    let mut side = Side::new(network, versions, options);
+    side.add_queries(&module.requirements, options);
     let mut p = Printer::new(options, &module.comments, side);
     p.notes(0, Anchor::Header);
     p.out.push_str("nnir 1;\n\n");
@@ -258,7 +263,9 @@ impl<'m> Printer<'m> {
             Property::Top1Margin(m) => format!("top1 margin {}", words::exact(m)),
             Property::TopK(k) => format!("topk {k}"),
             Property::Eps(e) => format!("eps {}", words::exact(e)),
-            Property::Spec(path) => format!("spec {}", words::quoted(path)),
+            Property::Spec(spec) => {
+                format!("spec {}", words::quoted(self.side.query(spec)))
+            }
         };
         let head = format!("require {property} domain {}", r.domain);
         // `on` without an id is no text; a requirement on no region says so by its absence.

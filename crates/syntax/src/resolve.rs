@@ -3,6 +3,7 @@
 mod annotations;
 mod network;
 mod questions;
+mod specs;
 
 use crate::ast::{Data, Document, Name, Notes};
 use crate::document;
@@ -17,11 +18,12 @@ use std::sync::Arc;
 const MAX_DIAGNOSTICS: usize = 100;
 
 /// Reads a text. It is added to `sources` under `name`, which messages show; tensors in files
-/// come from `files`, by paths as the text writes them.
+/// and queries in files come from `files`, by paths as the text writes them.
 ///
 /// # Errors
 /// Everything that is wrong with the text, in its order: syntax, numbers, names, shapes, formats
-/// outside their limits, files, regions without a point, requirements that cannot be asked.
+/// outside their limits, files, regions without a point, requirements that cannot be asked, and
+/// what is wrong with the VNN-LIB files that the text names; their texts are added to `sources`.
 /// What only [`ceg4n_ir::check()`] can tell (bias scales, accumulator widths) is left to it.
 pub fn parse(
     sources: &mut Sources,
@@ -32,7 +34,7 @@ pub fn parse(
     let source = sources.add(name, text);
     let mut errors = Vec::new();
     let module = document::read(source, text, &mut errors)
-        .and_then(|document| module(document, files, &mut errors));
+        .and_then(|document| module(document, sources, name, files, &mut errors));
     match module {
         Some(module) if errors.is_empty() => Ok(module),
         _ => Err(sorted(errors)),
@@ -42,8 +44,8 @@ pub fn parse(
 /// Diagnostics in the order of the text, not too many.
 fn sorted(mut errors: Vec<Diagnostic>) -> Diagnostics {
     errors.sort_by_key(|d| match d.location {
-        Location::Span(s) => s.start,
-        Location::Place(_) | Location::None => u32::MAX,
+        Location::Span(s) => (s.source.0, s.start),
+        Location::Place(_) | Location::None => (u32::MAX, u32::MAX),
     });
     if let Some(more) = errors.len().checked_sub(MAX_DIAGNOSTICS).filter(|m| *m > 0) {
         errors.truncate(MAX_DIAGNOSTICS);
@@ -75,7 +77,13 @@ impl Known {
     }
 }
 
-fn module(document: Document, files: &dyn Files, errors: &mut Vec<Diagnostic>) -> Option<Module> {
+fn module(
+    document: Document,
+    sources: &mut Sources,
+    text_name: &str,
+    files: &dyn Files,
+    errors: &mut Vec<Diagnostic>,
+) -> Option<Module> {
     let mut cache = Cache::new(files);
     let mut comments = Comments::new();
     comment(&mut comments, Anchor::Header, document.header_notes);
@@ -110,11 +118,12 @@ fn module(document: Document, files: &dyn Files, errors: &mut Vec<Diagnostic>) -
         &mut comments,
         errors,
     );
-    let regions = questions::regions(document.regions, &known, &mut comments, errors);
+    let mut regions = questions::regions(document.regions, &known, &mut comments, errors);
     let requirements = questions::requirements(
         document.requires,
-        (&regions, document.broken_regions),
+        (&mut regions, document.broken_regions),
         &known,
+        &mut specs::Specs::new(sources, text_name, files),
         &mut comments,
         errors,
     );

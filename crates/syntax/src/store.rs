@@ -4,8 +4,9 @@ use crate::files::{Folder, holds, serialize};
 use crate::print::{PrintOptions, whole};
 use crate::resolve::parse;
 use ceg4n_base::{ContentHash, Diagnostic, Diagnostics, Sources, codes};
-use ceg4n_ir::{Module, Origin};
-use std::collections::BTreeSet;
+use ceg4n_import::vnnlib;
+use ceg4n_ir::{Module, Origin, Property};
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
@@ -36,7 +37,8 @@ pub fn load(sources: &mut Sources, path: &Path) -> Result<Module, Diagnostics> {
 /// Files of constants that hold their tensors already are referred to and left alone; other
 /// tensors go to `STEM.safetensors`, or, where that holds something else, to
 /// `STEM-HASH.safetensors`: no existing file of tensors is changed, so the text that stood at
-/// `path` stays valid until the new one replaces it.
+/// `path` stays valid until the new one replaces it. The same goes for queries: a VNN-LIB file
+/// that says what the module says is referred to, others are written anew.
 ///
 /// # Errors
 /// `FILE_WRITE` if a file cannot be written; nothing half-written remains.
@@ -46,6 +48,7 @@ pub fn save(path: &Path, module: &Module) -> Result<(), Diagnostic> {
     let stem = path.file_stem().unwrap_or_default().to_string_lossy();
     let mut options = PrintOptions {
         keep_files: Some(valid_files(module, &folder)),
+        taken: BTreeSet::new(),
         side_file: format!("{stem}.safetensors"),
         ..PrintOptions::default()
     };
@@ -59,6 +62,17 @@ pub fn save(path: &Path, module: &Module) -> Result<(), Diagnostic> {
         options.side_file = format!("{stem}-{hash}.safetensors");
         (text, side) = whole(module, &versions, &options);
     }
+    let differs = |(name, text): (&String, &String)| {
+        let present = fs::read(folder.join(name)).ok()?;
+        (present != text.as_bytes()).then(|| name.clone())
+    };
+    options.taken = side.texts().iter().filter_map(differs).collect();
+    if !options.taken.is_empty() {
+        (text, side) = whole(module, &versions, &options);
+    }
+    for (name, query) in side.texts() {
+        replace(&folder.join(name), query.as_bytes())?;
+    }
     for (name, blobs) in side.blobs() {
         let target = folder.join(name);
         let present = fs::read(&target).is_ok_and(|bytes| holds(&bytes, blobs));
@@ -69,7 +83,7 @@ pub fn save(path: &Path, module: &Module) -> Result<(), Diagnostic> {
     replace(path, text.as_bytes())
 }
 
-/// The files of constants that hold, in this folder, what the module says they hold.
+/// The files of constants and queries that hold, in this folder, what the module says they hold.
 fn valid_files(module: &Module, folder: &Path) -> BTreeSet<String> {
     let network = &module.network;
     let origins: BTreeSet<&str> = network
@@ -91,7 +105,29 @@ fn valid_files(module: &Module, folder: &Path) -> BTreeSet<String> {
         let bytes = fs::read(folder.join(path)).ok()?;
         holds(&bytes, blobs).then(|| path.to_owned())
     };
-    origins.into_iter().filter_map(valid).collect()
+    let tensors = origins.into_iter().filter_map(valid);
+    tensors.chain(valid_queries(module, folder)).collect()
+}
+
+/// The paths of queries that stand for what the module says, wherever it says it.
+fn valid_queries(module: &Module, folder: &Path) -> BTreeSet<String> {
+    let mut paths: BTreeMap<&str, bool> = BTreeMap::new();
+    for r in &module.requirements {
+        let Property::Spec(spec) = &r.property else {
+            continue;
+        };
+        let valid = paths.entry(&spec.path).or_insert(true);
+        *valid = *valid && {
+            let path = folder.join(&spec.path);
+            let query = vnnlib::query_from_file(&mut Sources::default(), &path);
+            query.is_ok_and(|q| {
+                let on = q.on_regions(&spec.path, &r.regions, &module.regions);
+                matches!(&on[..], [(s, _)] if s.hash() == spec.hash())
+            })
+        };
+    }
+    let valid = paths.into_iter().filter(|(_, valid)| *valid);
+    valid.map(|(path, _)| path.to_owned()).collect()
 }
 
 /// The folder of a file.

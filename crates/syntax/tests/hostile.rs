@@ -4,14 +4,16 @@
 mod dice;
 
 use ceg4n_base::Sources;
-use ceg4n_syntax::{NoFiles, PrintOptions, parse, print};
+use ceg4n_syntax::{PrintOptions, parse, print};
 use dice::Dice;
 use std::collections::BTreeMap;
 
 /// Parses, and renders what is wrong; the point is to come back.
 fn survive(text: &str) -> bool {
     let mut sources = Sources::default();
-    match parse(&mut sources, "t.nnir", text, &NoFiles) {
+    let query = "(declare-const Y_0 Real)(declare-const Y_1 Real)(assert (<= Y_0 Y_1))";
+    let files = BTreeMap::from([("props/a \"b\".vnnlib".to_owned(), query.into())]);
+    match parse(&mut sources, "t.nnir", text, &files) {
         Ok(m) => {
             print(&m, &PrintOptions::default());
             true

@@ -3,7 +3,7 @@
 mod common;
 
 use ceg4n_base::Sources;
-use ceg4n_ir::Module;
+use ceg4n_ir::{Module, Property};
 use ceg4n_syntax::{Files, NoFiles, PrintOptions, parse, print, print_annotations, print_network};
 use common::{describe, module};
 use proptest::prelude::*;
@@ -15,6 +15,17 @@ fn read(text: &str, files: &dyn Files) -> Module {
         .unwrap_or_else(|e| panic!("{}\n{text}", sources.render(&e, false)))
 }
 
+/// The files of the queries that a module names.
+fn queries(m: &Module) -> impl Iterator<Item = (String, Vec<u8>)> {
+    m.requirements.iter().filter_map(|r| match &r.property {
+        Property::Spec(s) => {
+            let text = ceg4n_import::vnnlib::spec_to_text(s);
+            Some((s.path.clone(), text.into_bytes()))
+        }
+        _ => None,
+    })
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { cases: 400, failure_persistence: None, ..ProptestConfig::default() })]
 
@@ -23,7 +34,8 @@ proptest! {
         let m = module(seed);
         let options = PrintOptions { inline_limit: limit, ..PrintOptions::default() };
         let printed = print(&m, &options);
-        let files: BTreeMap<_, _> = printed.side_files.iter().cloned().collect();
+        let side_files = printed.side_files.iter().cloned();
+        let files: BTreeMap<_, _> = side_files.chain(queries(&m)).collect();
         let back = read(&printed.text, &files);
         prop_assert_eq!(describe(&back), describe(&m));
         let again = print(&back, &options);
@@ -31,6 +43,12 @@ proptest! {
         prop_assert_eq!(again.side_files, printed.side_files);
         prop_assert!(printed.text.lines().all(|l| l == l.trim_end()));
     }
+}
+
+/// The query that an example names.
+fn example_files() -> BTreeMap<String, Vec<u8>> {
+    let text = "(declare-const Y_0 Real)\n(declare-const Y_1 Real)\n(assert (<= Y_0 Y_1))\n";
+    BTreeMap::from([("props/a \"b\".vnnlib".to_owned(), text.into())])
 }
 
 #[test]
@@ -42,7 +60,7 @@ fn canonical_texts_print_as_they_are() {
         include_str!("examples/regions.nnir"),
         tiny,
     ] {
-        let printed = print(&read(text, &NoFiles), &PrintOptions::default());
+        let printed = print(&read(text, &example_files()), &PrintOptions::default());
         assert_eq!(printed.text, text);
         assert!(printed.side_files.is_empty());
     }
@@ -69,7 +87,7 @@ fn the_shipped_networks_survive() {
 
 #[test]
 fn the_pieces_make_the_whole() {
-    let mut m = read(include_str!("examples/versions.nnir"), &NoFiles);
+    let mut m = read(include_str!("examples/versions.nnir"), &example_files());
     m.requirements.clear();
     m.comments.clear();
     for inline_limit in [0, 4096] {

@@ -1,4 +1,5 @@
-//! The solver tier: bit-vector questions about one box, to the embedded solver or a process.
+//! The solver tier: questions about the integers of one box, to the embedded solver or a process,
+//! in the logic that it prefers.
 
 use crate::budget::{Effort, Stop};
 use crate::leaf::{GridBox, Leaf, LeafAnswer};
@@ -66,11 +67,13 @@ impl Leaf for SolverLeaf {
         effort: &Effort,
         stop: &Stop,
     ) -> LeafAnswer {
-        self.ask(leaves_class(kernel, input, class), effort, stop)
+        let question = leaves_class(self.solver.logic(), kernel, input, class);
+        self.ask(question, effort, stop)
     }
 
     fn breaks_on_grid(&mut self, b: GridBox<'_>, effort: &Effort, stop: &Stop) -> LeafAnswer {
-        let question = breaks_on_grid(b.reference, b.kernel, b.grid, b.points, b.property);
+        let logic = self.solver.logic();
+        let question = breaks_on_grid(logic, b.reference, b.kernel, b.grid, b.points, b.property);
         self.ask(question, effort, stop)
     }
 }

@@ -248,8 +248,7 @@ pub fn breaks(property: &Property, reference: &[Exact], kernel: &[Exact]) -> boo
             let d = k - n;
             d > *e || d < -e
         }),
-        // Output specifications are decided elsewhere; here they are never broken.
-        Property::Spec(_) => false,
+        Property::Spec(spec) => spec.violated(kernel),
     }
 }
 

@@ -1,8 +1,8 @@
 //! The options of `bench verify`.
 
 use super::{
-    Reader, Refusal, boundary, boundary_fits, budget, expected, preset, question, reference,
-    rounding,
+    Reader, Refusal, boundary, boundary_fits, budget, expected, positive, preset, question,
+    reference, rounding,
 };
 use crate::args::{BenchVerifyArgs, Format};
 use ceg4n_base::Diagnostics;
@@ -50,6 +50,9 @@ pub fn bench_verify(args: &BenchVerifyArgs) -> Result<BenchOptions, Diagnostics>
         })
         .unwrap_or_default();
     options.distinct = args.distinct;
+    options.region_jobs = r
+        .option("region-jobs", args.region_jobs.as_deref(), positive)
+        .map_or(1, |n: u16| usize::from(n));
     let as_json = args.format.format == Format::Json;
     r.conflict(
         args.each && as_json,

@@ -4,7 +4,7 @@ use super::{BenchOptions, Scales};
 use crate::engine::{Asked, questions};
 use crate::failure::Failure;
 use crate::load::load;
-use crate::options::LoadOptions;
+use crate::options::{Demand, LoadOptions};
 use crate::parallel::parallel;
 use ceg4n_base::{ContentHash, Diagnostic, Exact, Severity, codes};
 use ceg4n_ir::{Network, Property, Region, check};
@@ -57,8 +57,9 @@ pub(super) struct Group {
 }
 
 /// The requirement that is put to every network.
-pub(super) fn requirement(load: &LoadOptions) -> Property {
-    load.require.clone().unwrap_or(Property::Top1)
+pub(super) fn requirement(load: &LoadOptions) -> Demand {
+    let top1 = || Demand::Property(Property::Top1);
+    load.require.clone().unwrap_or_else(top1)
 }
 
 /// Reads a folder.

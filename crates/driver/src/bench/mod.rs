@@ -12,7 +12,7 @@ mod tables;
 mod work;
 
 use crate::failure::Failure;
-use crate::options::{Boundary, Budget, LoadOptions};
+use crate::options::{Demand, Boundary, Budget, LoadOptions};
 use crate::outcome::TOOL_VERSION;
 use crate::progress::{Cancel, Event, Progress};
 use crate::resources::{peak_memory, process_seconds};
@@ -50,6 +50,9 @@ pub struct BenchOptions {
     pub scales: Scales,
     /// Decide boxes with equal bounds once per network and question.
     pub distinct: bool,
+    /// Threads that one region may use, at least 1. With more, processor times of regions are
+    /// those of one of them.
+    pub region_jobs: usize,
     /// Limits, threads and solver. The limit per region holds for a label and for a verdict.
     pub budget: Budget,
 }
@@ -61,7 +64,7 @@ impl BenchOptions {
             folder: folder.into(),
             networks: Vec::new(),
             load: LoadOptions {
-                require: Some(Property::Top1),
+                require: Some(Property::Top1.into()),
                 ..LoadOptions::default()
             },
             reference: Precision::default(),
@@ -77,6 +80,7 @@ impl BenchOptions {
             rounding: Rounding::default(),
             scales: Scales::default(),
             distinct: false,
+            region_jobs: 1,
             budget: Budget::default(),
         }
     }
@@ -176,7 +180,10 @@ fn header(options: &BenchOptions, inputs: &Inputs) -> Bench {
         tool_version: TOOL_VERSION.to_owned(),
         command: "bench verify".to_owned(),
         optimized: !cfg!(debug_assertions),
-        requirement: inputs::requirement(load).to_string(),
+        requirement: match inputs::requirement(load) {
+            Demand::Property(p) => p.to_string(),
+            Demand::Query(path) => format!("spec {path:?}"),
+        },
         domain: load.domain.unwrap_or_default().to_string(),
         reference: reference_name(options.reference).to_owned(),
         boundary: match options.boundary {
@@ -193,6 +200,7 @@ fn header(options: &BenchOptions, inputs: &Inputs) -> Bench {
         effort: options.budget.effort,
         solver: options.budget.solver.clone(),
         jobs: options.budget.jobs,
+        region_jobs: options.region_jobs,
         region_time_limit: seconds(options.budget.region_time_limit),
         time_limit: seconds(options.budget.time_limit),
         networks: inputs.nets.iter().map(network).collect(),

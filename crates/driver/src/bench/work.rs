@@ -4,7 +4,7 @@ use super::inputs::{Inputs, Item, Net};
 use super::kernels::{self, Kernel};
 use super::{BenchOptions, BenchPreset};
 use crate::engine::{Asked, default_margin, label_of, needs_label};
-use crate::options::Boundary;
+use crate::options::{Boundary, Demand};
 use crate::parallel::parallel;
 use crate::progress::{Cancel, Event, Progress};
 use crate::resources::{MemoryGuard, thread_seconds};
@@ -75,7 +75,10 @@ impl<'a> Run<'a> {
             options,
             progress,
             effort: Effort::scaled(budget.effort),
-            stop: memory.stop(deadline),
+            stop: Stop {
+                jobs: options.region_jobs,
+                ..memory.stop(deadline)
+            },
             memory,
             cache: CodeCache::new(),
         }
@@ -84,7 +87,11 @@ impl<'a> Run<'a> {
     /// Labels are asked for, or the requirement depends on them.
     pub(super) fn needs_labels(&self) -> bool {
         let asked = self.options.presets.contains(&BenchPreset::Labels);
-        asked || needs_label(&super::inputs::requirement(&self.options.load))
+        asked
+            || match super::inputs::requirement(&self.options.load) {
+                Demand::Property(p) => needs_label(&p),
+                Demand::Query(_) => false,
+            }
     }
 
     /// What the reference does on each region; once per box under `distinct`.
@@ -155,7 +162,11 @@ impl<'a> Run<'a> {
     }
 
     /// The verdicts of each preset.
-    pub(super) fn verdicts(&self, labels: &PerRegion<Labelled>, subjects: &Subjects) -> Vec<Verdicts> {
+    pub(super) fn verdicts(
+        &self,
+        labels: &PerRegion<Labelled>,
+        subjects: &Subjects,
+    ) -> Vec<Verdicts> {
         let presets = self.options.presets.iter().enumerate();
         presets
             .map(|(p, preset)| self.preset_verdicts(p, &preset.to_string(), labels, subjects))
@@ -273,9 +284,7 @@ impl<'a> Run<'a> {
     ) -> &'l Labelled {
         static UNDECIDED: Labelled = Labelled::UNDECIDED;
         let first = self.inputs.nets[n].items[i].equal.unwrap_or(i);
-        labels[n][first]
-            .as_ref()
-            .map_or(&UNDECIDED, |t| &t.value)
+        labels[n][first].as_ref().map_or(&UNDECIDED, |t| &t.value)
     }
 
     /// A label stayed open under a limit, which may be the limit's doing.
@@ -340,7 +349,11 @@ impl<'a> Run<'a> {
     }
 
     /// A limit or an interruption had a part in some answer.
-    pub(super) fn clock_limited(&self, labels: &PerRegion<Labelled>, verdicts: &[Verdicts]) -> bool {
+    pub(super) fn clock_limited(
+        &self,
+        labels: &PerRegion<Labelled>,
+        verdicts: &[Verdicts],
+    ) -> bool {
         let wanted = self.pieces(|_, _, item| item.wanted);
         let mut labels = wanted
             .iter()

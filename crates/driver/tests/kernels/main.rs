@@ -45,7 +45,7 @@ fn benchmark(name: &str) -> Option<CompileOptions> {
     let mut options = CompileOptions::new(dir.join(format!("ceg4n/networks/{name}.onnx")));
     options.load.regions = vec![dir.join(format!("ceg4n/regions/{name}.json"))];
     options.load.ball_sizes = vec!["0.01".parse().unwrap()];
-    options.load.require = Some(Property::Top1);
+    options.load.require = Some(Property::Top1.into());
     Some(options)
 }
 

@@ -1,14 +1,14 @@
-//! The domain of bit-vector terms: numbers as linear forms over vectors, with proved intervals.
+//! The domain of terms: numbers as linear forms over vectors or integers, with proved intervals.
 //!
 //! A number is `(Σ c·atom + constant)·2^exp`. Sums, differences and products by constants stay
 //! symbolic, so that a difference of two outputs becomes one merged form; only where an operator
-//! is not linear is a form turned into a vector, as wide as its interval needs and no wider.
-//! Sums are then taken modulo two to that width, which is exact.
+//! is not linear is a form turned into a term (see [`encode`]).
 
+mod encode;
 mod operators;
 
 use crate::query::Query;
-use crate::term::{TermError, TermId};
+use crate::term::{Logic, TermError, TermId};
 use ceg4n_eval::{Domain, MeaningError};
 use ceg4n_opspec::Cmp;
 use std::collections::BTreeMap;
@@ -20,7 +20,7 @@ const WIDEST: u32 = 120;
 /// a rational would shift that as far.
 const FARTHEST: u64 = 1 << 16;
 
-/// Why a program has no bit-vector form.
+/// Why a program has no form in terms.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum LowerError {
     /// A term that the builder refuses.
@@ -58,7 +58,7 @@ impl From<MeaningError> for LowerError {
     }
 }
 
-/// A vector read as two's complement, and its proved range.
+/// The proved range of a term: a vector read as two's complement, or an integer.
 #[derive(Clone, Copy, Debug)]
 struct Atom {
     lo: i128,
@@ -88,8 +88,10 @@ pub struct Terms {
     /// The query.
     pub query: Query,
     atoms: BTreeMap<TermId, Atom>,
-    /// Mantissas that have a vector already: a sum that is compared and then chosen is built once.
-    vectors: BTreeMap<Number, TermId>,
+    /// Mantissas that have a term already: a sum that is compared and then chosen is built once.
+    wholes: BTreeMap<Number, TermId>,
+    /// Terms whose sign has been asked for, with the truth that they are negative.
+    signs: BTreeMap<TermId, TermId>,
 }
 
 type Result<T> = std::result::Result<T, LowerError>;
@@ -166,36 +168,12 @@ impl Number {
 }
 
 impl Terms {
-    /// A fresh integer input within `lo..=hi`, stored as an offset from `lo` in as few bits as it
-    /// takes; the name is that of the offset.
-    ///
-    /// # Errors
-    /// A name that is taken, a range that is empty or wider than a vector.
-    pub fn input(&mut self, name: &str, lo: i128, hi: i128) -> Result<Number> {
-        let span = over(hi.checked_sub(lo))?;
-        if span < 0 {
-            return Err(LowerError::Question("a range without a value"));
+    /// The domain over a logic, about nothing yet.
+    pub fn over(logic: Logic) -> Self {
+        Self {
+            query: Query::over(logic),
+            ..Self::default()
         }
-        if span == 0 {
-            return Ok(Number::constant(lo, 0));
-        }
-        let width = width_of(0, span) - 1;
-        if width >= WIDEST {
-            return Err(LowerError::Width);
-        }
-        let offset = self.query.var(name, width)?;
-        if span.cast_unsigned() < (1u128 << width) - 1 {
-            let most = self.query.constant(span, width)?;
-            let within = self.query.ule(offset, most)?;
-            self.query.assert(within)?;
-        }
-        let signed = self.query.zero_extend(offset, width + 1)?;
-        self.atoms.insert(signed, Atom { lo: 0, hi: span });
-        Ok(Number {
-            terms: BTreeMap::from([(signed, 1)]),
-            constant: lo,
-            exp: 0,
-        })
     }
 
     /// The range of a number's mantissa at its exponent.
@@ -213,57 +191,6 @@ impl Terms {
         Ok((lo, hi))
     }
 
-    /// The mantissa as one vector, with its range.
-    fn vector(&mut self, n: &Number) -> Result<(TermId, Atom)> {
-        let (lo, hi) = self.range(n)?;
-        let width = width_of(lo, hi);
-        if width > WIDEST {
-            return Err(LowerError::Width);
-        }
-        if let (Some((t, 1)), 0, 1) = (
-            n.terms.iter().next().map(|(t, c)| (*t, *c)),
-            n.constant,
-            n.terms.len(),
-        ) {
-            return Ok((t, Atom { lo, hi }));
-        }
-        if let Some(t) = self.vectors.get(n) {
-            return Ok((*t, Atom { lo, hi }));
-        }
-        let mut products = Vec::with_capacity(n.terms.len());
-        for (t, c) in &n.terms {
-            products.push((modulo(*c, width), self.fit(*t, width)?));
-        }
-        let t = self
-            .query
-            .linear(&products, modulo(n.constant, width), width)?;
-        self.vectors.insert(n.clone(), t);
-        Ok((t, Atom { lo, hi }))
-    }
-
-    /// A vector modulo 2^width: extended with its sign, or cut.
-    fn fit(&mut self, t: TermId, width: u32) -> Result<TermId> {
-        let own = self.query.width(t)?;
-        if own <= width {
-            return Ok(self.query.sign_extend(t, width)?);
-        }
-        Ok(self.query.extract(t, width - 1, 0)?)
-    }
-
-    /// A new number for a vector that holds a value of the range, cut to what the range needs.
-    fn atom(&mut self, t: TermId, lo: i128, hi: i128, exp: i64) -> Result<Number> {
-        if lo == hi {
-            return Ok(Number::constant(lo, exp));
-        }
-        let t = self.fit(t, width_of(lo, hi))?;
-        self.atoms.insert(t, Atom { lo, hi });
-        Ok(Number {
-            terms: BTreeMap::from([(t, 1)]),
-            constant: 0,
-            exp,
-        })
-    }
-
     /// A constant truth value or the term of one.
     ///
     /// # Errors
@@ -273,35 +200,6 @@ impl Terms {
             Truth::Known(b) => Ok(self.query.boolean(b)?),
             Truth::Term(t) => Ok(t),
         }
-    }
-
-    /// `a < 0`.
-    fn negative(&mut self, a: &Number) -> Result<Truth> {
-        let (lo, hi) = self.range(a)?;
-        if hi < 0 || lo >= 0 {
-            return Ok(Truth::Known(hi < 0));
-        }
-        let (t, _) = self.vector(a)?;
-        let top = self.query.width(t)? - 1;
-        let sign = self.query.extract(t, top, top)?;
-        let one = self.query.constant(1, 1)?;
-        Ok(Truth::Term(self.query.equal(sign, one)?))
-    }
-
-    fn choose(
-        &mut self,
-        cond: TermId,
-        a: &Number,
-        b: &Number,
-        lo: i128,
-        hi: i128,
-    ) -> Result<Number> {
-        let (ta, aa) = self.vector(a)?;
-        let (tb, ab) = self.vector(b)?;
-        let width = width_of(aa.lo.min(ab.lo), aa.hi.max(ab.hi));
-        let (ta, tb) = (self.fit(ta, width)?, self.fit(tb, width)?);
-        let t = self.query.ite(cond, ta, tb)?;
-        self.atom(t, lo, hi, a.exp)
     }
 
     /// Both at the smaller exponent.

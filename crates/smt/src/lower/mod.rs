@@ -1,5 +1,5 @@
-//! From programs to questions in QF_BV: kernel, reference and requirement over the integers of a
-//! box.
+//! From programs to questions in QF_BV or QF_LIA: kernel, reference and requirement over the
+//! integers of a box. Both logics ask the same, exactly; no solver's answer depends on which.
 //!
 //! Operators mean what `ir-specs` says: the walk of `ceg4n-eval` over the domain of terms.
 
@@ -7,8 +7,9 @@ mod domain;
 
 pub use domain::{LowerError, Number, Terms, Truth};
 
-use crate::model::Model;
+use crate::model::{Model, Value};
 use crate::query::Query;
+use crate::term::Logic;
 use ceg4n_base::Exact;
 use ceg4n_eval::{Domain, interpret_kernel, interpret_real, rounding_name};
 use ceg4n_ir::{Format, Interval, Kernel, Property, RealProgram};
@@ -21,7 +22,8 @@ use num_traits::ToPrimitive;
 pub struct Question {
     /// The script.
     pub query: Query,
-    /// Per input: the name of its offset variable, and its least value. Without a name it is fixed.
+    /// Per input: the name of its variable, and its least value, which a vector is the offset from.
+    /// Without a name it is fixed.
     inputs: Vec<(Option<String>, i64)>,
 }
 
@@ -32,10 +34,14 @@ impl Question {
             .iter()
             .map(|(name, lo)| match name {
                 None => Some(*lo),
-                Some(n) => {
-                    let offset = i128::try_from(model.get(n)?.unsigned()).ok()?;
-                    i64::try_from(i128::from(*lo).checked_add(offset)?).ok()
-                }
+                Some(n) => match model.get(n)? {
+                    Value::Int(v) => i64::try_from(v).ok(),
+                    Value::Bits { bits, .. } => {
+                        let offset = i128::try_from(bits).ok()?;
+                        i64::try_from(i128::from(*lo).checked_add(offset)?).ok()
+                    }
+                    Value::Bool(_) => None,
+                },
             })
             .collect()
     }
@@ -47,9 +53,9 @@ struct Builder {
 }
 
 impl Builder {
-    fn new(input: &[Interval]) -> Result<(Self, Vec<Number>), LowerError> {
+    fn new(logic: Logic, input: &[Interval]) -> Result<(Self, Vec<Number>), LowerError> {
         let mut this = Self {
-            terms: Terms::default(),
+            terms: Terms::over(logic),
             inputs: Vec::new(),
         };
         let mut numbers = Vec::with_capacity(input.len());
@@ -99,6 +105,7 @@ impl Builder {
 /// # Errors
 /// Numbers too wide for a vector; a class or a box that does not fit the kernel.
 pub fn leaves_class(
+    logic: Logic,
     kernel: &Kernel,
     input: &[Interval],
     class: usize,
@@ -108,7 +115,7 @@ pub fn leaves_class(
             "the class or the box does not fit the kernel",
         ));
     }
-    let (mut b, x) = Builder::new(input)?;
+    let (mut b, x) = Builder::new(logic, input)?;
     let y = interpret_kernel(kernel, &mut b.terms, x)?.take(kernel.output);
     let rivals = b.before(&y, class)?;
     let broken = b.any(rivals)?;
@@ -128,6 +135,7 @@ fn fits(format: Format, len: usize, points: &[Interval]) -> bool {
 /// Numbers too wide for a vector, divisions by other constants than powers of two, a property
 /// about something else.
 pub fn breaks_on_grid(
+    logic: Logic,
     reference: &RealProgram,
     kernel: &Kernel,
     grid: Format,
@@ -139,7 +147,7 @@ pub fn breaks_on_grid(
     if !same || !fits(grid, kernel.input_len(), points) {
         return Err(LowerError::Question("reference, kernel and box do not fit"));
     }
-    let (mut b, g) = Builder::new(points)?;
+    let (mut b, g) = Builder::new(logic, points)?;
     let mut real = Vec::with_capacity(g.len());
     let mut quantized = Vec::with_capacity(g.len());
     let rules = Interpreter::new(catalogue(), rounding_name(kernel.rounding));

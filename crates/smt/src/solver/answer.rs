@@ -152,7 +152,7 @@ pub(super) fn read_values(answer: &str, model: &mut Model) -> Result<(), String>
     Ok(())
 }
 
-/// `true`, `#b01`, `#xff`, `(_ bv3 8)`.
+/// `true`, `#b01`, `#xff`, `(_ bv3 8)`, `3`, `(- 3)`.
 fn read_value(value: &Sexp) -> Option<Value> {
     match value {
         Sexp::Atom(a) if a == "true" => Some(Value::Bool(true)),
@@ -161,7 +161,7 @@ fn read_value(value: &Sexp) -> Option<Value> {
             let (digits, radix, each) = match (a.strip_prefix("#b"), a.strip_prefix("#x")) {
                 (Some(d), _) => (d, 2, 1),
                 (None, Some(d)) => (d, 16, 4),
-                (None, None) => return None,
+                (None, None) => return natural(a).map(Value::Int),
             };
             let width = u32::try_from(digits.len()).ok()?.checked_mul(each)?;
             vector(u128::from_str_radix(digits, radix).ok()?, width)
@@ -171,9 +171,18 @@ fn read_value(value: &Sexp) -> Option<Value> {
                 let bits = value.strip_prefix("bv")?.parse().ok()?;
                 vector(bits, width.parse().ok()?)
             }
+            [Sexp::Atom(minus), Sexp::Atom(size)] if minus == "-" => {
+                Some(Value::Int(-natural(size)?))
+            }
             _ => None,
         },
     }
+}
+
+/// A numeral: digits alone.
+fn natural(digits: &str) -> Option<i128> {
+    let plain = !digits.is_empty() && digits.bytes().all(|b| b.is_ascii_digit());
+    digits.parse().ok().filter(|_| plain)
 }
 
 fn vector(bits: u128, width: u32) -> Option<Value> {
@@ -227,12 +236,14 @@ mod tests {
     fn reads_models() {
         let mut model = Model::default();
         let wide = "f".repeat(32);
-        let text = format!("((x #b101) (y (_ bv9 4)) (p true)\n(|z| #x{wide}))");
+        let text = format!("((x #b101) (y (_ bv9 4)) (p true)\n(|z| #x{wide}) (i 30) (j (- 4)))");
         read_values(&text, &mut model).unwrap();
         assert_eq!(model.get("x").unwrap().signed(), -3);
         assert_eq!(model.get("y").unwrap().signed(), -7);
         assert_eq!(model.get("p"), Some(Value::Bool(true)));
         assert_eq!(model.get("z").unwrap().signed(), -1);
+        assert_eq!(model.get("i"), Some(Value::Int(30)));
+        assert_eq!(model.get("j"), Some(Value::Int(-4)));
     }
 
     #[test]
@@ -247,7 +258,14 @@ mod tests {
             "((x (_ bv9 0)))",
             "((x #b1)",
             "((x #b1)))",
-            "((x 3))",
+            "((x 3.0))",
+            "((x +3))",
+            "((x -3))",
+            "((x (- -3)))",
+            "((x (- (- 3))))",
+            "((x (/ 1 2)))",
+            "((x (- 3 1)))",
+            "((x 170141183460469231731687303715884105728))",
             "(error \"x\")",
             "((x #b1)) ((y #b1))",
         ] {

@@ -103,6 +103,8 @@ fn ask_reason(backend: &mut dyn Backend) -> String {
 pub(super) fn print_values(values: &[(&str, Value)]) -> String {
     let one = |(name, value): &(&str, Value)| match value {
         Value::Bool(b) => format!("({name} {b})"),
+        Value::Int(v) if *v < 0 => format!("({name} (- {}))", v.unsigned_abs()),
+        Value::Int(v) => format!("({name} {v})"),
         Value::Bits { bits, width } => {
             format!("({name} #b{bits:0width$b})", width = *width as usize)
         }

@@ -11,6 +11,7 @@ pub use registry::{SolverInfo, available, from_name};
 
 use crate::model::Model;
 use crate::query::Query;
+use crate::term::Logic;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
@@ -75,6 +76,11 @@ impl Limits {
 pub trait Solver: Send {
     /// Its name for messages and reports.
     fn name(&self) -> String;
+
+    /// The logic in which it is best asked what either can express.
+    fn logic(&self) -> Logic {
+        Logic::Bv
+    }
 
     /// Answers a query. Returns once an answer is there or a limit is reached, and does not
     /// panic: whatever goes wrong is [`Outcome::Unknown`].

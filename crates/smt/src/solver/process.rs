@@ -9,6 +9,7 @@
 use super::answer::{next_expression, shorten};
 use super::{LONGEST, Limits, Outcome, Solver, solve_on};
 use crate::query::Query;
+use crate::term::Logic;
 use smtlib_lowlevel::Error;
 use smtlib_lowlevel::ast::{Command, Option as SmtOption};
 use smtlib_lowlevel::backend::Backend;
@@ -36,11 +37,14 @@ pub struct Program {
     pub path: PathBuf,
     /// Its arguments.
     pub arguments: Vec<String>,
+    /// The logic it is asked in where either can express the question.
+    pub logic: Logic,
 }
 
 impl Program {
     /// A program at a path, with the arguments that its file name suggests: those of z3, cvc5
-    /// and bitwuzla are known, any other gets none.
+    /// and bitwuzla are known, any other gets none. It is asked about integers, which general
+    /// solvers decide faster, unless its name is that of a solver of bit vectors alone.
     pub fn at(path: impl Into<PathBuf>) -> Self {
         let path = path.into();
         let stem = path
@@ -55,7 +59,14 @@ impl Program {
         } else {
             &[]
         };
+        let vectors_alone = ["bitwuzla", "boolector", "stp"];
+        let logic = if vectors_alone.iter().any(|name| stem.starts_with(name)) {
+            Logic::Bv
+        } else {
+            Logic::Lia
+        };
         Self {
+            logic,
             name: stem,
             path,
             arguments: arguments.iter().map(|&a| a.to_owned()).collect(),
@@ -79,6 +90,10 @@ impl ProcessSolver {
 impl Solver for ProcessSolver {
     fn name(&self) -> String {
         self.program.name.clone()
+    }
+
+    fn logic(&self) -> Logic {
+        self.program.logic
     }
 
     fn solve(&mut self, query: &Query, limits: &Limits) -> Outcome {

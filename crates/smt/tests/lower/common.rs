@@ -46,6 +46,8 @@ pub(crate) struct Size {
     pub(crate) activation_bits: i64,
     /// Right shifts of requantizations go up to this.
     pub(crate) shift: i64,
+    /// Rows of dense layers may repeat, which makes ties.
+    pub(crate) twins: bool,
 }
 
 pub(crate) const SMALL: Size = Size {
@@ -56,6 +58,7 @@ pub(crate) const SMALL: Size = Size {
     weight_bits: 4,
     activation_bits: 5,
     shift: 6,
+    twins: false,
 };
 
 pub(crate) const WIDE: Size = Size {
@@ -66,6 +69,7 @@ pub(crate) const WIDE: Size = Size {
     weight_bits: 28,
     activation_bits: 30,
     shift: 62,
+    twins: false,
 };
 
 /// A network and its fixed-point version.
@@ -187,11 +191,17 @@ impl<'a> Growth<'a> {
         self.last = self.net.push(self.name(), op(self.last), None, None);
     }
 
-    /// A constant whose row `j` has the format `formats[j]`.
-    fn constant(&mut self, shape: Vec<usize>, formats: Vec<Format>) -> ValueId {
+    /// A constant whose row `j` has the format `formats[j]` and the numbers of row `like[j]`.
+    fn constant(&mut self, shape: Vec<usize>, formats: Vec<Format>, like: &[usize]) -> ValueId {
         let per_row = shape.iter().product::<usize>() / formats.len();
         let (mut data, mut mantissas) = (Vec::new(), Vec::new());
-        for f in &formats {
+        for (j, f) in formats.iter().enumerate() {
+            if like[j] < j {
+                let row = like[j] * per_row..(like[j] + 1) * per_row;
+                data.extend_from_within(row.clone());
+                mantissas.extend_from_within(row);
+                continue;
+            }
             for _ in 0..per_row {
                 let m = self.d.roll(f.min(), f.max()) as i32;
                 // Eighths of the last place, and few enough bits for a float32.
@@ -218,7 +228,15 @@ impl<'a> Growth<'a> {
         let mut formats = Vec::new();
         let mut biases = Vec::new();
         let mut frac = Vec::new();
-        for _ in 0..rows {
+        let mut like: Vec<usize> = (0..rows).collect();
+        for j in 0..rows {
+            if self.size.twins && j > 0 && self.d.one_in(2) {
+                like[j] = j - 1;
+                formats.push(formats[j - 1]);
+                biases.push(biases[j - 1]);
+                frac.push(frac[j - 1]);
+                continue;
+            }
             let f = base + self.d.roll(0, spread);
             let bits = self.d.roll(2, self.size.weight_bits);
             formats.push(format(true, bits, f));
@@ -227,8 +245,8 @@ impl<'a> Growth<'a> {
             let bits = self.d.roll(1, self.size.weight_bits + 2);
             biases.push(format(true, bits, x_frac + f - coarser));
         }
-        let weight = self.constant(vec![rows, self.len], formats);
-        let bias = (!self.d.one_in(4)).then(|| self.constant(vec![rows], biases));
+        let weight = self.constant(vec![rows, self.len], formats, &like);
+        let bias = (!self.d.one_in(4)).then(|| self.constant(vec![rows], biases, &like));
         self.push(|x| Op::Dense { x, weight, bias });
         (self.len, self.frac) = (rows, frac);
     }
@@ -239,7 +257,8 @@ impl<'a> Growth<'a> {
             let bits = self.d.roll(1, self.size.weight_bits);
             formats.push(format(true, bits, f - self.d.roll(0, 3)));
         }
-        let c = self.constant(vec![self.len], formats);
+        let like: Vec<usize> = (0..self.len).collect();
+        let c = self.constant(vec![self.len], formats, &like);
         let minus = self.d.one_in(2);
         self.push(|x| {
             if minus {
@@ -314,18 +333,18 @@ pub(crate) fn random_point(d: &mut Dice, b: &[Interval]) -> Vec<i64> {
         .collect()
 }
 
-/// The model that stands for a point: variable `xI` is the offset of input `I`.
+/// The model that stands for a point: variable `xI` is input `I`, or its offset as a vector.
 pub(crate) fn model_of(q: &Query, lo: &[i64], point: &[i64]) -> Model {
     let mut m = Model::default();
     for (name, sort) in q.variables() {
         let i: usize = name.strip_prefix('x').unwrap().parse().unwrap();
-        let Sort::Bits(width) = sort else {
-            panic!("an input is a vector");
+        let offset = i128::from(point[i]) - i128::from(lo[i]);
+        let value = match sort {
+            Sort::Bool => panic!("an input is a number"),
+            Sort::Int => Value::Int(point[i].into()),
+            Sort::Bits(width) => Value::bits(offset, width),
         };
-        m.insert(
-            name,
-            Value::bits(i128::from(point[i]) - i128::from(lo[i]), width),
-        );
+        m.insert(name, value);
     }
     m
 }

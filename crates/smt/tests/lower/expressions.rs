@@ -5,7 +5,7 @@ use crate::common::Dice;
 use ceg4n_base::Exact;
 use ceg4n_opspec::{Cmp, Domain, ExactDomain};
 use ceg4n_smt::lower::{LowerError, Number, Terms, Truth};
-use ceg4n_smt::{Model, Sort, TermId, Value};
+use ceg4n_smt::{Logic, Model, Sort, TermId, Value};
 use num_traits::ToPrimitive;
 
 /// Points at which every expression is evaluated.
@@ -196,9 +196,13 @@ impl Pool {
         let mut m = Model::default();
         for (name, sort) in self.terms.query.variables() {
             let i: usize = name[1..].parse().unwrap();
-            let Sort::Bits(width) = sort else { continue };
             let (lo, at) = &self.inputs[i];
-            m.insert(name, Value::bits(at[point].wrapping_sub(*lo), width));
+            let value = match sort {
+                Sort::Bool => continue,
+                Sort::Int => Value::Int(at[point]),
+                Sort::Bits(width) => Value::bits(at[point].wrapping_sub(*lo), width),
+            };
+            m.insert(name, value);
         }
         m
     }
@@ -233,11 +237,14 @@ fn dyadic(v: &Exact) -> Option<Number> {
     Some(Number::constant(m.to_i128()?, e))
 }
 
-fn run(seeds: std::ops::Range<u64>, bits: i64) -> (usize, usize) {
+fn run(logic: Logic, seeds: std::ops::Range<u64>, bits: i64) -> (usize, usize) {
     let (mut checked, mut refused) = (0, 0);
     for seed in seeds {
         let mut d = Dice::new(seed);
-        let mut pool = Pool::default();
+        let mut pool = Pool {
+            terms: Terms::over(logic),
+            ..Pool::default()
+        };
         let c = pool.constant(&mut d);
         pool.numbers.push(c);
         pool.truths.push((Truth::Known(true), vec![true; POINTS]));
@@ -280,27 +287,33 @@ fn run(seeds: std::ops::Range<u64>, bits: i64) -> (usize, usize) {
 
 #[test]
 fn of_short_inputs() {
-    let (checked, refused) = run(0..1500, 9);
-    assert!(checked > 100_000, "{checked} checked, {refused} refused");
+    for logic in Logic::ALL {
+        let (checked, refused) = run(logic, 0..1500, 9);
+        assert!(checked > 100_000, "{checked} checked, {refused} refused");
+    }
 }
 
 #[test]
 fn of_inputs_at_the_widest() {
-    let (checked, refused) = run(10_000..11_500, 119);
-    assert!(
-        checked > 40_000 && refused > 1000,
-        "{checked} checked, {refused} refused"
-    );
+    for logic in Logic::ALL {
+        let (checked, refused) = run(logic, 10_000..11_500, 119);
+        assert!(
+            checked > 40_000 && refused > 1000,
+            "{checked} checked, {refused} refused"
+        );
+    }
 }
 
 #[test]
 fn ranges_without_a_value_or_too_wide_are_refused() {
-    let mut t = Terms::default();
-    assert!(t.input("a", 1, 0).is_err());
-    assert!(t.input("b", 5, -5).is_err());
-    assert!(t.input("c", i128::MIN, i128::MAX).is_err());
-    assert!(t.input("d", 0, i128::MAX).is_err());
-    assert!(t.input("e", 0, (1 << 119) - 1).is_ok());
-    assert!(t.input("f", 0, 1 << 119).is_err());
-    assert!(t.input("g", i128::MIN, i128::MIN + 1).is_ok());
+    for logic in Logic::ALL {
+        let mut t = Terms::over(logic);
+        assert!(t.input("a", 1, 0).is_err());
+        assert!(t.input("b", 5, -5).is_err());
+        assert!(t.input("c", i128::MIN, i128::MAX).is_err());
+        assert!(t.input("d", 0, i128::MAX).is_err());
+        assert!(t.input("e", 0, (1 << 119) - 1).is_ok());
+        assert!(t.input("f", 0, 1 << 119).is_err());
+        assert!(t.input("g", i128::MIN, i128::MIN + 1).is_ok());
+    }
 }

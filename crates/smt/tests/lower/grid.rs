@@ -5,9 +5,10 @@ use crate::common::{
 };
 use ceg4n_base::Exact;
 use ceg4n_eval::{kernel_outputs, real_outputs, strict_winner};
-use ceg4n_ir::{Format, Interval, Property};
+use ceg4n_ir::{Format, Interval, OutputSpec, Property};
 use ceg4n_smt::lower::{LowerError, Question, breaks_on_grid};
-use ceg4n_smt::{Limits, Outcome, solver};
+use ceg4n_smt::term::Op;
+use ceg4n_smt::{Limits, Logic, Outcome, solver};
 
 /// The property, as the semantics page words it.
 fn broken(property: &Property, n: &[Exact], k: &[Exact]) -> bool {
@@ -31,7 +32,7 @@ fn broken(property: &Property, n: &[Exact], k: &[Exact]) -> bool {
     }
 }
 
-fn breaks_at(pair: &Pair, grid: Format, property: &Property, p: &[i64]) -> bool {
+pub(crate) fn breaks_at(pair: &Pair, grid: Format, property: &Property, p: &[i64]) -> bool {
     let x: Vec<Exact> = p.iter().map(|g| grid.value(*g)).collect();
     let kernel = pair.kernel();
     let k = kernel_outputs(kernel, &kernel.quantize_input(&x)).unwrap();
@@ -43,7 +44,7 @@ fn breaks_at(pair: &Pair, grid: Format, property: &Property, p: &[i64]) -> bool 
 }
 
 /// A grid coarser or finer than the kernel's input, of either sign.
-fn random_grid(d: &mut Dice, f: Format) -> Format {
+pub(crate) fn random_grid(d: &mut Dice, f: Format) -> Format {
     format(
         d.one_in(2),
         d.roll(1, 9),
@@ -52,7 +53,7 @@ fn random_grid(d: &mut Dice, f: Format) -> Format {
 }
 
 /// A property whose threshold lies where the box decides: a value met at one of its points.
-fn random_property(d: &mut Dice, pair: &Pair, grid: Format, b: &[Interval]) -> Property {
+pub(crate) fn random_property(d: &mut Dice, pair: &Pair, grid: Format, b: &[Interval]) -> Property {
     let x: Vec<Exact> = random_point(d, b).iter().map(|g| grid.value(*g)).collect();
     let kernel = pair.kernel();
     let n = real_outputs(pair.real(), &x).unwrap();
@@ -79,8 +80,14 @@ fn random_property(d: &mut Dice, pair: &Pair, grid: Format, b: &[Interval]) -> P
     }
 }
 
-fn ask(pair: &Pair, grid: Format, b: &[Interval], property: &Property) -> Option<Question> {
-    match breaks_on_grid(pair.real(), pair.kernel(), grid, b, property) {
+fn ask(
+    logic: Logic,
+    pair: &Pair,
+    grid: Format,
+    b: &[Interval],
+    property: &Property,
+) -> Option<Question> {
+    match breaks_on_grid(logic, pair.real(), pair.kernel(), grid, b, property) {
         Ok(q) => Some(q),
         Err(LowerError::Width) => None,
         Err(e) => panic!("{e}"),
@@ -97,7 +104,8 @@ fn every_point_of_small_boxes_and_the_solver() {
         let grid = random_grid(&mut d, pair.kernel().input_format);
         let b = random_box(&mut d, grid, pair.kernel().input_len(), 60);
         let property = random_property(&mut d, &pair, grid, &b);
-        let Some(q) = ask(&pair, grid, &b, &property) else {
+        let both = Logic::ALL.map(|logic| ask(logic, &pair, grid, &b, &property));
+        let [Some(q), Some(over_integers)] = both else {
             too_wide += 1;
             continue;
         };
@@ -107,6 +115,10 @@ fn every_point_of_small_boxes_and_the_solver() {
             assert_eq!(q.input(&model).unwrap(), p, "seed {seed}");
             let expected = breaks_at(&pair, grid, &property, &p);
             let found = q.query.holds(&model).unwrap();
+            assert_eq!(found, expected, "seed {seed}, {property}, point {p:?}");
+            let model = model_of(&over_integers.query, &lows(&b), &p);
+            assert_eq!(over_integers.input(&model).unwrap(), p, "seed {seed}");
+            let found = over_integers.query.holds(&model).unwrap();
             assert_eq!(found, expected, "seed {seed}, {property}, point {p:?}");
             any |= expected;
         }
@@ -152,15 +164,18 @@ fn wide_programs_are_simulated_exactly() {
         );
         let b = random_box(&mut d, grid, pair.kernel().input_len(), 1 << 40);
         let property = random_property(&mut d, &pair, grid, &b);
-        let Some(q) = ask(&pair, grid, &b, &property) else {
+        let both = Logic::ALL.map(|logic| ask(logic, &pair, grid, &b, &property));
+        let [Some(vectors), Some(integers)] = both else {
             too_wide += 1;
             continue;
         };
         for _ in 0..15 {
             let p = random_point(&mut d, &b);
             let expected = breaks_at(&pair, grid, &property, &p);
-            let found = q.query.holds(&model_of(&q.query, &lows(&b), &p)).unwrap();
-            assert_eq!(found, expected, "seed {seed}, {property}, point {p:?}");
+            for q in [&vectors, &integers] {
+                let found = q.query.holds(&model_of(&q.query, &lows(&b), &p)).unwrap();
+                assert_eq!(found, expected, "seed {seed}, {property}, point {p:?}");
+            }
             *(if expected { &mut broken } else { &mut fine }) += 1;
         }
     }
@@ -181,13 +196,15 @@ fn an_input_that_needs_no_rounding_stays_linear() {
     let grid = linear.kernel().input_format;
     let b = vec![Interval::new(grid.min(), grid.max()); linear.kernel().input_len()];
     let far = Property::Eps(Exact::from(1 << 20));
-    let q = ask(&linear, grid, &b, &far).unwrap();
     // The inputs with their limits, and the assertion of a constant.
-    let vectors = q
-        .query
-        .terms()
-        .filter(|(_, d)| matches!(d.op, ceg4n_smt::term::Op::Binary(..)));
-    assert_eq!(vectors.count(), 0);
+    for logic in Logic::ALL {
+        let q = ask(logic, &linear, grid, &b, &far).unwrap();
+        let sums = q
+            .query
+            .terms()
+            .filter(|(_, d)| matches!(d.op, Op::Binary(..) | Op::Affine(..)));
+        assert_eq!(sums.count(), 0);
+    }
 }
 
 #[test]
@@ -196,9 +213,15 @@ fn what_has_no_terms_is_refused() {
     let pair = Pair::random(&mut d, SMALL, true);
     let grid = pair.kernel().input_format;
     let b = vec![Interval::new(grid.min(), grid.max()); pair.kernel().input_len()];
-    let question =
-        |b: &[Interval], p: &Property| breaks_on_grid(pair.real(), pair.kernel(), grid, b, p);
-    assert!(question(&b, &Property::Spec("file".into())).is_err());
+    let question = |b: &[Interval], p: &Property| {
+        breaks_on_grid(Logic::Lia, pair.real(), pair.kernel(), grid, b, p)
+    };
+    let spec = OutputSpec {
+        path: "file".to_owned(),
+        outputs: pair.kernel().output_len(),
+        cases: vec![Vec::new()],
+    };
+    assert!(question(&b, &Property::Spec(spec.into())).is_err());
     assert!(question(&b[1..], &Property::Top1).is_err());
     let mut beyond = b.clone();
     beyond[0].hi += 1;

@@ -5,9 +5,9 @@ use ceg4n_eval::kernel_outputs;
 use ceg4n_ir::kernel::argmax;
 use ceg4n_ir::{Interval, Kernel};
 use ceg4n_smt::lower::leaves_class;
-use ceg4n_smt::{Limits, Outcome, solver};
+use ceg4n_smt::{Limits, Logic, Outcome, solver};
 
-fn leaves(kernel: &Kernel, input: &[i64], class: usize) -> bool {
+pub(crate) fn leaves(kernel: &Kernel, input: &[i64], class: usize) -> bool {
     argmax(&kernel_outputs(kernel, input).unwrap()) != Some(class)
 }
 
@@ -27,7 +27,7 @@ fn the_embedded_solver_agrees_with_enumeration() {
             d.roll(0, kernel.output_len() as i64 - 1) as usize,
         ] {
             let exists = points(&b).iter().any(|p| leaves(kernel, p, class));
-            let q = leaves_class(kernel, &b, class).unwrap();
+            let q = leaves_class(Logic::Bv, kernel, &b, class).unwrap();
             match solver.solve(&q.query, &Limits::default()) {
                 Outcome::Unsat => {
                     assert!(!exists, "seed {seed}, class {class}");
@@ -62,14 +62,16 @@ fn wide_kernels_are_simulated_exactly() {
             0 => argmax(&kernel_outputs(kernel, &start).unwrap()).unwrap(),
             _ => d.roll(0, kernel.output_len() as i64 - 1) as usize,
         };
-        let q = leaves_class(kernel, &b, class).unwrap();
+        let both = Logic::ALL.map(|logic| leaves_class(logic, kernel, &b, class).unwrap());
         for _ in 0..40 {
             let p = random_point(&mut d, &b);
-            let model = model_of(&q.query, &lo, &p);
-            assert_eq!(q.input(&model).unwrap(), p, "seed {seed}");
             let expected = leaves(kernel, &p, class);
-            let found = q.query.holds(&model).unwrap();
-            assert_eq!(found, expected, "seed {seed}, class {class}, input {p:?}");
+            for q in &both {
+                let model = model_of(&q.query, &lo, &p);
+                assert_eq!(q.input(&model).unwrap(), p, "seed {seed}");
+                let found = q.query.holds(&model).unwrap();
+                assert_eq!(found, expected, "seed {seed}, class {class}, input {p:?}");
+            }
             *(if expected { &mut leaving } else { &mut keeping }) += 1;
         }
     }
@@ -87,17 +89,23 @@ fn a_model_outside_the_box_does_not_hold() {
         let kernel = pair.kernel();
         let b = random_box(&mut d, kernel.input_format, kernel.input_len(), 100);
         for class in 0..kernel.output_len() {
-            let q = leaves_class(kernel, &b, class).unwrap();
+            let both = Logic::ALL.map(|logic| leaves_class(logic, kernel, &b, class).unwrap());
             for (i, r) in b.iter().enumerate() {
                 let over = r.hi - r.lo + 1;
-                if r.lo == r.hi || over & (over - 1) == 0 {
+                if r.lo == r.hi {
                     continue;
                 }
                 let mut p = lows(&b);
                 p[i] += over;
-                let model = model_of(&q.query, &lows(&b), &p);
-                assert!(!q.query.holds(&model).unwrap(), "seed {seed}");
-                outside += 1;
+                for q in &both {
+                    // An offset has no room for a power of two.
+                    if q.query.logic() == Logic::Bv && over & (over - 1) == 0 {
+                        continue;
+                    }
+                    let model = model_of(&q.query, &lows(&b), &p);
+                    assert!(!q.query.holds(&model).unwrap(), "seed {seed}");
+                    outside += 1;
+                }
             }
         }
     }
@@ -111,9 +119,10 @@ fn what_does_not_fit_is_refused() {
     let kernel = pair.kernel();
     let f = kernel.input_format;
     let b = vec![Interval::new(f.min(), f.max()); kernel.input_len()];
-    assert!(leaves_class(kernel, &b, 0).is_ok());
-    assert!(leaves_class(kernel, &b, kernel.output_len()).is_err());
-    assert!(leaves_class(kernel, &b[1..], 0).is_err());
+    let ask = |b: &[Interval], class| leaves_class(Logic::Lia, kernel, b, class);
+    assert!(ask(&b, 0).is_ok());
+    assert!(ask(&b, kernel.output_len()).is_err());
+    assert!(ask(&b[1..], 0).is_err());
     for bad in [
         (f.min() - 1, f.max()),
         (f.min(), f.max() + 1),
@@ -124,9 +133,6 @@ fn what_does_not_fit_is_refused() {
             lo: bad.0,
             hi: bad.1,
         };
-        assert!(
-            leaves_class(kernel, &b, 0).is_err() || bad.0 == bad.1,
-            "{bad:?}"
-        );
+        assert!(ask(&b, 0).is_err() || bad.0 == bad.1, "{bad:?}");
     }
 }

@@ -2,9 +2,17 @@
 // `cfg(test)` is what lets helpers of tests unwrap.
 #![cfg(test)]
 
+mod agreement;
 mod common;
 mod expressions;
 mod grid;
 mod kernels;
+#[cfg(feature = "cadical")]
+#[path = "../smt/lrat.rs"]
+mod lrat;
 mod nodes;
-mod z3;
+#[cfg(feature = "cadical")]
+mod proofs;
+#[cfg(feature = "cadical")]
+#[path = "../smt/simulate.rs"]
+mod simulate;

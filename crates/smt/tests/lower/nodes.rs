@@ -3,10 +3,10 @@
 use crate::common::{Dice, Pair, SMALL, Size, WIDE, lows, model_of, random_box, random_point};
 use ceg4n_eval::{interpret_kernel, kernel_trace};
 use ceg4n_opspec::{Cmp, Domain};
-use ceg4n_smt::Value;
 use ceg4n_smt::lower::{Terms, Truth};
+use ceg4n_smt::{Logic, Value};
 
-fn compare(seeds: std::ops::Range<u64>, size: Size) {
+fn compare(logic: Logic, seeds: std::ops::Range<u64>, size: Size) {
     let mut known = 0;
     let mut symbolic = 0;
     for seed in seeds {
@@ -14,7 +14,7 @@ fn compare(seeds: std::ops::Range<u64>, size: Size) {
         let pair = Pair::random(&mut d, size, false);
         let kernel = pair.kernel();
         let b = random_box(&mut d, kernel.input_format, kernel.input_len(), 1 << 30);
-        let mut terms = Terms::default();
+        let mut terms = Terms::over(logic);
         let input = b
             .iter()
             .enumerate()
@@ -55,10 +55,14 @@ fn compare(seeds: std::ops::Range<u64>, size: Size) {
 
 #[test]
 fn of_small_kernels() {
-    compare(3000..3250, SMALL);
+    for logic in Logic::ALL {
+        compare(logic, 3000..3250, SMALL);
+    }
 }
 
 #[test]
 fn of_wide_kernels() {
-    compare(4000..4250, WIDE);
+    for logic in Logic::ALL {
+        compare(logic, 4000..4250, WIDE);
+    }
 }

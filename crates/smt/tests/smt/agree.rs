@@ -89,6 +89,7 @@ fn every_assignment(q: &Query, mut f: impl FnMut(&Model)) {
     let variables: Vec<_> = q.variables().collect();
     let width = |sort: Sort| match sort {
         Sort::Bool => 1,
+        Sort::Int => panic!("infinitely many values"),
         Sort::Bits(width) => width,
     };
     let total: u32 = variables.iter().map(|v| width(v.1)).sum();
@@ -102,6 +103,7 @@ fn every_assignment(q: &Query, mut f: impl FnMut(&Model)) {
                 name,
                 match sort {
                     Sort::Bool => Value::Bool(bits == 1),
+                    Sort::Int => Value::Int(bits.into()),
                     Sort::Bits(width) => Value::bits(bits.into(), width),
                 },
             );
@@ -124,6 +126,7 @@ fn verdicts_as_by_brute_force() {
                 &mut q,
                 match sort {
                     Sort::Bool => Value::Bool(seed & 1 == 1),
+                    Sort::Int => Value::Int((*seed).into()),
                     Sort::Bits(width) => Value::bits((seed >> (8 * i)).into(), width),
                 },
             );

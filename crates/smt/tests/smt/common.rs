@@ -163,6 +163,7 @@ pub(crate) fn assignment(q: &Query, seed: u64) -> Model {
             name,
             match sort {
                 Sort::Bool => Value::Bool(bits & 1 == 1),
+                Sort::Int => Value::Int(bits),
                 Sort::Bits(width) => Value::bits(bits, width),
             },
         );
@@ -188,6 +189,7 @@ pub(crate) fn sinks(q: &Query) -> Vec<TermId> {
 pub(crate) fn literal(q: &mut Query, value: Value) -> TermId {
     match value {
         Value::Bool(b) => q.boolean(b).unwrap(),
+        Value::Int(v) => q.integer(v).unwrap(),
         Value::Bits { width, .. } => q.constant(value.signed(), width).unwrap(),
     }
 }

@@ -4,6 +4,12 @@
 
 mod agree;
 mod common;
+#[cfg(feature = "cadical")]
+mod lrat;
 #[cfg(unix)]
 mod process;
+#[cfg(feature = "cadical")]
+mod proof;
 mod script;
+#[cfg(feature = "cadical")]
+mod simulate;

@@ -1,7 +1,7 @@
 //! Solver processes that misbehave. Whatever they do, the answer is unknown.
 use ceg4n_smt::solver::process::{ProcessSolver, Program};
 use ceg4n_smt::solver::{available, from_name};
-use ceg4n_smt::{Limits, Outcome, Query, Solver, Value};
+use ceg4n_smt::{Limits, Logic, Outcome, Query, Solver, Value};
 use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -19,11 +19,15 @@ fn script(body: &str) -> (tempfile::TempDir, PathBuf) {
 
 /// A solver that answers `success`, echoes, and runs `answer` on `check-sat`.
 fn protocol(answer: &str) -> String {
+    protocol_with("((x #b0101))", answer)
+}
+
+fn protocol_with(model: &str, answer: &str) -> String {
     format!(
         "while read -r line; do case $line in\n\
          *check-sat*) {answer} ;;\n\
          *echo*) line=${{line#*\\\"}}; echo \"${{line%%\\\"*}}\" ;;\n\
-         *get-value*) echo '((x #b0101))' ;;\n\
+         *get-value*) echo '{model}' ;;\n\
          *) echo success ;; esac; done"
     )
 }
@@ -38,9 +42,21 @@ fn question(value: i128) -> Query {
     q
 }
 
-fn answer_of(body: &str, limits: &Limits) -> Outcome {
+/// Is there an integer x with 5 ≤ x ≤ 5?
+fn integer_question() -> Query {
+    let mut q = Query::over(Logic::Lia);
+    let x = q.int_var("x").unwrap();
+    q.assert_within(x, 5, 5).unwrap();
+    q
+}
+
+fn ask(body: &str, q: &Query, limits: &Limits) -> Outcome {
     let (_dir, path) = script(body);
-    ProcessSolver::new(Program::at(path)).solve(&question(5), limits)
+    ProcessSolver::new(Program::at(path)).solve(q, limits)
+}
+
+fn answer_of(body: &str, limits: &Limits) -> Outcome {
+    ask(body, &question(5), limits)
 }
 
 #[track_caller]
@@ -59,11 +75,55 @@ fn clean_answers_count() {
         panic!("no model");
     };
     assert_eq!(model.get("x"), Some(Value::bits(5, 4)));
+    let integers = |answer: &str| {
+        let body = protocol_with("((x 5))", answer);
+        ask(&body, &integer_question(), &limits)
+    };
+    assert_eq!(integers("echo unsat"), Outcome::Unsat);
+    let Outcome::Sat(model) = integers("echo sat") else {
+        panic!("no model");
+    };
+    assert_eq!(model.get("x"), Some(Value::Int(5)));
+}
+
+/// Models over integers that are none, or wrong ones.
+#[test]
+fn odd_models_over_integers_do_not_count() {
+    for (model, word) in [
+        ("((x 6))", "does not satisfy"),
+        ("((x (- 5)))", "does not satisfy"),
+        ("((x #b0101))", "no Int for `x`"),
+        ("((x true))", "no Int for `x`"),
+        ("((y 5))", "no Int for `x`"),
+        ("()", "no Int for `x`"),
+        ("((x 5.0))", "unreadable"),
+        ("((x (/ 10 2)))", "unreadable"),
+        (
+            "((x 340282366920938463463374607431768211456))",
+            "unreadable",
+        ),
+    ] {
+        let body = protocol_with(model, "echo sat");
+        unknown(ask(&body, &integer_question(), &Limits::default()), word);
+    }
+    // A value that fits, and a sum that does not.
+    let mut q = Query::over(Logic::Lia);
+    let x = q.int_var("x").unwrap();
+    let twice = q.affine(&[(2, x)], 0).unwrap();
+    let limit = q.integer(7).unwrap();
+    let more = q.at_most(limit, twice).unwrap();
+    q.assert(more).unwrap();
+    let body = protocol_with(&format!("((x {}))", i128::MAX), "echo sat");
+    unknown(ask(&body, &q, &Limits::default()), "more than 128 bits");
 }
 
 #[test]
 fn anything_else_does_not() {
     let limits = Limits::default();
+    let both = |body: &str, word: &str| {
+        unknown(answer_of(body, &limits), word);
+        unknown(ask(body, &integer_question(), &limits), word);
+    };
     for (body, word) in [
         ("exit 3", "exit status: 3"),
         ("kill -9 $$", "signal: 9"),
@@ -75,7 +135,7 @@ fn anything_else_does_not() {
         ("echo '('", "breaks off"),
         ("echo ')'", "stray"),
     ] {
-        unknown(answer_of(body, &limits), word);
+        both(body, word);
     }
     for (answer, word) in [
         ("exit 0", "exit status: 0"),
@@ -92,7 +152,7 @@ fn anything_else_does_not() {
         ("echo unknown", "no reason"),
         ("echo unsupported", "unsupported"),
     ] {
-        unknown(answer_of(&protocol(answer), &limits), word);
+        both(&protocol(answer), word);
     }
 }
 
@@ -103,6 +163,8 @@ fn an_error_before_the_question_counts() {
         *echo*) line=${line#*\\\"}; echo \"${line%%\\\"*}\" ;;\n\
         *) echo success ;; esac; done";
     unknown(answer_of(body, &Limits::default()), "no such thing");
+    let outcome = ask(body, &integer_question(), &Limits::default());
+    unknown(outcome, "no such thing");
 }
 
 #[test]
@@ -134,8 +196,10 @@ fn a_deadline_ends_all_of_it() {
     let same = big.equal(sum, x).unwrap();
     big.assert(same).unwrap();
     let (_dir, path) = script(&body);
-    let limits = Limits::default().within(Duration::from_secs(1));
-    let outcome = ProcessSolver::new(Program::at(path)).solve(&big, &limits);
+    let within_a_second = || Limits::default().within(Duration::from_secs(1));
+    let outcome = ProcessSolver::new(Program::at(path)).solve(&big, &within_a_second());
+    unknown(outcome, "time limit");
+    let outcome = ask("sleep 1000", &integer_question(), &within_a_second());
     unknown(outcome, "time limit");
     let child = std::fs::read_to_string(&pid).unwrap();
     let alive = || {
@@ -182,6 +246,21 @@ fn names() {
     );
     assert!(from_name(dir.path().to_str().unwrap()).is_err());
     assert!(from_name("").is_err());
+}
+
+/// Bit vectors for those that have nothing else, integers for the others.
+#[test]
+fn preferred_logics() {
+    for (name, logic) in [
+        ("z3", Logic::Lia),
+        ("cvc5-1.2", Logic::Lia),
+        ("other", Logic::Lia),
+        ("bitwuzla", Logic::Bv),
+        ("boolector", Logic::Bv),
+    ] {
+        let solver = ProcessSolver::new(Program::at(format!("/nowhere/{name}")));
+        assert_eq!(solver.logic(), logic, "{name}");
+    }
 }
 
 #[test]
@@ -234,6 +313,10 @@ fn hard() -> Query {
 #[test]
 fn the_embedded_solver_is_limited() {
     let mut solver = from_name("embedded").unwrap();
+    unknown(
+        solver.solve(&integer_question(), &Limits::default()),
+        "QF_LIA",
+    );
     let q = hard();
     let conflicts = Limits {
         conflicts: Some(100),

@@ -1,9 +1,14 @@
-//! Which tensors of a module stand in files beside its text, and under which names.
+//! Which tensors and queries of a module stand in files beside its text, and under which names.
 
 use super::PrintOptions;
 use crate::files::{Blob, Blobs, Stored, serialize};
-use ceg4n_ir::{Annotation, Annotations, Network, Origin, ValueId};
+use ceg4n_base::ContentHash;
+use ceg4n_import::vnnlib::spec_to_text;
+use ceg4n_ir::{
+    Annotation, Annotations, Network, Origin, OutputSpec, Property, Requirement, ValueId,
+};
 use std::collections::BTreeMap;
+use std::path::Path;
 
 /// Lists up to this length stay in the text.
 const TINY: usize = 16;
@@ -20,6 +25,10 @@ pub(crate) struct Side {
     constants: BTreeMap<ValueId, Spot>,
     mantissas: BTreeMap<(usize, ValueId), Spot>,
     blobs: BTreeMap<String, Blobs>,
+    /// New files of queries by what the queries say.
+    queries: BTreeMap<ContentHash, String>,
+    /// Their texts by file.
+    texts: BTreeMap<String, String>,
 }
 
 impl Side {
@@ -88,6 +97,43 @@ impl Side {
         (path, name)
     }
 
+    /// Gives every query that does not keep its file a new one.
+    pub(super) fn add_queries(&mut self, requirements: &[Requirement], options: &PrintOptions) {
+        let Some(keep) = &options.keep_files else {
+            return;
+        };
+        for r in requirements {
+            let Property::Spec(spec) = &r.property else {
+                continue;
+            };
+            let hash = spec.hash();
+            if keep.contains(&spec.path) || self.queries.contains_key(&hash) {
+                continue;
+            }
+            let name = Path::new(&spec.path).file_stem();
+            let stem = file_stem(&name.unwrap_or_default().to_string_lossy());
+            let mut name = format!("{stem}.vnnlib");
+            if options.taken.contains(&name) || self.texts.contains_key(&name) {
+                name = format!("{stem}-{}.vnnlib", hash.short());
+            }
+            self.texts.insert(name.clone(), spec_to_text(spec));
+            self.queries.insert(hash, name);
+        }
+    }
+
+    /// Where a query stands.
+    pub(super) fn query<'s>(&'s self, spec: &'s OutputSpec) -> &'s str {
+        if self.queries.is_empty() {
+            return &spec.path;
+        }
+        self.queries.get(&spec.hash()).unwrap_or(&spec.path)
+    }
+
+    /// The texts of new files of queries.
+    pub(crate) fn texts(&self) -> &BTreeMap<String, String> {
+        &self.texts
+    }
+
     /// Without the constants.
     pub(super) fn only_versions(mut self) -> Self {
         let needed: Vec<Spot> = self.mantissas.values().cloned().collect();
@@ -117,8 +163,10 @@ impl Side {
 
     /// The files' bytes.
     pub(super) fn files(&self) -> Vec<(String, Vec<u8>)> {
-        let files = self.blobs.iter();
-        files.map(|(p, b)| (p.clone(), serialize(b))).collect()
+        let tensors = self.blobs.iter().map(|(p, b)| (p.clone(), serialize(b)));
+        let texts = self.texts.iter();
+        let texts = texts.map(|(p, t)| (p.clone(), t.clone().into_bytes()));
+        tensors.chain(texts).collect()
     }
 }
 

@@ -1,5 +1,6 @@
 //! Regions and requirements.
 
+use super::specs::{self, Specs};
 use super::{Known, comment, unknown};
 use crate::ast::{self, RegionKind};
 use ceg4n_base::{Diagnostic, Exact, Span, codes};
@@ -82,34 +83,58 @@ fn ball(region: &mut Region, center: Vec<Exact>, radius: Exact, clip: Option<(Ex
     region.ball_size = Some(radius);
 }
 
-/// Reads every requirement. `regions` are those of the file, and whether some are broken.
+/// Reads every requirement. `regions` are those of the file, and whether some are broken. Where
+/// the file has none, a query brings its own boxes.
 pub(super) fn requirements(
     list: Vec<ast::Require>,
-    regions: (&[Region], bool),
+    (regions, some_broken): (&mut Vec<Region>, bool),
     known: &Known,
+    specs: &mut Specs<'_>,
     comments: &mut Comments,
     errors: &mut Vec<Diagnostic>,
 ) -> Vec<Requirement> {
-    let mut requirements = Vec::new();
-    for (i, mut r) in list.into_iter().enumerate() {
+    let own_boxes = regions.is_empty() && !some_broken;
+    let alone = list.len() == 1;
+    let mut requirements: Vec<Requirement> = Vec::new();
+    for mut r in list {
         let notes = std::mem::take(&mut r.notes);
-        comment(comments, Anchor::Requirement(i), notes);
+        comment(comments, Anchor::Requirement(requirements.len()), notes);
         property_errors(&r, known, errors);
-        let selection = match r.regions {
+        let mut selection = match r.regions {
             None => Selection::All,
             Some(ids) => {
-                selection_errors(&ids, regions, errors);
+                selection_errors(&ids, (regions, some_broken), errors);
                 Selection::Ids(ids.into_iter().map(|n| n.text).collect())
             }
         };
+        let property = match r.property {
+            ast::Property::Top1 => Property::Top1,
+            ast::Property::Margin(m, _) => Property::Top1Margin(m),
+            ast::Property::TopK(k, _) => Property::TopK(k),
+            ast::Property::Eps(e, _) => Property::Eps(e),
+            ast::Property::Spec(path) => {
+                let Some(query) = specs.query(&path, known, errors) else {
+                    continue;
+                };
+                if own_boxes && selection == Selection::All && query.has_box() {
+                    let ids = specs::boxes(&query, &path, regions, errors);
+                    if !alone {
+                        selection = Selection::Ids(ids);
+                    }
+                }
+                for (spec, regions) in query.on_regions(&path.text, &selection, regions) {
+                    requirements.push(Requirement {
+                        property: Property::Spec(spec),
+                        domain: r.domain,
+                        regions,
+                        span: Some(r.span),
+                    });
+                }
+                continue;
+            }
+        };
         requirements.push(Requirement {
-            property: match r.property {
-                ast::Property::Top1 => Property::Top1,
-                ast::Property::Margin(m, _) => Property::Top1Margin(m),
-                ast::Property::TopK(k, _) => Property::TopK(k),
-                ast::Property::Eps(e, _) => Property::Eps(e),
-                ast::Property::Spec(path) => Property::Spec(path.text),
-            },
+            property,
             domain: r.domain,
             regions: selection,
             span: Some(r.span),

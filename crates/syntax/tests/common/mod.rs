@@ -5,10 +5,11 @@ pub(crate) mod dice;
 use ceg4n_base::Exact;
 use ceg4n_ir::{
     AccAnnotation, Anchor, Annotation, Annotations, Constant, Domain, Format, Module, Network,
-    NetworkBuilder, Op, Origin, Program, Property, Region, Requirement, Rounding, Selection, Shape,
-    TensorFormat, ValueId,
+    NetworkBuilder, Op, Origin, OutputConstraint, OutputSpec, Program, Property, Region,
+    Requirement, Rounding, Selection, Shape, TensorFormat, ValueId,
 };
 use dice::Dice;
+use std::sync::Arc;
 
 impl Dice {
     fn float(&mut self) -> f32 {
@@ -174,6 +175,21 @@ fn region(dice: &mut Dice, k: usize, inputs: usize) -> Region {
     }
 }
 
+/// What one of a few queries forbids; the path and what it says belong together.
+fn spec(dice: &mut Dice, outputs: usize) -> OutputSpec {
+    let k = dice.below(3);
+    let constraint = OutputConstraint {
+        coefficients: vec![(outputs - 1, Exact::dyadic(k as i64 - 5, -2))],
+        constant: "-0.1".parse().expect("a number"),
+        strict: k == 1,
+    };
+    OutputSpec {
+        path: format!("a \"b{k}\".vnnlib"),
+        outputs,
+        cases: vec![vec![constraint; k + 1], vec![]],
+    }
+}
+
 /// A module that the parser accepts, from a seed.
 pub(crate) fn module(seed: u64) -> Module {
     let dice = &mut Dice(seed);
@@ -190,7 +206,7 @@ pub(crate) fn module(seed: u64) -> Module {
         let bound = bound.clone().max(-&bound);
         let property = match dice.below(5) {
             0 => Property::Eps(bound),
-            1 => Property::Spec("a \"b\".vnnlib".to_owned()),
+            1 => Property::Spec(Arc::new(spec(dice, net.output_len()))),
             2 if net.output_len() > 1 => Property::Top1Margin(bound),
             3 if net.output_len() > 1 => Property::TopK(1 + dice.below(net.output_len()) as u32),
             _ if net.output_len() > 1 => Property::Top1,
@@ -253,7 +269,12 @@ pub(crate) fn describe(m: &Module) -> Vec<String> {
         out.push(format!("{} {} {center:?} {size:?}", r.id, r.hash()));
     }
     for r in &m.requirements {
-        out.push(format!("{} {} {:?}", r.property, r.domain, r.regions));
+        // Saving may give a query another file.
+        let property = match &r.property {
+            Property::Spec(s) => s.hash().to_string(),
+            other => other.to_string(),
+        };
+        out.push(format!("{property} {} {:?}", r.domain, r.regions));
     }
     out
 }

@@ -1,6 +1,7 @@
 //! The operators of the domain of terms.
 
 use super::{LowerError, Number, Result, Terms, Truth, WIDEST, exponent, over};
+use crate::term::Op;
 use ceg4n_eval::{Domain, MeaningError};
 use ceg4n_opspec::Cmp;
 
@@ -105,7 +106,10 @@ impl Domain for Terms {
     fn not(&mut self, a: &Truth) -> Result<Truth> {
         Ok(match a {
             Truth::Known(b) => Truth::Known(!b),
-            Truth::Term(t) => Truth::Term(self.query.not(*t)?),
+            Truth::Term(t) => Truth::Term(match self.query.definition(*t)?.op {
+                Op::Not(inner) => inner,
+                _ => self.query.not(*t)?,
+            }),
         })
     }
 
@@ -158,10 +162,7 @@ impl Domain for Terms {
             let m = self.shl(&q, s)?;
             return self.sub(&a, &m);
         }
-        let (t, _) = self.vector(&a)?;
-        let t = self.fit(t, s)?;
-        let t = self.query.zero_extend(t, s + 1)?;
-        self.atom(t, 0, (1i128 << s) - 1, 0)
+        self.low_bits(&a, s)
     }
 
     fn div(&mut self, a: &Number, b: &Number) -> Result<Number> {
@@ -190,14 +191,7 @@ impl Domain for Terms {
                 exp: 0,
             });
         }
-        let (t, r) = self.vector(a)?;
-        let width = self.query.width(t)?;
-        let t = if s >= width {
-            self.query.extract(t, width - 1, width - 1)?
-        } else {
-            self.query.extract(t, width - 1, s)?
-        };
-        self.atom(t, down(r.lo), down(r.hi), 0)
+        self.floor_of(a, s)
     }
 
     fn scale(&mut self, a: &Number, k: i64) -> Result<Number> {

@@ -8,7 +8,7 @@ use super::cnf::{Cnf, Lit};
 use super::sum::LinearForm;
 use crate::query::Query;
 use crate::solver::Limits;
-use crate::term::{Binary, Compare, Op, Sort, TermId, Unary};
+use crate::term::{Binary, Compare, Logic, Op, Sort, TermId, Unary};
 use ceg4n_base::entity::SecondaryMap;
 
 /// Clauses of a formula without a limit of its caller: about 2 GiB in the solver.
@@ -27,8 +27,12 @@ pub(super) struct Formula {
 /// Blasts a query.
 ///
 /// # Errors
-/// The limit that was reached.
+/// The limit that was reached; integers.
 pub(super) fn blast(query: &Query, limits: &Limits) -> Result<Formula, String> {
+    match query.logic() {
+        Logic::Bv => {}
+        Logic::Lia => return Err("the embedded solver takes bit vectors alone".to_owned()),
+    }
     let most = limits.clauses.unwrap_or(MOST_CLAUSES);
     let by_memory = limits
         .memory_mib
@@ -70,10 +74,11 @@ pub(super) fn blast(query: &Query, limits: &Limits) -> Result<Formula, String> {
     })
 }
 
-/// Vectors have their width, truth values one bit.
+/// Vectors have their width, truth values one bit; integers have none, and are refused before.
 fn width(sort: Sort) -> u32 {
     match sort {
         Sort::Bool => 1,
+        Sort::Int => 0,
         Sort::Bits(width) => width,
     }
 }
@@ -126,6 +131,10 @@ fn is_linear(query: &Query, op: &Op) -> bool {
         | Op::Var
         | Op::Bool(_)
         | Op::Bits(_)
+        | Op::Int(_)
+        | Op::Affine(..)
+        | Op::FloorShift(..)
+        | Op::AtMost(..)
         | Op::SignExtend(_)
         | Op::ZeroExtend(_)
         | Op::Extract(..)
@@ -173,6 +182,8 @@ impl Blaster<'_> {
         let size = width as usize;
         match op {
             Op::Var => (0..width).map(|_| self.cnf.fresh()).collect(),
+            // Refused before.
+            Op::Int(_) | Op::Affine(..) | Op::FloorShift(..) | Op::AtMost(..) => Vec::new(),
             Op::Bool(b) => vec![Lit::constant(*b)],
             Op::Bits(v) => (0..width).map(|i| Lit::constant(v >> i & 1 == 1)).collect(),
             Op::Unary(Unary::Neg, _) => self.linear(t, width),

@@ -102,19 +102,11 @@ impl Cnf {
     }
 
     /// How many variables it has.
-    #[cfg_attr(
-        all(not(feature = "cadical"), not(test)),
-        expect(dead_code, reason = "read by the SAT solver alone")
-    )]
     pub(super) fn variables(&self) -> u32 {
         self.variables
     }
 
     /// The clauses in DIMACS literals, each ended by 0.
-    #[cfg_attr(
-        not(feature = "cadical"),
-        expect(dead_code, reason = "read by the SAT solver alone")
-    )]
     pub(super) fn clauses(&self) -> &[i32] {
         &self.clauses
     }

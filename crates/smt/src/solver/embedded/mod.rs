@@ -5,6 +5,7 @@
 
 mod blast;
 mod cnf;
+mod proof;
 mod sat;
 mod sum;
 
@@ -14,6 +15,8 @@ use crate::model::{Model, Value};
 use crate::query::Query;
 use crate::read::Reader;
 use crate::term::{Op, Sort, TermId};
+use proof::Recorder;
+pub use proof::{Clauses, Proof};
 use sat::Sat;
 use smtlib_lowlevel::Error;
 use smtlib_lowlevel::ast::{
@@ -141,6 +144,44 @@ impl Backend for EmbeddedBackend {
     }
 }
 
+/// A query as clauses, without solving it.
+///
+/// # Errors
+/// The limit that was reached; integers.
+pub fn clauses(query: &Query, limits: &Limits) -> Result<Clauses, String> {
+    blast::blast(query, limits).map(|formula| Clauses::new(query, &formula))
+}
+
+/// Answers a query about bit vectors as the embedded solver does, and leaves for `Unsat` a proof
+/// that others can check.
+///
+/// There is no proof beside `Unsat` if it would take more than the memory limit, or 1 GiB.
+pub fn prove(query: &Query, limits: &Limits) -> (Outcome, Option<Proof>) {
+    let limits = limits.clone().within(LONGEST);
+    let formula = match blast::blast(query, &limits) {
+        Ok(formula) => formula,
+        Err(reason) => return (Outcome::Unknown(reason), None),
+    };
+    let clauses = Clauses::new(query, &formula);
+    if formula.cnf.is_contradiction() && version().is_some() {
+        let lrat = proof::of_empty_clause(&clauses);
+        return (Outcome::Unsat, lrat.map(|lrat| Proof { clauses, lrat }));
+    }
+    match sat::solve(&formula, &limits, Some(Recorder::new(&limits))) {
+        (Sat::Unsatisfiable, lrat) => (Outcome::Unsat, lrat.map(|lrat| Proof { clauses, lrat })),
+        (Sat::Unknown(reason), _) => (Outcome::Unknown(reason), None),
+        (Sat::Satisfiable(values), _) => {
+            let model = model(query, &formula.variables, &values);
+            let outcome = match query.holds(&model) {
+                Ok(true) => Outcome::Sat(model),
+                Ok(false) => Outcome::Unknown("the model does not satisfy the query".into()),
+                Err(e) => Outcome::Unknown(e.to_string()),
+            };
+            (outcome, None)
+        }
+    }
+}
+
 fn check(query: &Query, limits: &Limits) -> Verdict {
     let formula = match blast::blast(query, limits) {
         Ok(formula) => formula,
@@ -149,7 +190,7 @@ fn check(query: &Query, limits: &Limits) -> Verdict {
     if formula.cnf.is_contradiction() && version().is_some() {
         return Verdict::Unsat;
     }
-    match sat::solve(&formula, limits) {
+    match sat::solve(&formula, limits, None).0 {
         Sat::Unsatisfiable => Verdict::Unsat,
         Sat::Unknown(reason) => Verdict::Unknown(reason),
         Sat::Satisfiable(values) => Verdict::Sat(model(query, &formula.variables, &values)),
@@ -161,6 +202,7 @@ fn model(query: &Query, variables: &[(TermId, Vec<cnf::Lit>)], values: &[bool]) 
     let mut model = Model::default();
     let zero = |sort| match sort {
         Sort::Bool => Value::Bool(false),
+        Sort::Int => Value::Int(0),
         Sort::Bits(width) => Value::bits(0, width),
     };
     for (name, sort) in query.variables() {
@@ -179,6 +221,7 @@ fn model(query: &Query, variables: &[(TermId, Vec<cnf::Lit>)], values: &[bool]) 
         }
         let value = match d.sort {
             Sort::Bool => Value::Bool(bits == 1),
+            Sort::Int => Value::Int(bits.cast_signed()),
             Sort::Bits(width) => Value::Bits { bits, width },
         };
         model.insert(d.name.clone().unwrap_or_default(), value);
