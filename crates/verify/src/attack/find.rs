@@ -33,9 +33,6 @@ const HOPEFUL: f64 = 0.6;
 /// Halvings of a line: finer than the cells of a region.
 const BISECTIONS: usize = 20;
 
-/// Points that are replayed where only replay tells.
-const REPLAYS: usize = 16;
-
 /// What shall be broken, and where.
 #[derive(Clone, Copy)]
 pub struct Target<'a> {
@@ -108,9 +105,6 @@ pub fn find_break(
     starts.extend(turns.into_iter().map(floats));
     starts.iter_mut().for_each(|x| frame.settle(x));
     let breach = Breach::new(target.property, target.robust());
-    if matches!(&breach, Breach::Meets(cases) if cases.is_empty()) {
-        return first_replayed(target, &starts, stop);
-    }
     let reference = (!breach.kernel_alone()).then_some(target.reference.net());
     let mut hunt = Hunt {
         target,
@@ -126,22 +120,6 @@ pub fn find_break(
         hunt.run(&mut climb, &frame, &starts, (effort, stop))?;
     }
     Ok(hunt.found)
-}
-
-fn first_replayed(
-    target: &Target<'_>,
-    points: &[Vec<f64>],
-    stop: &Stop,
-) -> Result<Option<Witness>, Trouble> {
-    for x in points.iter().take(REPLAYS) {
-        if stop.now().is_some() {
-            break;
-        }
-        if let Some(w) = target.replay_near(x)? {
-            return Ok(Some(w));
-        }
-    }
-    Ok(None)
 }
 
 struct Hunt<'a> {

@@ -2,8 +2,8 @@
 //! broken a point is.
 
 use super::climb::Outs;
-use ceg4n_ir::Property;
 use ceg4n_ir::kernel::argmax;
+use ceg4n_ir::{OutputConstraint, Property};
 
 /// One thing to climb to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -85,7 +85,11 @@ impl Goal {
             }
             Self::Meet { case } => {
                 if let Some((_, (coefficients, _))) = breach.unmet(case, at) {
-                    coefficients.iter().for_each(|(j, a)| kernel[*j] -= a);
+                    for (j, a) in coefficients {
+                        if let Some(k) = kernel.get_mut(*j) {
+                            *k -= a;
+                        }
+                    }
                 }
             }
         }
@@ -113,6 +117,7 @@ impl Goal {
             Self::Demote { ahead } => {
                 demoted(at, ahead).map_or(f64::NEG_INFINITY, |(c, i)| k[i] - k[c])
             }
+            // A case without constraints is met everywhere.
             Self::Meet { case } => breach.unmet(case, at).map_or(0.0, |(v, _)| -v),
         }
     }
@@ -159,8 +164,14 @@ impl Breach {
             (Property::Top1Margin(m), _) => Self::Behind(m.enclosure().0),
             (Property::TopK(n), _) => Self::Demoted(*n as usize),
             (Property::Eps(e), _) => Self::Differs(e.enclosure().0),
-            // Its constraints are not known here: only replay tells.
-            (Property::Spec(_), _) => Self::Meets(Vec::new()),
+            (Property::Spec(spec), _) => {
+                let linear = |c: &OutputConstraint| {
+                    let terms = c.coefficients.iter().map(|(j, a)| (*j, a.to_f64()));
+                    (terms.collect(), c.constant.to_f64())
+                };
+                let cases = spec.cases.iter();
+                Self::Meets(cases.map(|c| c.iter().map(linear).collect()).collect())
+            }
         }
     }
 
@@ -204,7 +215,9 @@ impl Breach {
         };
         let value = |(coefficients, b): &Linear| {
             let terms = coefficients.iter();
-            terms.fold(*b, |sum, (j, a)| sum + a * at.kernel[*j])
+            terms.fold(*b, |sum, (j, a)| {
+                sum + a * at.kernel.get(*j).unwrap_or(&0.0)
+            })
         };
         let constraints = cases.get(case)?.iter().map(|c| (value(c), c));
         constraints.max_by(|a, b| a.0.total_cmp(&b.0))
