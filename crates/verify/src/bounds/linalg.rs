@@ -40,7 +40,11 @@ impl WithSimd for Product<'_> {
 
     #[inline(always)]
     fn with_simd<S: pulp::Simd>(self, _: S) {
-        for (y, a) in self.c.chunks_exact_mut(self.n).zip(self.a.chunks_exact(self.k)) {
+        for (y, a) in self
+            .c
+            .chunks_exact_mut(self.n)
+            .zip(self.a.chunks_exact(self.k))
+        {
             rows(y, a, self.b, self.n);
         }
     }
@@ -139,7 +143,12 @@ mod tests {
     #[test]
     fn a_zero_coefficient_hides_infinite_rows() {
         let mut c = vec![0.0; 2];
-        accumulate(&mut c, &[0.0, 2.0], &[f64::INFINITY, f64::NAN, 1.0, 2.0], (1, 2, 2));
+        accumulate(
+            &mut c,
+            &[0.0, 2.0],
+            &[f64::INFINITY, f64::NAN, 1.0, 2.0],
+            (1, 2, 2),
+        );
         assert_eq!(c, [2.0, 4.0]);
     }
 }

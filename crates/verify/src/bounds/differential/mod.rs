@@ -226,7 +226,11 @@ impl PairBounds<'_> {
             pass.to_input(graph.output(), Rows::new(forms.len(), coef))
         };
         let of = |f: fn(&PairForm) -> &Vec<f64>| forms.iter().flat_map(f).copied().collect();
-        let n = back(self.together.reference, &self.reference, of(|f| &f.reference));
+        let n = back(
+            self.together.reference,
+            &self.reference,
+            of(|f| &f.reference),
+        );
         let mut k = back(self.together.subject, &self.subject, of(|f| &f.subject));
         let x = &self.reference.nodes[0];
         let len = x.len();
