@@ -67,7 +67,7 @@ struct State {
 }
 
 /// What happens to one element: `N' = a·N + b + n·ε`, `D' = p·D + q·N + c + d·ε ± r`.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 struct Change {
     a: f64,
     b: f64,
@@ -105,11 +105,12 @@ impl Change {
 
 /// `D' = Ŵ·D + (Ŵ - W)·N + (v̂ - v)` over intervals.
 fn differences(r: &Dense, s: &Dense, gap: &[f64], before: &Enclosed) -> Vec<Bound> {
-    let (d, n) = (Hull::new(&before.d), Hull::new(&before.n));
+    let zero = vec![0.0; r.rows];
+    let own = Hull::new(&before.d).rows(&s.weight, &zero);
+    let shared = Hull::new(&before.n).rows(gap, &zero);
     (0..r.rows)
         .map(|i| {
-            let own = d.affine(s.row(i), 0.0).0;
-            let (shared, reach) = n.affine(&gap[i * r.cols..(i + 1) * r.cols], 0.0);
+            let (own, (shared, reach)) = (own[i].0, shared[i]);
             let (rb, sb) = (r.bias.value[i], s.bias.value[i]);
             let b = affine([1.0, 1.0], &[own, shared], sb - rb, 0);
             // A gap is rounded once, as is that of the biases.
@@ -153,9 +154,14 @@ impl Zonotopes {
                     let noise = &reference.noise[r_at];
                     let k_after = &subject.nodes[s_at];
                     let by_intervals = state.step(together, t, joint, (before, k_after), noise);
-                    let (n, k, d) = state.enclose();
-                    let d = d.iter().zip(by_intervals).map(|(a, b)| a.meet(b));
-                    (n, k, d.collect())
+                    if state.fresh.is_empty() && state.loose.iter().all(|r| *r == 0.0) {
+                        let (n, k, d) = state.enclose();
+                        let d = d.iter().zip(by_intervals).map(|(a, b)| a.meet(b));
+                        (n, k, d.collect())
+                    } else {
+                        // Behind an elementwise operator its intervals are as good.
+                        (Vec::new(), Vec::new(), by_intervals)
+                    }
                 }
             };
             reference.meet(together.reference, r_at, &zn);
@@ -326,7 +332,7 @@ impl State {
         }
         self.fresh.retain(|f| f.n != 0.0 || f.d != 0.0);
         self.fresh.extend(fresh);
-        self.measure();
+        self.measure(|i| scaled[i] != Change::NONE);
         let interval = |(i, c): (usize, &Change)| c.interval(before.n[i], before.d[i]);
         scaled.iter().enumerate().map(interval).collect()
     }
@@ -366,8 +372,8 @@ impl State {
         }
     }
 
-    /// Updates the sizes.
-    fn measure(&mut self) {
+    /// Updates the sizes of some elements.
+    fn measure(&mut self, of: impl Fn(usize) -> bool) {
         let (mut n, mut d) = (self.loose.clone(), self.loose.clone());
         n.fill(0.0);
         for f in &self.fresh {
@@ -375,7 +381,7 @@ impl State {
             d[f.element] += f.d.abs();
         }
         let terms = self.shared + self.own + self.fresh.len() + 4;
-        for i in 0..self.len {
+        for i in (0..self.len).filter(|i| of(*i)) {
             let a = i * self.shared..(i + 1) * self.shared;
             let b = i * self.own..(i + 1) * self.own;
             let m = n[i] + linalg::magnitude(&self.na[a.clone()]) + self.nc[i].abs() + self.ne[i];
@@ -446,23 +452,20 @@ impl State {
         };
         let some = |m: &[f64]| -> Vec<usize> { (0..cols).filter(|j| m[*j] != 0.0).collect() };
         let (n_some, d_some) = (some(&self.nm), some(&self.dm));
-        let mut picked = Vec::with_capacity(cols);
-        let mut pick = |row: &[f64], of: &[usize]| {
-            picked.clear();
-            picked.extend(of.iter().map(|j| row[*j]));
-            picked.clone()
-        };
-        let (na, da) = (compact(&self.na, &n_some, self.shared), compact(&self.da, &d_some, self.shared));
+        let na = compact(&self.na, &n_some, self.shared);
+        let da = compact(&self.da, &d_some, self.shared);
         let db = compact(&self.db, &d_some, self.own);
+        let (w, g) = (picked(&r.weight, cols, &n_some), picked(gap, cols, &n_some));
+        let v = picked(&s.weight, cols, &d_some);
+        let n_size = (rows, n_some.len(), self.shared);
+        let d_size = (rows, d_some.len(), self.shared);
+        linalg::accumulate_into(&mut out.na, shared, &w, &na, n_size);
+        linalg::accumulate_into(&mut out.da, shared, &v, &da, d_size);
+        linalg::accumulate_into(&mut out.da, shared, &g, &na, n_size);
+        let own_size = (rows, d_some.len(), self.own);
+        linalg::accumulate_into(&mut out.db, own, &v, &db, own_size);
         for i in 0..rows {
             let (w, v, g) = (r.row(i), s.row(i), &gap[i * cols..(i + 1) * cols]);
-            let (wn, gn, vd) = (pick(w, &n_some), pick(g, &n_some), pick(v, &d_some));
-            let a = i * shared..i * shared + self.shared;
-            linalg::combine(&mut out.na[a.clone()], &wn, &na, self.shared);
-            linalg::combine(&mut out.da[a.clone()], &vd, &da, self.shared);
-            linalg::combine(&mut out.da[a], &gn, &na, self.shared);
-            let b = i * own..i * own + self.own;
-            linalg::combine(&mut out.db[b], &vd, &db, self.own);
             for (t, f) in self.fresh.iter().enumerate() {
                 let at = i * shared + self.shared + t;
                 out.na[at] = w[f.element] * f.n;
@@ -473,7 +476,7 @@ impl State {
             }
             self.centre(&mut out, i, (r, s, g));
         }
-        out.measure();
+        out.measure(|_| true);
         out
     }
 
@@ -547,6 +550,16 @@ fn weights(form: &PairForm) -> (Vec<f64>, &[f64]) {
     (both.map(|(n, k)| n + k).collect(), &form.subject)
 }
 
+/// Some columns of a matrix.
+fn picked(matrix: &[f64], cols: usize, of: &[usize]) -> Vec<f64> {
+    if of.len() == cols {
+        return matrix.to_vec();
+    }
+    let rows = matrix.chunks_exact(cols.max(1));
+    rows.flat_map(|row| of.iter().map(|j| row[*j])).collect()
+}
+
+/// Some rows of a matrix.
 fn compact(rows: &[f64], of: &[usize], stride: usize) -> Vec<f64> {
     let mut out = Vec::with_capacity(of.len() * stride);
     for j in of {
