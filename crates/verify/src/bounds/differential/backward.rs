@@ -61,6 +61,7 @@ pub(super) fn open_signs(
                         of_subject,
                         node: if of_subject { s } else { r },
                         element: i,
+                        joint: t,
                     });
                 }
             }

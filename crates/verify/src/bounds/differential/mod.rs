@@ -180,6 +180,8 @@ pub struct OpenSign {
     pub node: usize,
     /// Element.
     pub element: usize,
+    /// Where among the matched layers.
+    joint: usize,
 }
 
 impl PairBounds<'_> {
@@ -207,10 +209,11 @@ impl PairBounds<'_> {
         }
     }
 
-    /// How much each input moves a form: its generators, for guidance.
+    /// How much dividing each input may gain for a form, for guidance.
     pub fn influence(&self, form: &PairForm) -> Option<Vec<f64>> {
         let z = self.zonotopes.as_ref()?;
-        Some(z.input_generators(form, self.together.reference.input_len()))
+        let open = self.open_signs(form);
+        Some(z.input_scores(form, self.together.reference.input_len(), &open))
     }
 
     /// Forms of both carried back to the input, each by itself.

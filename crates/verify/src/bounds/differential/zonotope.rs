@@ -6,7 +6,7 @@
 //! the input and of the reference's relaxations are shared by `N` and `D`; those of rounding and
 //! of the difference's own relaxations belong to `D` alone.
 
-use super::{Joint, On, PairForm, Together};
+use super::{Joint, On, OpenSign, PairForm, Together};
 use crate::bounds::forward::{Bounds, Hull};
 use crate::bounds::graph::{Constant, Dense, Op};
 use crate::bounds::linalg;
@@ -30,7 +30,13 @@ pub(super) struct Zonotopes {
     last: State,
     /// The inputs that the first symbols belong to.
     inputs: Vec<usize>,
+    /// For each dense joint, and few inputs, the coefficients of the inputs' symbols in each
+    /// element of the reference; else empty.
+    spread: Vec<Vec<f64>>,
 }
+
+/// With more inputs than this their coefficients are not kept.
+const KEPT_INPUTS: usize = 12;
 
 /// A symbol of one element only, so far.
 #[derive(Clone, Copy, Debug)]
@@ -134,6 +140,7 @@ impl Zonotopes {
         let mut after: Vec<Enclosed> = Vec::with_capacity(joints.len());
         let (x, signs) = (on.x, on.signs);
         let (mut state, inputs) = State::input(x);
+        let mut spread = Vec::with_capacity(joints.len());
         for (t, joint) in joints.iter().enumerate() {
             if let Joint::Input | Joint::Both(..) | Joint::Reference(_) = joint {
                 r_at = reference.nodes.len();
@@ -164,6 +171,12 @@ impl Zonotopes {
                     }
                 }
             };
+            let dense = matches!(joint, Joint::Both(..)) && state.fresh.is_empty();
+            spread.push(if dense && inputs.len() <= KEPT_INPUTS {
+                state.leading(inputs.len())
+            } else {
+                Vec::new()
+            });
             reference.meet(together.reference, r_at, &zn);
             subject.meet(together.subject, s_at, &zk);
             // A constraint speaks of a relu's operand, the node before it.
@@ -182,6 +195,7 @@ impl Zonotopes {
             after,
             last: state,
             inputs,
+            spread,
         })
     }
 
@@ -202,12 +216,31 @@ impl Zonotopes {
             .max(sum(&form.reference, &at.n, k, &at.k))
     }
 
-    /// The coefficients of the inputs' symbols in a form.
-    pub(super) fn input_generators(&self, form: &PairForm, inputs: usize) -> Vec<f64> {
-        let row = self.last.shared_row(form);
+    /// How much each input spreads the operands of open sign, weighted by what these cost;
+    /// where none is open, how much it spreads the form itself.
+    pub(super) fn input_scores(
+        &self,
+        form: &PairForm,
+        inputs: usize,
+        open: &[OpenSign],
+    ) -> Vec<f64> {
         let mut out = vec![0.0; inputs];
-        for (i, g) in self.inputs.iter().zip(row) {
-            out[*i] = g.abs();
+        for o in open {
+            let before = self.spread[..o.joint].iter().rev();
+            let Some(spread) = before.clone().find(|s| !s.is_empty()) else {
+                continue;
+            };
+            let n = self.inputs.len();
+            let row = &spread[o.element * n..(o.element + 1) * n];
+            let total: f64 = row.iter().map(|g| g.abs()).sum();
+            for (i, g) in self.inputs.iter().zip(row) {
+                out[*i] += o.cost * g.abs() / total.max(f64::MIN_POSITIVE);
+            }
+        }
+        if out.iter().all(|s| *s == 0.0) {
+            for (i, g) in self.inputs.iter().zip(self.last.shared_row(form)) {
+                out[*i] = g.abs();
+            }
         }
         out
     }
@@ -370,6 +403,13 @@ impl State {
         if c.r > 0.0 {
             self.loose[i] = up(self.loose[i] + c.r, 0.0);
         }
+    }
+
+    /// The first columns of the shared symbols, of each element.
+    fn leading(&self, columns: usize) -> Vec<f64> {
+        let columns = columns.min(self.shared);
+        let rows = self.na.chunks_exact(self.shared.max(1));
+        rows.flat_map(|row| &row[..columns]).copied().collect()
     }
 
     /// Updates the sizes of some elements.
