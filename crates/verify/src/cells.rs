@@ -5,6 +5,7 @@
 //! to it; the subject's rounding of the input is an error like any other.
 
 use crate::bounds::differential::{On, OpenSign, PairBounds, PairForm, PairSplits, Together};
+use crate::bounds::graph::{Graph, Op};
 use crate::bounds::integer;
 use crate::bounds::split::Split;
 use crate::budget::{Effort, Stop};
@@ -82,18 +83,14 @@ impl Cells<'_> {
     pub fn decide(
         &self,
         root: &Part,
+        earlier: Option<&Tree>,
         effort: &Effort,
         stop: &Stop,
         leaf: &mut dyn Leaf,
     ) -> Result<Celled, Trouble> {
-        let start = OpenPart {
-            item: PairArea::new(root.clone()),
-            node: 0,
-            bound: f64::NEG_INFINITY,
-            share: 1.0,
-        };
+        let (tree, start) = self.start(earlier, root);
         let boxes = effort.boxes_for(root.input.len());
-        let ended = frontier::run(self, Tree::default(), vec![start], boxes, stop)?;
+        let ended = frontier::run(self, tree, start, boxes, stop)?;
         let tally = Tally::of(&ended);
         if let Some(w) = ended.found {
             return Ok(Celled::Broken(Box::new(w), tally));
@@ -107,6 +104,33 @@ impl Cells<'_> {
             return Ok(Celled::Open(reason, tally));
         }
         self.by_solver(&ended.open, reason, slack, tally, effort, stop, leaf)
+    }
+
+    fn start(&self, earlier: Option<&Tree>, root: &Part) -> (Tree, Vec<OpenPart<PairArea>>) {
+        let divide = |area: &PairArea, cut: &Cut| match *cut {
+            Cut::Relu {
+                of_subject,
+                node,
+                element,
+            } => {
+                let graph: &Graph = if of_subject {
+                    self.subject.graph()
+                } else {
+                    self.reference.graph()
+                };
+                let here = graph.nodes.get(node)?;
+                let known = matches!(here.op, Op::Relu) && element < here.len;
+                known.then(|| Cut::signs(node, element).map(|s| area.and(of_subject, s)))
+            }
+            Cut::Real { .. } | Cut::Grid { .. } => {
+                let parts = self.space.replay(&area.part, cut)?;
+                Some(parts.map(|part| PairArea {
+                    part,
+                    signs: area.signs.clone(),
+                }))
+            }
+        };
+        frontier::start(earlier, PairArea::new(root.clone()), divide)
     }
 
     /// `None` where the constraints leave nothing.

@@ -168,6 +168,40 @@ impl<I> Queue<I> {
     }
 }
 
+/// The parts to start from: the whole region, or the leaves of a division found earlier (of
+/// another program on the same region); cuts that do not divide a part are passed over.
+pub fn start<I>(
+    earlier: Option<&Tree>,
+    root: I,
+    divide: impl Fn(&I, &Cut) -> Option<[I; 2]>,
+) -> (Tree, Vec<OpenPart<I>>) {
+    let mut tree = Tree::default();
+    let mut parts = Vec::new();
+    let mut stack = vec![(0, 0, root, 1.0)];
+    while let Some((old, node, item, share)) = stack.pop() {
+        let divided = match earlier.and_then(|t| t.nodes.get(old)) {
+            Some(TreeNode::Divided(cut, a, b)) => {
+                divide(&item, cut).map(|parts| (*cut, [*a, *b], parts))
+            }
+            Some(TreeNode::Open | TreeNode::Closed(_)) | None => None,
+        };
+        match divided {
+            Some((cut, old, items)) => {
+                let nodes = tree.divide(node, cut);
+                let halves = old.into_iter().zip(nodes).zip(items);
+                stack.extend(halves.map(|((o, n), i)| (o, n, i, share / 2.0)));
+            }
+            None => parts.push(OpenPart {
+                item,
+                node,
+                bound: f64::NEG_INFINITY,
+                share,
+            }),
+        }
+    }
+    (tree, parts)
+}
+
 /// Runs a search from `start`, the open parts of `tree`, over at most `boxes` parts.
 ///
 /// # Errors
