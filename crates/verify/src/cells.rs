@@ -58,7 +58,7 @@ pub struct Cells<'a> {
 impl Cells<'_> {
     /// Decides it on `root` by one look, if that suffices.
     pub fn at_once(&self, root: &Part) -> Option<Celled> {
-        match self.shown(&PairArea::new(root.clone()))?.0 {
+        match self.shown(&PairArea::new(root.clone()), false)?.0 {
             Shown::Holds(slack) => {
                 let tally = Tally {
                     boxes: 1,
@@ -134,7 +134,7 @@ impl Cells<'_> {
     }
 
     /// `None` where the constraints leave nothing.
-    fn shown(&self, area: &PairArea) -> Option<(Shown, PairBounds<'_>)> {
+    fn shown(&self, area: &PairArea, deep: bool) -> Option<(Shown, PairBounds<'_>)> {
         let part = &area.part;
         let frac = self.subject.input_format().frac();
         let input = self.subject.kernel().map(|_| View::Mantissas(frac).of(part));
@@ -159,7 +159,8 @@ impl Cells<'_> {
         });
         let forward = kernel.map(|k| integer::forward(k, &part.input));
         let exact = kernel.zip(forward.as_ref());
-        let mut bounded = Bounded::new(&pair, exact, self.reference.output_len());
+        let deep = deep && part.input.len() > FEW_INPUTS;
+        let mut bounded = Bounded::new(&pair, exact, self.reference.output_len(), deep);
         let shown = bounded.shows(self.property, likely);
         Some((shown, pair))
     }
@@ -301,7 +302,7 @@ impl Problem for Cells<'_> {
             slack,
             points,
         };
-        let (gap, form, pair) = match self.shown(area) {
+        let (gap, form, pair) = match self.shown(area, true) {
             None => return Ok(closed(Closure::Empty, 0.0, 0)),
             Some((Shown::Holds(slack), _)) => return Ok(closed(Closure::Differential, slack, 0)),
             Some((Shown::Fails { gap, form }, pair)) => (gap, form, pair),
