@@ -5,6 +5,7 @@
 //! to it; the subject's rounding of the input is an error like any other.
 
 use crate::bounds::differential::{On, OpenSign, PairBounds, PairForm, PairSplits, Together};
+use crate::bounds::graph::{Graph, Op};
 use crate::bounds::integer;
 use crate::bounds::split::Split;
 use crate::budget::{Effort, Stop};
@@ -57,7 +58,7 @@ pub struct Cells<'a> {
 impl Cells<'_> {
     /// Decides it on `root` by one look, if that suffices.
     pub fn at_once(&self, root: &Part) -> Option<Celled> {
-        match self.shown(&PairArea::new(root.clone()))?.0 {
+        match self.shown(&PairArea::new(root.clone()), false)?.0 {
             Shown::Holds(slack) => {
                 let tally = Tally {
                     boxes: 1,
@@ -82,18 +83,14 @@ impl Cells<'_> {
     pub fn decide(
         &self,
         root: &Part,
+        earlier: Option<&Tree>,
         effort: &Effort,
         stop: &Stop,
         leaf: &mut dyn Leaf,
     ) -> Result<Celled, Trouble> {
-        let start = OpenPart {
-            item: PairArea::new(root.clone()),
-            node: 0,
-            bound: f64::NEG_INFINITY,
-            share: 1.0,
-        };
+        let (tree, start) = self.start(earlier, root);
         let boxes = effort.boxes_for(root.input.len());
-        let ended = frontier::run(self, Tree::default(), vec![start], boxes, stop)?;
+        let ended = frontier::run(self, tree, start, boxes, stop)?;
         let tally = Tally::of(&ended);
         if let Some(w) = ended.found {
             return Ok(Celled::Broken(Box::new(w), tally));
@@ -109,11 +106,41 @@ impl Cells<'_> {
         self.by_solver(&ended.open, reason, slack, tally, effort, stop, leaf)
     }
 
+    fn start(&self, earlier: Option<&Tree>, root: &Part) -> (Tree, Vec<OpenPart<PairArea>>) {
+        let divide = |area: &PairArea, cut: &Cut| match *cut {
+            Cut::Relu {
+                of_subject,
+                node,
+                element,
+            } => {
+                let graph: &Graph = if of_subject {
+                    self.subject.graph()
+                } else {
+                    self.reference.graph()
+                };
+                let here = graph.nodes.get(node)?;
+                let known = matches!(here.op, Op::Relu) && element < here.len;
+                known.then(|| Cut::signs(node, element).map(|s| area.and(of_subject, s)))
+            }
+            Cut::Real { .. } | Cut::Grid { .. } => {
+                let parts = self.space.replay(&area.part, cut)?;
+                Some(parts.map(|part| PairArea {
+                    part,
+                    signs: area.signs.clone(),
+                }))
+            }
+        };
+        frontier::start(earlier, PairArea::new(root.clone()), divide)
+    }
+
     /// `None` where the constraints leave nothing.
-    fn shown(&self, area: &PairArea) -> Option<(Shown, PairBounds<'_>)> {
+    fn shown(&self, area: &PairArea, deep: bool) -> Option<(Shown, PairBounds<'_>)> {
         let part = &area.part;
         let frac = self.subject.input_format().frac();
-        let input = self.subject.kernel().map(|_| View::Mantissas(frac).of(part));
+        let input = self
+            .subject
+            .kernel()
+            .map(|_| View::Mantissas(frac).of(part));
         let pair = self.together.on(&On {
             x: &part.real,
             input: input.as_deref(),
@@ -135,7 +162,8 @@ impl Cells<'_> {
         });
         let forward = kernel.map(|k| integer::forward(k, &part.input));
         let exact = kernel.zip(forward.as_ref());
-        let mut bounded = Bounded::new(&pair, exact, self.reference.output_len());
+        let deep = deep && part.input.len() > FEW_INPUTS;
+        let mut bounded = Bounded::new(&pair, exact, self.reference.output_len(), deep);
         let shown = bounded.shows(self.property, likely);
         Some((shown, pair))
     }
@@ -186,7 +214,9 @@ impl Cells<'_> {
             return Ok(None);
         };
         let most = n.iter().cloned().reduce(Exact::max);
-        Ok(argmax(&y).zip(most).map(|(k, most)| (&most - &n[k]).enclosure().1))
+        Ok(argmax(&y)
+            .zip(most)
+            .map(|(k, most)| (&most - &n[k]).enclosure().1))
     }
 
     /// Divides an area where bounds fail on a form.
@@ -277,7 +307,7 @@ impl Problem for Cells<'_> {
             slack,
             points,
         };
-        let (gap, form, pair) = match self.shown(area) {
+        let (gap, form, pair) = match self.shown(area, true) {
             None => return Ok(closed(Closure::Empty, 0.0, 0)),
             Some((Shown::Holds(slack), _)) => return Ok(closed(Closure::Differential, slack, 0)),
             Some((Shown::Fails { gap, form }, pair)) => (gap, form, pair),

@@ -7,12 +7,12 @@ use crate::bounds::graph::Graph;
 use crate::bounds::margins;
 use crate::budget::{Effort, Stop};
 use crate::cells::{Celled, Cells};
-use crate::frontier::{self, OpenPart};
+use crate::frontier;
 use crate::keep::left_open;
 use crate::keep::{Keep, Kept, Tally};
 use crate::label::{Labelled, influence};
 use crate::leaf::Leaf;
-use crate::margins::{Area, Exactly, FEW_INPUTS, Margins, View};
+use crate::margins::{Exactly, FEW_INPUTS, Margins, View};
 use crate::reference::Reference;
 use crate::requirement::above;
 use crate::space::{Part, Space};
@@ -39,8 +39,28 @@ pub struct Question<'a> {
     pub label: &'a Labelled,
 }
 
+/// What is known from elsewhere and may save work; it never changes what counts as proof.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Known<'a> {
+    /// How the region was divided for another program: the division to start from.
+    pub division: Option<&'a Tree>,
+    /// Points that broke a requirement for another program or on another region.
+    pub hints: &'a [Vec<Exact>],
+}
+
 /// Decides a question.
 pub fn decide(q: &Question<'_>, effort: &Effort, stop: &Stop, leaf: &mut dyn Leaf) -> RegionResult {
+    decide_from(q, Known::default(), effort, stop, leaf)
+}
+
+/// Decides a question with the help of what is known.
+pub fn decide_from(
+    q: &Question<'_>,
+    known: Known<'_>,
+    effort: &Effort,
+    stop: &Stop,
+    leaf: &mut dyn Leaf,
+) -> RegionResult {
     let space = Space::new(q.region, q.domain, q.subject.input_format());
     let mut result = RegionResult {
         id: q.region.id.clone(),
@@ -64,6 +84,7 @@ pub fn decide(q: &Question<'_>, effort: &Effort, stop: &Stop, leaf: &mut dyn Lea
     result.vacuous = vacuous(q.reference, &space, &root, q.property, &q.region.center());
     let work = Work {
         q,
+        known,
         space: &space,
         root: &root,
         center: q.region.center(),
@@ -90,6 +111,7 @@ pub fn decide(q: &Question<'_>, effort: &Effort, stop: &Stop, leaf: &mut dyn Lea
 
 struct Work<'a> {
     q: &'a Question<'a>,
+    known: Known<'a>,
     space: &'a Space,
     root: &'a Part,
     center: Vec<Exact>,
@@ -174,7 +196,7 @@ impl Work<'_> {
         if let Some(w) = self.attack()? {
             return Ok((Verdict::Refuted(Box::new(w)), Tally::default(), None));
         }
-        let kept = keep.decide(self.root, leaf)?;
+        let kept = keep.decide(self.root, self.known.division, leaf)?;
         Ok(match kept {
             Kept::Yes(tally) => (self.proved(&tally, true), tally, None),
             Kept::Open(reason, tally) => (Verdict::Unknown(reason), tally, None),
@@ -265,14 +287,9 @@ impl Work<'_> {
         if let Some(w) = self.attack()? {
             return Ok((Verdict::Refuted(Box::new(w)), Tally::default(), None));
         }
-        let start = OpenPart {
-            item: Area::new(self.root.clone()),
-            node: 0,
-            bound: f64::NEG_INFINITY,
-            share: 1.0,
-        };
         let boxes = self.effort.boxes_for(self.root.real.len());
-        let ended = frontier::run(&problem, Tree::default(), vec![start], boxes, self.stop)?;
+        let (tree, start) = problem.start(self.known.division, self.root);
+        let ended = frontier::run(&problem, tree, start, boxes, self.stop)?;
         let tally = Tally::of(&ended);
         if ended.is_proved() {
             return Ok((self.proved(&tally, true), tally, None));
@@ -296,7 +313,7 @@ impl Work<'_> {
             property: self.q.property,
             label: &self.q.label.label,
             center: &self.center,
-            hints: &[],
+            hints: self.known.hints,
         }
     }
 
@@ -314,7 +331,10 @@ impl Work<'_> {
             Some(celled) => celled,
             None => match self.attack()? {
                 Some(w) => Celled::Broken(Box::new(w), Tally::default()),
-                None => cells.decide(self.root, self.effort, self.stop, leaf)?,
+                None => {
+                    let earlier = self.known.division;
+                    cells.decide(self.root, earlier, self.effort, self.stop, leaf)?
+                }
             },
         };
         Ok(match celled {

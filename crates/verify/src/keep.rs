@@ -142,16 +142,16 @@ impl Keep<'_> {
     ///
     /// # Errors
     /// A failure of native code.
-    pub fn decide(&self, root: &Part, leaf: &mut dyn Leaf) -> Result<Kept, Trouble> {
-        let start = OpenPart {
-            item: Area::new(root.clone()),
-            node: 0,
-            bound: f64::NEG_INFINITY,
-            share: 1.0,
-        };
+    pub fn decide(
+        &self,
+        root: &Part,
+        earlier: Option<&Tree>,
+        leaf: &mut dyn Leaf,
+    ) -> Result<Kept, Trouble> {
         let boxes = self.effort.boxes_for(root.input.len());
         let run = |m: &Margins<'_, Vec<i64>>| {
-            frontier::run(m, Tree::default(), vec![start], boxes, self.stop)
+            let (tree, start) = m.start(earlier, root);
+            frontier::run(m, tree, start, boxes, self.stop)
         };
         let ended = match self.with(run) {
             Some(ended) => ended?,

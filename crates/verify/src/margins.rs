@@ -10,10 +10,10 @@ use crate::bounds::graph::{Graph, Op};
 use crate::bounds::optimise::{Optimised, optimise};
 use crate::bounds::split::Splits;
 use crate::float::Bound;
-use crate::frontier::{Look, Problem};
+use crate::frontier::{self, Look, OpenPart, Problem};
 use crate::space::{Part, Space};
 use crate::subject::Trouble;
-use crate::tree::{Closure, Cut, Slopes};
+use crate::tree::{Closure, Cut, Slopes, Tree};
 use serde::{Deserialize, Serialize};
 
 /// With more inputs than this, division by input closes nothing: signs are divided.
@@ -96,6 +96,37 @@ pub struct Margins<'a, F> {
 }
 
 impl<F> Margins<'_, F> {
+    /// The parts to start from; see [`frontier::start`].
+    pub fn start(&self, earlier: Option<&Tree>, root: &Part) -> (Tree, Vec<OpenPart<Area>>) {
+        let divide = |area: &Area, cut: &Cut| match *cut {
+            Cut::Relu {
+                of_subject: false,
+                node,
+                element,
+            } => {
+                let here = self.graph.nodes.get(node)?;
+                let known = matches!(here.op, Op::Relu) && element < here.len;
+                known.then(|| {
+                    Cut::signs(node, element).map(|s| Area {
+                        part: area.part.clone(),
+                        splits: area.splits.and(s),
+                    })
+                })
+            }
+            Cut::Relu {
+                of_subject: true, ..
+            } => None,
+            Cut::Real { .. } | Cut::Grid { .. } => {
+                let parts = self.space.replay(&area.part, cut)?;
+                Some(parts.map(|part| Area {
+                    part,
+                    splits: area.splits.clone(),
+                }))
+            }
+        };
+        frontier::start(earlier, Area::new(root.clone()), divide)
+    }
+
     /// One backward pass over the whole part.
     pub fn quick(&self, part: &Part) -> bool {
         let splits = Splits::default();

@@ -45,6 +45,8 @@ pub(crate) struct Bounded<'a> {
     /// Exact integer intervals of the subject, where it is a kernel.
     exact: Option<(&'a Kernel, &'a integer::Forward)>,
     outputs: usize,
+    /// Optimise bounds that do not suffice.
+    deep: bool,
     known: BTreeMap<(Lead, usize, usize), f64>,
 }
 
@@ -54,8 +56,10 @@ impl<'a> Bounded<'a> {
         pair: &'a PairBounds<'a>,
         exact: Option<(&'a Kernel, &'a integer::Forward)>,
         outputs: usize,
+        deep: bool,
     ) -> Self {
         Self {
+            deep,
             pair,
             exact,
             outputs,
@@ -161,6 +165,12 @@ impl<'a> Bounded<'a> {
                 let mut best = self.lower(Lead::Reference, k, j, 0.0);
                 if !(best >= 0.0) {
                     best = best.max(self.weighted(k, j, -limit));
+                }
+                if !(best >= -limit) && self.deep {
+                    let base = self.form(Lead::Reference, k, j);
+                    let lead = PairForm::zero(self.outputs).subject_margin(j, k, 1.0);
+                    let found = self.pair.optimised(&base, &lead, 1.0, -limit);
+                    best = best.max(found.unwrap_or(best));
                 }
                 if best >= -limit {
                     needed = needed.max(-best);

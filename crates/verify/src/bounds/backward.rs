@@ -262,9 +262,8 @@ impl Sum {
 
 /// The least values of forms over a box.
 pub fn concrete(rows: &Rows, hull: &Hull) -> Vec<f64> {
-    (0..rows.count)
-        .map(|r| hull.affine(rows.row(r), rows.constant[r]).0.lo)
-        .collect()
+    let bounds = hull.rows(&rows.coef, &rows.constant);
+    bounds.into_iter().map(|(b, _)| b.lo).collect()
 }
 
 /// Enclosures of every node: intervals, tightened by backward bounds where a sign or a clamp is

@@ -8,6 +8,7 @@
 //! itself and added there.
 
 mod backward;
+mod optimise;
 mod zonotope;
 
 use super::backward::{Backward, Rows, concrete};
@@ -92,6 +93,8 @@ pub struct PairBounds<'a> {
     subject: Bounds,
     /// Differences and their zonotopes, where the layers match.
     zonotopes: Option<Zonotopes>,
+    /// The part's constraints.
+    signs: PairSplits,
 }
 
 impl<'a> Together<'a> {
@@ -136,6 +139,7 @@ impl<'a> Together<'a> {
                     reference,
                     subject,
                     zonotopes: Some(z),
+                    signs: signs.clone(),
                 })
             }
             None => Some(PairBounds {
@@ -143,6 +147,7 @@ impl<'a> Together<'a> {
                 reference: super::backward::bounds(self.reference, x, &signs.reference)?,
                 subject: super::backward::bounds(self.subject, x, &signs.subject)?,
                 zonotopes: None,
+                signs: signs.clone(),
             }),
         }
     }
@@ -180,6 +185,8 @@ pub struct OpenSign {
     pub node: usize,
     /// Element.
     pub element: usize,
+    /// Where among the matched layers.
+    joint: usize,
 }
 
 impl PairBounds<'_> {
@@ -199,6 +206,27 @@ impl PairBounds<'_> {
         }
     }
 
+    /// A lower bound of `base + m·lead` for the best multiplier `m ≥ 0` that an ascent finds, with
+    /// slopes and multipliers of the part's constraints; ends when it exceeds `enough`. Holds for
+    /// `base` wherever `lead` is not positive. `None` where layers do not match.
+    pub fn optimised(
+        &self,
+        base: &PairForm,
+        lead: &PairForm,
+        start: f64,
+        enough: f64,
+    ) -> Option<f64> {
+        let (joints, z) = (self.together.joints.as_ref()?, self.zonotopes.as_ref()?);
+        Some(optimise::ascend(
+            self,
+            joints,
+            z,
+            (base, lead),
+            start,
+            enough,
+        ))
+    }
+
     /// The relu operands of open sign, and what they cost a form; none where layers do not match.
     pub fn open_signs(&self, form: &PairForm) -> Vec<OpenSign> {
         match (&self.together.joints, &self.zonotopes) {
@@ -207,10 +235,11 @@ impl PairBounds<'_> {
         }
     }
 
-    /// How much each input moves a form: its generators, for guidance.
+    /// How much dividing each input may gain for a form, for guidance.
     pub fn influence(&self, form: &PairForm) -> Option<Vec<f64>> {
         let z = self.zonotopes.as_ref()?;
-        Some(z.input_generators(form, self.together.reference.input_len()))
+        let open = self.open_signs(form);
+        Some(z.input_scores(form, self.together.reference.input_len(), &open))
     }
 
     /// Forms of both carried back to the input, each by itself.
