@@ -7,6 +7,7 @@
 use crate::bounds::Form;
 use crate::bounds::differential::{PairBounds, PairForm};
 use crate::bounds::integer;
+use crate::float::reaches;
 use ceg4n_base::Exact;
 use ceg4n_ir::{Kernel, OutputConstraint, OutputSpec, Property};
 use std::collections::BTreeMap;
@@ -163,10 +164,10 @@ impl<'a> Bounded<'a> {
         for k in self.possible(likely) {
             for j in (0..self.outputs).filter(|j| *j != k) {
                 let mut best = self.lower(Lead::Reference, k, j, 0.0);
-                if !(best >= 0.0) {
+                if !reaches(best, 0.0) {
                     best = best.max(self.weighted(k, j, -limit));
                 }
-                if !(best >= -limit) && self.deep {
+                if !reaches(best, -limit) && self.deep {
                     let base = self.form(Lead::Reference, k, j);
                     let lead = PairForm::zero(self.outputs).subject_margin(j, k, 1.0);
                     let found = self.pair.optimised(&base, &lead, 1.0, -limit);
@@ -188,7 +189,7 @@ impl<'a> Bounded<'a> {
     fn weighted(&mut self, k: usize, j: usize, enough: f64) -> f64 {
         let (mut at, mut best) = (16u8, self.lower(SUM, k, j, 0.0));
         let mut step = 8u8;
-        while step > 0 && !(best >= enough) {
+        while step > 0 && !reaches(best, enough) {
             let sides = [at.saturating_sub(step), at.saturating_add(step)];
             let values = sides.map(|w| self.lower(Lead::Weighted(w), k, j, 0.0));
             match (values[0] > best, values[1] > best) {
@@ -231,29 +232,30 @@ impl<'a> Bounded<'a> {
     fn spec(&mut self, spec: &OutputSpec) -> Shown {
         let mut worst = Worst::new(self.outputs);
         for case in &spec.cases {
-            let mut all = Some((PairForm::zero(self.outputs), 0.0));
             let mut best = (f64::NEG_INFINITY, PairForm::zero(self.outputs));
             for c in case {
-                let scaled = above(c, self.outputs);
-                all = all.zip(scaled.clone()).map(|((mut sum, n), (row, need))| {
-                    sum.subject.iter_mut().zip(&row).for_each(|(s, r)| *s += r);
-                    // Not below the sum of both; strictness is kept by either's.
-                    (sum, (n + need).next_up())
-                });
-                if let Some((row, need)) = scaled {
-                    let mut form = PairForm::zero(self.outputs);
-                    form.subject = row;
-                    best = self.better(best, form, need);
-                }
+                best = self.nowhere(c, best);
             }
-            if let Some((form, need)) = all.filter(|_| case.len() > 1 && best.0 <= 0.0) {
-                best = self.better(best, form, need);
+            if case.len() > 1 && best.0 <= 0.0 {
+                best = self.nowhere(&sum(case), best);
             }
-            if !(best.0 > 0.0) {
+            if best.0 <= 0.0 {
                 worst.note(best.0, || best.1);
             }
         }
         worst.into_shown(0.0)
+    }
+
+    /// How far the bound of a constraint's sum is above what excludes it, if that is better.
+    fn nowhere(&self, c: &OutputConstraint, best: (f64, PairForm)) -> (f64, PairForm) {
+        match above(c, self.outputs) {
+            Some((row, need)) => {
+                let mut form = PairForm::zero(self.outputs);
+                form.subject = row;
+                self.better(best, form, need)
+            }
+            None => best,
+        }
     }
 
     /// How far a form's bound is above what it needs, if that is better.
@@ -266,7 +268,7 @@ impl<'a> Bounded<'a> {
             back.iter().fold(glance, |m, v| m.max(*v))
         };
         let over = lower - need;
-        if lower > need && !(over > 0.0) {
+        if lower > need && over <= 0.0 {
             return (f64::MIN_POSITIVE, form);
         }
         if over > best.0 { (over, form) } else { best }
@@ -277,7 +279,7 @@ impl<'a> Bounded<'a> {
         let forms = (0..self.outputs)
             .flat_map(|j| [1.0, -1.0].map(|c| PairForm::difference(j, self.outputs, c)));
         let glances = forms.map(|f| (self.pair.glance(&f), f));
-        let open: Vec<(f64, PairForm)> = glances.filter(|g| !(g.0 >= -limit)).collect();
+        let open: Vec<(f64, PairForm)> = glances.filter(|g| !reaches(g.0, -limit)).collect();
         if open.is_empty() {
             return Shown::Holds(0.0);
         }
@@ -286,11 +288,30 @@ impl<'a> Bounded<'a> {
         let mut worst = Worst::new(self.outputs);
         for ((l, g), f) in lower.iter().zip(glances).zip(forms) {
             let best = l.max(g);
-            if !(best >= -limit) {
+            if !reaches(best, -limit) {
                 worst.note(best + limit, || f);
             }
         }
         worst.into_shown(0.0)
+    }
+}
+
+/// The sum of constraints, exactly: true wherever all of them are, strictly if one is strict.
+fn sum(case: &[OutputConstraint]) -> OutputConstraint {
+    let mut coefficients: BTreeMap<usize, Exact> = BTreeMap::new();
+    let mut constant = Exact::zero();
+    for c in case {
+        for (j, a) in &c.coefficients {
+            let entry = coefficients.entry(*j).or_insert_with(Exact::zero);
+            *entry = &*entry + a;
+        }
+        constant = &constant + &c.constant;
+    }
+    coefficients.retain(|_, a| !a.is_zero());
+    OutputConstraint {
+        coefficients: coefficients.into_iter().collect(),
+        constant,
+        strict: case.iter().any(|c| c.strict),
     }
 }
 
