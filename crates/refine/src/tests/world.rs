@@ -139,6 +139,7 @@ pub(super) fn result(id: &str, verdict: Verdict) -> RegionResult {
         points: 0,
         clock_limited: false,
         open: None,
+        partial: None,
     }
 }
 
