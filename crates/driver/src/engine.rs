@@ -14,8 +14,8 @@ use ceg4n_verify::space::Space;
 use ceg4n_verify::tree::Tree;
 use ceg4n_verify::verdict::Witness;
 use ceg4n_verify::{
-    Effort, Known, Label, Labelled, Obligation, Question, Reference, RegionResult, SolverLeaf, Stop,
-    Subject, Verdict, decide_from, label,
+    Effort, Known, Label, Labelled, Obligation, Question, Reference, RegionResult, SolverLeaf,
+    Stop, Subject, Verdict, decide_from, label,
 };
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};

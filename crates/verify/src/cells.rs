@@ -139,7 +139,10 @@ impl Cells<'_> {
     fn shown(&self, area: &PairArea, deep: bool) -> Option<(Shown, PairBounds<'_>)> {
         let part = &area.part;
         let frac = self.subject.input_format().frac();
-        let input = self.subject.kernel().map(|_| View::Mantissas(frac).of(part));
+        let input = self
+            .subject
+            .kernel()
+            .map(|_| View::Mantissas(frac).of(part));
         let pair = self.together.on(&On {
             x: &part.real,
             input: input.as_deref(),
@@ -213,7 +216,9 @@ impl Cells<'_> {
             return Ok(None);
         };
         let most = n.iter().cloned().reduce(Exact::max);
-        Ok(argmax(&y).zip(most).map(|(k, most)| (&most - &n[k]).enclosure().1))
+        Ok(argmax(&y)
+            .zip(most)
+            .map(|(k, most)| (&most - &n[k]).enclosure().1))
     }
 
     /// Divides an area where bounds fail on a form.

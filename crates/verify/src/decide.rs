@@ -1,24 +1,24 @@
 //! One region, one requirement: the order of the tiers, and the verdict.
 
 use crate::attack::{Target, find_break, split_cell};
+use crate::bounds::backward::Rows;
+use crate::bounds::differential::Together;
+use crate::bounds::graph::Graph;
+use crate::bounds::margins;
 use crate::budget::{Effort, Stop};
 use crate::cells::{Celled, Cells};
-use crate::bounds::differential::Together;
+use crate::frontier::{self, Earlier};
+use crate::keep::left_open;
 use crate::keep::{Keep, Kept, Tally};
 use crate::label::{Labelled, influence};
 use crate::leaf::Leaf;
+use crate::margins::{Exactly, FEW_INPUTS, Margins, View};
 use crate::reference::Reference;
+use crate::requirement::above;
 use crate::space::{Part, Space};
 use crate::subject::{Subject, Trouble};
-use crate::vacuous::vacuous;
-use crate::bounds::backward::Rows;
-use crate::bounds::graph::Graph;
-use crate::bounds::margins;
-use crate::requirement::above;
-use crate::frontier::{self, Earlier};
-use crate::keep::left_open;
-use crate::margins::{Exactly, FEW_INPUTS, Margins, View};
 use crate::tree::{Closure, Partial, Tree};
+use crate::vacuous::vacuous;
 use crate::verdict::{Evidence, Label, RegionResult, Verdict, Witness};
 use ceg4n_base::{ContentHash, Exact};
 use ceg4n_ir::{Domain, OutputConstraint, OutputSpec, Property, Region};
@@ -160,10 +160,9 @@ impl Work<'_> {
             },
             Label::Robust(_) | Label::Changes(_) | Label::Undecided => match self.q.property {
                 Property::Spec(spec) => self.spec(spec, leaf),
-                Property::Top1
-                | Property::Top1Margin(_)
-                | Property::TopK(_)
-                | Property::Eps(_) => self.cells(leaf),
+                Property::Top1 | Property::Top1Margin(_) | Property::TopK(_) | Property::Eps(_) => {
+                    self.cells(leaf)
+                }
             },
         }
     }
@@ -372,7 +371,7 @@ impl Work<'_> {
                 None => {
                     let earlier = self.earlier(crate::cells::STAGE);
                     cells.decide(self.root, earlier, self.effort, self.stop, leaf)?
-                },
+                }
             },
         };
         Ok(match celled {

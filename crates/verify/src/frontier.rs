@@ -277,12 +277,7 @@ pub fn run<P: Problem>(
 
 impl<I, F> Ended<I, F> {
     /// Takes in one answer; true if the search is over.
-    fn take(
-        &mut self,
-        part: OpenPart<I>,
-        look: Look<I, F>,
-        open: &mut Queue<I>,
-    ) -> bool {
+    fn take(&mut self, part: OpenPart<I>, look: Look<I, F>, open: &mut Queue<I>) -> bool {
         match look {
             Look::Closed {
                 closure,

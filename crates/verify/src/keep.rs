@@ -56,7 +56,10 @@ impl Tally {
     pub(crate) fn of<I, F>(ended: &Ended<I, F>, stage: &'static str) -> Self {
         let left = || ended.open.iter().chain(ended.stuck.iter().map(|s| &s.0));
         let open = (!ended.is_proved()).then(|| Open {
-            best: left().map(|p| p.bound).reduce(f64::min).filter(|b| b.is_finite()),
+            best: left()
+                .map(|p| p.bound)
+                .reduce(f64::min)
+                .filter(|b| b.is_finite()),
             fraction: (1.0 - left().map(|p| p.share).sum::<f64>()).max(0.0),
             boxes: left().count() as u64,
         });
@@ -159,7 +162,12 @@ impl Keep<'_> {
         };
         let ended = match self.with(run) {
             Some(ended) => ended?,
-            None => return Ok(Kept::Open("the program has no integers".into(), Tally::default())),
+            None => {
+                return Ok(Kept::Open(
+                    "the program has no integers".into(),
+                    Tally::default(),
+                ));
+            }
         };
         let tally = Tally::of(&ended, STAGE);
         if let Some(input) = ended.found {
@@ -186,7 +194,9 @@ impl Keep<'_> {
         // Outputs are multiples of a unit, and the first index wins a tie.
         let unit = crate::bounds::graph::unit(self.kernel.output_frac);
         let need = (0..outputs).filter(|j| *j != self.class);
-        let need = need.map(|j| if j < self.class { 0.0 } else { -unit }).collect();
+        let need = need
+            .map(|j| if j < self.class { 0.0 } else { -unit })
+            .collect();
         let first = |part: &Part| bounded(self.kernel, part, self.class);
         let visit = |x: &[f64]| self.visit(x);
         let exactly = |part: &Part| self.exactly(part);

@@ -146,7 +146,11 @@ fn exactly(
     if !space.is_point(part) {
         return Exactly::Open;
     }
-    let middle: Vec<f64> = part.real.iter().map(|b| b.lo + (b.hi - b.lo) / 2.0).collect();
+    let middle: Vec<f64> = part
+        .real
+        .iter()
+        .map(|b| b.lo + (b.hi - b.lo) / 2.0)
+        .collect();
     let winner = space
         .snap(&middle)
         .and_then(|x| reference.winner(&x).ok().flatten());

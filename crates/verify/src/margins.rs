@@ -236,21 +236,24 @@ impl<F> Margins<'_, F> {
         };
         let row = Rows::new(1, self.forms.row(form).to_vec());
         let lower = pass.lower(self.graph.output(), row)[0] - self.need[form];
-        if lower.is_nan() { f64::NEG_INFINITY } else { lower }
+        if lower.is_nan() {
+            f64::NEG_INFINITY
+        } else {
+            lower
+        }
     }
 
-    fn by_input(
-        &self,
-        area: &Area,
-        found: &Optimised,
-        gap: (f64, usize),
-    ) -> Option<Look<Area, F>> {
+    fn by_input(&self, area: &Area, found: &Optimised, gap: (f64, usize)) -> Option<Look<Area, F>> {
         let x = self.view.of(&area.part);
         let row = found.at_input.row(gap.1);
         let score = |i: usize| {
             let s = row[i].abs() * x[i].width();
             // Where the form does not move, the widest input.
-            if s.is_nan() { x[i].width() } else { s + 1e-9 * x[i].width() }
+            if s.is_nan() {
+                x[i].width()
+            } else {
+                s + 1e-9 * x[i].width()
+            }
         };
         let (cut, parts) = match self.view {
             View::Reals => self.space.split(&area.part, score)?,

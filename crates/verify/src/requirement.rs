@@ -4,9 +4,9 @@
 //! `c` to `k`; besides the bounds of either side the bound of the sum of both leads excludes it,
 //! which is a bound of the difference of both programs.
 
+use crate::bounds::Form;
 use crate::bounds::differential::{PairBounds, PairForm};
 use crate::bounds::integer;
-use crate::bounds::Form;
 use ceg4n_base::Exact;
 use ceg4n_ir::{Kernel, OutputConstraint, OutputSpec, Property};
 use std::collections::BTreeMap;
@@ -83,9 +83,10 @@ impl<'a> Bounded<'a> {
         match lead {
             Lead::Reference => zero.reference_margin(i, j, 1.0),
             Lead::Subject => zero.subject_margin(i, j, 1.0),
-            Lead::Weighted(w) => zero
-                .reference_margin(i, j, 1.0)
-                .subject_margin(j, i, f64::from(w) / 16.0),
+            Lead::Weighted(w) => {
+                zero.reference_margin(i, j, 1.0)
+                    .subject_margin(j, i, f64::from(w) / 16.0)
+            }
         }
     }
 
@@ -125,7 +126,8 @@ impl<'a> Bounded<'a> {
         if near.len() == 1 {
             return near;
         }
-        let beaten = |this: &mut Self, k: usize| near.iter().any(|j| *j != k && this.precedes(*j, k));
+        let beaten =
+            |this: &mut Self, k: usize| near.iter().any(|j| *j != k && this.precedes(*j, k));
         near.iter().copied().filter(|k| !beaten(self, *k)).collect()
     }
 
@@ -272,9 +274,8 @@ impl<'a> Bounded<'a> {
 
     fn eps(&mut self, e: &Exact) -> Shown {
         let limit = e.enclosure().0;
-        let forms = (0..self.outputs).flat_map(|j| {
-            [1.0, -1.0].map(|c| PairForm::difference(j, self.outputs, c))
-        });
+        let forms = (0..self.outputs)
+            .flat_map(|j| [1.0, -1.0].map(|c| PairForm::difference(j, self.outputs, c)));
         let glances = forms.map(|f| (self.pair.glance(&f), f));
         let open: Vec<(f64, PairForm)> = glances.filter(|g| !(g.0 >= -limit)).collect();
         if open.is_empty() {
@@ -334,7 +335,11 @@ impl Worst {
     }
 
     fn note(&mut self, gap: f64, form: impl FnOnce() -> PairForm) {
-        let gap = if gap.is_nan() { f64::NEG_INFINITY } else { gap.min(0.0) };
+        let gap = if gap.is_nan() {
+            f64::NEG_INFINITY
+        } else {
+            gap.min(0.0)
+        };
         if self.found.as_ref().is_none_or(|w| gap < w.0) {
             self.found = Some((gap, form()));
         }

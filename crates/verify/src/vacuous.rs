@@ -54,12 +54,7 @@ pub(crate) fn vacuous(
 
 /// The middle of what each output was seen to take, unless some output moves by more than
 /// `twice`: floating point finds the two points, exact evaluation decides.
-fn eps(
-    reference: &Reference,
-    space: &Space,
-    twice: &Exact,
-    center: &[Exact],
-) -> Option<String> {
+fn eps(reference: &Reference, space: &Space, twice: &Exact, center: &[Exact]) -> Option<String> {
     let outputs = reference.output_len();
     let mut points = attack::seeds(space, center, 64);
     let start: Vec<f64> = center.iter().map(Exact::to_f64).collect();
@@ -80,7 +75,11 @@ fn eps(
     };
     let constant: Vec<String> = spans.iter().map(middle).collect();
     spans.sort_by(|a, b| b.0.total_cmp(&a.0).then(a.1.cmp(&b.1)));
-    let exactly = |at: usize| space.snap(&points[at]).and_then(|x| reference.outputs(&x).ok());
+    let exactly = |at: usize| {
+        space
+            .snap(&points[at])
+            .and_then(|x| reference.outputs(&x).ok())
+    };
     for (span, j, (least, most)) in spans {
         // Floating point is nowhere near that wrong.
         if span < twice.to_f64() * 0.99 {

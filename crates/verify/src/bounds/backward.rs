@@ -132,7 +132,11 @@ impl Backward<'_> {
             Op::Scale { by, slack } => {
                 for r in 0..rows.count {
                     let mut charge = 0.0;
-                    for ((c, f), b) in rows.coef[r * n..(r + 1) * n].iter_mut().zip(by.iter()).zip(x) {
+                    for ((c, f), b) in rows.coef[r * n..(r + 1) * n]
+                        .iter_mut()
+                        .zip(by.iter())
+                        .zip(x)
+                    {
                         *c *= f;
                         if *c != 0.0 {
                             charge += c.abs() * b.magnitude();
@@ -149,7 +153,10 @@ impl Backward<'_> {
                     m += (a * v).abs();
                     lost += a.abs() * e;
                 }
-                *k = down(*k + s, pad(n + 1, 0, m + k.abs()) + lost * (1.0 + pad(n, 0, 1.0)));
+                *k = down(
+                    *k + s,
+                    pad(n + 1, 0, m + k.abs()) + lost * (1.0 + pad(n, 0, 1.0)),
+                );
             }),
             Op::Relu => self.relu(i, rows),
             Op::Round(steps) => rows.each(n, |row, k| {
@@ -192,7 +199,9 @@ impl Backward<'_> {
         let n = self.graph.nodes[i].len;
         let x = &self.bounds.nodes[i - 1];
         let of = |list: Option<&Vec<Vec<f64>>>| -> Option<Vec<f64>> {
-            list.and_then(|l| l.get(i)).filter(|l| !l.is_empty()).cloned()
+            list.and_then(|l| l.get(i))
+                .filter(|l| !l.is_empty())
+                .cloned()
         };
         let alpha = of(self.guide.map(|g| &g.alpha));
         let beta = of(self.guide.map(|g| &g.beta));
@@ -282,7 +291,10 @@ pub fn bounds(graph: &Graph, x: &[Bound], splits: &Splits) -> Option<Bounds> {
 fn open_elements(graph: &Graph, bounds: &Bounds, i: usize) -> Vec<usize> {
     let mut x = bounds.nodes[i].clone();
     let mut open = vec![false; x.len()];
-    let piecewise = matches!(graph.nodes[i].op, Op::Dense(_) | Op::Shift(_) | Op::Scale { .. });
+    let piecewise = matches!(
+        graph.nodes[i].op,
+        Op::Dense(_) | Op::Shift(_) | Op::Scale { .. }
+    );
     if !piecewise {
         return Vec::new();
     }

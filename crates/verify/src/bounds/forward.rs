@@ -220,7 +220,11 @@ impl Hull {
             let mid = mid + b;
             (Bound::new(down(mid - rad, p), up(mid + rad, p)), reach)
         };
-        sums.into_iter().zip(constants).enumerate().map(one).collect()
+        sums.into_iter()
+            .zip(constants)
+            .enumerate()
+            .map(one)
+            .collect()
     }
 
     /// Where an input is unbounded, zero weights hide it.

@@ -23,7 +23,14 @@ pub fn accumulate_into(
     if n == 0 || k == 0 {
         return;
     }
-    Arch::new().dispatch(Product { c, stride, a, b, k, n });
+    Arch::new().dispatch(Product {
+        c,
+        stride,
+        a,
+        b,
+        k,
+        n,
+    });
 }
 
 /// For each row `w` of `weights` the sums `Σ w·c`, `Σ |w|·r` and `Σ |w|·s`.
@@ -201,7 +208,12 @@ mod tests {
     #[test]
     fn a_zero_coefficient_hides_infinite_rows() {
         let mut c = vec![0.0; 2];
-        accumulate(&mut c, &[0.0, 2.0], &[f64::INFINITY, f64::NAN, 1.0, 2.0], (1, 2, 2));
+        accumulate(
+            &mut c,
+            &[0.0, 2.0],
+            &[f64::INFINITY, f64::NAN, 1.0, 2.0],
+            (1, 2, 2),
+        );
         assert_eq!(c, [2.0, 4.0]);
     }
 }

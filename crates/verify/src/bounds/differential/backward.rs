@@ -208,11 +208,7 @@ impl Forms {
     }
 
     /// Changes the coefficients of each element; `change` adds what it costs.
-    fn each(
-        &mut self,
-        x: &Enclosed,
-        change: impl Fn(&mut f64, &mut f64, usize, &mut Sum),
-    ) {
+    fn each(&mut self, x: &Enclosed, change: impl Fn(&mut f64, &mut f64, usize, &mut Sum)) {
         let n = x.n.len();
         for (r, k) in self.k.iter_mut().enumerate() {
             let mut sum = Sum::default();
@@ -431,7 +427,11 @@ pub(super) fn difference(
         }
         if n_off {
             // D' = relu(K) ≥ 0 and ≥ K.
-            return if k.hi > -k.lo { (b, b, 0.0) } else { (0.0, 0.0, 0.0) };
+            return if k.hi > -k.lo {
+                (b, b, 0.0)
+            } else {
+                (0.0, 0.0, 0.0)
+            };
         }
     } else {
         if k_on {
@@ -444,7 +444,11 @@ pub(super) fn difference(
         }
         if k_off {
             // D' = -relu(N) ≤ 0 and ≤ -N.
-            return if n.hi > -n.lo { (-b, 0.0, 0.0) } else { (0.0, 0.0, 0.0) };
+            return if n.hi > -n.lo {
+                (-b, 0.0, 0.0)
+            } else {
+                (0.0, 0.0, 0.0)
+            };
         }
     }
     (0.0, slope, constant)

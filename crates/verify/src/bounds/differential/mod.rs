@@ -217,7 +217,14 @@ impl PairBounds<'_> {
         enough: f64,
     ) -> Option<f64> {
         let (joints, z) = (self.together.joints.as_ref()?, self.zonotopes.as_ref()?);
-        Some(optimise::ascend(self, joints, z, (base, lead), start, enough))
+        Some(optimise::ascend(
+            self,
+            joints,
+            z,
+            (base, lead),
+            start,
+            enough,
+        ))
     }
 
     /// The relu operands of open sign, and what they cost a form; none where layers do not match.
@@ -248,7 +255,11 @@ impl PairBounds<'_> {
             pass.to_input(graph.output(), Rows::new(forms.len(), coef))
         };
         let of = |f: fn(&PairForm) -> &Vec<f64>| forms.iter().flat_map(f).copied().collect();
-        let n = back(self.together.reference, &self.reference, of(|f| &f.reference));
+        let n = back(
+            self.together.reference,
+            &self.reference,
+            of(|f| &f.reference),
+        );
         let mut k = back(self.together.subject, &self.subject, of(|f| &f.subject));
         let x = &self.reference.nodes[0];
         let len = x.len();

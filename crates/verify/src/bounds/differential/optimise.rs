@@ -172,10 +172,16 @@ impl Run<'_> {
                     Some(c) => c - n[i],
                     None => d,
                 };
-                (moved.0, moved.1.into_iter().enumerate().map(fixed).collect())
+                (
+                    moved.0,
+                    moved.1.into_iter().enumerate().map(fixed).collect(),
+                )
             }
             Joint::Both(r, s) => {
-                let ops = (&together.reference.nodes[*r].op, &together.subject.nodes[*s].op);
+                let ops = (
+                    &together.reference.nodes[*r].op,
+                    &together.subject.nodes[*s].op,
+                );
                 if let (Op::Dense(r), Op::Dense(s)) = ops {
                     let gap = &together.gaps[t];
                     let row = |j: usize| {
@@ -184,7 +190,10 @@ impl Run<'_> {
                             w.iter().zip(v).map(|(w, v)| w * v).sum()
                         };
                         let (rb, sb) = (r.bias.value[j], s.bias.value[j]);
-                        (dot(r.row(j), n) + rb, dot(s.row(j), d) + dot(g, n) + sb - rb)
+                        (
+                            dot(r.row(j), n) + rb,
+                            dot(s.row(j), d) + dot(g, n) + sb - rb,
+                        )
                     };
                     (0..r.rows).map(row).unzip()
                 } else {
@@ -201,7 +210,11 @@ impl Run<'_> {
         let (a, b) = (self.trace[t].0[i], self.trace[t].1[i]);
         let (n, k, d) = (x.n[i], x.k[i], x.d[i]);
         let (c, constant) = relax::relu(a, n, Some(alpha));
-        let n_behind = if a == 0.0 { v.0.max(0.0) } else { (c * v.0 + constant) / a };
+        let n_behind = if a == 0.0 {
+            v.0.max(0.0)
+        } else {
+            (c * v.0 + constant) / a
+        };
         let signed = |b: crate::float::Bound| (b, b.lo >= 0.0, b.hi <= 0.0);
         let (p, q, constant) = difference(b, signed(n), signed(k), d);
         let d_behind = if b == 0.0 {
@@ -255,7 +268,8 @@ impl Moments {
         let most = |t: usize| {
             let (a, b) = &trace[t];
             let all = a.iter().chain(b);
-            all.fold(0.0f64, |m, c| m.max(c.abs())).max(f64::MIN_POSITIVE)
+            all.fold(0.0f64, |m, c| m.max(c.abs()))
+                .max(f64::MIN_POSITIVE)
         };
         let n = choices.alpha.len();
         self.lists.resize(3 * n, (Vec::new(), Vec::new()));

@@ -210,10 +210,12 @@ impl Zonotopes {
             let of: Vec<Bound> = x.iter().chain(y).copied().collect();
             affine(coef, &of, 0.0, 0).lo
         };
-        self.last
-            .lower(form)
-            .max(sum(&n, &at.n, k, &at.d))
-            .max(sum(&form.reference, &at.n, k, &at.k))
+        self.last.lower(form).max(sum(&n, &at.n, k, &at.d)).max(sum(
+            &form.reference,
+            &at.n,
+            k,
+            &at.k,
+        ))
     }
 
     /// How much each input spreads the operands of open sign, weighted by what these cost;
@@ -332,7 +334,10 @@ impl State {
                 self.each(before, |i| of_subject(i, op))
             }
             Joint::Both(r, s) => {
-                let ops = (&together.reference.nodes[*r].op, &together.subject.nodes[*s].op);
+                let ops = (
+                    &together.reference.nodes[*r].op,
+                    &together.subject.nodes[*s].op,
+                );
                 if let (Op::Dense(r), Op::Dense(s)) = ops {
                     *self = self.dense(r, s, &together.gaps[t]);
                     differences(r, s, &together.gaps[t], before)
@@ -425,13 +430,21 @@ impl State {
             let a = i * self.shared..(i + 1) * self.shared;
             let b = i * self.own..(i + 1) * self.own;
             let m = n[i] + linalg::magnitude(&self.na[a.clone()]) + self.nc[i].abs() + self.ne[i];
-            self.nm[i] = if m == 0.0 { 0.0 } else { up(m, pad(terms, 0, m)) };
+            self.nm[i] = if m == 0.0 {
+                0.0
+            } else {
+                up(m, pad(terms, 0, m))
+            };
             let m = d[i]
                 + linalg::magnitude(&self.da[a])
                 + linalg::magnitude(&self.db[b])
                 + self.dc[i].abs()
                 + self.de[i];
-            self.dm[i] = if m == 0.0 { 0.0 } else { up(m, pad(terms, 0, m)) };
+            self.dm[i] = if m == 0.0 {
+                0.0
+            } else {
+                up(m, pad(terms, 0, m))
+            };
         }
     }
 
@@ -571,7 +584,8 @@ impl State {
         let (mut c, mut size) = (0.0, 0.0);
         for i in 0..self.len {
             c += n[i] * self.nc[i] + k[i] * self.dc[i];
-            radius += times(n[i], self.ne[i]) + times(k[i], self.de[i]) + times(k[i], self.loose[i]);
+            radius +=
+                times(n[i], self.ne[i]) + times(k[i], self.de[i]) + times(k[i], self.loose[i]);
             size += times(n[i], self.nm[i]) + times(k[i], self.dm[i]);
         }
         let terms = 2 * self.len + self.shared + self.own + self.fresh.len() + 4;
@@ -618,7 +632,9 @@ enum Side {
 fn element(op: &Op, side: Side, i: usize, before: &Enclosed, noise: &[f64]) -> Change {
     let (n, k) = (before.n[i], before.k[i]);
     match op {
-        Op::Input | Op::Dense(_) | Op::Relu => unmatched(side, if side == Side::Reference { n } else { k }),
+        Op::Input | Op::Dense(_) | Op::Relu => {
+            unmatched(side, if side == Side::Reference { n } else { k })
+        }
         Op::Scale { by, slack } => {
             let s = by[i];
             // A factor with roundings inside: its error is a symbol of that side.
@@ -731,7 +747,11 @@ fn clamp(side: Side, z: Bound, lo: f64, hi: f64) -> Change {
     } else {
         let at = |v: f64| v.clamp(lo, hi);
         let slope = (at(z.hi) - at(z.lo)) / (z.hi - z.lo);
-        let slope = if (0.0..=1.0).contains(&slope) { slope } else { 0.0 };
+        let slope = if (0.0..=1.0).contains(&slope) {
+            slope
+        } else {
+            0.0
+        };
         // clamp(z) - slope·z is piecewise linear: its extremes are at ends and kinks.
         let kinks = [z.lo, z.hi, lo.clamp(z.lo, z.hi), hi.clamp(z.lo, z.hi)];
         let gaps = kinks.map(|v| (at(v) - slope * v, at(v).abs() + (slope * v).abs()));
