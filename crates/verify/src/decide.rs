@@ -187,7 +187,10 @@ impl Work<'_> {
 
     /// Unfinished work on this question, or a division to start from.
     fn earlier(&self, stage: &str) -> Option<Earlier<'_>> {
-        let own = self.known.partial.filter(|p| p.question == self.identity(stage));
+        let own = self
+            .known
+            .partial
+            .filter(|p| p.question == self.identity(stage));
         let partial = own.map(Earlier::Partial);
         partial.or(self.known.division.map(Earlier::Division))
     }

@@ -231,23 +231,19 @@ impl<'a> Bounded<'a> {
     fn spec(&mut self, spec: &OutputSpec) -> Shown {
         let mut worst = Worst::new(self.outputs);
         for case in &spec.cases {
-            let mut all = Some((PairForm::zero(self.outputs), 0.0));
             let mut best = (f64::NEG_INFINITY, PairForm::zero(self.outputs));
-            for c in case {
-                let scaled = above(c, self.outputs);
-                all = all.zip(scaled.clone()).map(|((mut sum, n), (row, need))| {
-                    sum.subject.iter_mut().zip(&row).for_each(|(s, r)| *s += r);
-                    // Not below the sum of both; strictness is kept by either's.
-                    (sum, (n + need).next_up())
-                });
-                if let Some((row, need)) = scaled {
-                    let mut form = PairForm::zero(self.outputs);
-                    form.subject = row;
-                    best = self.better(best, form, need);
-                }
+            let of_subject = |row: Vec<f64>| PairForm {
+                subject: row,
+                ..PairForm::zero(self.outputs)
+            };
+            for (row, need) in case.iter().filter_map(|c| above(c, self.outputs)) {
+                best = self.better(best, of_subject(row), need);
             }
-            if let Some((form, need)) = all.filter(|_| case.len() > 1 && best.0 <= 0.0) {
-                best = self.better(best, form, need);
+            if case.len() > 1
+                && best.0 <= 0.0
+                && let Some((row, need)) = above(&together(case), self.outputs)
+            {
+                best = self.better(best, of_subject(row), need);
             }
             if !(best.0 > 0.0) {
                 worst.note(best.0, || best.1);
@@ -294,9 +290,28 @@ impl<'a> Bounded<'a> {
     }
 }
 
-/// Coefficients over the outputs, and what their form must exceed for the constraint to be met
-/// nowhere; `None` where they are no floats even when scaled to integers.
-pub(crate) fn above(c: &OutputConstraint, outputs: usize) -> Option<(Vec<f64>, f64)> {
+/// The sum of constraints, each scaled to whole coefficients: met wherever all of them are.
+/// Floats would round a sum of coefficients, or miss a strict end by the ulp of a large constant.
+fn together(case: &[OutputConstraint]) -> OutputConstraint {
+    let mut sum: BTreeMap<usize, Exact> = BTreeMap::new();
+    let mut constant = Exact::zero();
+    for c in case {
+        let scale = denominator(c);
+        for (j, a) in &c.coefficients {
+            let at = sum.entry(*j).or_insert_with(Exact::zero);
+            *at = &*at + &(a * &scale);
+        }
+        constant = &constant + &(&c.constant * &scale);
+    }
+    OutputConstraint {
+        coefficients: sum.into_iter().filter(|(_, a)| !a.is_zero()).collect(),
+        constant,
+        strict: case.iter().any(|c| c.strict),
+    }
+}
+
+/// A positive number that makes every coefficient whole.
+fn denominator(c: &OutputConstraint) -> Exact {
     let mut scale = num_bigint::BigInt::from(1);
     for (_, a) in &c.coefficients {
         let (_, den) = a.to_ratio();
@@ -304,7 +319,13 @@ pub(crate) fn above(c: &OutputConstraint, outputs: usize) -> Option<(Vec<f64>, f
             scale *= den;
         }
     }
-    let scale = Exact::from(scale);
+    Exact::from(scale)
+}
+
+/// Coefficients over the outputs, and what their form must exceed for the constraint to be met
+/// nowhere; `None` where they are no floats even when scaled to integers.
+pub(crate) fn above(c: &OutputConstraint, outputs: usize) -> Option<(Vec<f64>, f64)> {
+    let scale = denominator(c);
     let mut row = vec![0.0; outputs];
     for (j, a) in &c.coefficients {
         let scaled = a * &scale;

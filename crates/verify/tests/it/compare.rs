@@ -12,8 +12,8 @@ use ceg4n_verify::space::Space;
 use ceg4n_verify::tree::{Partial, Tree};
 use ceg4n_verify::verdict::Method;
 use ceg4n_verify::{
-    Effort, Known, Label, Leaf, Question, Reference, RegionResult, SolverLeaf, Stop, Subject, Verdict,
-    decide, decide_from,
+    Effort, Known, Label, Leaf, Question, Reference, RegionResult, SolverLeaf, Stop, Subject,
+    Verdict, decide, decide_from,
 };
 use std::collections::BTreeMap;
 
