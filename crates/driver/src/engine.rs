@@ -413,6 +413,7 @@ impl<'a> Engine<'a> {
         let known = Known {
             division: self.divisions[i].as_ref(),
             hints: &self.hints,
+            partial: None,
         };
         let result = decide_from(&question, known, &self.effort, stop, &mut leaf);
         let seconds = begin.elapsed().as_secs_f64();

@@ -9,7 +9,7 @@ use crate::bounds::graph::{Graph, Op};
 use crate::bounds::integer;
 use crate::bounds::split::Split;
 use crate::budget::{Effort, Stop};
-use crate::frontier::{self, Look, OpenPart, Problem};
+use crate::frontier::{self, Earlier, Look, Problem, Start};
 use crate::keep::{Tally, left_open};
 use crate::leaf::Leaf;
 use crate::margins::{FEW_INPUTS, View};
@@ -26,6 +26,8 @@ use ceg4n_ir::kernel::argmax;
 /// Exact integer intervals are worth their cost up to so many weights.
 const EXACT_WEIGHTS: usize = 4096;
 
+/// The name of this stage of the work.
+pub const STAGE: &str = "pair";
 /// Cells per input up to which parts are halved evenly.
 const FEW_CELLS: i64 = 8;
 
@@ -83,15 +85,15 @@ impl Cells<'_> {
     pub fn decide(
         &self,
         root: &Part,
-        earlier: Option<&Tree>,
+        earlier: Option<Earlier<'_>>,
         effort: &Effort,
         stop: &Stop,
         leaf: &mut dyn Leaf,
     ) -> Result<Celled, Trouble> {
-        let (tree, start) = self.start(earlier, root);
+        let start = self.start(earlier, root);
         let boxes = effort.boxes_for(root.input.len());
-        let ended = frontier::run(self, tree, start, boxes, stop)?;
-        let tally = Tally::of(&ended);
+        let ended = frontier::run(self, start, boxes, stop)?;
+        let tally = Tally::of(&ended, STAGE);
         if let Some(w) = ended.found {
             return Ok(Celled::Broken(Box::new(w), tally));
         }
@@ -106,7 +108,7 @@ impl Cells<'_> {
         self.by_solver(&ended.open, reason, slack, tally, effort, stop, leaf)
     }
 
-    fn start(&self, earlier: Option<&Tree>, root: &Part) -> (Tree, Vec<OpenPart<PairArea>>) {
+    fn start(&self, earlier: Option<Earlier<'_>>, root: &Part) -> Start<PairArea> {
         let divide = |area: &PairArea, cut: &Cut| match *cut {
             Cut::Relu {
                 of_subject,
@@ -130,7 +132,7 @@ impl Cells<'_> {
                 }))
             }
         };
-        frontier::start(earlier, PairArea::new(root.clone()), divide)
+        Start::new(earlier, PairArea::new(root.clone()), divide)
     }
 
     /// `None` where the constraints leave nothing.

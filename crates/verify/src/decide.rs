@@ -7,7 +7,7 @@ use crate::bounds::graph::Graph;
 use crate::bounds::margins;
 use crate::budget::{Effort, Stop};
 use crate::cells::{Celled, Cells};
-use crate::frontier;
+use crate::frontier::{self, Earlier};
 use crate::keep::left_open;
 use crate::keep::{Keep, Kept, Tally};
 use crate::label::{Labelled, influence};
@@ -17,11 +17,14 @@ use crate::reference::Reference;
 use crate::requirement::above;
 use crate::space::{Part, Space};
 use crate::subject::{Subject, Trouble};
-use crate::tree::{Closure, Tree};
+use crate::tree::{Closure, Partial, Tree};
 use crate::vacuous::vacuous;
 use crate::verdict::{Evidence, Label, RegionResult, Verdict, Witness};
-use ceg4n_base::Exact;
+use ceg4n_base::{ContentHash, Exact};
 use ceg4n_ir::{Domain, OutputConstraint, OutputSpec, Property, Region};
+
+/// The stage that works on the subject alone, without integers.
+const ALONE: &str = "alone";
 
 /// What is asked of one region.
 pub struct Question<'a> {
@@ -46,6 +49,8 @@ pub struct Known<'a> {
     pub division: Option<&'a Tree>,
     /// Points that broke a requirement for another program or on another region.
     pub hints: &'a [Vec<Exact>],
+    /// Unfinished work on this question ([`RegionResult::partial`]); that on another is not used.
+    pub partial: Option<&'a Partial>,
 }
 
 /// Decides a question.
@@ -73,6 +78,7 @@ pub fn decide_from(
         points: 0,
         clock_limited: false,
         open: None,
+        partial: None,
     };
     let root = match space.root() {
         Ok(root) => root,
@@ -99,10 +105,16 @@ pub fn decide_from(
             result.boxes = tally.boxes;
             result.points = tally.points;
             result.clock_limited = tally.clock_limited;
-            result.open = match result.verdict {
-                Verdict::Unknown(_) => tally.open,
-                Verdict::Proved(_) | Verdict::Refuted(_) => None,
-            };
+            if let Verdict::Unknown(_) = result.verdict {
+                result.open = tally.open;
+                result.partial = (!tally.stage.is_empty()).then(|| {
+                    Box::new(Partial {
+                        question: work.identity(tally.stage),
+                        tree: tally.tree,
+                        slack: tally.slack,
+                    })
+                });
+            }
         }
         Err(trouble) => result.verdict = Verdict::Unknown(format!("defect: {trouble}")),
     }
@@ -155,6 +167,34 @@ impl Work<'_> {
         }
     }
 
+    /// The question and the stage that works on it, by content.
+    fn identity(&self, stage: &str) -> ContentHash {
+        let mut h = ceg4n_base::Hasher::new("work");
+        let hashes = [
+            self.q.subject.program().hash(),
+            self.q.reference.hash(),
+            self.q.region.hash(),
+        ];
+        for part in hashes {
+            h.str(&part.to_string());
+        }
+        h.str(&self.q.property.to_string());
+        if let Property::Spec(spec) = self.q.property {
+            h.str(&spec.hash().to_string());
+        }
+        h.str(&self.q.domain.to_string()).str(stage).finish()
+    }
+
+    /// Unfinished work on this question, or a division to start from.
+    fn earlier(&self, stage: &str) -> Option<Earlier<'_>> {
+        let own = self
+            .known
+            .partial
+            .filter(|p| p.question == self.identity(stage));
+        let partial = own.map(Earlier::Partial);
+        partial.or(self.known.division.map(Earlier::Division))
+    }
+
     fn proved(&self, tally: &Tally, alone: bool) -> Verdict {
         Verdict::Proved(Box::new(Evidence {
             program: self.q.subject.program().hash(),
@@ -196,7 +236,7 @@ impl Work<'_> {
         if let Some(w) = self.attack()? {
             return Ok((Verdict::Refuted(Box::new(w)), Tally::default(), None));
         }
-        let kept = keep.decide(self.root, self.known.division, leaf)?;
+        let kept = keep.decide(self.root, self.earlier(crate::keep::STAGE), leaf)?;
         Ok(match kept {
             Kept::Yes(tally) => (self.proved(&tally, true), tally, None),
             Kept::Open(reason, tally) => (Verdict::Unknown(reason), tally, None),
@@ -288,9 +328,9 @@ impl Work<'_> {
             return Ok((Verdict::Refuted(Box::new(w)), Tally::default(), None));
         }
         let boxes = self.effort.boxes_for(self.root.real.len());
-        let (tree, start) = problem.start(self.known.division, self.root);
-        let ended = frontier::run(&problem, tree, start, boxes, self.stop)?;
-        let tally = Tally::of(&ended);
+        let start = problem.start(self.earlier(ALONE), self.root);
+        let ended = frontier::run(&problem, start, boxes, self.stop)?;
+        let tally = Tally::of(&ended, ALONE);
         if ended.is_proved() {
             return Ok((self.proved(&tally, true), tally, None));
         }
@@ -332,7 +372,7 @@ impl Work<'_> {
             None => match self.attack()? {
                 Some(w) => Celled::Broken(Box::new(w), Tally::default()),
                 None => {
-                    let earlier = self.known.division;
+                    let earlier = self.earlier(crate::cells::STAGE);
                     cells.decide(self.root, earlier, self.effort, self.stop, leaf)?
                 }
             },

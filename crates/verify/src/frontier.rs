@@ -3,7 +3,7 @@
 
 use crate::budget::{Stop, Stopped};
 use crate::subject::Trouble;
-use crate::tree::{Closure, Cut, Tree, TreeNode};
+use crate::tree::{Closure, Cut, Partial, Tree, TreeNode};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -168,60 +168,91 @@ impl<I> Queue<I> {
     }
 }
 
-/// The parts to start from: the whole region, or the leaves of a division found earlier (of
-/// another program on the same region); cuts that do not divide a part are passed over.
-pub fn start<I>(
-    earlier: Option<&Tree>,
-    root: I,
-    divide: impl Fn(&I, &Cut) -> Option<[I; 2]>,
-) -> (Tree, Vec<OpenPart<I>>) {
-    let mut tree = Tree::default();
-    let mut parts = Vec::new();
-    let mut stack = vec![(0, 0, root, 1.0)];
-    while let Some((old, node, item, share)) = stack.pop() {
-        let divided = match earlier.and_then(|t| t.nodes.get(old)) {
-            Some(TreeNode::Divided(cut, a, b)) => {
-                divide(&item, cut).map(|parts| (*cut, [*a, *b], parts))
-            }
-            Some(TreeNode::Open | TreeNode::Closed(_)) | None => None,
+/// A division found before.
+#[derive(Clone, Copy, Debug)]
+pub enum Earlier<'a> {
+    /// Of another program on the same region: only where it cuts is taken over.
+    Division(&'a Tree),
+    /// Of this very question: what is decided stays decided.
+    Partial(&'a Partial),
+}
+
+/// Where a search starts.
+#[derive(Debug)]
+pub struct Start<I> {
+    /// The division so far.
+    pub tree: Tree,
+    /// Its open parts.
+    pub parts: Vec<OpenPart<I>>,
+    /// The largest slack of the parts that are decided.
+    pub slack: f64,
+}
+
+impl<I> Start<I> {
+    /// The whole region, or the leaves of an earlier division; cuts that do not divide a part
+    /// are passed over.
+    pub fn new(
+        earlier: Option<Earlier<'_>>,
+        root: I,
+        divide: impl Fn(&I, &Cut) -> Option<[I; 2]>,
+    ) -> Self {
+        let (nodes, partial) = match earlier {
+            Some(Earlier::Division(t)) => (&t.nodes[..], None),
+            Some(Earlier::Partial(p)) => (&p.tree.nodes[..], Some(p)),
+            None => (&[][..], None),
         };
-        match divided {
-            Some((cut, old, items)) => {
-                let nodes = tree.divide(node, cut);
-                let halves = old.into_iter().zip(nodes).zip(items);
-                stack.extend(halves.map(|((o, n), i)| (o, n, i, share / 2.0)));
+        let mut start = Self {
+            tree: Tree::default(),
+            parts: Vec::new(),
+            slack: partial.map_or(0.0, |p| p.slack),
+        };
+        let mut stack = vec![(0, 0, root, 1.0)];
+        while let Some((old, node, item, share)) = stack.pop() {
+            match nodes.get(old) {
+                Some(TreeNode::Divided(cut, a, b)) => {
+                    if let Some(items) = divide(&item, cut) {
+                        let made = start.tree.divide(node, *cut);
+                        let halves = [*a, *b].into_iter().zip(made).zip(items);
+                        stack.extend(halves.map(|((o, n), i)| (o, n, i, share / 2.0)));
+                        continue;
+                    }
+                }
+                Some(TreeNode::Closed(closure)) if partial.is_some() => {
+                    start.tree.nodes[node] = TreeNode::Closed(closure.clone());
+                    continue;
+                }
+                Some(TreeNode::Open | TreeNode::Closed(_)) | None => {}
             }
-            None => parts.push(OpenPart {
+            start.parts.push(OpenPart {
                 item,
                 node,
                 bound: f64::NEG_INFINITY,
                 share,
-            }),
+            });
         }
+        start
     }
-    (tree, parts)
 }
 
-/// Runs a search from `start`, the open parts of `tree`, over at most `boxes` parts.
+/// Runs a search over at most `boxes` parts.
 ///
 /// # Errors
 /// The first defect, in the order of the parts.
 pub fn run<P: Problem>(
     problem: &P,
-    tree: Tree,
-    start: Vec<OpenPart<P::Item>>,
+    start: Start<P::Item>,
     boxes: u64,
     stop: &Stop,
 ) -> Result<Ended<P::Item, P::Found>, Trouble> {
-    let mut open = Queue::new(start);
+    let mut open = Queue::new(start.parts);
     let mut ended = Ended {
         found: None,
         open: Vec::new(),
         stuck: Vec::new(),
-        tree,
+        tree: start.tree,
         boxes: 0,
         points: 0,
-        slack: 0.0,
+        slack: start.slack,
         stopped: None,
     };
     while !open.parts.is_empty() && ended.boxes < boxes {

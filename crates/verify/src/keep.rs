@@ -3,7 +3,7 @@
 
 use crate::bounds::{Form, integer, margins};
 use crate::budget::{Effort, Stop};
-use crate::frontier::{self, Ended, OpenPart};
+use crate::frontier::{self, Earlier, Ended, OpenPart};
 use crate::leaf::{Leaf, LeafAnswer};
 use crate::margins::{Area, Exactly, FEW_INPUTS, Margins, View};
 use crate::space::{Part, Space, volume};
@@ -14,6 +14,8 @@ use ceg4n_ir::{Domain, Kernel};
 
 /// Boxes with at most this many inputs are evaluated point by point.
 const LEAF_POINTS: u64 = 1 << 14;
+/// The name of this stage of the work.
+pub const STAGE: &str = "keep";
 /// Inputs evaluated in one batch.
 const BATCH: usize = 1 << 10;
 
@@ -43,11 +45,15 @@ pub struct Tally {
     pub tree: Tree,
     /// What is left.
     pub open: Option<Open>,
+    /// The largest slack of the decided parts.
+    pub slack: f64,
+    /// The stage that made the division; empty before any did.
+    pub stage: &'static str,
 }
 
 impl Tally {
     /// Of a search.
-    pub(crate) fn of<I, F>(ended: &Ended<I, F>) -> Self {
+    pub(crate) fn of<I, F>(ended: &Ended<I, F>, stage: &'static str) -> Self {
         let left = || ended.open.iter().chain(ended.stuck.iter().map(|s| &s.0));
         let open = (!ended.is_proved()).then(|| Open {
             best: left()
@@ -64,6 +70,8 @@ impl Tally {
             clock_limited: ended.stopped.is_some(),
             tree: ended.tree.clone(),
             open,
+            slack: ended.slack,
+            stage,
         }
     }
 
@@ -145,14 +153,12 @@ impl Keep<'_> {
     pub fn decide(
         &self,
         root: &Part,
-        earlier: Option<&Tree>,
+        earlier: Option<Earlier<'_>>,
         leaf: &mut dyn Leaf,
     ) -> Result<Kept, Trouble> {
         let boxes = self.effort.boxes_for(root.input.len());
-        let run = |m: &Margins<'_, Vec<i64>>| {
-            let (tree, start) = m.start(earlier, root);
-            frontier::run(m, tree, start, boxes, self.stop)
-        };
+        let run =
+            |m: &Margins<'_, Vec<i64>>| frontier::run(m, m.start(earlier, root), boxes, self.stop);
         let ended = match self.with(run) {
             Some(ended) => ended?,
             None => {
@@ -162,7 +168,7 @@ impl Keep<'_> {
                 ));
             }
         };
-        let tally = Tally::of(&ended);
+        let tally = Tally::of(&ended, STAGE);
         if let Some(input) = ended.found {
             return Ok(Kept::No(input, tally));
         }

@@ -10,10 +10,10 @@ use crate::bounds::graph::{Graph, Op};
 use crate::bounds::optimise::{Optimised, optimise};
 use crate::bounds::split::Splits;
 use crate::float::Bound;
-use crate::frontier::{self, Look, OpenPart, Problem};
+use crate::frontier::{Earlier, Look, Problem, Start};
 use crate::space::{Part, Space};
 use crate::subject::Trouble;
-use crate::tree::{Closure, Cut, Slopes, Tree};
+use crate::tree::{Closure, Cut, Slopes};
 use serde::{Deserialize, Serialize};
 
 /// With more inputs than this, division by input closes nothing: signs are divided.
@@ -102,8 +102,8 @@ pub struct Margins<'a, F> {
 }
 
 impl<F> Margins<'_, F> {
-    /// The parts to start from; see [`frontier::start`].
-    pub fn start(&self, earlier: Option<&Tree>, root: &Part) -> (Tree, Vec<OpenPart<Area>>) {
+    /// The parts to start from.
+    pub fn start(&self, earlier: Option<Earlier<'_>>, root: &Part) -> Start<Area> {
         let divide = |area: &Area, cut: &Cut| match *cut {
             Cut::Relu {
                 of_subject: false,
@@ -130,7 +130,7 @@ impl<F> Margins<'_, F> {
                 }))
             }
         };
-        frontier::start(earlier, Area::new(root.clone()), divide)
+        Start::new(earlier, Area::new(root.clone()), divide)
     }
 
     /// One backward pass over the whole part.

@@ -140,6 +140,7 @@ pub(super) fn result(id: &str, verdict: Verdict) -> RegionResult {
         points: 0,
         clock_limited: false,
         open: None,
+        partial: None,
     }
 }
 

@@ -131,18 +131,20 @@ impl Backward<'_> {
             }
             Op::Scale { by, slack } => {
                 for r in 0..rows.count {
-                    let mut charge = 0.0;
+                    let (mut charge, mut spread) = (0.0, 0.0);
                     for ((c, f), b) in rows.coef[r * n..(r + 1) * n]
                         .iter_mut()
                         .zip(by.iter())
                         .zip(x)
                     {
-                        *c *= f;
                         if *c != 0.0 {
+                            *c *= f;
                             charge += c.abs() * b.magnitude();
+                            spread += b.magnitude();
                         }
                     }
-                    let lost = pad(n, *slack, charge);
+                    // Underflow of a product: at most the least normal number each.
+                    let lost = pad(n, *slack, charge) + f64::MIN_POSITIVE * spread;
                     rows.constant[r] = down(rows.constant[r], lost);
                 }
             }

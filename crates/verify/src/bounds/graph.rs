@@ -135,6 +135,12 @@ impl Step {
         }
         let near = |v: f64| {
             let scaled = v / self.unit;
+            // A quotient that underflows keeps its sign.
+            let scaled = if scaled == 0.0 && v != 0.0 {
+                f64::MIN_POSITIVE.copysign(v)
+            } else {
+                scaled
+            };
             // Below 2^52 floor and fraction are exact; half-even's ties may go either way here.
             if scaled.abs() < 2f64.powi(51) {
                 let floor = scaled.floor();

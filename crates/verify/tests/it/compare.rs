@@ -11,10 +11,11 @@ use ceg4n_jit::CodeCache;
 use ceg4n_verify::label::label;
 use ceg4n_verify::leaf::{GridBox, LeafAnswer, NoLeaf};
 use ceg4n_verify::space::Space;
+use ceg4n_verify::tree::{Partial, Tree};
 use ceg4n_verify::verdict::Method;
 use ceg4n_verify::{
-    Effort, Label, Leaf, Question, Reference, RegionResult, SolverLeaf, Stop, Subject, Verdict,
-    decide,
+    Effort, Known, Label, Leaf, Question, Reference, RegionResult, SolverLeaf, Stop, Subject,
+    Verdict, decide, decide_from,
 };
 use std::collections::BTreeMap;
 
@@ -33,6 +34,8 @@ pub(crate) struct Counts {
     pub(crate) solver: u64,
     /// Boxes without a grid point.
     pub(crate) empty: u64,
+    /// Unfinished questions that were decided when gone on with.
+    pub(crate) resumed: u64,
 }
 
 impl Counts {
@@ -244,6 +247,7 @@ pub(crate) fn run(
     );
     check_label(case, &answer, &label.label, counts)?;
     let mut leaf = some_leaf(rng, case)?;
+    let (mut elsewhere, mut elsewhere_partial): (Option<Tree>, Option<Box<Partial>>) = (None, None);
     for prop in questions(rng, &answer, kernel.outputs()) {
         let property = property(&prop);
         let question = Question {
@@ -255,7 +259,35 @@ pub(crate) fn run(
             label: &label,
         };
         let result = decide(&question, &effort, &stop, leaf.as_mut());
-        judge(case, &answer, &prop, &result, counts).map_err(|e| format!("{property}: {e}"))?;
+        let told = |e| format!("{property}: {e}");
+        judge(case, &answer, &prop, &result, counts).map_err(told)?;
+        if let Some(partial) = &result.partial {
+            // Unfinished work survives storage, and what it decides is right.
+            let stored = serde_json::to_string(partial).map_err(|e| e.to_string())?;
+            let read: Partial = serde_json::from_str(&stored).map_err(|e| e.to_string())?;
+            if read != **partial {
+                return Err("unfinished work changed in storage".into());
+            }
+            let known = Known {
+                partial: Some(&read),
+                ..Known::default()
+            };
+            let more = decide_from(&question, known, &effort, &stop, leaf.as_mut());
+            counts.resumed += u64::from(!matches!(more.verdict, Verdict::Unknown(_)));
+            judge(case, &answer, &prop, &more, counts).map_err(told)?;
+        }
+        // A division and points from anywhere change nothing about what is right.
+        let known = Known {
+            division: elsewhere.as_ref(),
+            hints: std::slice::from_ref(&region.upper),
+            partial: elsewhere_partial.as_deref(),
+        };
+        let again = decide_from(&question, known, &effort, &stop, leaf.as_mut());
+        judge(case, &answer, &prop, &again, counts).map_err(told)?;
+        if let Verdict::Proved(e) = &result.verdict {
+            elsewhere = Some(e.tree.clone());
+        }
+        elsewhere_partial = result.partial.or(elsewhere_partial);
     }
     Ok(())
 }

@@ -32,7 +32,7 @@ pub(crate) const RADII: [&str; 3] = ["0.01", "0.03", "0.05"];
 
 /// A network and its regions.
 pub(crate) struct Benchmark {
-    network: Arc<Network>,
+    pub(crate) network: Arc<Network>,
     pub(crate) reference: Reference,
     pub(crate) regions: Vec<Region>,
 }

@@ -231,7 +231,7 @@ impl Forms {
                 let m = *a - *b;
                 let own = m * by[i];
                 let size = (own.abs() + a.abs() + b.abs()) * x.n[i].magnitude();
-                sum.add(-pad(3, *slack, size));
+                sum.add(-pad(3, *slack, size) - f64::MIN_POSITIVE * x.n[i].magnitude());
                 *a = own + *b;
             }),
             Op::Shift(c) => self.each(x, |a, b, i, sum| {
@@ -273,7 +273,8 @@ impl Forms {
                 let scaled = *b * by[i];
                 let size = (scaled.abs() + a.abs() + b.abs()) * x.n[i].magnitude()
                     + scaled.abs() * x.d[i].magnitude();
-                sum.add(-pad(3, *slack, size));
+                let spread = x.n[i].magnitude() + x.d[i].magnitude();
+                sum.add(-pad(3, *slack, size) - f64::MIN_POSITIVE * spread);
                 *a += scaled - *b;
                 *b = scaled;
             }),

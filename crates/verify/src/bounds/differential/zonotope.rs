@@ -393,13 +393,15 @@ impl State {
             self.nc[i] = c.a * self.nc[i] + c.b;
             let size = c.p.abs() * dm + c.q.abs() * nm + c.c.abs();
             let carried = times(c.p, self.de[i]) + times(c.q, self.ne[i]);
-            self.de[i] = if size == 0.0 {
+            // Nothing is zero for sure that only underflows.
+            let nothing = (c.p == 0.0 || dm == 0.0) && (c.q == 0.0 || nm == 0.0) && c.c == 0.0;
+            self.de[i] = if nothing {
                 0.0
             } else {
                 up(carried, pad(6, 0, size))
             };
             let size = c.a.abs() * nm + c.b.abs();
-            self.ne[i] = if size == 0.0 {
+            self.ne[i] = if (c.a == 0.0 || nm == 0.0) && c.b == 0.0 {
                 0.0
             } else {
                 up(times(c.a, self.ne[i]), pad(4, 0, size))
