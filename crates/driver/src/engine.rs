@@ -228,6 +228,7 @@ impl<'a> Engine<'a> {
     /// What a program must be proved for.
     pub(crate) fn obligations(&self) -> Vec<Obligation> {
         let obligation = |a: &Asked| Obligation {
+            reference: self.reference.hash(),
             region: a.region.hash(),
             property: a.property.clone(),
             domain: a.domain,

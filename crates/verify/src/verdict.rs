@@ -193,6 +193,8 @@ impl RegionResult {
 /// One thing that a program must be proved for.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Obligation {
+    /// Against what: [`crate::Reference::hash`].
+    pub reference: ContentHash,
     /// [`ceg4n_ir::Region::hash`].
     pub region: ContentHash,
     /// What must hold.
@@ -219,6 +221,7 @@ impl Verified<Program> {
         let evidence = |r: &RegionResult| match &r.verdict {
             Verdict::Proved(e) if e.program == program.hash() && r.vacuous.is_none() => {
                 Some(Obligation {
+                    reference: e.reference,
                     region: e.region,
                     property: e.property.clone(),
                     domain: e.domain,
@@ -289,6 +292,7 @@ mod tests {
 
     fn obligation(region: ContentHash, property: Property) -> Obligation {
         Obligation {
+            reference: program().hash(),
             region,
             property,
             domain: Domain::Real,
@@ -308,6 +312,11 @@ mod tests {
         let other_program = proved(ContentHash::of(b"q"), r);
         assert!(Verified::new(p.clone(), &asked, &[other_program]).is_none());
         assert!(Verified::new(p.clone(), &asked, &[proved(p.hash(), s)]).is_none());
+        let against_other = [Obligation {
+            reference: ContentHash::of(b"o"),
+            ..asked[0].clone()
+        }];
+        assert!(Verified::new(p.clone(), &against_other, std::slice::from_ref(&good)).is_none());
         let other = [obligation(r, Property::TopK(1))];
         assert!(Verified::new(p.clone(), &other, std::slice::from_ref(&good)).is_none());
         let vacuous = RegionResult {

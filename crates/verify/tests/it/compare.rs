@@ -60,9 +60,10 @@ impl std::fmt::Display for Counts {
         let total: u64 = self.verdicts.values().sum();
         writeln!(
             f,
-            "{total} verdicts: {} proved ({} by the embedded solver), {} refuted, {} unknown",
+            "{total} verdicts: {} proved ({} by the embedded solver, {} gone on with), {} refuted, {} unknown",
             self.with("proved"),
             self.solver,
+            self.resumed,
             self.with("refuted"),
             self.with("unknown")
         )?;
@@ -272,7 +273,11 @@ pub(crate) fn run(
                 partial: Some(&read),
                 ..Known::default()
             };
-            let more = decide_from(&question, known, &effort, &stop, leaf.as_mut());
+            let longer = Effort {
+                boxes: effort.boxes * 4,
+                ..effort
+            };
+            let more = decide_from(&question, known, &longer, &stop, leaf.as_mut());
             counts.resumed += u64::from(!matches!(more.verdict, Verdict::Unknown(_)));
             judge(case, &answer, &prop, &more, counts).map_err(told)?;
         }

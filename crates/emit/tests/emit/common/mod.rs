@@ -327,6 +327,7 @@ pub(crate) fn prove(program: &Checked<Program>) -> Verified<Program> {
     };
     let result = decide(&question, &effort, &stop, &mut NoLeaf);
     let asked = Obligation {
+        reference: reference.hash(),
         region: region.hash(),
         property: Property::Top1,
         domain: Domain::Real,
