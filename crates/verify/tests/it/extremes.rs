@@ -191,7 +191,7 @@ fn a_coefficient_below_the_least_float_counts() {
     let first = vec![(dense(&[0.0, 0.0], 2, 0, Some(b)), None)];
     let kernel = model(s8(0), first, Rounding::HalfUp);
     let ends = (two(1000), two(1001));
-    let x = hull(&[ends.0.clone()], &[ends.1.clone()]);
+    let x = hull(std::slice::from_ref(&ends.0), std::slice::from_ref(&ends.1));
     let program = reference.program(Meaning::Real).expect("a reference");
     let lower = Reference::new(&program).lower(&x, margins(0, 2));
     assert!(lower[0] < 0.0, "{lower:?}");

@@ -123,8 +123,11 @@ impl Sums {
     }
 }
 
-/// Outputs of every way of summing; `None` for a run that overflows.
-fn runs(rng: &mut Rng, model: &Model, x: &[f32]) -> Vec<Option<Vec<Exact>>> {
+/// The outputs of a run; `None` if it overflows.
+type Run = Option<Vec<Exact>>;
+
+/// Outputs of every way of summing.
+fn runs(rng: &mut Rng, model: &Model, x: &[f32]) -> Vec<Run> {
     let run = |s: Sums| s.run(rng, model, x);
     let all = SUMS.map(run);
     let exact = |y: &Vec<f32>| y.iter().map(|v| Exact::from_f32(*v)).collect();
@@ -250,11 +253,7 @@ impl<'a> Single<'a> {
     }
 
     /// What every run says at a point of the question, and the subject's outputs.
-    fn at(
-        &self,
-        rng: &mut Rng,
-        x: &[Exact],
-    ) -> Result<(Vec<Option<Vec<Exact>>>, Vec<Exact>), String> {
+    fn at(&self, rng: &mut Rng, x: &[Exact]) -> Result<(Vec<Run>, Vec<Exact>), String> {
         let single = singles(x).filter(|_| self.contains(x));
         let single = single.ok_or_else(|| format!("{x:?} is no float32 point of the question"))?;
         let model = &self.case.reference.0;
@@ -268,7 +267,7 @@ impl<'a> Single<'a> {
     fn check_label(&self, rng: &mut Rng, label: &Label, points: &[Vec<f32>]) -> Result<(), String> {
         let mut wins = |x: &[Exact], c: usize| {
             let (runs, _) = self.at(rng, x)?;
-            let wins = |y: &Option<Vec<Exact>>| y.as_ref().and_then(|y| winner(y)) == Some(c);
+            let wins = |y: &Run| y.as_ref().and_then(|y| winner(y)) == Some(c);
             if runs.iter().all(wins) {
                 Ok(())
             } else {
@@ -296,8 +295,7 @@ impl<'a> Single<'a> {
         match verdict {
             Verdict::Proved(_) => points.iter().try_for_each(|x| {
                 let (runs, kernel) = self.at(rng, &exact(x))?;
-                let holds =
-                    |y: &Option<Vec<Exact>>| y.as_ref().is_some_and(|y| !breaks(prop, y, &kernel));
+                let holds = |y: &Run| y.as_ref().is_some_and(|y| !breaks(prop, y, &kernel));
                 match runs.iter().find(|y| !holds(y)) {
                     None => Ok(()),
                     Some(y) => Err(format!("proved, but {x:?} gives {y:?} and {kernel:?}")),
@@ -305,8 +303,7 @@ impl<'a> Single<'a> {
             }),
             Verdict::Refuted(w) => {
                 let (runs, kernel) = self.at(rng, &w.x)?;
-                let broken =
-                    |y: &Option<Vec<Exact>>| y.as_ref().is_none_or(|y| breaks(prop, y, &kernel));
+                let broken = |y: &Run| y.as_ref().is_none_or(|y| breaks(prop, y, &kernel));
                 match runs.iter().find(|y| !broken(y)) {
                     None => Ok(()),
                     Some(y) => Err(format!("{:?} breaks nothing in a run: {y:?}", w.x)),
@@ -356,7 +353,7 @@ fn props(rng: &mut Rng, asked: &Single<'_>, points: &[Vec<f32>]) -> Vec<Prop> {
 
 fn one(seed: u64, cache: &CodeCache, counts: &mut BTreeMap<String, u64>) -> Result<(), String> {
     let mut rng = Rng::new(9_000_000 + seed);
-    let mut case = case(&mut rng, seed % 2 == 0);
+    let mut case = case(&mut rng, seed.is_multiple_of(2));
     case.reference = (case.kernel.clone(), Meaning::Real);
     let Some(asked) = Single::new(&case, Precision::Float32, cache) else {
         return Ok(());

@@ -8,6 +8,7 @@
 //! itself and added there.
 
 mod backward;
+mod change;
 mod optimise;
 mod zonotope;
 
