@@ -12,6 +12,10 @@ mod generate;
 mod model;
 #[path = "../tests/it/oracle.rs"]
 mod oracle;
+#[path = "../tests/it/pieces.rs"]
+mod pieces;
+#[path = "../tests/it/questions.rs"]
+mod questions;
 
 fn main() -> Result<(), String> {
     let mut numbers = Vec::new();

@@ -26,6 +26,11 @@ pub fn up(v: f64, pad: f64) -> f64 {
     if r.is_nan() { f64::INFINITY } else { r }
 }
 
+/// True if a bound is at least `least`; an undefined one is not.
+pub fn reaches(bound: f64, least: f64) -> bool {
+    bound >= least
+}
+
 /// A closed interval of reals, ends outward-rounded.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Bound {

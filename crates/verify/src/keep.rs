@@ -219,7 +219,7 @@ impl Keep<'_> {
             return Ok(None);
         };
         let input = self.kernel.quantize_input(&point);
-        Ok(Axes::single(&input).first_leaving(self.subject, self.class)?)
+        Axes::single(&input).first_leaving(self.subject, self.class)
     }
 
     fn exactly(&self, part: &Part) -> Result<Exactly<Vec<i64>>, Trouble> {

@@ -73,6 +73,12 @@ pub enum Exactly<F> {
     Open,
 }
 
+/// Evaluates a likely point.
+pub type Visit<'a, F> = dyn Fn(&[f64]) -> Result<Option<F>, Trouble> + Sync + 'a;
+
+/// Evaluates all of a part.
+pub type Each<'a, F> = dyn Fn(&Part) -> Result<Exactly<F>, Trouble> + Sync + 'a;
+
 /// The question whether `forms > need` on a region.
 pub struct Margins<'a, F> {
     /// The program.
@@ -90,9 +96,9 @@ pub struct Margins<'a, F> {
     /// A cheap exact proof of a part without constraints, by another method.
     pub first: &'a (dyn Fn(&Part) -> bool + Sync),
     /// Evaluates a likely point (real, or in real units of the kernel's input).
-    pub visit: &'a (dyn Fn(&[f64]) -> Result<Option<F>, Trouble> + Sync),
+    pub visit: &'a Visit<'a, F>,
     /// Evaluates all of a small part.
-    pub exactly: &'a (dyn Fn(&Part) -> Result<Exactly<F>, Trouble> + Sync),
+    pub exactly: &'a Each<'a, F>,
 }
 
 impl<F> Margins<'_, F> {

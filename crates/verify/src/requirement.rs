@@ -7,6 +7,7 @@
 use crate::bounds::Form;
 use crate::bounds::differential::{PairBounds, PairForm};
 use crate::bounds::integer;
+use crate::float::reaches;
 use ceg4n_base::Exact;
 use ceg4n_ir::{Kernel, OutputConstraint, OutputSpec, Property};
 use std::collections::BTreeMap;
@@ -163,10 +164,10 @@ impl<'a> Bounded<'a> {
         for k in self.possible(likely) {
             for j in (0..self.outputs).filter(|j| *j != k) {
                 let mut best = self.lower(Lead::Reference, k, j, 0.0);
-                if !(best >= 0.0) {
+                if !reaches(best, 0.0) {
                     best = best.max(self.weighted(k, j, -limit));
                 }
-                if !(best >= -limit) && self.deep {
+                if !reaches(best, -limit) && self.deep {
                     let base = self.form(Lead::Reference, k, j);
                     let lead = PairForm::zero(self.outputs).subject_margin(j, k, 1.0);
                     let found = self.pair.optimised(&base, &lead, 1.0, -limit);
@@ -188,7 +189,7 @@ impl<'a> Bounded<'a> {
     fn weighted(&mut self, k: usize, j: usize, enough: f64) -> f64 {
         let (mut at, mut best) = (16u8, self.lower(SUM, k, j, 0.0));
         let mut step = 8u8;
-        while step > 0 && !(best >= enough) {
+        while step > 0 && !reaches(best, enough) {
             let sides = [at.saturating_sub(step), at.saturating_add(step)];
             let values = sides.map(|w| self.lower(Lead::Weighted(w), k, j, 0.0));
             match (values[0] > best, values[1] > best) {
@@ -232,24 +233,29 @@ impl<'a> Bounded<'a> {
         let mut worst = Worst::new(self.outputs);
         for case in &spec.cases {
             let mut best = (f64::NEG_INFINITY, PairForm::zero(self.outputs));
-            let of_subject = |row: Vec<f64>| PairForm {
-                subject: row,
-                ..PairForm::zero(self.outputs)
-            };
-            for (row, need) in case.iter().filter_map(|c| above(c, self.outputs)) {
-                best = self.better(best, of_subject(row), need);
+            for c in case {
+                best = self.nowhere(c, best);
             }
-            if case.len() > 1
-                && best.0 <= 0.0
-                && let Some((row, need)) = above(&together(case), self.outputs)
-            {
-                best = self.better(best, of_subject(row), need);
+            if case.len() > 1 && best.0 <= 0.0 {
+                best = self.nowhere(&sum(case), best);
             }
-            if !(best.0 > 0.0) {
+            if best.0 <= 0.0 {
                 worst.note(best.0, || best.1);
             }
         }
         worst.into_shown(0.0)
+    }
+
+    /// How far the bound of a constraint's sum is above what excludes it, if that is better.
+    fn nowhere(&self, c: &OutputConstraint, best: (f64, PairForm)) -> (f64, PairForm) {
+        match above(c, self.outputs) {
+            Some((row, need)) => {
+                let mut form = PairForm::zero(self.outputs);
+                form.subject = row;
+                self.better(best, form, need)
+            }
+            None => best,
+        }
     }
 
     /// How far a form's bound is above what it needs, if that is better.
@@ -262,7 +268,7 @@ impl<'a> Bounded<'a> {
             back.iter().fold(glance, |m, v| m.max(*v))
         };
         let over = lower - need;
-        if lower > need && !(over > 0.0) {
+        if lower > need && over <= 0.0 {
             return (f64::MIN_POSITIVE, form);
         }
         if over > best.0 { (over, form) } else { best }
@@ -273,7 +279,7 @@ impl<'a> Bounded<'a> {
         let forms = (0..self.outputs)
             .flat_map(|j| [1.0, -1.0].map(|c| PairForm::difference(j, self.outputs, c)));
         let glances = forms.map(|f| (self.pair.glance(&f), f));
-        let open: Vec<(f64, PairForm)> = glances.filter(|g| !(g.0 >= -limit)).collect();
+        let open: Vec<(f64, PairForm)> = glances.filter(|g| !reaches(g.0, -limit)).collect();
         if open.is_empty() {
             return Shown::Holds(0.0);
         }
@@ -282,7 +288,7 @@ impl<'a> Bounded<'a> {
         let mut worst = Worst::new(self.outputs);
         for ((l, g), f) in lower.iter().zip(glances).zip(forms) {
             let best = l.max(g);
-            if !(best >= -limit) {
+            if !reaches(best, -limit) {
                 worst.note(best + limit, || f);
             }
         }
@@ -290,28 +296,28 @@ impl<'a> Bounded<'a> {
     }
 }
 
-/// The sum of constraints, each scaled to whole coefficients: met wherever all of them are.
-/// Floats would round a sum of coefficients, or miss a strict end by the ulp of a large constant.
-fn together(case: &[OutputConstraint]) -> OutputConstraint {
-    let mut sum: BTreeMap<usize, Exact> = BTreeMap::new();
+/// The sum of constraints, exactly: true wherever all of them are, strictly if one is strict.
+fn sum(case: &[OutputConstraint]) -> OutputConstraint {
+    let mut coefficients: BTreeMap<usize, Exact> = BTreeMap::new();
     let mut constant = Exact::zero();
     for c in case {
-        let scale = denominator(c);
         for (j, a) in &c.coefficients {
-            let at = sum.entry(*j).or_insert_with(Exact::zero);
-            *at = &*at + &(a * &scale);
+            let entry = coefficients.entry(*j).or_insert_with(Exact::zero);
+            *entry = &*entry + a;
         }
-        constant = &constant + &(&c.constant * &scale);
+        constant = &constant + &c.constant;
     }
+    coefficients.retain(|_, a| !a.is_zero());
     OutputConstraint {
-        coefficients: sum.into_iter().filter(|(_, a)| !a.is_zero()).collect(),
+        coefficients: coefficients.into_iter().collect(),
         constant,
         strict: case.iter().any(|c| c.strict),
     }
 }
 
-/// A positive number that makes every coefficient whole.
-fn denominator(c: &OutputConstraint) -> Exact {
+/// Coefficients over the outputs, and what their form must exceed for the constraint to be met
+/// nowhere; `None` where they are no floats even when scaled to integers.
+pub(crate) fn above(c: &OutputConstraint, outputs: usize) -> Option<(Vec<f64>, f64)> {
     let mut scale = num_bigint::BigInt::from(1);
     for (_, a) in &c.coefficients {
         let (_, den) = a.to_ratio();
@@ -319,13 +325,7 @@ fn denominator(c: &OutputConstraint) -> Exact {
             scale *= den;
         }
     }
-    Exact::from(scale)
-}
-
-/// Coefficients over the outputs, and what their form must exceed for the constraint to be met
-/// nowhere; `None` where they are no floats even when scaled to integers.
-pub(crate) fn above(c: &OutputConstraint, outputs: usize) -> Option<(Vec<f64>, f64)> {
-    let scale = denominator(c);
+    let scale = Exact::from(scale);
     let mut row = vec![0.0; outputs];
     for (j, a) in &c.coefficients {
         let scaled = a * &scale;

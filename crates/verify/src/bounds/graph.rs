@@ -172,7 +172,7 @@ pub struct Node {
     pub op: Op,
     /// Number of elements.
     pub len: usize,
-    /// The kernel node whose mantissas, at scale [`Self::frac`], are this node's values.
+    /// The kernel node whose mantissas, in real units, are this node's values.
     pub kernel: Option<NodeId>,
     /// Of such a node: the unit whose multiples each element takes; else empty.
     pub units: Vec<f64>,

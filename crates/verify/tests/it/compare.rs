@@ -2,7 +2,9 @@
 
 use crate::generate::{Case, Rng};
 use crate::model::Meaning;
-use crate::oracle::{Answer, Prop, argmax, breaks, by_grid, by_pieces, grid_points, winner};
+use crate::oracle::{Answer, Prop, argmax, breaks, by_grid, grid_points, winner};
+use crate::pieces::by_pieces;
+use crate::questions::{property, questions, what};
 use ceg4n_base::Exact;
 use ceg4n_ir::{Domain, Interval, Kernel, Property, Region};
 use ceg4n_jit::CodeCache;
@@ -137,7 +139,7 @@ impl Leaf for TestLeaf {
             Property::Top1Margin(m) => Prop::Margin(m.clone()),
             Property::TopK(n) => Prop::TopK(*n as usize),
             Property::Eps(e) => Prop::Eps(e.clone()),
-            Property::Spec(_) => return LeafAnswer::Unknown("a specification".into()),
+            Property::Spec(s) => Prop::Spec(s.clone()),
         };
         self.first(b.points, |case, at| {
             let grid = case.grid.expect("a grid");
@@ -161,43 +163,6 @@ fn some_leaf(rng: &mut Rng, case: &Case) -> Result<Box<dyn Leaf>, String> {
     };
     let case = case.clone();
     Ok(Box::new(TestLeaf { case, nonsense }))
-}
-
-fn property(p: &Prop) -> Property {
-    match p {
-        Prop::Top1 => Property::Top1,
-        Prop::Margin(m) => Property::Top1Margin(m.clone()),
-        Prop::TopK(n) => Property::TopK(*n as u32),
-        Prop::Eps(e) => Property::Eps(e.clone()),
-    }
-}
-
-/// The properties to ask: fixed ones, and tolerances at, just below and above what holds.
-fn questions(rng: &mut Rng, answer: &Answer, outputs: usize) -> Vec<Prop> {
-    let mut out = vec![Prop::Top1];
-    if outputs > 2 {
-        out.push(Prop::TopK(rng.size(1, outputs - 1)));
-    }
-    let about = |rng: &mut Rng, v: Exact| {
-        let float = || Exact::from_f64(v.to_f64());
-        match rng.int(0, 5) {
-            0 => v,
-            // A hair less, a hair more.
-            1 => &v - &v.shifted(-rng.int(10, 60)),
-            2 => &v + &v.shifted(-rng.int(10, 60)),
-            3 => v.shifted(-1),
-            4 => float().map_or(v, |f| &f + &f.shifted(-3)),
-            _ => &v.shifted(1) + &Exact::dyadic(1, -8),
-        }
-    };
-    let margin = about(rng, answer.margin());
-    out.push(Prop::Margin(margin));
-    if rng.one_in(3) {
-        out.push(Prop::Margin(Exact::zero()));
-    }
-    let eps = about(rng, answer.tolerance());
-    out.push(Prop::Eps(eps));
-    out
 }
 
 /// Enough of everything, or so little that the solver is asked.
@@ -233,11 +198,12 @@ pub(crate) fn run(
 ) -> Result<(), String> {
     let (kernel, (model, meaning)) = (&case.kernel, &case.reference);
     counts.cases += 1;
-    let programs = (kernel.program(Meaning::Fixed), model.program(*meaning));
+    let programs = (kernel.program(case.meaning), model.program(*meaning));
     let (Some(program), Some(reference)) = programs else {
         counts.refused += 1;
         return Ok(());
     };
+    let subject = Subject::new(program, cache).map_err(|e| e.to_string())?;
     let domain = case.grid.map_or(Domain::Real, |g| Domain::Grid(g.ir()));
     let region = Region {
         id: "r".into(),
@@ -247,26 +213,26 @@ pub(crate) fn run(
         ball_size: None,
         span: None,
     };
+    let both = ((kernel, case.meaning), (model, *meaning));
     let answer = match case.grid {
-        None => by_pieces(kernel, (model, *meaning), &case.lower, &case.upper),
+        None => by_pieces(both.0, both.1, &case.lower, &case.upper),
         Some(g) => {
             let points = grid_points(g, &case.lower, &case.upper);
             if points.is_empty() {
                 counts.empty += 1;
-                let root = Space::new(&region, domain, kernel.input.ir()).root();
+                let root = Space::new(&region, domain, subject.input_format()).root();
                 return match root {
                     Err(_) => Ok(()),
                     Ok(_) => Err("a box without a grid point was accepted".into()),
                 };
             }
-            by_grid(kernel, (model, *meaning), points)
+            by_grid(both.0, both.1, points)
         }
     };
-    let subject = Subject::new(program, cache).map_err(|e| e.to_string())?;
     let reference = Reference::new(&reference);
     let effort = effort(rng);
     let stop = Stop::default();
-    let space = Space::new(&region, domain, kernel.input.ir());
+    let space = Space::new(&region, domain, subject.input_format());
     let root = space.root().map_err(|d| d.message)?;
     let for_label = Effort {
         boxes: if rng.one_in(8) { 3 } else { 1500 },
@@ -340,13 +306,12 @@ fn judge(
     counts: &mut Counts,
 ) -> Result<(), String> {
     let broken = answer.broken(prop);
-    let name = match prop {
-        Prop::Top1 => "top1",
-        Prop::Margin(_) => "margin",
-        Prop::TopK(_) => "topk",
-        Prop::Eps(_) => "eps",
+    let name = what(prop);
+    let weights = match case.meaning {
+        Meaning::Fixed => "",
+        Meaning::Constants | Meaning::Real => "weights ",
     };
-    counts.add(format!("{name} {}", result.verdict.name()));
+    counts.add(format!("{weights}{name} {}", result.verdict.name()));
     match &result.verdict {
         Verdict::Proved(e) => {
             if e.method == Method::Smt && !matches!(e.solver, Some((ref s, _)) if s == "test") {
@@ -374,6 +339,7 @@ fn judge(
         Prop::TopK(n) => *n < outputs,
         Prop::Margin(m) => answer.margin_means_something(m),
         Prop::Eps(e) => answer.tolerance_means_something(e, outputs),
+        Prop::Spec(_) => true,
     };
     if result.vacuous.is_none() && !means {
         return Err("vacuous, but not marked".into());
@@ -394,7 +360,7 @@ fn contains(case: &Case, x: &[Exact]) -> bool {
 
 fn outputs(case: &Case, x: &[Exact]) -> (Vec<Exact>, Vec<Exact>) {
     let n = case.reference.0.outputs_at(case.reference.1, x);
-    (n, case.kernel.fixed(&case.kernel.quantize(x)))
+    (n, case.kernel.outputs_at(case.meaning, x))
 }
 
 fn check_witness(case: &Case, prop: &Prop, x: &[Exact]) -> Result<(), String> {

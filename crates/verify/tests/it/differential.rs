@@ -3,7 +3,7 @@
 
 use crate::generate::{Rng, case};
 use crate::model::{Fmt, Meaning, Model};
-use crate::oracle::boundaries;
+use crate::pieces::boundaries;
 use ceg4n_base::Exact;
 use ceg4n_verify::Reference;
 use ceg4n_verify::bounds::differential::{On, PairForm, PairSplits, Together};

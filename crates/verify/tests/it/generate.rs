@@ -37,6 +37,8 @@ impl Rng {
 #[derive(Clone, Debug)]
 pub(crate) struct Case {
     pub(crate) kernel: Model,
+    /// A fixed-point program, or the real one of fixed-point constants.
+    pub(crate) meaning: Meaning,
     pub(crate) reference: (Model, Meaning),
     pub(crate) lower: Vec<Exact>,
     pub(crate) upper: Vec<Exact>,
@@ -415,8 +417,14 @@ pub(crate) fn case(rng: &mut Rng, real: bool) -> Case {
         1 => (another_format(rng, &kernel), Meaning::Fixed),
         _ => (kernel.clone(), Meaning::Real),
     };
+    let meaning = if rng.one_in(5) {
+        Meaning::Constants
+    } else {
+        Meaning::Fixed
+    };
     Case {
         kernel,
+        meaning,
         reference,
         lower,
         upper,
@@ -425,7 +433,7 @@ pub(crate) fn case(rng: &mut Rng, real: bool) -> Case {
 }
 
 /// Moves the last bias so that the outputs (nearly) tie at a point: there the classes meet.
-fn balance(rng: &mut Rng, model: &mut Model, x: &[Exact]) {
+pub(crate) fn balance(rng: &mut Rng, model: &mut Model, x: &[Exact]) {
     let y = model.outputs_at(Meaning::Real, x);
     if y.iter().any(|y| y.to_f64().abs() > 1e30) {
         return;

@@ -56,6 +56,7 @@ fn case(kernel: Model, reference: Model) -> Case {
     let end = |m: i128| vec![INPUT.value(m); 2];
     Case {
         kernel,
+        meaning: Meaning::Fixed,
         reference: (reference, Meaning::Real),
         lower: end(INPUT.min()),
         upper: end(INPUT.max()),

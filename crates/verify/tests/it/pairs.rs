@@ -2,7 +2,8 @@
 
 use crate::generate::{Case, Rng, case};
 use crate::model::{Const, Fmt, Meaning, Model, Step};
-use crate::oracle::{Prop, by_grid, by_pieces, grid_points};
+use crate::oracle::{Prop, by_grid, grid_points};
+use crate::pieces::by_pieces;
 use ceg4n_base::Exact;
 use ceg4n_ir::{Domain, Property, Region, Rounding};
 use ceg4n_jit::CodeCache;
@@ -39,7 +40,7 @@ pub(crate) fn ask_with(
     leaf: &mut dyn Leaf,
 ) -> RegionResult {
     let cache = CodeCache::new();
-    let program = case.kernel.program(Meaning::Fixed).expect("a kernel");
+    let program = case.kernel.program(case.meaning).expect("a kernel");
     let subject = Subject::new(program, &cache).expect("native code");
     let (model, meaning) = &case.reference;
     let reference = Reference::new(&model.program(*meaning).expect("a reference"));
@@ -52,7 +53,7 @@ pub(crate) fn ask_with(
         span: None,
     };
     let stop = Stop::default();
-    let space = Space::new(&region, domain, case.kernel.input.ir());
+    let space = Space::new(&region, domain, subject.input_format());
     let root = space.root().expect("a point");
     let for_label = Effort {
         boxes: effort.boxes.max(20_000),
@@ -101,6 +102,7 @@ fn tent() -> Case {
     };
     Case {
         kernel: model.clone(),
+        meaning: Meaning::Fixed,
         reference: (model, Meaning::Real),
         lower: vec![Exact::zero()],
         upper: vec![Exact::from(1)],
@@ -119,7 +121,7 @@ fn equal_on_the_grid_but_not_inside_a_cell() {
         assert!(matches!(verdict, Verdict::Refuted(_)), "{verdict:?}");
     }
     let answer = by_pieces(
-        &case.kernel,
+        (&case.kernel, Meaning::Fixed),
         (&case.reference.0, Meaning::Real),
         &case.lower,
         &case.upper,
@@ -147,6 +149,7 @@ fn a_midpoint_belongs_to_the_cell_above() {
     };
     let mut case = Case {
         kernel: model.clone(),
+        meaning: Meaning::Fixed,
         reference: (model, Meaning::Real),
         lower: vec![Exact::zero()],
         upper: vec![Exact::from(1)],
@@ -154,7 +157,7 @@ fn a_midpoint_belongs_to_the_cell_above() {
     };
     let holds = |case: &Case| {
         let answer = by_pieces(
-            &case.kernel,
+            (&case.kernel, Meaning::Fixed),
             (&case.reference.0, Meaning::Real),
             &case.lower,
             &case.upper,
@@ -188,6 +191,7 @@ fn almost_equivalent_networks() {
     let mut seen = 0;
     while seen < 120 {
         let mut case = case(&mut rng, false);
+        case.meaning = Meaning::Fixed;
         let quarters = case.kernel.steps.iter().all(|(s, f)| {
             let exact = |c: &Const| c.formats == [Fmt::new(true, 8, 2)] && c.mantissas.is_none();
             (match s {
@@ -209,7 +213,7 @@ fn almost_equivalent_networks() {
         let domain = Domain::Grid(grid.ir());
         let zero = Exact::zero();
         let same = by_grid(
-            &case.kernel,
+            (&case.kernel, Meaning::Fixed),
             (&case.reference.0, Meaning::Real),
             points.clone(),
         );
@@ -235,7 +239,11 @@ fn almost_equivalent_networks() {
         let mut m: Vec<i32> = (0..w.data.len()).map(|i| w.mantissa(i) as i32).collect();
         m[rng.size(0, w.data.len() - 1)] += 1;
         w.mantissas = Some(m);
-        let off = by_grid(&case.kernel, (&case.reference.0, Meaning::Real), points);
+        let off = by_grid(
+            (&case.kernel, Meaning::Fixed),
+            (&case.reference.0, Meaning::Real),
+            points,
+        );
         let result = ask(&case, &Property::Eps(zero.clone()), domain);
         match result.verdict {
             Verdict::Proved(_) => {

@@ -16,13 +16,19 @@ fn is_telling(counts: &Counts, n: u64) {
     assert_eq!(counts.cases, n);
     assert!(counts.refused + counts.empty <= n / 3, "{counts}");
     let total: u64 = counts.verdicts.values().sum();
-    for property in ["top1", "topk", "margin", "eps"] {
+    for property in ["top1", "topk", "margin", "eps", "spec"] {
         for verdict in ["proved", "refuted"] {
             let share = counts.with(&format!("{property} {verdict}"));
             assert!(share >= n / 40, "{property} {verdict}: {counts}");
         }
     }
     assert!(counts.with("unknown") <= total / 3, "{counts}");
+    for verdict in ["proved", "refuted"] {
+        let of = counts.verdicts.iter();
+        let weights = of.filter(|(k, _)| k.starts_with("weights") && k.ends_with(verdict));
+        let share: u64 = weights.map(|(_, n)| n).sum();
+        assert!(share >= n / 20, "weights {verdict}: {counts}");
+    }
     for label in ["robust", "changes", "undecided"] {
         let n_label = counts.labels.get(label).copied().unwrap_or(0);
         assert!(n_label >= n / 40, "label {label}: {counts}");

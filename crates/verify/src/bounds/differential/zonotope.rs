@@ -466,7 +466,7 @@ impl State {
             Bound::new(down(c - r, p), up(c + r, p))
         };
         let (mut n, mut k, mut d) = (Vec::new(), Vec::new(), Vec::new());
-        for i in 0..self.len {
+        for (i, pending) in pending.iter().enumerate() {
             let (nm, dm) = (self.nm[i], self.dm[i]);
             // |centre| + radius + error is the size.
             n.push(around(self.nc[i], nm - self.nc[i].abs(), nm));
@@ -475,7 +475,7 @@ impl State {
             let both = self.na[a.clone()].iter().zip(&self.da[a]);
             let radius = both.map(|(n, d)| (n + d).abs()).sum::<f64>()
                 + linalg::magnitude(&self.db[i * self.own..(i + 1) * self.own])
-                + pending[i].0
+                + pending.0
                 + self.loose[i]
                 + self.ne[i]
                 + self.de[i];
