@@ -11,5 +11,8 @@ mod model;
 mod needles;
 mod oracle;
 mod pairs;
+mod parts;
+mod signs;
+mod single;
 mod soundness;
 mod uniform;
