@@ -15,4 +15,5 @@ mod parts;
 mod signs;
 mod single;
 mod soundness;
+mod specs;
 mod uniform;

@@ -55,8 +55,16 @@ fn run(rng: &mut Rng, program: &RealProgram, x: &[f32]) -> Vec<f32> {
                     sum(rng, terms)
                 })
                 .collect(),
-            RealOp::AddConst { x, c } => at(x).iter().zip(c.iter()).map(|(x, c)| x + *c as f32).collect(),
-            RealOp::DivConst { x, c } => at(x).iter().zip(c.iter()).map(|(x, c)| x / *c as f32).collect(),
+            RealOp::AddConst { x, c } => at(x)
+                .iter()
+                .zip(c.iter())
+                .map(|(x, c)| x + *c as f32)
+                .collect(),
+            RealOp::DivConst { x, c } => at(x)
+                .iter()
+                .zip(c.iter())
+                .map(|(x, c)| x / *c as f32)
+                .collect(),
             RealOp::Relu { x } => at(x).iter().map(|x| x.max(0.0)).collect(),
             RealOp::Move { x } => at(x),
         };
@@ -91,7 +99,13 @@ fn every_run_in_single_precision_is_within_the_bounds() {
         for _ in 0..8 {
             let at: Vec<f32> = x
                 .iter()
-                .map(|b| if rng.one_in(2) { b.lo as f32 } else { b.hi as f32 })
+                .map(|b| {
+                    if rng.one_in(2) {
+                        b.lo as f32
+                    } else {
+                        b.hi as f32
+                    }
+                })
                 .collect();
             let y = run(&mut rng, reference.real().expect("real"), &at);
             let y: Vec<Option<Exact>> = y.iter().map(|v| Exact::from_f32(*v)).collect();
