@@ -4,12 +4,12 @@ use crate::generate::{Case, Rng};
 use crate::model::Meaning;
 use crate::oracle::{Answer, Prop, argmax, breaks, by_grid, by_pieces, grid_points, winner};
 use ceg4n_base::Exact;
-use ceg4n_ir::{Domain, Interval, Kernel, Property, Region};
+use ceg4n_ir::{Checked, Domain, Interval, Kernel, Program, Property, Region};
 use ceg4n_jit::CodeCache;
 use ceg4n_verify::label::label;
 use ceg4n_verify::leaf::{GridBox, LeafAnswer, NoLeaf};
 use ceg4n_verify::space::Space;
-use ceg4n_verify::verdict::Method;
+use ceg4n_verify::verdict::{Evidence, Method};
 use ceg4n_verify::{
     Effort, Label, Leaf, Question, Reference, RegionResult, SolverLeaf, Stop, Subject, Verdict,
     decide,
@@ -217,7 +217,18 @@ fn effort(rng: &mut Rng) -> Effort {
     }
 }
 
-/// One case: every verdict against the oracle.
+/// Evidence, with what it is about.
+pub(crate) struct Proof<'a> {
+    pub(crate) evidence: &'a Evidence,
+    pub(crate) reference: &'a Checked<Program>,
+    pub(crate) subject: &'a Checked<Program>,
+    pub(crate) region: &'a Region,
+}
+
+/// Looks at the evidence of a proof.
+pub(crate) type Look<'a> = &'a mut dyn FnMut(&Proof<'_>) -> Result<(), String>;
+
+/// One case: every verdict against the oracle; `look` sees all evidence.
 ///
 /// # Errors
 /// A text that says what is wrong.
@@ -226,6 +237,7 @@ pub(crate) fn run(
     rng: &mut Rng,
     cache: &CodeCache,
     counts: &mut Counts,
+    look: Look<'_>,
 ) -> Result<(), String> {
     let (kernel, (model, meaning)) = (&case.kernel, &case.reference);
     counts.cases += 1;
@@ -259,7 +271,8 @@ pub(crate) fn run(
         }
     };
     let subject = Subject::new(program, cache).map_err(|e| e.to_string())?;
-    let reference = Reference::new(&reference);
+    let checked = reference;
+    let reference = Reference::new(&checked);
     let effort = effort(rng);
     let stop = Stop::default();
     let space = Space::new(&region, domain, kernel.input.ir());
@@ -290,6 +303,15 @@ pub(crate) fn run(
         };
         let result = decide(&question, &effort, &stop, leaf.as_mut());
         judge(case, &answer, &prop, &result, counts).map_err(|e| format!("{property}: {e}"))?;
+        if let Verdict::Proved(evidence) = &result.verdict {
+            let proof = Proof {
+                evidence,
+                reference: &checked,
+                subject: subject.program(),
+                region: &region,
+            };
+            look(&proof).map_err(|e| format!("{property}: {e}"))?;
+        }
     }
     Ok(())
 }
@@ -421,12 +443,25 @@ fn check_margin(answer: &Answer, asked: &Exact, shown: f64) -> Result<(), String
 /// # Errors
 /// The case and what was wrong.
 pub(crate) fn series(real: bool, first: u64, n: u64) -> Result<Counts, String> {
+    series_with(real, first, n, &mut |_| Ok(()))
+}
+
+/// As [`series`]; `look` sees all evidence.
+///
+/// # Errors
+/// The case and what was wrong.
+pub(crate) fn series_with(
+    real: bool,
+    first: u64,
+    n: u64,
+    look: Look<'_>,
+) -> Result<Counts, String> {
     let cache = CodeCache::new();
     let mut counts = Counts::default();
     for seed in first..first + n {
         let mut rng = Rng::new(2 * seed + u64::from(real));
         let case = crate::generate::case(&mut rng, real);
-        run(&case, &mut rng, &cache, &mut counts)
+        run(&case, &mut rng, &cache, &mut counts, look)
             .map_err(|e| format!("seed {seed}, real {real}: {e}\n{case:#?}"))?;
     }
     Ok(counts)

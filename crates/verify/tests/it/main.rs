@@ -10,5 +10,6 @@ mod model;
 mod needles;
 mod oracle;
 mod pairs;
+mod recheck;
 mod soundness;
 mod uniform;
