@@ -223,6 +223,8 @@ pub(crate) struct Proof<'a> {
     pub(crate) reference: &'a Checked<Program>,
     pub(crate) subject: &'a Checked<Program>,
     pub(crate) region: &'a Region,
+    /// The truth about the region.
+    pub(crate) answer: &'a Answer,
 }
 
 /// Looks at the evidence of a proof.
@@ -309,6 +311,7 @@ pub(crate) fn run(
                 reference: &checked,
                 subject: subject.program(),
                 region: &region,
+                answer: &answer,
             };
             look(&proof).map_err(|e| format!("{property}: {e}"))?;
         }

@@ -31,8 +31,9 @@ use std::collections::BTreeMap;
 /// Points that one part may have.
 const POINTS: usize = 1 << 15;
 
-/// How many parts were confirmed, by closure.
-pub(crate) type Confirmed = BTreeMap<&'static str, u64>;
+/// How many parts were confirmed, by question (`label`, `class` of the subject, `pair`) and
+/// closure.
+pub(crate) type Confirmed = BTreeMap<String, u64>;
 
 /// Confirms evidence about `subject` against `reference` on `region`.
 ///
@@ -57,18 +58,14 @@ pub(crate) fn recheck(
             integers::ranges_hold(kernel)?;
         }
     }
+    summary(e)?;
     let root = Part::root(region, e.domain)?;
-    let mut confirmed = Confirmed::new();
-    let question = Question {
-        reference,
-        subject,
-        property: &e.property,
-        chains: [Chain::over_reals(reference), Chain::over_reals(subject)],
-    };
-    let [r, s] = &question.chains;
+    let chains = [Chain::over_reals(reference), Chain::over_reals(subject)];
+    let [r, s] = &chains;
     if r.outputs() != s.outputs() || r.len[0] != s.len[0] || r.len[0] != root.axes.len() {
         return Err("programs and region do not go together".into());
     }
+    let mut confirmed = Confirmed::new();
     match &e.robust {
         Some(robust) => {
             match &e.property {
@@ -77,34 +74,28 @@ pub(crate) fn recheck(
                 p => return Err(format!("keeping a class does not show {p}")),
             }
             let label = Keeps::of(reference, robust.class, View::Reals)?;
-            walk(&robust.tree, &root, &label.programs(), &mut |leaf| label.confirm(leaf))?;
-            let view = match subject.kernel() {
-                Some(_) => View::Inputs,
-                None => View::Reals,
+            label.all(&robust.tree, &root, "label", &mut confirmed)?;
+            let keeps = Keeps::of(subject, robust.class, View::Inputs)?;
+            keeps.all(&e.tree, &root, "class", &mut confirmed)?;
+        }
+        None => {
+            let question = Question {
+                reference,
+                subject,
+                property: &e.property,
+                chains: &chains,
             };
-            let keeps = Keeps::of(subject, robust.class, view)?;
-            walk(&e.tree, &root, &keeps.programs(), &mut |leaf| {
-                keeps.confirm(leaf)?;
-                note(&mut confirmed, leaf.closure);
-                Ok(())
-            })?;
-            walk(&robust.tree, &root, &label.programs(), &mut |leaf| {
-                *confirmed.entry("label").or_default() += 1;
-                note(&mut confirmed, leaf.closure);
+            walk(&e.tree, &root, &[r, s], &mut |leaf| {
+                question.confirm(leaf)?;
+                note(&mut confirmed, "pair", leaf.closure);
                 Ok(())
             })?;
         }
-        None => walk(&e.tree, &root, &[r, s], &mut |leaf| {
-            question.confirm(leaf)?;
-            note(&mut confirmed, leaf.closure);
-            Ok(())
-        })?,
     }
-    summary(e)?;
     Ok(confirmed)
 }
 
-fn note(confirmed: &mut Confirmed, closure: &Closure) {
+fn note(confirmed: &mut Confirmed, of: &str, closure: &Closure) {
     let name = match closure {
         Closure::Intervals => "intervals",
         Closure::Backward => "backward",
@@ -117,7 +108,7 @@ fn note(confirmed: &mut Confirmed, closure: &Closure) {
         Closure::Enumeration(_) => "enumeration",
         Closure::Solver => "solver",
     };
-    *confirmed.entry(name).or_default() += 1;
+    *confirmed.entry(format!("{of} {name}")).or_default() += 1;
 }
 
 /// The counts and the method that evidence names are those of its division.
@@ -213,6 +204,7 @@ fn walk(
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum View {
     Reals,
+    /// A kernel's own inputs; real points for a real-valued program.
     Inputs,
 }
 
@@ -241,8 +233,18 @@ impl<'a> Keeps<'a> {
         })
     }
 
-    fn programs(&self) -> [&Chain; 1] {
-        [&self.chain]
+    fn all(
+        &self,
+        tree: &Tree,
+        root: &Part,
+        name: &str,
+        confirmed: &mut Confirmed,
+    ) -> Result<(), String> {
+        walk(tree, root, &[&self.chain], &mut |leaf| {
+            self.confirm(leaf).map_err(|e| format!("{name}: {e}"))?;
+            note(confirmed, name, leaf.closure);
+            Ok(())
+        })
     }
 
     /// The kernel, if it is asked on its own inputs.
@@ -401,7 +403,7 @@ struct Question<'a> {
     reference: &'a Checked<Program>,
     subject: &'a Checked<Program>,
     property: &'a Property,
-    chains: [Chain; 2],
+    chains: &'a [Chain; 2],
 }
 
 impl Question<'_> {
