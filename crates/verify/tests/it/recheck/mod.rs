@@ -10,6 +10,7 @@
 mod bounds;
 mod cases;
 mod chain;
+mod damage;
 mod integers;
 mod linear;
 mod number;
