@@ -71,11 +71,26 @@ pub(crate) fn image(op: &Op, x: &[Span]) -> Vec<Span> {
     }
 }
 
+/// Which values backward bounds tighten, of those whose piece is open.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Care {
+    /// All of them.
+    Much,
+    /// Those behind another open piece. The default slopes depend on enclosures, so that now and
+    /// then wider ones give a better bound.
+    Little,
+}
+
 /// Enclosures of every place; `None` if no point satisfies the signs. Intervals, and backward
-/// bounds for values whose piece is open behind another open one.
-pub(crate) fn enclose(chain: &Chain, x: &[Span], signs: &[Sign]) -> Option<Vec<Vec<Span>>> {
+/// bounds for values whose piece is open.
+pub(crate) fn enclose(
+    chain: &Chain,
+    x: &[Span],
+    signs: &[Sign],
+    care: Care,
+) -> Option<Vec<Vec<Span>>> {
     let mut all: Vec<Vec<Span>> = Vec::with_capacity(chain.ops.len());
-    let mut open_before = false;
+    let mut open_before = care == Care::Much;
     for (i, op) in chain.ops.iter().enumerate() {
         let spans = image(op, all.last().map_or(x, |v| v));
         let open = open_elements(chain, i, &spans);
@@ -130,7 +145,16 @@ fn open_elements(chain: &Chain, i: usize, spans: &[Span]) -> Vec<usize> {
 fn tighten(chain: &Chain, all: &mut [Vec<Span>], i: usize, open: &[usize], signs: &[Sign]) {
     let n = chain.len[i];
     for j in open {
-        let side = |sign| lower(chain, all, signs, i, Form::unit(n, *j, sign), &Choice::default());
+        let side = |sign| {
+            lower(
+                chain,
+                all,
+                signs,
+                i,
+                Form::unit(n, *j, sign),
+                &Choice::default(),
+            )
+        };
         let span = Span::new(side(1), -&side(-1)).short();
         all[i][*j] = all[i][*j].meet(&span);
     }

@@ -1,6 +1,7 @@
 //! Questions with so many inputs that parts are divided by the signs of relus, close enough to
 //! a change of class (or to the tolerance) that one pass of bounds does not suffice.
 
+use crate::compare::Proof;
 use crate::generate::Rng;
 use crate::model::{Const, Fmt, Meaning, Model, Step};
 use crate::recheck::{Confirmed, recheck};
@@ -39,8 +40,22 @@ impl Setting {
         }
     }
 
+    /// What a proof is about.
+    pub(crate) fn of(p: &Proof<'_>) -> Self {
+        Self {
+            reference: p.reference.clone(),
+            subject: p.subject.clone(),
+            region: p.region.clone(),
+        }
+    }
+
     /// The verifier's proof, if it finds one.
-    pub(crate) fn proof(&self, property: &Property, domain: Domain, boxes: u64) -> Option<Evidence> {
+    pub(crate) fn proof(
+        &self,
+        property: &Property,
+        domain: Domain,
+        boxes: u64,
+    ) -> Option<Evidence> {
         let subject = Subject::new(self.subject.clone(), &CodeCache::new()).expect("native code");
         let reference = Reference::new(&self.reference);
         let effort = Effort {
@@ -124,14 +139,21 @@ pub(crate) fn region(rng: &mut Rng, inputs: usize, radius: i64) -> (Vec<Exact>, 
 fn corners(rng: &mut Rng, lower: &[Exact], upper: &[Exact], n: usize) -> Vec<Vec<Exact>> {
     let mut corner = || {
         let ends = lower.iter().zip(upper);
-        ends.map(|(l, u)| if rng.one_in(2) { l.clone() } else { u.clone() }).collect()
+        ends.map(|(l, u)| if rng.one_in(2) { l.clone() } else { u.clone() })
+            .collect()
     };
     (0..n).map(|_| corner()).collect()
 }
 
 /// Moves the bias of output 0 so that its least lead at some corners is `share` of how much that
 /// lead varies.
-pub(crate) fn close(rng: &mut Rng, model: &mut Model, lower: &[Exact], upper: &[Exact], share: f64) {
+pub(crate) fn close(
+    rng: &mut Rng,
+    model: &mut Model,
+    lower: &[Exact],
+    upper: &[Exact],
+    share: f64,
+) {
     let leads: Vec<f64> = corners(rng, lower, upper, 60)
         .iter()
         .map(|x| {
@@ -157,5 +179,8 @@ pub(crate) fn difference(rng: &mut Rng, model: &Model, lower: &[Exact], upper: &
         let d = n.iter().zip(&k).map(|(n, k)| (n - k).to_f64().abs());
         d.fold(0.0, f64::max)
     };
-    corners(rng, lower, upper, 60).iter().map(at).fold(0.0, f64::max)
+    corners(rng, lower, upper, 60)
+        .iter()
+        .map(at)
+        .fold(0.0, f64::max)
 }

@@ -244,9 +244,8 @@ impl Chain {
             } => {
                 let operand = &kernel.nodes[*x].frac;
                 let row = |(j, w): (usize, &[i32])| -> Vec<Exact> {
-                    let at = |(k, w): (usize, &i32)| {
-                        mantissa(i64::from(*w), node.frac[j] - operand[k])
-                    };
+                    let at =
+                        |(k, w): (usize, &i32)| mantissa(i64::from(*w), node.frac[j] - operand[k]);
                     w.iter().enumerate().map(at).collect()
                 };
                 let bias = (0..len).map(|j| match bias {

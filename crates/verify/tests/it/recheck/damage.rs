@@ -18,7 +18,13 @@ struct Refused(BTreeMap<&'static str, (u64, u64)>);
 impl Refused {
     /// Evidence after damage, its summary made to fit.
     fn ask(&mut self, kind: &'static str, setting: &Setting, mut e: Evidence) {
-        let points = |c: &Closure| if let Closure::Enumeration(n) = c { *n } else { 0 };
+        let points = |c: &Closure| {
+            if let Closure::Enumeration(n) = c {
+                *n
+            } else {
+                0
+            }
+        };
         e.method = Method::of(&e.tree);
         e.points = e.tree.closures().map(points).sum();
         let solved = e.tree.closures().filter(|c| **c == Closure::Solver).count();
@@ -36,9 +42,12 @@ impl Refused {
     }
 }
 
+/// A division of evidence.
+type Division = (Tree, fn(&mut Evidence) -> &mut Tree);
+
 /// Both divisions of evidence, as a way to change them.
-fn trees(e: &Evidence) -> Vec<(Tree, fn(&mut Evidence) -> &mut Tree)> {
-    let mut all: Vec<(Tree, fn(&mut Evidence) -> &mut Tree)> = vec![(e.tree.clone(), |e| &mut e.tree)];
+fn trees(e: &Evidence) -> Vec<Division> {
+    let mut all: Vec<Division> = vec![(e.tree.clone(), |e| &mut e.tree)];
     if let Some(r) = &e.robust {
         all.push((r.tree.clone(), |e| {
             &mut e.robust.as_mut().expect("a label's proof").tree
@@ -71,7 +80,10 @@ fn nodes(refused: &mut Refused, setting: &Setting, e: &Evidence) {
                 }
                 TreeNode::Divided(cut, a, b) => {
                     with("a part twice", TreeNode::Divided(*cut, *a, *a));
-                    with("a part nowhere", TreeNode::Divided(*cut, *a, tree.nodes.len()));
+                    with(
+                        "a part nowhere",
+                        TreeNode::Divided(*cut, *a, tree.nodes.len()),
+                    );
                     with("a part inside itself", TreeNode::Divided(*cut, i, *b));
                     with("sides exchanged", TreeNode::Divided(*cut, *b, *a));
                     for (kind, cut) in other_cuts(cut) {
@@ -132,7 +144,10 @@ fn other_slopes(s: &Slopes) -> Vec<(&'static str, Slopes)> {
     ];
     if s.beta.iter().flatten().any(|b| *b > 0.0) {
         all.push(("multipliers forgotten", changed(same, |b| *b = 0.0)));
-        all.push(("multipliers too large", changed(same, |b| *b = 1e6 * (*b + 1.0))));
+        all.push((
+            "multipliers too large",
+            changed(same, |b| *b = 1e6 * (*b + 1.0)),
+        ));
         all.push(("multipliers negative", changed(same, |b| *b = -*b)));
     }
     let mut short = s.clone();
@@ -144,14 +159,52 @@ fn other_slopes(s: &Slopes) -> Vec<(&'static str, Slopes)> {
 fn other_cuts(cut: &Cut) -> Vec<(&'static str, Cut)> {
     match *cut {
         Cut::Real { element, at } => vec![
-            ("cut outside", Cut::Real { element, at: at + 1e6 }),
-            ("cut at no number", Cut::Real { element, at: f64::NAN }),
+            (
+                "cut outside",
+                Cut::Real {
+                    element,
+                    at: at + 1e60,
+                },
+            ),
+            (
+                "cut at no number",
+                Cut::Real {
+                    element,
+                    at: f64::NAN,
+                },
+            ),
             ("cut of no input", Cut::Real { element: 99, at }),
         ],
         Cut::Grid { element, at } => vec![
-            ("cut outside", Cut::Grid { element, at: at + 1_000_000 }),
+            (
+                "cut outside",
+                Cut::Grid {
+                    element,
+                    at: at + (1 << 40),
+                },
+            ),
+            (
+                "cut moved",
+                Cut::Grid {
+                    element,
+                    at: at + 1,
+                },
+            ),
+            (
+                "cut moved",
+                Cut::Grid {
+                    element,
+                    at: at - 1,
+                },
+            ),
             ("cut of no input", Cut::Grid { element: 99, at }),
-            ("cut in another domain", Cut::Real { element, at: at as f64 }),
+            (
+                "cut in another domain",
+                Cut::Real {
+                    element,
+                    at: at as f64,
+                },
+            ),
         ],
         Cut::Relu {
             of_subject,
@@ -166,8 +219,14 @@ fn other_cuts(cut: &Cut) -> Vec<(&'static str, Cut)> {
             vec![
                 ("sign of another node", relu(of_subject, node - 1, element)),
                 ("sign of no element", relu(of_subject, node, 99)),
-                ("sign of another element", relu(of_subject, node, element ^ 1)),
-                ("sign of the other program", relu(!of_subject, node, element)),
+                (
+                    "sign of another element",
+                    relu(of_subject, node, element ^ 1),
+                ),
+                (
+                    "sign of the other program",
+                    relu(!of_subject, node, element),
+                ),
             ]
         }
     }
@@ -189,7 +248,9 @@ fn about(refused: &mut Refused, setting: &Setting, e: &Evidence) {
         with("another class", &move |e| {
             e.robust.as_mut().expect("a label's proof").class = class ^ 1;
         });
-        with("no class", &|e| e.robust.as_mut().expect("a label's proof").class = 99);
+        with("no class", &|e| {
+            e.robust.as_mut().expect("a label's proof").class = 99
+        });
         with("no label", &|e| e.robust = None);
         with("a property that a class does not show", &|e| {
             e.property = Property::Eps(Exact::from(1_000_000));
@@ -207,7 +268,9 @@ fn about(refused: &mut Refused, setting: &Setting, e: &Evidence) {
     }
     if let Property::Eps(e) = &e.property {
         let tight = e.shifted(-2);
-        with("a tighter tolerance", &move |e| e.property = Property::Eps(tight.clone()));
+        with("a tighter tolerance", &move |e| {
+            e.property = Property::Eps(tight.clone())
+        });
     }
     // The same proof for a region twenty times as large.
     let mut wide = setting.clone();
@@ -223,7 +286,7 @@ fn about(refused: &mut Refused, setting: &Setting, e: &Evidence) {
 #[test]
 fn damaged_proofs_by_sign_are_refused() {
     let mut refused = Refused::default();
-    for (setting, e) in close_proofs(73, 6) {
+    for (setting, e) in close_proofs(73, 3) {
         about(&mut refused, &setting, &e);
         nodes(&mut refused, &setting, &e);
     }
@@ -249,7 +312,6 @@ fn damaged_proofs_by_sign_are_refused() {
         "slopes of another network",
         "slopes forgotten",
         "labelled empty",
-        "labelled enumerated",
     ] {
         refused.check(kind, 1, 100);
     }
@@ -277,17 +339,66 @@ fn damaged_proofs_of_pairs_are_refused() {
         }
     }
     println!("{refused:#?}");
+    for kind in [
+        "a part left open",
+        "a part twice",
+        "a part nowhere",
+        "a part inside itself",
+        "another subject",
+        "another reference",
+        "another region",
+        "a label from nowhere",
+        "a widened region",
+        "a tighter tolerance",
+        "sign of another node",
+        "sign of no element",
+        "labelled backward",
+    ] {
+        refused.check(kind, 1, 100);
+    }
+    // Some parts are indeed empty.
+    refused.check("labelled empty", 1, 70);
+}
+
+/// Divisions of boxes: of a grid, and of reals.
+#[test]
+fn damaged_divisions_are_refused() {
+    let mut refused = Refused::default();
+    for real in [false, true] {
+        let look = &mut |p: &Proof<'_>| {
+            let size = p.evidence.tree.nodes.len();
+            if (3..20).contains(&size) {
+                nodes(&mut refused, &Setting::of(p), p.evidence);
+            }
+            Ok(())
+        };
+        if let Err(e) = series_with(real, 70_000, 150, look) {
+            panic!("{e}");
+        }
+    }
+    println!("{refused:#?}");
+    for kind in [
+        "a part left open",
+        "a part twice",
+        "a part nowhere",
+        "a part inside itself",
+        "cut outside",
+        "cut of no input",
+        "cut in another domain",
+        "points miscounted",
+        "labelled empty",
+    ] {
+        refused.check(kind, 5, 100);
+    }
+    refused.check("cut at no number", 1, 100);
+    refused.check("cut moved", 30, 50);
 }
 
 /// Proofs made up for what the oracle knows to be false, and for what just fails.
 fn made_up(real: bool) -> Refused {
     let mut refused = Refused::default();
     let look = &mut |p: &Proof<'_>| {
-        let setting = Setting {
-            reference: p.reference.clone(),
-            subject: p.subject.clone(),
-            region: p.region.clone(),
-        };
+        let setting = Setting::of(p);
         let hair = |v: Exact| &v - &v.shifted(-30);
         let mut false_ones = Vec::new();
         for property in [
@@ -351,7 +462,11 @@ fn the_domain_counts() {
     let look = &mut |p: &Proof<'_>| {
         let mut e = p.evidence.clone();
         e.domain = Domain::Real;
-        if e.tree.closures().any(|c| matches!(c, Closure::Enumeration(_))) && e.robust.is_none() {
+        if e.tree
+            .closures()
+            .any(|c| matches!(c, Closure::Enumeration(_)))
+            && e.robust.is_none()
+        {
             between += 1;
             if recheck(&e, p.reference, p.subject, p.region).is_ok() {
                 return Err("points of a grid taken for all".to_owned());

@@ -115,7 +115,9 @@ fn reach<'a>(
 ) -> Reach {
     let mut register = 0i128;
     let values = match op {
-        KernelOp::Input { format } => vec![(i128::from(format.min()), i128::from(format.max())); len],
+        KernelOp::Input { format } => {
+            vec![(i128::from(format.min()), i128::from(format.max())); len]
+        }
         KernelOp::Dense {
             x,
             weight,
@@ -136,13 +138,22 @@ fn reach<'a>(
                 register = register.max(all);
                 (lo, hi)
             };
-            weight.chunks_exact(*cols).enumerate().map(&mut row).collect()
+            weight
+                .chunks_exact(*cols)
+                .enumerate()
+                .map(&mut row)
+                .collect()
         }
         KernelOp::AddConst { x, c } => {
             let pairs = of(*x).iter().zip(c.iter());
-            pairs.map(|((l, h), c)| (l + i128::from(*c), h + i128::from(*c))).collect()
+            pairs
+                .map(|((l, h), c)| (l + i128::from(*c), h + i128::from(*c)))
+                .collect()
         }
-        KernelOp::Relu { x } => of(*x).iter().map(|(l, h)| ((*l).max(0), (*h).max(0))).collect(),
+        KernelOp::Relu { x } => of(*x)
+            .iter()
+            .map(|(l, h)| ((*l).max(0), (*h).max(0)))
+            .collect(),
         KernelOp::Requantize {
             x,
             shift: by,
@@ -151,7 +162,11 @@ fn reach<'a>(
             let (least, most) = (i128::from(format.min()), i128::from(format.max()));
             let mut each = |((l, h), s): (&(i128, i128), &i32)| {
                 let size = l.abs().max(h.abs());
-                let met = if *s > 0 { size + (1 << (s - 1)) } else { size << s.unsigned_abs() };
+                let met = if *s > 0 {
+                    size + (1 << (s - 1))
+                } else {
+                    size << s.unsigned_abs()
+                };
                 register = register.max(met);
                 let end = |v: i128| shift(kernel.rounding, v, *s).clamp(least, most);
                 (end(*l), end(*h))

@@ -27,6 +27,12 @@ impl Lin {
         Self { c, k }
     }
 
+    /// The variable that it is.
+    pub(crate) fn is_variable(&self) -> Option<usize> {
+        let (i, c) = self.c.first_key_value()?;
+        (self.c.len() == 1 && self.k.is_zero() && *c == Exact::from(1)).then_some(*i)
+    }
+
     /// Adds `by·other`.
     pub(crate) fn add(&mut self, other: &Self, by: &Exact) {
         if by.is_zero() {
@@ -71,7 +77,9 @@ impl Lin {
     }
 
     pub(crate) fn at(&self, v: &[f64]) -> f64 {
-        self.c.iter().fold(self.k.to_f64(), |s, (i, c)| s + c.to_f64() * v[*i])
+        self.c
+            .iter()
+            .fold(self.k.to_f64(), |s, (i, c)| s + c.to_f64() * v[*i])
     }
 }
 
@@ -88,8 +96,8 @@ pub(crate) enum Answer {
     Perhaps(Vec<f64>),
 }
 
-/// Has the system a solution in the box? `last` asks for all effort.
-pub(crate) fn solve(vars: &[Span], system: &System, last: bool) -> Answer {
+/// Has the system a solution in the box?
+pub(crate) fn solve(vars: &[Span], system: &System) -> Answer {
     if hopeless(vars, system) {
         return Answer::None;
     }
@@ -99,7 +107,8 @@ pub(crate) fn solve(vars: &[Span], system: &System, last: bool) -> Answer {
         if near.signum() <= 0 {
             return Answer::None;
         }
-        if (last || near < Exact::dyadic(1, -20)) && scaled.is_small() {
+        // Too close for floating point: the same over rationals.
+        if near < Exact::dyadic(1, -18) && scaled.is_small() {
             let (multipliers, _) = scaled.search::<Ratio>();
             if let Some(v) = scaled.shows(vars, system, &multipliers)
                 && v.signum() <= 0
@@ -157,7 +166,10 @@ impl Scaled {
             let used = c.iter().chain([&k]).filter(|v| !v.is_zero());
             let most = used.map(size).max().unwrap_or(0);
             by.push(-most);
-            (c.iter().map(|v| v.shifted(-most)).collect(), k.shifted(-most))
+            (
+                c.iter().map(|v| v.shifted(-most)).collect(),
+                k.shifted(-most),
+            )
         };
         let rows = system.strict.iter().chain(&system.weak).map(row).collect();
         Self {
@@ -185,7 +197,11 @@ impl Scaled {
         for (r, (c, k)) in self.rows.iter().enumerate() {
             let mut a: Vec<N> = c.iter().map(|c| N::of(&-c)).collect();
             let is_strict = r < self.strict;
-            a.push(if is_strict { N::of(&Exact::from(-1)) } else { N::zero() });
+            a.push(if is_strict {
+                N::of(&Exact::from(-1))
+            } else {
+                N::zero()
+            });
             let k = N::of(k);
             d.rows.push((if is_strict { k.minus(&top) } else { k }, a));
         }
@@ -367,7 +383,10 @@ impl<N: Number> Dictionary<N> {
                 continue;
             };
             // cost / a is not negative; the smaller first.
-            let order = self.cost[j].times(&a[b]).minus(&self.cost[b].times(&a[j])).sign();
+            let order = self.cost[j]
+                .times(&a[b])
+                .minus(&self.cost[b].times(&a[j]))
+                .sign();
             let ties = if N::GREEDY {
                 a[j].float() < a[b].float()
             } else {

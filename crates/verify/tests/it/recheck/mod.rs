@@ -17,8 +17,9 @@ mod number;
 mod pair;
 mod part;
 mod tests;
+mod world;
 
-use bounds::{Choice, Form, Sign, back, enclose, lower};
+use bounds::{Care, Choice, Form, Sign, back, enclose, lower};
 use ceg4n_base::Exact;
 use ceg4n_ir::{Checked, Kernel, Lowered, Program, Property, Region};
 use ceg4n_verify::tree::{Closure, Cut, Slopes, Tree, TreeNode};
@@ -87,7 +88,9 @@ pub(crate) fn recheck(
                 chains: &chains,
             };
             walk(&e.tree, &root, &[r, s], &mut |leaf| {
-                question.confirm(leaf)?;
+                question
+                    .confirm(leaf)
+                    .map_err(|m| format!("{m} on {:?}", leaf.part))?;
                 note(&mut confirmed, "pair", leaf.closure);
                 Ok(())
             })?;
@@ -102,7 +105,11 @@ fn note(confirmed: &mut Confirmed, of: &str, closure: &Closure) {
         Closure::Backward => "backward",
         Closure::Slopes(s) => {
             let used = s.beta.iter().flatten().any(|b| *b > 0.0);
-            if used { "slopes with multipliers" } else { "slopes" }
+            if used {
+                "slopes with multipliers"
+            } else {
+                "slopes"
+            }
         }
         Closure::Differential => "differential",
         Closure::Empty => "empty",
@@ -262,7 +269,10 @@ impl<'a> Keeps<'a> {
 
     fn input(&self, part: &Part) -> Result<Vec<Span>, String> {
         match self.kernel() {
-            Some(k) => Ok(in_units(&part.inputs(k.input_format)?, k.input_format.frac())),
+            Some(k) => Ok(in_units(
+                &part.inputs(k.input_format)?,
+                k.input_format.frac(),
+            )),
             None => Ok(part.hull()),
         }
     }
@@ -318,15 +328,28 @@ impl<'a> Keeps<'a> {
                 lead = lead.max(least(&form.c, &spans[at], &form.k));
             }
             if !self.suffices(j, &lead) {
-                return Err(format!("intervals show a lead of {} over {j}", lead.to_f64()));
+                return Err(format!(
+                    "intervals show a lead of {} over {j}",
+                    lead.to_f64()
+                ));
             }
         }
         Ok(())
     }
 
     fn backward(&self, leaf: &LeafOf<'_>, slopes: Option<&Slopes>) -> Result<(), String> {
+        let with = |care| self.backward_with(leaf, slopes, care);
+        with(Care::Much).or_else(|_| with(Care::Little))
+    }
+
+    fn backward_with(
+        &self,
+        leaf: &LeafOf<'_>,
+        slopes: Option<&Slopes>,
+        care: Care,
+    ) -> Result<(), String> {
         let [signs, _] = leaf.signs;
-        let Some(spans) = enclose(&self.chain, &self.input(leaf.part)?, signs) else {
+        let Some(spans) = enclose(&self.chain, &self.input(leaf.part)?, signs, care) else {
             return Ok(());
         };
         let last = self.chain.ops.len() - 1;
@@ -339,7 +362,10 @@ impl<'a> Keeps<'a> {
             let form = Form::margin(self.chain.outputs(), self.class, j);
             let lead = lower(&self.chain, &spans, signs, last, form, &choice);
             if !self.suffices(j, &lead) {
-                return Err(format!("backward bounds show a lead of {} over {j}", lead.to_f64()));
+                return Err(format!(
+                    "backward bounds show a lead of {} over {j}",
+                    lead.to_f64()
+                ));
             }
         }
         Ok(())
@@ -370,7 +396,12 @@ impl<'a> Keeps<'a> {
     }
 
     fn empty(&self, leaf: &LeafOf<'_>) -> Result<(), String> {
-        match enclose(&self.chain, &self.input(leaf.part)?, &leaf.signs[0]) {
+        match enclose(
+            &self.chain,
+            &self.input(leaf.part)?,
+            &leaf.signs[0],
+            Care::Much,
+        ) {
             None => Ok(()),
             Some(_) => Err("a part that is not shown to be empty".into()),
         }
@@ -422,10 +453,9 @@ impl Question<'_> {
                 }
             }
             Closure::Solver if unconstrained => self.every(leaf.part).map(|_| ()),
-            c @ (Closure::Intervals
-            | Closure::Backward
-            | Closure::Slopes(_)
-            | Closure::Solver) => Err(format!("{c:?} says nothing of two programs")),
+            c @ (Closure::Intervals | Closure::Backward | Closure::Slopes(_) | Closure::Solver) => {
+                Err(format!("{c:?} says nothing of two programs"))
+            }
         }
     }
 

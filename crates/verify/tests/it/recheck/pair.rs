@@ -1,15 +1,13 @@
-//! Both programs on one part, as linear inequalities over the inputs, the rounded values and the
-//! results of relus and clamps whose piece is open; pieces are decided one after another until
-//! no violation of the property is left. What is relaxed is only rounding: a rounded value is any
-//! number within the error and the image of its operand's interval.
+//! Both programs on one part: the pieces of their relus and clamps are decided one after another
+//! until linear inequalities show that no violation of the property is left.
 
-use crate::recheck::bounds::{Sign, enclose};
-use crate::recheck::chain::{Chain, Op, Step};
-use crate::recheck::linear::{Answer, Lin, System, solve};
+use crate::recheck::bounds::{Care, Sign, enclose};
+use crate::recheck::chain::{Chain, Op};
+use crate::recheck::linear::{Answer, System, solve};
 use crate::recheck::number::{Span, mul};
+use crate::recheck::world::{Decided, Element, Open, Piece, World};
 use ceg4n_base::Exact;
 use ceg4n_ir::Property;
-use std::collections::BTreeMap;
 
 /// Systems that one violation may cost.
 const MOST: usize = 3000;
@@ -18,44 +16,6 @@ const MOST: usize = 3000;
 pub(crate) const REFERENCE: usize = 0;
 /// The subject.
 pub(crate) const SUBJECT: usize = 1;
-
-/// A piece of `clamp(z, lo, hi)`; a relu has no `hi`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Piece {
-    Below,
-    Inside,
-    Above,
-}
-
-/// A relu or clamp: side, place, element.
-type Key = (usize, usize, usize);
-
-type Decided = BTreeMap<Key, Piece>;
-
-/// One element: what it is, and an enclosure.
-#[derive(Clone, Debug)]
-struct Element {
-    lin: Lin,
-    span: Span,
-}
-
-/// An open piece, and how its result is related to its operand.
-struct Open {
-    key: Key,
-    pieces: Vec<Piece>,
-    z: Lin,
-    y: usize,
-    lo: Exact,
-    hi: Option<Exact>,
-}
-
-/// Variables and inequalities so far.
-#[derive(Default)]
-struct World {
-    vars: Vec<Span>,
-    weak: Vec<Lin>,
-    open: Vec<Open>,
-}
 
 /// Reference and subject on a part.
 pub(crate) struct Pair<'a> {
@@ -94,7 +54,7 @@ impl Pair<'_> {
     fn known(&self) -> Option<[Vec<Vec<Span>>; 2]> {
         let side = |s: usize| {
             let chain = self.chains[s];
-            let mut all = enclose(chain, &self.hull, &self.signs[s])?;
+            let mut all = enclose(chain, &self.hull, &self.signs[s], Care::Much)?;
             if let Some(exact) = &self.rounded[s] {
                 // Starting from the exact range of the rounded inputs.
                 let rest = enclose_from(chain, exact, &self.signs[s], all.clone())?;
@@ -112,7 +72,13 @@ impl Pair<'_> {
 
     fn start(&self) -> Decided {
         let of = |side: usize| {
-            let piece = |s: &Sign| if s.active { Piece::Inside } else { Piece::Below };
+            let piece = |s: &Sign| {
+                if s.active {
+                    Piece::Inside
+                } else {
+                    Piece::Below
+                }
+            };
             let signs = self.signs[side].iter();
             signs.map(move |s| ((side, s.node, s.element), piece(s)))
         };
@@ -141,7 +107,7 @@ impl Pair<'_> {
         }
         let mut system = violation.system(&outputs[REFERENCE], &outputs[SUBJECT]);
         system.weak.append(&mut world.weak);
-        let point = match solve(&world.vars, &system, world.open.is_empty()) {
+        let point = match solve(&world.vars, &system) {
             Answer::None => return Ok(()),
             Answer::Perhaps(point) => point,
         };
@@ -241,7 +207,7 @@ fn enclose_from(
         node: s.node - 2,
         ..*s
     });
-    let behind = enclose(&rest, exact, &shifted.collect::<Vec<_>>())?;
+    let behind = enclose(&rest, exact, &shifted.collect::<Vec<_>>(), Care::Much)?;
     Some(before.into_iter().take(2).chain(behind).collect())
 }
 
@@ -287,7 +253,9 @@ impl Violation {
         }
         if let Some(c) = self.wins {
             let others = (0..n.len()).filter(|j| *j != c);
-            system.strict.extend(others.map(|j| n[c].lin.minus(&n[j].lin)));
+            system
+                .strict
+                .extend(others.map(|j| n[c].lin.minus(&n[j].lin)));
         }
         if let Some((j, k, m)) = &self.exceeds {
             system.strict.push(n[*j].lin.minus(&n[*k].lin).plus(&-m));
@@ -300,221 +268,12 @@ impl Violation {
     }
 }
 
-impl World {
-    fn variable(&mut self, span: Span) -> Lin {
-        self.vars.push(span);
-        Lin::variable(self.vars.len() - 1)
-    }
-
-    /// Carries the inputs through a program; `None` if the decided pieces leave nothing.
-    fn run(
-        &mut self,
-        chain: &Chain,
-        side: usize,
-        decided: &Decided,
-        known: &[Vec<Span>],
-    ) -> Option<Vec<Element>> {
-        let input = |i: usize| Element {
-            lin: Lin::variable(i),
-            span: self.vars[i].clone(),
-        };
-        let mut v: Vec<Element> = (0..chain.len[0]).map(input).collect();
-        for (i, op) in chain.ops.iter().enumerate().skip(1) {
-            let mut out = match op {
-                Op::Input => v,
-                Op::Dense { rows, bias } => {
-                    let row = |(w, b): (&Vec<Exact>, &Exact)| {
-                        let mut lin = Lin::constant(b.clone());
-                        for (w, x) in w.iter().zip(&v) {
-                            lin.add(&x.lin, w);
-                        }
-                        self.element(lin)
-                    };
-                    rows.iter().zip(bias).map(row).collect()
-                }
-                Op::Scale(by) => {
-                    let pairs = v.iter().zip(by);
-                    pairs.map(|(x, c)| self.element(x.lin.times(c))).collect()
-                }
-                Op::Shift(by) => {
-                    let pairs = v.iter().zip(by);
-                    pairs.map(|(x, c)| self.element(x.lin.plus(c))).collect()
-                }
-                Op::Round(steps) => {
-                    // Behind a clamp that leaves them alone the rounded values are known.
-                    let next = match chain.ops.get(i + 1) {
-                        Some(Op::Clamp { lo, hi }) => Some((lo, hi, &known[i + 1])),
-                        _ => None,
-                    };
-                    let round = |(j, (x, s)): (usize, (Element, &Step))| {
-                        let mut image = s.image(&x.span).meet(&known[i][j]);
-                        if let Some((lo, hi, known)) = next
-                            && image.lo >= *lo
-                            && image.hi <= *hi
-                        {
-                            image = image.meet(&known[j]);
-                        }
-                        self.round(x, s, image)
-                    };
-                    let pairs = v.into_iter().zip(steps).enumerate();
-                    pairs.map(round).collect::<Option<_>>()?
-                }
-                Op::Relu => self.pieces(v, (side, i), decided, (&Exact::zero(), None))?,
-                Op::Clamp { lo, hi } => self.pieces(v, (side, i), decided, (lo, Some(hi)))?,
-            };
-            for (x, k) in out.iter_mut().zip(&known[i]) {
-                x.span = x.span.meet(k);
-                if x.span.is_empty() {
-                    return None;
-                }
-            }
-            v = out;
-        }
-        Some(v)
-    }
-
-    fn element(&self, lin: Lin) -> Element {
-        let span = lin.span(&self.vars).short();
-        Element { lin, span }
-    }
-
-    fn round(&mut self, x: Element, step: &Step, image: Span) -> Option<Element> {
-        if step.is_exact() {
-            return Some(x);
-        }
-        if image.is_empty() {
-            return None;
-        }
-        if image.is_point() {
-            return Some(Element {
-                lin: Lin::constant(image.lo.clone()),
-                span: image,
-            });
-        }
-        let r = self.variable(image.clone());
-        let error = r.minus(&x.lin);
-        self.weak.push(error.plus(&-&step.error.lo));
-        self.weak.push(error.times(&Exact::from(-1)).plus(&step.error.hi));
-        Some(Element {
-            lin: r,
-            span: image,
-        })
-    }
-
-    fn pieces(
-        &mut self,
-        v: Vec<Element>,
-        (side, i): (usize, usize),
-        decided: &Decided,
-        ends: (&Exact, Option<&Exact>),
-    ) -> Option<Vec<Element>> {
-        let each = |(j, z)| {
-            let key = (side, i, j);
-            match decided.get(&key) {
-                Some(piece) => self.decided(z, *piece, ends),
-                None => Some(self.undecided(z, key, ends)),
-            }
-        };
-        v.into_iter().enumerate().map(each).collect()
-    }
-
-    fn decided(
-        &mut self,
-        z: Element,
-        piece: Piece,
-        (lo, hi): (&Exact, Option<&Exact>),
-    ) -> Option<Element> {
-        let fixed = |v: &Exact| Element {
-            lin: Lin::constant(v.clone()),
-            span: Span::point(v),
-        };
-        let mut above = |x: &Lin, least: &Exact| self.weak.push(x.plus(&-least));
-        let negated = z.lin.times(&Exact::from(-1));
-        match piece {
-            Piece::Below => {
-                above(&negated, &-lo);
-                (z.span.lo <= *lo).then(|| fixed(lo))
-            }
-            Piece::Above => {
-                let hi = hi?;
-                above(&z.lin, hi);
-                (z.span.hi >= *hi).then(|| fixed(hi))
-            }
-            Piece::Inside => {
-                above(&z.lin, lo);
-                if let Some(hi) = hi {
-                    above(&negated, &-hi);
-                }
-                let top = hi.map_or(z.span.hi.clone(), |hi| hi.clone().min(z.span.hi.clone()));
-                let span = Span::new(z.span.lo.max(lo.clone()), top);
-                (!span.is_empty()).then_some(Element { lin: z.lin, span })
-            }
-        }
-    }
-
-    /// The result between convex and concave lines, where more than one piece is possible.
-    fn undecided(&mut self, z: Element, key: Key, (lo, hi): (&Exact, Option<&Exact>)) -> Element {
-        let fixed = |v: &Exact| Element {
-            lin: Lin::constant(v.clone()),
-            span: Span::point(v),
-        };
-        if z.span.hi <= *lo {
-            return fixed(lo);
-        }
-        if let Some(hi) = hi.filter(|hi| z.span.lo >= **hi) {
-            return fixed(hi);
-        }
-        let bends_low = z.span.lo < *lo;
-        let bends_high = hi.is_some_and(|hi| z.span.hi > *hi);
-        if !bends_low && !bends_high {
-            return z;
-        }
-        let top = hi.map_or(z.span.hi.clone(), |hi| hi.clone().min(z.span.hi.clone()));
-        let foot = z.span.lo.clone().max(lo.clone());
-        let span = Span::new(foot.clone(), top.clone());
-        let y = self.variable(span.clone());
-        if bends_low {
-            if !bends_high {
-                self.weak.push(y.minus(&z.lin));
-            }
-            // Below the line from (z.lo, lo) to (top, top).
-            let (run, rise) = (&top - &z.span.lo, &top - lo);
-            let mut row = z.lin.plus(&-&z.span.lo).times(&rise);
-            row.add(&y.plus(&-lo), &-&run);
-            self.weak.push(row);
-        }
-        if bends_high {
-            if !bends_low {
-                self.weak.push(z.lin.minus(&y));
-            }
-            // Above the line from (foot, foot) to (z.hi, top).
-            let (run, rise) = (&z.span.hi - &foot, &top - &foot);
-            let mut row = y.plus(&-&top).times(&run);
-            row.add(&z.lin.plus(&-&z.span.hi), &-&rise);
-            self.weak.push(row);
-        }
-        let mut pieces = vec![Piece::Inside];
-        if bends_low {
-            pieces.push(Piece::Below);
-        }
-        if bends_high {
-            pieces.push(Piece::Above);
-        }
-        self.open.push(Open {
-            key,
-            pieces,
-            z: z.lin,
-            y: self.vars.len() - 1,
-            lo: lo.clone(),
-            hi: hi.cloned(),
-        });
-        Element { lin: y, span }
-    }
-}
-
 /// Mantissa ranges in real units.
 pub(crate) fn in_units(ranges: &[(i64, i64)], frac: i32) -> Vec<Span> {
     let unit = Exact::dyadic(1, -i64::from(frac));
     let at = |m: i64| mul(&Exact::from(m), &unit);
-    ranges.iter().map(|(l, h)| Span::new(at(*l), at(*h))).collect()
+    ranges
+        .iter()
+        .map(|(l, h)| Span::new(at(*l), at(*h)))
+        .collect()
 }

@@ -79,7 +79,8 @@ impl Part {
                 let Some(Axis::Real { lo, hi, open }) = self.axes.get(element) else {
                     return Err("a real cut of something else".into());
                 };
-                if !(*lo < at && at < *hi) {
+                // At a closed end only the end itself lies above.
+                if !(*lo < at && (at < *hi || (at == *hi && !open))) {
                     return Err(format!("a cut at {at} outside {lo} to {hi}"));
                 }
                 let below = Axis::Real {

@@ -109,7 +109,11 @@ pub(crate) fn close_proofs(seed: u64, rounds: usize) -> Vec<(Setting, Evidence)>
         for (sizes, radius) in WIDE {
             let mut model = network(&mut rng, sizes, 7);
             let (lower, upper) = region(&mut rng, sizes[0], radius);
-            let meaning = if round % 4 == 3 { Meaning::Constants } else { Meaning::Fixed };
+            let meaning = if round % 4 == 3 {
+                Meaning::Constants
+            } else {
+                Meaning::Fixed
+            };
             let domain = match round % 3 {
                 0 => Domain::Grid(model.input.ir()),
                 _ => Domain::Real,
@@ -131,7 +135,9 @@ fn proofs_by_sign_are_confirmed() {
     let mut all = Confirmed::new();
     for (setting, e) in close_proofs(71, 12) {
         survives(&e).expect("JSON and back");
-        let confirmed = setting.recheck(&e).unwrap_or_else(|m| panic!("{m}\n{e:#?}"));
+        let confirmed = setting
+            .recheck(&e)
+            .unwrap_or_else(|m| panic!("{m}\n{e:#?}"));
         merge(&mut all, confirmed);
     }
     println!("{all:#?}");
@@ -155,11 +161,19 @@ pub(crate) fn pair_proofs(seed: u64, rounds: usize) -> Vec<(Setting, Evidence)> 
     let mut rng = Rng::new(seed);
     let mut out = Vec::new();
     for round in 0..rounds {
-        for (sizes, radius) in [(&[13, 5, 2][..], 20), (&[14, 6, 2], 12), (&[13, 4, 3, 3], 12)] {
+        for (sizes, radius) in [
+            (&[13, 5, 2][..], 20),
+            (&[14, 6, 2], 12),
+            (&[13, 4, 3, 3], 12),
+        ] {
             let mut model = network(&mut rng, sizes, 6);
             let (lower, upper) = region(&mut rng, sizes[0], radius);
             close(&mut rng, &mut model, &lower, &upper, -0.2);
-            let meaning = if round % 4 == 3 { Meaning::Constants } else { Meaning::Fixed };
+            let meaning = if round % 4 == 3 {
+                Meaning::Constants
+            } else {
+                Meaning::Fixed
+            };
             let setting = Setting::new(&model, meaning, &lower, &upper);
             let near = difference(&mut rng, &model, &lower, &upper);
             for factor in [1.5, 2.0, 2.5, 3.0] {
@@ -180,7 +194,9 @@ fn proofs_of_pairs_are_confirmed() {
     let mut all = Confirmed::new();
     for (setting, e) in pair_proofs(72, 4) {
         survives(&e).expect("JSON and back");
-        let confirmed = setting.recheck(&e).unwrap_or_else(|m| panic!("{m}\n{e:#?}"));
+        let confirmed = setting
+            .recheck(&e)
+            .unwrap_or_else(|m| panic!("{m}\n{e:#?}"));
         merge(&mut all, confirmed);
     }
     println!("{all:#?}");
