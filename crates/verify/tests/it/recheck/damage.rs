@@ -3,8 +3,8 @@
 use crate::compare::{Proof, series_with};
 use crate::oracle::Prop;
 use crate::recheck::cases::Setting;
-use crate::recheck::recheck;
 use crate::recheck::tests::{close_proofs, pair_proofs};
+use crate::recheck::{integers, recheck};
 use ceg4n_base::{ContentHash, Exact};
 use ceg4n_ir::{Domain, Property};
 use ceg4n_verify::tree::{Closure, Cut, Slopes, Tree, TreeNode};
@@ -210,26 +210,28 @@ fn other_cuts(cut: &Cut) -> Vec<(&'static str, Cut)> {
             of_subject,
             node,
             element,
-        } => {
-            let relu = |of_subject, node, element| Cut::Relu {
-                of_subject,
-                node,
-                element,
-            };
-            vec![
-                ("sign of another node", relu(of_subject, node - 1, element)),
-                ("sign of no element", relu(of_subject, node, 99)),
-                (
-                    "sign of another element",
-                    relu(of_subject, node, element ^ 1),
-                ),
-                (
-                    "sign of the other program",
-                    relu(!of_subject, node, element),
-                ),
-            ]
-        }
+        } => other_signs(of_subject, node, element),
     }
+}
+
+fn other_signs(of_subject: bool, node: usize, element: usize) -> Vec<(&'static str, Cut)> {
+    let relu = |of_subject, node, element| Cut::Relu {
+        of_subject,
+        node,
+        element,
+    };
+    vec![
+        ("sign of another node", relu(of_subject, node - 1, element)),
+        ("sign of no element", relu(of_subject, node, 99)),
+        (
+            "sign of another element",
+            relu(of_subject, node, element ^ 1),
+        ),
+        (
+            "sign of the other program",
+            relu(!of_subject, node, element),
+        ),
+    ]
 }
 
 /// What evidence is about, changed.
@@ -439,10 +441,9 @@ fn made_up(real: bool) -> Refused {
         }
         Ok(())
     };
-    if let Err(e) = series_with(real, 50_000, 150, look) {
+    if let Err(e) = series_with(real, 50_000, 100, look) {
         panic!("{e}");
     }
-    println!("{refused:#?}");
     refused
 }
 
@@ -450,6 +451,7 @@ fn made_up(real: bool) -> Refused {
 fn what_is_false_is_not_confirmed() {
     for real in [false, true] {
         let refused = made_up(real);
+        println!("{refused:#?}");
         refused.check("a false property of a pair", 200, 100);
         refused.check("a false class", 200, 100);
     }
@@ -478,4 +480,32 @@ fn the_domain_counts() {
         panic!("{e}");
     }
     assert!(between > 10, "{between}");
+}
+
+/// A range or a register that is one too small.
+#[test]
+fn damaged_ranges_are_refused() {
+    let mut seen = 0;
+    let mut all = close_proofs(75, 1);
+    all.truncate(4);
+    for (setting, _) in all {
+        let kernel = setting.subject.kernel().expect("a kernel");
+        assert_eq!(integers::ranges_hold(kernel), Ok(()));
+        for id in kernel.nodes.keys() {
+            let mut narrow = kernel.as_ref().clone();
+            narrow.nodes[id].width -= 1;
+            assert!(integers::ranges_hold(&narrow).is_err(), "{id:?}");
+            for j in 0..kernel.nodes[id].len {
+                for (lo, hi) in [(1, 0), (0, 1)] {
+                    let mut damaged = kernel.as_ref().clone();
+                    let mut ranges = damaged.nodes[id].range.to_vec();
+                    (ranges[j].lo, ranges[j].hi) = (ranges[j].lo + lo, ranges[j].hi - hi);
+                    damaged.nodes[id].range = ranges.into();
+                    assert!(integers::ranges_hold(&damaged).is_err(), "{id:?} {j}");
+                    seen += 1;
+                }
+            }
+        }
+    }
+    assert!(seen > 100, "{seen}");
 }

@@ -107,6 +107,18 @@ pub(crate) fn ranges_hold(kernel: &Kernel) -> Result<(), String> {
     Ok(())
 }
 
+/// The range of `Σ w·x + b`, and the greatest magnitude of its partial sums in any order.
+fn sum(w: &[i32], x: &[(i128, i128)], b: i128) -> ((i128, i128), i128) {
+    let (mut lo, mut hi, mut all) = (b, b, b.abs());
+    for (w, (l, h)) in w.iter().zip(x) {
+        let (p, q) = (i128::from(*w) * l, i128::from(*w) * h);
+        lo += p.min(q);
+        hi += p.max(q);
+        all += p.abs().max(q.abs());
+    }
+    ((lo, hi), all)
+}
+
 fn reach<'a>(
     kernel: &Kernel,
     op: &KernelOp,
@@ -128,15 +140,9 @@ fn reach<'a>(
             let x = of(*x);
             let mut row = |(j, w): (usize, &[i32])| {
                 let b = bias.as_ref().map_or(0, |b| i128::from(b[j]));
-                let (mut lo, mut hi, mut all) = (b, b, b.abs());
-                for (w, (l, h)) in w.iter().zip(x) {
-                    let (p, q) = (i128::from(*w) * l, i128::from(*w) * h);
-                    lo += p.min(q);
-                    hi += p.max(q);
-                    all += p.abs().max(q.abs());
-                }
+                let (range, all) = sum(w, x, b);
                 register = register.max(all);
-                (lo, hi)
+                range
             };
             weight
                 .chunks_exact(*cols)
