@@ -71,14 +71,26 @@ pub(crate) fn image(op: &Op, x: &[Span]) -> Vec<Span> {
     }
 }
 
-/// Which values backward bounds tighten, of those whose piece is open.
+/// How enclosures are made. Which slopes a bound was given depends on which signs were open, so
+/// that now and then wider enclosures give a better bound.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Care {
-    /// All of them.
+    /// As narrow as can be: backward bounds of every value whose piece is open.
     Much,
-    /// Those behind another open piece. The default slopes depend on enclosures, so that now and
-    /// then wider ones give a better bound.
-    Little,
+    /// As wide as a computation with floats: a hair wider, and backward bounds only behind
+    /// another open piece.
+    Floats,
+}
+
+impl Care {
+    fn widened(self, x: Span) -> Span {
+        if self == Self::Much {
+            return x;
+        }
+        let size = x.lo.clone().max(-&x.lo).max(x.hi.clone().max(-&x.hi));
+        let hair = &size.shifted(-50) + &Exact::dyadic(1, -900);
+        Span::new(&x.lo - &hair, &x.hi + &hair).short()
+    }
 }
 
 /// Enclosures of every place; `None` if no point satisfies the signs. Intervals, and backward
@@ -92,7 +104,10 @@ pub(crate) fn enclose(
     let mut all: Vec<Vec<Span>> = Vec::with_capacity(chain.ops.len());
     let mut open_before = care == Care::Much;
     for (i, op) in chain.ops.iter().enumerate() {
-        let spans = image(op, all.last().map_or(x, |v| v));
+        let mut spans = image(op, all.last().map_or(x, |v| v));
+        if op.is_affine() {
+            spans = spans.into_iter().map(|x| care.widened(x)).collect();
+        }
         let open = open_elements(chain, i, &spans);
         all.push(spans);
         if !open.is_empty() {

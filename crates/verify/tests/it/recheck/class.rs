@@ -146,7 +146,7 @@ impl<'a> Keeps<'a> {
 
     fn backward(&self, leaf: &LeafOf<'_>, slopes: Option<&Slopes>) -> Result<(), String> {
         let with = |care| self.backward_with(leaf, slopes, care);
-        with(Care::Much).or_else(|_| with(Care::Little))
+        with(Care::Much).or_else(|_| with(Care::Floats))
     }
 
     fn backward_with(

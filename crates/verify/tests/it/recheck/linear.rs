@@ -96,25 +96,25 @@ pub(crate) enum Answer {
     Perhaps(Vec<f64>),
 }
 
-/// Has the system a solution in the box?
-pub(crate) fn solve(vars: &[Span], system: &System) -> Answer {
+/// Has the system a solution in the box? What is not the `last` question about a part need not
+/// be answered.
+pub(crate) fn solve(vars: &[Span], system: &System, last: bool) -> Answer {
     if hopeless(vars, system) {
         return Answer::None;
     }
     let scaled = Scaled::new(vars, system);
     let (multipliers, point) = scaled.search::<f64>();
-    if let Some(near) = scaled.shows(vars, system, &multipliers) {
-        if near.signum() <= 0 {
+    let near = scaled.shows(vars, system, &multipliers);
+    if near.as_ref().is_some_and(|v| v.signum() <= 0) {
+        return Answer::None;
+    }
+    // Too close for floating point, or it came to no end: the same over rationals.
+    let close = near.is_some_and(|v| v < Exact::dyadic(1, -18));
+    if (close || (last && !scaled.is_met(&point))) && scaled.is_small() {
+        let (multipliers, _) = scaled.search::<Ratio>();
+        let exact = scaled.shows(vars, system, &multipliers);
+        if exact.is_some_and(|v| v.signum() <= 0) {
             return Answer::None;
-        }
-        // Too close for floating point: the same over rationals.
-        if near < Exact::dyadic(1, -18) && scaled.is_small() {
-            let (multipliers, _) = scaled.search::<Ratio>();
-            if let Some(v) = scaled.shows(vars, system, &multipliers)
-                && v.signum() <= 0
-            {
-                return Answer::None;
-            }
         }
     }
     Answer::Perhaps(point)
@@ -180,6 +180,17 @@ impl Scaled {
             lo: vars.iter().map(|s| s.lo.clone()).collect(),
             shift,
         }
+    }
+
+    /// The point meets the rows that are not strict, nearly.
+    fn is_met(&self, point: &[f64]) -> bool {
+        let at = |i: usize| (point[i] - self.lo[i].to_f64()) / 2f64.powi(self.shift[i] as i32);
+        let w: Vec<f64> = (0..point.len()).map(at).collect();
+        let value = |(c, k): &(Vec<Exact>, Exact)| {
+            let terms = c.iter().zip(&w).map(|(c, w)| c.to_f64() * w);
+            terms.sum::<f64>() + k.to_f64()
+        };
+        self.rows[self.strict..].iter().all(|r| value(r) > -1e-6)
     }
 
     fn is_small(&self) -> bool {

@@ -107,7 +107,7 @@ impl Pair<'_> {
         }
         let mut system = violation.system(&outputs[REFERENCE], &outputs[SUBJECT]);
         system.weak.append(&mut world.weak);
-        let point = match solve(&world.vars, &system) {
+        let point = match solve(&world.vars, &system, world.open.is_empty()) {
             Answer::None => return Ok(()),
             Answer::Perhaps(point) => point,
         };
