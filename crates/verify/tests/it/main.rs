@@ -17,6 +17,7 @@ mod parts;
 mod pieces;
 mod queries;
 mod questions;
+mod recheck;
 mod signs;
 mod single;
 mod soundness;

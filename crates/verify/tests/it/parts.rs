@@ -84,6 +84,7 @@ fn far(rng: &mut Rng, c: Case) -> Option<Case> {
     let kernel = rescaled(rng, &c.kernel, first)?;
     let moved = |v: &[Exact]| v.iter().map(|v| v.shifted(i64::from(first))).collect();
     Some(Case {
+        meaning: Meaning::Fixed,
         reference: (kernel.clone(), c.reference.1),
         kernel,
         lower: moved(&c.lower),

@@ -118,6 +118,7 @@ fn classes_kept_or_missed_by_one_unit() {
             }
             let end = |m: i128| vec![model.input.value(m); INPUTS];
             let case = Case {
+                meaning: Meaning::Fixed,
                 kernel: model.clone(),
                 reference: (constant_class(&model, class, outputs), Meaning::Real),
                 lower: end(model.input.min()),
