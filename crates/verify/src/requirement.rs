@@ -233,24 +233,29 @@ impl<'a> Bounded<'a> {
         let mut worst = Worst::new(self.outputs);
         for case in &spec.cases {
             let mut best = (f64::NEG_INFINITY, PairForm::zero(self.outputs));
-            let of_subject = |row: Vec<f64>| PairForm {
-                subject: row,
-                ..PairForm::zero(self.outputs)
-            };
-            for (row, need) in case.iter().filter_map(|c| above(c, self.outputs)) {
-                best = self.better(best, of_subject(row), need);
+            for c in case {
+                best = self.nowhere(c, best);
             }
-            if case.len() > 1
-                && best.0 <= 0.0
-                && let Some((row, need)) = above(&together(case), self.outputs)
-            {
-                best = self.better(best, of_subject(row), need);
+            if case.len() > 1 && best.0 <= 0.0 {
+                best = self.nowhere(&sum(case), best);
             }
             if best.0 <= 0.0 {
                 worst.note(best.0, || best.1);
             }
         }
         worst.into_shown(0.0)
+    }
+
+    /// How far the bound of a constraint's sum is above what excludes it, if that is better.
+    fn nowhere(&self, c: &OutputConstraint, best: (f64, PairForm)) -> (f64, PairForm) {
+        match above(c, self.outputs) {
+            Some((row, need)) => {
+                let mut form = PairForm::zero(self.outputs);
+                form.subject = row;
+                self.better(best, form, need)
+            }
+            None => best,
+        }
     }
 
     /// How far a form's bound is above what it needs, if that is better.
@@ -291,28 +296,28 @@ impl<'a> Bounded<'a> {
     }
 }
 
-/// The sum of constraints, each scaled to whole coefficients: met wherever all of them are.
-/// Floats would round a sum of coefficients, or miss a strict end by the ulp of a large constant.
-fn together(case: &[OutputConstraint]) -> OutputConstraint {
-    let mut sum: BTreeMap<usize, Exact> = BTreeMap::new();
+/// The sum of constraints, exactly: true wherever all of them are, strictly if one is strict.
+fn sum(case: &[OutputConstraint]) -> OutputConstraint {
+    let mut coefficients: BTreeMap<usize, Exact> = BTreeMap::new();
     let mut constant = Exact::zero();
     for c in case {
-        let scale = denominator(c);
         for (j, a) in &c.coefficients {
-            let at = sum.entry(*j).or_insert_with(Exact::zero);
-            *at = &*at + &(a * &scale);
+            let entry = coefficients.entry(*j).or_insert_with(Exact::zero);
+            *entry = &*entry + a;
         }
-        constant = &constant + &(&c.constant * &scale);
+        constant = &constant + &c.constant;
     }
+    coefficients.retain(|_, a| !a.is_zero());
     OutputConstraint {
-        coefficients: sum.into_iter().filter(|(_, a)| !a.is_zero()).collect(),
+        coefficients: coefficients.into_iter().collect(),
         constant,
         strict: case.iter().any(|c| c.strict),
     }
 }
 
-/// A positive number that makes every coefficient whole.
-fn denominator(c: &OutputConstraint) -> Exact {
+/// Coefficients over the outputs, and what their form must exceed for the constraint to be met
+/// nowhere; `None` where they are no floats even when scaled to integers.
+pub(crate) fn above(c: &OutputConstraint, outputs: usize) -> Option<(Vec<f64>, f64)> {
     let mut scale = num_bigint::BigInt::from(1);
     for (_, a) in &c.coefficients {
         let (_, den) = a.to_ratio();
@@ -320,13 +325,7 @@ fn denominator(c: &OutputConstraint) -> Exact {
             scale *= den;
         }
     }
-    Exact::from(scale)
-}
-
-/// Coefficients over the outputs, and what their form must exceed for the constraint to be met
-/// nowhere; `None` where they are no floats even when scaled to integers.
-pub(crate) fn above(c: &OutputConstraint, outputs: usize) -> Option<(Vec<f64>, f64)> {
-    let scale = denominator(c);
+    let scale = Exact::from(scale);
     let mut row = vec![0.0; outputs];
     for (j, a) in &c.coefficients {
         let scaled = a * &scale;

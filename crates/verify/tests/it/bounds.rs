@@ -42,12 +42,12 @@ fn of_form(form: Form, y: &[Exact]) -> Exact {
 }
 
 /// A float of any of the scales that `spread` allows.
-fn scaled(rng: &mut Rng, spread: i64) -> f64 {
+pub(crate) fn scaled(rng: &mut Rng, spread: i64) -> f64 {
     rng.float(-2.0, 2.0) * 2f64.powi(rng.int(-spread, spread) as i32)
 }
 
 /// A real network whose weights differ by many powers of two and nearly cancel.
-fn wild(rng: &mut Rng, inputs: usize) -> Model {
+pub(crate) fn wild(rng: &mut Rng, inputs: usize) -> Model {
     let spread = [0, 3, 20, 60][rng.size(0, 3)];
     let mut steps = Vec::new();
     let mut cols = inputs;

@@ -6,13 +6,13 @@ use crate::oracle::{Answer, Prop, argmax, breaks, by_grid, grid_points, winner};
 use crate::pieces::by_pieces;
 use crate::questions::{property, questions, what};
 use ceg4n_base::Exact;
-use ceg4n_ir::{Domain, Interval, Kernel, Property, Region};
+use ceg4n_ir::{Checked, Domain, Format, Interval, Kernel, Program, Property, Region};
 use ceg4n_jit::CodeCache;
 use ceg4n_verify::label::label;
 use ceg4n_verify::leaf::{GridBox, LeafAnswer, NoLeaf};
 use ceg4n_verify::space::Space;
 use ceg4n_verify::tree::{Partial, Tree};
-use ceg4n_verify::verdict::Method;
+use ceg4n_verify::verdict::{Evidence, Method};
 use ceg4n_verify::{
     Effort, Known, Label, Leaf, Question, Reference, RegionResult, SolverLeaf, Stop, Subject,
     Verdict, decide, decide_from,
@@ -186,7 +186,44 @@ fn effort(rng: &mut Rng) -> Effort {
     }
 }
 
-/// One case: every verdict against the oracle.
+/// Evidence, with what it is about.
+pub(crate) struct Proof<'a> {
+    pub(crate) evidence: &'a Evidence,
+    pub(crate) reference: &'a Checked<Program>,
+    pub(crate) subject: &'a Checked<Program>,
+    pub(crate) region: &'a Region,
+    /// The truth about the region.
+    pub(crate) answer: &'a Answer,
+}
+
+/// Looks at the evidence of a proof.
+pub(crate) type Look<'a> = &'a mut dyn FnMut(&Proof<'_>) -> Result<(), String>;
+
+/// The oracle's answer; `None` for a box without a grid point, which the verifier must refuse.
+fn truth(
+    case: &Case,
+    region: &Region,
+    input: Format,
+    counts: &mut Counts,
+) -> Result<Option<Answer>, String> {
+    let kernel = (&case.kernel, case.meaning);
+    let reference = (&case.reference.0, case.reference.1);
+    let Some(grid) = case.grid else {
+        let answer = by_pieces(kernel, reference, &case.lower, &case.upper);
+        return Ok(Some(answer));
+    };
+    let points = grid_points(grid, &case.lower, &case.upper);
+    if points.is_empty() {
+        counts.empty += 1;
+        return match Space::new(region, Domain::Grid(grid.ir()), input).root() {
+            Err(_) => Ok(None),
+            Ok(_) => Err("a box without a grid point was accepted".into()),
+        };
+    }
+    Ok(Some(by_grid(kernel, reference, points)))
+}
+
+/// One case: every verdict against the oracle; `look` sees all evidence.
 ///
 /// # Errors
 /// A text that says what is wrong.
@@ -195,6 +232,7 @@ pub(crate) fn run(
     rng: &mut Rng,
     cache: &CodeCache,
     counts: &mut Counts,
+    look: Look<'_>,
 ) -> Result<(), String> {
     let (kernel, (model, meaning)) = (&case.kernel, &case.reference);
     counts.cases += 1;
@@ -213,23 +251,11 @@ pub(crate) fn run(
         ball_size: None,
         span: None,
     };
-    let both = ((kernel, case.meaning), (model, *meaning));
-    let answer = match case.grid {
-        None => by_pieces(both.0, both.1, &case.lower, &case.upper),
-        Some(g) => {
-            let points = grid_points(g, &case.lower, &case.upper);
-            if points.is_empty() {
-                counts.empty += 1;
-                let root = Space::new(&region, domain, subject.input_format()).root();
-                return match root {
-                    Err(_) => Ok(()),
-                    Ok(_) => Err("a box without a grid point was accepted".into()),
-                };
-            }
-            by_grid(both.0, both.1, points)
-        }
+    let Some(answer) = truth(case, &region, subject.input_format(), counts)? else {
+        return Ok(());
     };
-    let reference = Reference::new(&reference);
+    let checked = reference;
+    let reference = Reference::new(&checked);
     let effort = effort(rng);
     let stop = Stop::default();
     let space = Space::new(&region, domain, subject.input_format());
@@ -262,7 +288,19 @@ pub(crate) fn run(
         let result = decide(&question, &effort, &stop, leaf.as_mut());
         let told = |e| format!("{property}: {e}");
         judge(case, &answer, &prop, &result, counts).map_err(told)?;
-        if let Some(partial) = &result.partial {
+        if let Verdict::Proved(evidence) = &result.verdict {
+            let proof = Proof {
+                evidence,
+                reference: &checked,
+                subject: subject.program(),
+                region: &region,
+                answer: &answer,
+            };
+            look(&proof).map_err(told)?;
+        }
+        if rng.one_in(4)
+            && let Some(partial) = &result.partial
+        {
             // Unfinished work survives storage, and what it decides is right.
             let stored = serde_json::to_string(partial).map_err(|e| e.to_string())?;
             let read: Partial = serde_json::from_str(&stored).map_err(|e| e.to_string())?;
@@ -280,6 +318,9 @@ pub(crate) fn run(
             let more = decide_from(&question, known, &longer, &stop, leaf.as_mut());
             counts.resumed += u64::from(!matches!(more.verdict, Verdict::Unknown(_)));
             judge(case, &answer, &prop, &more, counts).map_err(told)?;
+        }
+        if !rng.one_in(4) {
+            continue;
         }
         // A division and points from anywhere change nothing about what is right.
         let known = Known {
@@ -424,12 +465,25 @@ fn check_margin(answer: &Answer, asked: &Exact, shown: f64) -> Result<(), String
 /// # Errors
 /// The case and what was wrong.
 pub(crate) fn series(real: bool, first: u64, n: u64) -> Result<Counts, String> {
+    series_with(real, first, n, &mut |_| Ok(()))
+}
+
+/// As [`series`]; `look` sees all evidence.
+///
+/// # Errors
+/// The case and what was wrong.
+pub(crate) fn series_with(
+    real: bool,
+    first: u64,
+    n: u64,
+    look: Look<'_>,
+) -> Result<Counts, String> {
     let cache = CodeCache::new();
     let mut counts = Counts::default();
     for seed in first..first + n {
         let mut rng = Rng::new(2 * seed + u64::from(real));
         let case = crate::generate::case(&mut rng, real);
-        run(&case, &mut rng, &cache, &mut counts)
+        run(&case, &mut rng, &cache, &mut counts, look)
             .map_err(|e| format!("seed {seed}, real {real}: {e}\n{case:#?}"))?;
     }
     Ok(counts)

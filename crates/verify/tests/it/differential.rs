@@ -12,7 +12,7 @@ use ceg4n_verify::float::Bound;
 use ceg4n_verify::reference::hull;
 
 /// A value of one coordinate.
-fn coordinate(rng: &mut Rng, format: Fmt, l: &Exact, u: &Exact) -> Exact {
+pub(crate) fn coordinate(rng: &mut Rng, format: Fmt, l: &Exact, u: &Exact) -> Exact {
     let cuts = boundaries(format, l, u);
     match rng.int(0, 4) {
         0 => l.clone(),
@@ -26,13 +26,13 @@ fn coordinate(rng: &mut Rng, format: Fmt, l: &Exact, u: &Exact) -> Exact {
     }
 }
 
-fn holds(b: Bound, v: &Exact) -> bool {
+pub(crate) fn holds(b: Bound, v: &Exact) -> bool {
     let at = |v: f64| Exact::from_f64(v).expect("finite");
     (b.lo == f64::NEG_INFINITY || at(b.lo) <= *v) && (b.hi == f64::INFINITY || *v <= at(b.hi))
 }
 
 /// Differences, margins of either side, sums of leads, and arbitrary small combinations.
-fn forms(rng: &mut Rng, outputs: usize) -> Vec<PairForm> {
+pub(crate) fn forms(rng: &mut Rng, outputs: usize) -> Vec<PairForm> {
     let mut all = Vec::new();
     for j in 0..outputs {
         all.push(PairForm::difference(j, outputs, 1.0));
@@ -55,7 +55,7 @@ fn forms(rng: &mut Rng, outputs: usize) -> Vec<PairForm> {
     all
 }
 
-fn value(form: &PairForm, n: &[Exact], k: &[Exact]) -> Exact {
+pub(crate) fn value(form: &PairForm, n: &[Exact], k: &[Exact]) -> Exact {
     let at = |v: f64| Exact::from_f64(v).expect("finite");
     let terms = form
         .reference

@@ -43,6 +43,7 @@ fn grid_verdicts_agree_with_enumeration() {
             println!("{counts}");
             is_telling(&counts, n);
             assert!(counts.solver >= n / 100, "{counts}");
+            assert!(counts.resumed >= 1, "{counts}");
         }
         Err(e) => panic!("{e}"),
     }
@@ -55,7 +56,6 @@ fn real_verdicts_agree_with_the_piecewise_linear_oracle() {
         Ok(counts) => {
             println!("{counts}");
             is_telling(&counts, n);
-            assert!(counts.resumed >= 5, "{counts}");
         }
         Err(e) => panic!("{e}"),
     }
