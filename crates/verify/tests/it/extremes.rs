@@ -46,7 +46,6 @@ fn two(e: i64) -> Exact {
 
 fn verdict(kernel: Model, reference: Model, ends: (Exact, Exact), property: &Property) -> Verdict {
     let case = Case {
-        meaning: Meaning::Fixed,
         kernel,
         meaning: Meaning::Fixed,
         reference: (reference, Meaning::Real),
