@@ -4,6 +4,7 @@
 
 #![expect(clippy::print_stdout, reason = "a program for the command line")]
 
+#[expect(dead_code, reason = "only tests look at evidence")]
 #[path = "../tests/it/compare.rs"]
 mod compare;
 #[path = "../tests/it/generate.rs"]

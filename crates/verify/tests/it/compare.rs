@@ -223,6 +223,35 @@ fn truth(
     Ok(Some(by_grid(kernel, reference, points)))
 }
 
+/// The verdict of four times the boxes from unfinished work, which must survive storage.
+fn resumed(
+    question: &Question<'_>,
+    partial: &Partial,
+    effort: &Effort,
+    leaf: &mut dyn Leaf,
+) -> Result<RegionResult, String> {
+    let stored = serde_json::to_string(partial).map_err(|e| e.to_string())?;
+    let read: Partial = serde_json::from_str(&stored).map_err(|e| e.to_string())?;
+    if read != *partial {
+        return Err("unfinished work changed in storage".into());
+    }
+    let known = Known {
+        partial: Some(&read),
+        ..Known::default()
+    };
+    let longer = Effort {
+        boxes: effort.boxes * 4,
+        ..*effort
+    };
+    Ok(decide_from(
+        question,
+        known,
+        &longer,
+        &Stop::default(),
+        leaf,
+    ))
+}
+
 /// One case: every verdict against the oracle; `look` sees all evidence.
 ///
 /// # Errors
@@ -301,21 +330,7 @@ pub(crate) fn run(
         if rng.one_in(4)
             && let Some(partial) = &result.partial
         {
-            // Unfinished work survives storage, and what it decides is right.
-            let stored = serde_json::to_string(partial).map_err(|e| e.to_string())?;
-            let read: Partial = serde_json::from_str(&stored).map_err(|e| e.to_string())?;
-            if read != **partial {
-                return Err("unfinished work changed in storage".into());
-            }
-            let known = Known {
-                partial: Some(&read),
-                ..Known::default()
-            };
-            let longer = Effort {
-                boxes: effort.boxes * 4,
-                ..effort
-            };
-            let more = decide_from(&question, known, &longer, &stop, leaf.as_mut());
+            let more = resumed(&question, partial, &effort, leaf.as_mut())?;
             counts.resumed += u64::from(!matches!(more.verdict, Verdict::Unknown(_)));
             judge(case, &answer, &prop, &more, counts).map_err(told)?;
         }
