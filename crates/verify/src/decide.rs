@@ -195,6 +195,10 @@ impl Work<'_> {
         partial.or(self.known.division.map(Earlier::Division))
     }
 
+    fn is_spec(&self) -> bool {
+        matches!(self.q.property, Property::Spec(_))
+    }
+
     fn proved(&self, tally: &Tally, alone: bool) -> Verdict {
         Verdict::Proved(Box::new(Evidence {
             program: self.q.subject.program().hash(),
@@ -202,7 +206,12 @@ impl Work<'_> {
             region: self.q.region.hash(),
             property: self.q.property.clone(),
             domain: self.q.domain,
-            robust: self.q.label.proof.clone().filter(|_| alone),
+            robust: self
+                .q
+                .label
+                .proof
+                .clone()
+                .filter(|_| alone && !self.is_spec()),
             method: tally.method(),
             boxes: tally.boxes,
             points: tally.points,
