@@ -92,7 +92,7 @@ impl Cells<'_> {
     ) -> Result<Celled, Trouble> {
         let start = self.start(earlier, root);
         let boxes = effort.boxes_for(root.input.len());
-        let ended = frontier::run(self, start, boxes, stop)?;
+        let ended = frontier::run(self, start, (boxes, effort.points), stop)?;
         let tally = Tally::of(&ended, STAGE);
         if let Some(w) = ended.found {
             return Ok(Celled::Broken(Box::new(w), tally));

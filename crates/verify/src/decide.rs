@@ -338,7 +338,7 @@ impl Work<'_> {
         }
         let boxes = self.effort.boxes_for(self.root.real.len());
         let start = problem.start(self.earlier(ALONE), self.root);
-        let ended = frontier::run(&problem, start, boxes, self.stop)?;
+        let ended = frontier::run(&problem, start, (boxes, self.effort.points), self.stop)?;
         let tally = Tally::of(&ended, ALONE);
         if ended.is_proved() {
             return Ok((self.proved(&tally, true), tally, None));

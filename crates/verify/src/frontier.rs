@@ -234,14 +234,14 @@ impl<I> Start<I> {
     }
 }
 
-/// Runs a search over at most `boxes` parts.
+/// Runs a search over at most `boxes` parts, and until more than `points` inputs were evaluated.
 ///
 /// # Errors
 /// The first defect, in the order of the parts.
 pub fn run<P: Problem>(
     problem: &P,
     start: Start<P::Item>,
-    boxes: u64,
+    (boxes, points): (u64, u64),
     stop: &Stop,
 ) -> Result<Ended<P::Item, P::Found>, Trouble> {
     let mut open = Queue::new(start.parts);
@@ -255,7 +255,7 @@ pub fn run<P: Problem>(
         slack: start.slack,
         stopped: None,
     };
-    while !open.parts.is_empty() && ended.boxes < boxes {
+    while !open.parts.is_empty() && ended.boxes < boxes && ended.points <= points {
         ended.stopped = stop.now();
         if ended.stopped.is_some() {
             break;

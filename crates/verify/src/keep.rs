@@ -157,8 +157,14 @@ impl Keep<'_> {
         leaf: &mut dyn Leaf,
     ) -> Result<Kept, Trouble> {
         let boxes = self.effort.boxes_for(root.input.len());
-        let run =
-            |m: &Margins<'_, Vec<i64>>| frontier::run(m, m.start(earlier, root), boxes, self.stop);
+        let run = |m: &Margins<'_, Vec<i64>>| {
+            frontier::run(
+                m,
+                m.start(earlier, root),
+                (boxes, self.effort.points),
+                self.stop,
+            )
+        };
         let ended = match self.with(run) {
             Some(ended) => ended?,
             None => {

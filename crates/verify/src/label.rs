@@ -85,7 +85,7 @@ fn prove(
     let boxes = effort.boxes_for(root.input.len());
     let visit = |x: &[f64]| Ok(visit(reference, space, x, first));
     let ended = with(reference, space, first.1, &visit, |m| {
-        frontier::run(m, m.start(None, root), boxes, stop)
+        frontier::run(m, m.start(None, root), (boxes, effort.points), stop)
     });
     match ended {
         Ok(ended) if ended.is_proved() => Labelled::robust(first.1, ended.tree),
