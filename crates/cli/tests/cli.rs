@@ -380,7 +380,7 @@ fn options_of_a_bench_get_their_types() {
         activation_bits,
     };
     assert_eq!(o.presets, [BenchPreset::Labels, uniform(8, 12)]);
-    assert_eq!(o.load.require, Some(Property::Top1));
+    assert_eq!(o.load.require, Some(Property::Top1.into()));
     assert_eq!((o.boundary, o.scales), (Boundary::Margin, Scales::Radius));
     assert_eq!((o.distinct, o.reference), (false, Precision::Real));
 
@@ -413,7 +413,7 @@ fn options_of_a_bench_get_their_types() {
     assert_eq!(o.networks, ["iris*"]);
     assert_eq!(o.presets, [BenchPreset::Weights(4), uniform(8, 8)]);
     let eps = Property::Eps("0.5".parse().unwrap());
-    assert_eq!(o.load.require, Some(eps));
+    assert_eq!(o.load.require, Some(eps.into()));
     assert_eq!(o.load.region_ids, ["a"]);
     assert_eq!(o.load.ball_sizes, ["0.1".parse().unwrap()]);
     assert_eq!((o.boundary, o.scales), (Boundary::Refute, Scales::Network));

@@ -9,13 +9,19 @@ use ceg4n_base::{ContentHash, Diagnostic, Diagnostics, Exact, codes};
 use ceg4n_ir::{Checked, Domain, Format, Program, Property, Region, Requirement, Selection};
 use ceg4n_jit::CodeCache;
 use ceg4n_refine::Counterexample;
+use ceg4n_verify::attack::{Target, simplify};
 use ceg4n_verify::space::Space;
+use ceg4n_verify::tree::Tree;
+use ceg4n_verify::verdict::Witness;
 use ceg4n_verify::{
-    Effort, Label, Labelled, Obligation, Question, Reference, RegionResult, SolverLeaf, Stop,
-    Subject, Verdict, decide, label,
+    Effort, Known, Label, Labelled, Obligation, Question, Reference, RegionResult, SolverLeaf,
+    Stop, Subject, Verdict, decide_from, label,
 };
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
+
+/// Points that refuted something and are tried on other programs and regions.
+const HINTS: usize = 8;
 
 /// The share of the median lead that the default boundary margin takes.
 const BOUNDARY_SHARE: f64 = 0.05;
@@ -60,6 +66,10 @@ pub(crate) struct Engine<'a> {
     pub clock_limited: bool,
     /// The questions in the order in which they are asked.
     order: Vec<usize>,
+    /// Per question how its region was divided last, where that took more than one part.
+    divisions: Vec<Option<Tree>>,
+    /// The points that refuted something last, youngest first.
+    hints: Vec<Vec<Exact>>,
     budget: &'a Budget,
     effort: Effort,
     stop: Stop,
@@ -156,6 +166,8 @@ impl<'a> Engine<'a> {
         };
         let mut engine = Self {
             order: (0..asked.len()).collect(),
+            divisions: vec![None; asked.len()],
+            hints: Vec::new(),
             reference,
             asked,
             boundary_margin: None,
@@ -326,17 +338,53 @@ impl<'a> Engine<'a> {
                 }
             }
         }
+        if !early {
+            let simple = self.parallel(done.len(), |i, stop| self.simple(&subject, &done[i], stop));
+            for (t, w) in done.iter_mut().zip(simple) {
+                if let Some(w) = w {
+                    t.result.verdict = Verdict::Refuted(Box::new(w));
+                }
+            }
+        }
         self.seconds += begin.elapsed().as_secs_f64();
         done.sort_by_key(|t| t.question);
         Ok(done)
     }
 
+    /// A witness that is easier to read, where nothing searches with it.
+    fn simple(&self, subject: &Subject, timed: &Timed, stop: &Stop) -> Option<Witness> {
+        let Verdict::Refuted(w) = &timed.result.verdict else {
+            return None;
+        };
+        if stop.now().is_some() {
+            return None;
+        }
+        let a = &self.asked[timed.question];
+        let target = Target {
+            reference: &self.reference,
+            subject,
+            space: &Space::new(&a.region, a.domain, subject.input_format()),
+            property: &a.property,
+            label: &a.label.label,
+            center: &a.region.center(),
+            hints: &[],
+        };
+        simplify(&target, Witness::clone(w)).ok()
+    }
+
     /// What was refuted last is asked first, what stayed open last: the next candidate is likely
     /// to fail at the same place, and an open question is dear.
     fn learn(&mut self, timed: &Timed) {
-        let front = match timed.result.verdict {
-            Verdict::Proved(_) => return,
-            Verdict::Refuted(_) => true,
+        let front = match &timed.result.verdict {
+            Verdict::Proved(e) => {
+                self.divisions[timed.question] = (e.tree.nodes.len() > 1).then(|| e.tree.clone());
+                return;
+            }
+            Verdict::Refuted(w) => {
+                self.hints.insert(0, w.x.clone());
+                self.hints.truncate(HINTS);
+                true
+            }
             Verdict::Unknown(_) => false,
         };
         self.order.retain(|q| *q != timed.question);
@@ -362,7 +410,12 @@ impl<'a> Engine<'a> {
             domain: a.domain,
             label: &a.label,
         };
-        let result = decide(&question, &self.effort, stop, &mut leaf);
+        let known = Known {
+            division: self.divisions[i].as_ref(),
+            hints: &self.hints,
+            partial: None,
+        };
+        let result = decide_from(&question, known, &self.effort, stop, &mut leaf);
         let seconds = begin.elapsed().as_secs_f64();
         self.progress.note(&Event::Region {
             id: result.id.clone(),

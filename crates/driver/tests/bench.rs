@@ -161,7 +161,7 @@ fn an_interrupted_bench_ends_with_what_it_has() {
 fn a_vacuous_tolerance_never_counts_as_proved() {
     let mut options = shipped();
     options.networks = vec!["tiny".to_owned()];
-    options.load.require = Some(Property::Eps("100".parse().expect("a number")));
+    options.load.require = Some(Property::Eps("100".parse().expect("a number")).into());
     let bench = run(&options);
     let total = &bench.tables[0].total;
     assert_eq!((total.vacuous, total.proved), (3, 0));

@@ -4,14 +4,15 @@
 //! On a part both programs are bounded over one closed superset of the real points that belong
 //! to it; the subject's rounding of the input is an error like any other.
 
-use crate::bounds::differential::{OpenSign, PairBounds, PairForm, PairSplits, Together};
+use crate::bounds::differential::{On, OpenSign, PairBounds, PairForm, PairSplits, Together};
+use crate::bounds::graph::{Graph, Op};
 use crate::bounds::integer;
 use crate::bounds::split::Split;
 use crate::budget::{Effort, Stop};
-use crate::frontier::{self, Look, OpenPart, Problem};
+use crate::frontier::{self, Earlier, Look, Problem, Start};
 use crate::keep::{Tally, left_open};
 use crate::leaf::Leaf;
-use crate::margins::FEW_INPUTS;
+use crate::margins::{FEW_INPUTS, View};
 use crate::reference::Reference;
 use crate::requirement::{Bounded, Shown};
 use crate::space::{Part, Space};
@@ -24,6 +25,11 @@ use ceg4n_ir::kernel::argmax;
 
 /// Exact integer intervals are worth their cost up to so many weights.
 const EXACT_WEIGHTS: usize = 4096;
+
+/// The name of this stage of the work.
+pub const STAGE: &str = "pair";
+/// Cells per input up to which parts are halved evenly.
+const FEW_CELLS: i64 = 8;
 
 /// What was found.
 pub enum Celled {
@@ -54,7 +60,7 @@ pub struct Cells<'a> {
 impl Cells<'_> {
     /// Decides it on `root` by one look, if that suffices.
     pub fn at_once(&self, root: &Part) -> Option<Celled> {
-        match self.shown(&PairArea::new(root.clone()))?.0 {
+        match self.shown(&PairArea::new(root.clone()), false)?.0 {
             Shown::Holds(slack) => {
                 let tally = Tally {
                     boxes: 1,
@@ -79,19 +85,15 @@ impl Cells<'_> {
     pub fn decide(
         &self,
         root: &Part,
+        earlier: Option<Earlier<'_>>,
         effort: &Effort,
         stop: &Stop,
         leaf: &mut dyn Leaf,
     ) -> Result<Celled, Trouble> {
-        let start = OpenPart {
-            item: PairArea::new(root.clone()),
-            node: 0,
-            bound: f64::NEG_INFINITY,
-            share: 1.0,
-        };
+        let start = self.start(earlier, root);
         let boxes = effort.boxes_for(root.input.len());
-        let ended = frontier::run(self, Tree::default(), vec![start], boxes, stop)?;
-        let tally = Tally::of(&ended);
+        let ended = frontier::run(self, start, boxes, stop)?;
+        let tally = Tally::of(&ended, STAGE);
         if let Some(w) = ended.found {
             return Ok(Celled::Broken(Box::new(w), tally));
         }
@@ -106,10 +108,46 @@ impl Cells<'_> {
         self.by_solver(&ended.open, reason, slack, tally, effort, stop, leaf)
     }
 
+    fn start(&self, earlier: Option<Earlier<'_>>, root: &Part) -> Start<PairArea> {
+        let divide = |area: &PairArea, cut: &Cut| match *cut {
+            Cut::Relu {
+                of_subject,
+                node,
+                element,
+            } => {
+                let graph: &Graph = if of_subject {
+                    self.subject.graph()
+                } else {
+                    self.reference.graph()
+                };
+                let here = graph.nodes.get(node)?;
+                let known = matches!(here.op, Op::Relu) && element < here.len;
+                known.then(|| Cut::signs(node, element).map(|s| area.and(of_subject, s)))
+            }
+            Cut::Real { .. } | Cut::Grid { .. } => {
+                let parts = self.space.replay(&area.part, cut)?;
+                Some(parts.map(|part| PairArea {
+                    part,
+                    signs: area.signs.clone(),
+                }))
+            }
+        };
+        Start::new(earlier, PairArea::new(root.clone()), divide)
+    }
+
     /// `None` where the constraints leave nothing.
-    fn shown(&self, area: &PairArea) -> Option<(Shown, PairBounds<'_>)> {
+    fn shown(&self, area: &PairArea, deep: bool) -> Option<(Shown, PairBounds<'_>)> {
         let part = &area.part;
-        let pair = self.together.on(&part.real, &area.signs)?;
+        let frac = self.subject.input_format().frac();
+        let input = self
+            .subject
+            .kernel()
+            .map(|_| View::Mantissas(frac).of(part));
+        let pair = self.together.on(&On {
+            x: &part.real,
+            input: input.as_deref(),
+            signs: &area.signs,
+        })?;
         let middle = middle(part);
         let likely = argmax(&self.subject.net().outputs(&middle)).unwrap_or(0);
         let kernel = self.subject.kernel().filter(|k| {
@@ -126,7 +164,8 @@ impl Cells<'_> {
         });
         let forward = kernel.map(|k| integer::forward(k, &part.input));
         let exact = kernel.zip(forward.as_ref());
-        let mut bounded = Bounded::new(&pair, exact, self.reference.output_len());
+        let deep = deep && part.input.len() > FEW_INPUTS;
+        let mut bounded = Bounded::new(&pair, exact, self.reference.output_len(), deep);
         let shown = bounded.shows(self.property, likely);
         Some((shown, pair))
     }
@@ -177,7 +216,9 @@ impl Cells<'_> {
             return Ok(None);
         };
         let most = n.iter().cloned().reduce(Exact::max);
-        Ok(argmax(&y).zip(most).map(|(k, most)| (&most - &n[k]).enclosure().1))
+        Ok(argmax(&y)
+            .zip(most)
+            .map(|(k, most)| (&most - &n[k]).enclosure().1))
     }
 
     /// Divides an area where bounds fail on a form.
@@ -207,8 +248,10 @@ impl Cells<'_> {
         let generators = pair.influence(form);
         let widths = part.real.iter().zip(self.influence);
         let widths: Vec<f64> = widths.map(|(b, i)| b.width() * i).collect();
+        // Within a few cells the input's rounding counts, which generators do not show.
+        let coarse = part.input.iter().any(|r| r.hi - r.lo > FEW_CELLS);
         let scores = generators
-            .filter(|g| g.iter().any(|g| *g > 0.0))
+            .filter(|g| coarse && g.iter().any(|g| *g > 0.0))
             .unwrap_or(widths);
         let (cut, parts) = self.space.split(part, |i| scores[i])?;
         let areas = parts.map(|part| PairArea {
@@ -266,7 +309,7 @@ impl Problem for Cells<'_> {
             slack,
             points,
         };
-        let (gap, form, pair) = match self.shown(area) {
+        let (gap, form, pair) = match self.shown(area, true) {
             None => return Ok(closed(Closure::Empty, 0.0, 0)),
             Some((Shown::Holds(slack), _)) => return Ok(closed(Closure::Differential, slack, 0)),
             Some((Shown::Fails { gap, form }, pair)) => (gap, form, pair),

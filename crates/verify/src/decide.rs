@@ -1,24 +1,30 @@
 //! One region, one requirement: the order of the tiers, and the verdict.
 
 use crate::attack::{Target, find_break, split_cell};
+use crate::bounds::backward::Rows;
+use crate::bounds::differential::Together;
+use crate::bounds::graph::Graph;
+use crate::bounds::margins;
 use crate::budget::{Effort, Stop};
 use crate::cells::{Celled, Cells};
-use crate::bounds::differential::Together;
+use crate::frontier::{self, Earlier};
+use crate::keep::left_open;
 use crate::keep::{Keep, Kept, Tally};
 use crate::label::{Labelled, influence};
 use crate::leaf::Leaf;
+use crate::margins::{Exactly, FEW_INPUTS, Margins, View};
 use crate::reference::Reference;
+use crate::requirement::above;
 use crate::space::{Part, Space};
 use crate::subject::{Subject, Trouble};
+use crate::tree::{Closure, Partial, Tree};
 use crate::vacuous::vacuous;
-use crate::bounds::margins;
-use crate::frontier::{self, OpenPart};
-use crate::keep::left_open;
-use crate::margins::{Area, Exactly, FEW_INPUTS, Margins, View};
-use crate::tree::{Closure, Tree};
 use crate::verdict::{Evidence, Label, RegionResult, Verdict, Witness};
-use ceg4n_base::Exact;
-use ceg4n_ir::{Domain, Property, Region};
+use ceg4n_base::{ContentHash, Exact};
+use ceg4n_ir::{Domain, OutputConstraint, OutputSpec, Property, Region};
+
+/// The stage that works on the subject alone, without integers.
+const ALONE: &str = "alone";
 
 /// What is asked of one region.
 pub struct Question<'a> {
@@ -36,8 +42,30 @@ pub struct Question<'a> {
     pub label: &'a Labelled,
 }
 
+/// What is known from elsewhere and may save work; it never changes what counts as proof.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Known<'a> {
+    /// How the region was divided for another program: the division to start from.
+    pub division: Option<&'a Tree>,
+    /// Points that broke a requirement for another program or on another region.
+    pub hints: &'a [Vec<Exact>],
+    /// Unfinished work on this question ([`RegionResult::partial`]); that on another is not used.
+    pub partial: Option<&'a Partial>,
+}
+
 /// Decides a question.
 pub fn decide(q: &Question<'_>, effort: &Effort, stop: &Stop, leaf: &mut dyn Leaf) -> RegionResult {
+    decide_from(q, Known::default(), effort, stop, leaf)
+}
+
+/// Decides a question with the help of what is known.
+pub fn decide_from(
+    q: &Question<'_>,
+    known: Known<'_>,
+    effort: &Effort,
+    stop: &Stop,
+    leaf: &mut dyn Leaf,
+) -> RegionResult {
     let space = Space::new(q.region, q.domain, q.subject.input_format());
     let mut result = RegionResult {
         id: q.region.id.clone(),
@@ -50,6 +78,7 @@ pub fn decide(q: &Question<'_>, effort: &Effort, stop: &Stop, leaf: &mut dyn Lea
         points: 0,
         clock_limited: false,
         open: None,
+        partial: None,
     };
     let root = match space.root() {
         Ok(root) => root,
@@ -61,6 +90,7 @@ pub fn decide(q: &Question<'_>, effort: &Effort, stop: &Stop, leaf: &mut dyn Lea
     result.vacuous = vacuous(q.reference, &space, &root, q.property, &q.region.center());
     let work = Work {
         q,
+        known,
         space: &space,
         root: &root,
         center: q.region.center(),
@@ -75,10 +105,16 @@ pub fn decide(q: &Question<'_>, effort: &Effort, stop: &Stop, leaf: &mut dyn Lea
             result.boxes = tally.boxes;
             result.points = tally.points;
             result.clock_limited = tally.clock_limited;
-            result.open = match result.verdict {
-                Verdict::Unknown(_) => tally.open,
-                Verdict::Proved(_) | Verdict::Refuted(_) => None,
-            };
+            if let Verdict::Unknown(_) = result.verdict {
+                result.open = tally.open;
+                result.partial = (!tally.stage.is_empty()).then(|| {
+                    Box::new(Partial {
+                        question: work.identity(tally.stage),
+                        tree: tally.tree,
+                        slack: tally.slack,
+                    })
+                });
+            }
         }
         Err(trouble) => result.verdict = Verdict::Unknown(format!("defect: {trouble}")),
     }
@@ -87,12 +123,21 @@ pub fn decide(q: &Question<'_>, effort: &Effort, stop: &Stop, leaf: &mut dyn Lea
 
 struct Work<'a> {
     q: &'a Question<'a>,
+    known: Known<'a>,
     space: &'a Space,
     root: &'a Part,
     center: Vec<Exact>,
     influence: Vec<f64>,
     effort: &'a Effort,
     stop: &'a Stop,
+}
+
+/// A question about one program: forms that must exceed what they need.
+struct Alone<'a> {
+    graph: &'a Graph,
+    view: View,
+    forms: Rows,
+    need: Vec<f64>,
 }
 
 type Outcome = (Verdict, Tally, Option<f64>);
@@ -113,8 +158,41 @@ impl Work<'_> {
                 // On a grid, and where boundaries coincide, the property may hold all the same.
                 None => self.cells(leaf),
             },
-            Label::Robust(_) | Label::Changes(_) | Label::Undecided => self.cells(leaf),
+            Label::Robust(_) | Label::Changes(_) | Label::Undecided => match self.q.property {
+                Property::Spec(spec) => self.spec(spec, leaf),
+                Property::Top1 | Property::Top1Margin(_) | Property::TopK(_) | Property::Eps(_) => {
+                    self.cells(leaf)
+                }
+            },
         }
+    }
+
+    /// The question and the stage that works on it, by content.
+    fn identity(&self, stage: &str) -> ContentHash {
+        let mut h = ceg4n_base::Hasher::new("work");
+        let hashes = [
+            self.q.subject.program().hash(),
+            self.q.reference.hash(),
+            self.q.region.hash(),
+        ];
+        for part in hashes {
+            h.str(&part.to_string());
+        }
+        h.str(&self.q.property.to_string());
+        if let Property::Spec(spec) = self.q.property {
+            h.str(&spec.hash().to_string());
+        }
+        h.str(&self.q.domain.to_string()).str(stage).finish()
+    }
+
+    /// Unfinished work on this question, or a division to start from.
+    fn earlier(&self, stage: &str) -> Option<Earlier<'_>> {
+        let own = self
+            .known
+            .partial
+            .filter(|p| p.question == self.identity(stage));
+        let partial = own.map(Earlier::Partial);
+        partial.or(self.known.division.map(Earlier::Division))
     }
 
     fn proved(&self, tally: &Tally, alone: bool) -> Verdict {
@@ -158,7 +236,7 @@ impl Work<'_> {
         if let Some(w) = self.attack()? {
             return Ok((Verdict::Refuted(Box::new(w)), Tally::default(), None));
         }
-        let kept = keep.decide(self.root, leaf)?;
+        let kept = keep.decide(self.root, self.earlier(crate::keep::STAGE), leaf)?;
         Ok(match kept {
             Kept::Yes(tally) => (self.proved(&tally, true), tally, None),
             Kept::Open(reason, tally) => (Verdict::Unknown(reason), tally, None),
@@ -183,17 +261,56 @@ impl Work<'_> {
     /// As [`Self::keep`], for a real-valued subject: on the real points.
     fn keep_real(&self, class: usize) -> Result<Outcome, Trouble> {
         let outputs = self.q.subject.output_len();
+        let alone = Alone {
+            graph: self.q.subject.graph(),
+            view: View::Reals,
+            forms: margins(class, outputs),
+            need: vec![0.0; outputs.saturating_sub(1)],
+        };
+        self.alone(alone)
+    }
+
+    /// A specification whose cases are single constraints: each is met nowhere.
+    fn spec(&self, spec: &OutputSpec, leaf: &mut dyn Leaf) -> Result<Outcome, Trouble> {
+        let outputs = self.q.subject.output_len();
+        let single = |case: &Vec<OutputConstraint>| match &case[..] {
+            [c] => above(c, outputs),
+            _several => None,
+        };
+        let Some(rows) = spec.cases.iter().map(single).collect::<Option<Vec<_>>>() else {
+            return self.cells(leaf);
+        };
+        let (rows, need): (Vec<Vec<f64>>, Vec<f64>) = rows.into_iter().unzip();
+        let (graph, view) = match (self.q.subject.integer_graph(), self.q.subject.kernel()) {
+            (Some(graph), Some(k)) => (graph, View::Mantissas(k.input_format.frac())),
+            (_, _) => (self.q.subject.graph(), View::Reals),
+        };
+        let alone = Alone {
+            graph,
+            view,
+            forms: Rows::new(rows.len(), rows.concat()),
+            need,
+        };
+        match self.alone(alone)? {
+            // Points and their cells may still decide.
+            (Verdict::Unknown(_), tally, _) if !tally.clock_limited => self.cells(leaf),
+            outcome => Ok(outcome),
+        }
+    }
+
+    /// A question about the subject alone.
+    fn alone(&self, alone: Alone<'_>) -> Result<Outcome, Trouble> {
         let visit = |x: &[f64]| match self.space.snap(x) {
             Some(point) => self.replay(&point),
             None => Ok(None),
         };
         let exactly = |_: &Part| Ok(Exactly::Open);
         let problem = Margins {
-            graph: self.q.subject.graph(),
+            graph: alone.graph,
             space: self.space,
-            view: View::Reals,
-            forms: margins(class, outputs),
-            need: vec![0.0; outputs.saturating_sub(1)],
+            view: alone.view,
+            forms: alone.forms,
+            need: alone.need,
             by_sign: self.root.real.len() > FEW_INPUTS,
             first: &|_| false,
             visit: &visit,
@@ -210,15 +327,10 @@ impl Work<'_> {
         if let Some(w) = self.attack()? {
             return Ok((Verdict::Refuted(Box::new(w)), Tally::default(), None));
         }
-        let start = OpenPart {
-            item: Area::new(self.root.clone()),
-            node: 0,
-            bound: f64::NEG_INFINITY,
-            share: 1.0,
-        };
         let boxes = self.effort.boxes_for(self.root.real.len());
-        let ended = frontier::run(&problem, Tree::default(), vec![start], boxes, self.stop)?;
-        let tally = Tally::of(&ended);
+        let start = problem.start(self.earlier(ALONE), self.root);
+        let ended = frontier::run(&problem, start, boxes, self.stop)?;
+        let tally = Tally::of(&ended, ALONE);
         if ended.is_proved() {
             return Ok((self.proved(&tally, true), tally, None));
         }
@@ -241,7 +353,7 @@ impl Work<'_> {
             property: self.q.property,
             label: &self.q.label.label,
             center: &self.center,
-            hints: &[],
+            hints: self.known.hints,
         }
     }
 
@@ -259,7 +371,10 @@ impl Work<'_> {
             Some(celled) => celled,
             None => match self.attack()? {
                 Some(w) => Celled::Broken(Box::new(w), Tally::default()),
-                None => cells.decide(self.root, self.effort, self.stop, leaf)?,
+                None => {
+                    let earlier = self.earlier(crate::cells::STAGE);
+                    cells.decide(self.root, earlier, self.effort, self.stop, leaf)?
+                }
             },
         };
         Ok(match celled {

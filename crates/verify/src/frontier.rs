@@ -1,16 +1,17 @@
-//! Branch and bound over serialisable work items: best first, in waves of a fixed size that are
+//! Branch and bound over serialisable work items: worst bound and smallest part first, in waves of a fixed size that are
 //! worked on by all threads, so that no result depends on their number.
 
 use crate::budget::{Stop, Stopped};
 use crate::subject::Trouble;
-use crate::tree::{Closure, Cut, Tree, TreeNode};
-use std::cmp::Ordering;
-use std::collections::BinaryHeap;
+use crate::tree::{Closure, Cut, Partial, Tree, TreeNode};
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Mutex;
-use std::sync::atomic::{AtomicUsize, Ordering as Atomic};
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 /// Items of one wave.
 const WAVE: usize = 32;
+/// Of so many items of a wave one has the worst bound, the others are the smallest.
+const WORST_EVERY: usize = 4;
 
 /// What can be said of a part, and how it can be divided.
 pub trait Problem: Sync {
@@ -101,82 +102,182 @@ impl<I, F> Ended<I, F> {
     }
 }
 
-impl<I> PartialEq for OpenPart<I> {
-    fn eq(&self, other: &Self) -> bool {
-        self.cmp(other) == Ordering::Equal
+/// Open parts in two orders: by bound, where a counterexample is likeliest, and by size, so that
+/// what is begun is finished and the proved share grows.
+struct Queue<I> {
+    parts: BTreeMap<usize, OpenPart<I>>,
+    by_bound: BTreeSet<(i64, usize)>,
+    by_size: BTreeSet<(i64, i64, usize)>,
+}
+
+/// Integers in the order of `f64::total_cmp`.
+fn ordered(v: f64) -> i64 {
+    let bits = v.to_bits() as i64;
+    bits ^ (((bits >> 63) as u64) >> 1) as i64
+}
+
+impl<I> Queue<I> {
+    fn new(start: Vec<OpenPart<I>>) -> Self {
+        let mut queue = Self {
+            parts: BTreeMap::new(),
+            by_bound: BTreeSet::new(),
+            by_size: BTreeSet::new(),
+        };
+        for part in start {
+            queue.push(part);
+        }
+        queue
+    }
+
+    fn push(&mut self, part: OpenPart<I>) {
+        let (bound, share) = (ordered(part.bound), ordered(part.share));
+        self.by_bound.insert((bound, part.node));
+        self.by_size.insert((share, bound, part.node));
+        self.parts.insert(part.node, part);
+    }
+
+    fn take(&mut self, node: usize) -> Option<OpenPart<I>> {
+        let part = self.parts.remove(&node)?;
+        let (bound, share) = (ordered(part.bound), ordered(part.share));
+        self.by_bound.remove(&(bound, node));
+        self.by_size.remove(&(share, bound, node));
+        Some(part)
+    }
+
+    /// The parts to look at next, at most so many.
+    fn wave(&mut self, most: usize) -> Vec<OpenPart<I>> {
+        let mut wave = Vec::with_capacity(most);
+        while wave.len() < most {
+            let node = if wave.len() % WORST_EVERY == 0 {
+                self.by_bound.first().map(|k| k.1)
+            } else {
+                self.by_size.first().map(|k| k.2)
+            };
+            match node.and_then(|n| self.take(n)) {
+                Some(part) => wave.push(part),
+                None => break,
+            }
+        }
+        wave
+    }
+
+    /// All parts, worst bound first.
+    fn into_parts(mut self) -> Vec<OpenPart<I>> {
+        let order: Vec<usize> = self.by_bound.iter().map(|k| k.1).collect();
+        order.into_iter().filter_map(|n| self.take(n)).collect()
     }
 }
 
-impl<I> Eq for OpenPart<I> {}
+/// A division found before.
+#[derive(Clone, Copy, Debug)]
+pub enum Earlier<'a> {
+    /// Of another program on the same region: only where it cuts is taken over.
+    Division(&'a Tree),
+    /// Of this very question: what is decided stays decided.
+    Partial(&'a Partial),
+}
 
-impl<I> PartialOrd for OpenPart<I> {
-    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
-        Some(self.cmp(other))
+/// Where a search starts.
+#[derive(Debug)]
+pub struct Start<I> {
+    /// The division so far.
+    pub tree: Tree,
+    /// Its open parts.
+    pub parts: Vec<OpenPart<I>>,
+    /// The largest slack of the parts that are decided.
+    pub slack: f64,
+}
+
+impl<I> Start<I> {
+    /// The whole region, or the leaves of an earlier division; cuts that do not divide a part
+    /// are passed over.
+    pub fn new(
+        earlier: Option<Earlier<'_>>,
+        root: I,
+        divide: impl Fn(&I, &Cut) -> Option<[I; 2]>,
+    ) -> Self {
+        let (nodes, partial) = match earlier {
+            Some(Earlier::Division(t)) => (&t.nodes[..], None),
+            Some(Earlier::Partial(p)) => (&p.tree.nodes[..], Some(p)),
+            None => (&[][..], None),
+        };
+        let mut start = Self {
+            tree: Tree::default(),
+            parts: Vec::new(),
+            slack: partial.map_or(0.0, |p| p.slack),
+        };
+        let mut stack = vec![(0, 0, root, 1.0)];
+        while let Some((old, node, item, share)) = stack.pop() {
+            match nodes.get(old) {
+                Some(TreeNode::Divided(cut, a, b)) => {
+                    if let Some(items) = divide(&item, cut) {
+                        let made = start.tree.divide(node, *cut);
+                        let halves = [*a, *b].into_iter().zip(made).zip(items);
+                        stack.extend(halves.map(|((o, n), i)| (o, n, i, share / 2.0)));
+                        continue;
+                    }
+                }
+                Some(TreeNode::Closed(closure)) if partial.is_some() => {
+                    start.tree.nodes[node] = TreeNode::Closed(closure.clone());
+                    continue;
+                }
+                Some(TreeNode::Open | TreeNode::Closed(_)) | None => {}
+            }
+            start.parts.push(OpenPart {
+                item,
+                node,
+                bound: f64::NEG_INFINITY,
+                share,
+            });
+        }
+        start
     }
 }
 
-impl<I> Ord for OpenPart<I> {
-    /// The worst bound first; among equals the one found first.
-    fn cmp(&self, other: &Self) -> Ordering {
-        let by_bound = other.bound.total_cmp(&self.bound);
-        by_bound.then(other.node.cmp(&self.node))
-    }
-}
-
-/// Runs a search from `start`, the open parts of `tree`, over at most `boxes` parts.
+/// Runs a search over at most `boxes` parts.
 ///
 /// # Errors
 /// The first defect, in the order of the parts.
 pub fn run<P: Problem>(
     problem: &P,
-    tree: Tree,
-    start: Vec<OpenPart<P::Item>>,
+    start: Start<P::Item>,
     boxes: u64,
     stop: &Stop,
 ) -> Result<Ended<P::Item, P::Found>, Trouble> {
-    let mut open: BinaryHeap<OpenPart<P::Item>> = start.into();
+    let mut open = Queue::new(start.parts);
     let mut ended = Ended {
         found: None,
         open: Vec::new(),
         stuck: Vec::new(),
-        tree,
+        tree: start.tree,
         boxes: 0,
         points: 0,
-        slack: 0.0,
+        slack: start.slack,
         stopped: None,
     };
-    while !open.is_empty() && ended.boxes < boxes {
+    while !open.parts.is_empty() && ended.boxes < boxes {
         ended.stopped = stop.now();
         if ended.stopped.is_some() {
             break;
         }
         let left = usize::try_from(boxes - ended.boxes).unwrap_or(WAVE);
-        let wave: Vec<_> = std::iter::from_fn(|| open.pop())
-            .take(WAVE.min(left))
-            .collect();
+        let wave = open.wave(WAVE.min(left));
         let looks = look_at(problem, &wave, stop.jobs);
         for (part, look) in wave.into_iter().zip(looks) {
             ended.boxes += 1;
             if ended.take(part, look?, &mut open) {
-                ended.open = open.into_sorted_vec();
-                ended.open.reverse();
+                ended.open = open.into_parts();
                 return Ok(ended);
             }
         }
     }
-    ended.open = open.into_sorted_vec();
-    ended.open.reverse();
+    ended.open = open.into_parts();
     Ok(ended)
 }
 
 impl<I, F> Ended<I, F> {
     /// Takes in one answer; true if the search is over.
-    fn take(
-        &mut self,
-        part: OpenPart<I>,
-        look: Look<I, F>,
-        open: &mut BinaryHeap<OpenPart<I>>,
-    ) -> bool {
+    fn take(&mut self, part: OpenPart<I>, look: Look<I, F>, open: &mut Queue<I>) -> bool {
         match look {
             Look::Closed {
                 closure,
@@ -230,7 +331,7 @@ fn look_at<P: Problem>(problem: &P, wave: &[OpenPart<P::Item>], jobs: usize) -> 
         for _ in 0..jobs {
             s.spawn(|| {
                 loop {
-                    let i = next.fetch_add(1, Atomic::Relaxed);
+                    let i = next.fetch_add(1, Ordering::Relaxed);
                     let Some(part) = wave.get(i) else { break };
                     let look = problem.look(&part.item);
                     if let Ok(mut slot) = slots[i].lock() {

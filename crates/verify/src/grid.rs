@@ -1,8 +1,8 @@
 //! The solver tier of domain `grid`: what bounds leave open is asked as one bit-vector question
 //! about reference, kernel and property together.
 
-use crate::budget::{Effort, Stop};
 use crate::bounds::differential::PairSplits;
+use crate::budget::{Effort, Stop};
 use crate::cells::{Celled, Cells, PairArea};
 use crate::frontier::OpenPart;
 use crate::keep::Tally;

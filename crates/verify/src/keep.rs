@@ -3,7 +3,7 @@
 
 use crate::bounds::{Form, integer, margins};
 use crate::budget::{Effort, Stop};
-use crate::frontier::{self, Ended, OpenPart};
+use crate::frontier::{self, Earlier, Ended, OpenPart};
 use crate::leaf::{Leaf, LeafAnswer};
 use crate::margins::{Area, Exactly, FEW_INPUTS, Margins, View};
 use crate::space::{Part, Space, volume};
@@ -14,6 +14,8 @@ use ceg4n_ir::{Domain, Kernel};
 
 /// Boxes with at most this many inputs are evaluated point by point.
 const LEAF_POINTS: u64 = 1 << 14;
+/// The name of this stage of the work.
+pub const STAGE: &str = "keep";
 /// Inputs evaluated in one batch.
 const BATCH: usize = 1 << 10;
 
@@ -43,14 +45,21 @@ pub struct Tally {
     pub tree: Tree,
     /// What is left.
     pub open: Option<Open>,
+    /// The largest slack of the decided parts.
+    pub slack: f64,
+    /// The stage that made the division; empty before any did.
+    pub stage: &'static str,
 }
 
 impl Tally {
     /// Of a search.
-    pub(crate) fn of<I, F>(ended: &Ended<I, F>) -> Self {
+    pub(crate) fn of<I, F>(ended: &Ended<I, F>, stage: &'static str) -> Self {
         let left = || ended.open.iter().chain(ended.stuck.iter().map(|s| &s.0));
         let open = (!ended.is_proved()).then(|| Open {
-            best: left().map(|p| p.bound).reduce(f64::min).filter(|b| b.is_finite()),
+            best: left()
+                .map(|p| p.bound)
+                .reduce(f64::min)
+                .filter(|b| b.is_finite()),
             fraction: (1.0 - left().map(|p| p.share).sum::<f64>()).max(0.0),
             boxes: left().count() as u64,
         });
@@ -61,6 +70,8 @@ impl Tally {
             clock_limited: ended.stopped.is_some(),
             tree: ended.tree.clone(),
             open,
+            slack: ended.slack,
+            stage,
         }
     }
 
@@ -139,22 +150,25 @@ impl Keep<'_> {
     ///
     /// # Errors
     /// A failure of native code.
-    pub fn decide(&self, root: &Part, leaf: &mut dyn Leaf) -> Result<Kept, Trouble> {
-        let start = OpenPart {
-            item: Area::new(root.clone()),
-            node: 0,
-            bound: f64::NEG_INFINITY,
-            share: 1.0,
-        };
+    pub fn decide(
+        &self,
+        root: &Part,
+        earlier: Option<Earlier<'_>>,
+        leaf: &mut dyn Leaf,
+    ) -> Result<Kept, Trouble> {
         let boxes = self.effort.boxes_for(root.input.len());
-        let run = |m: &Margins<'_, Vec<i64>>| {
-            frontier::run(m, Tree::default(), vec![start], boxes, self.stop)
-        };
+        let run =
+            |m: &Margins<'_, Vec<i64>>| frontier::run(m, m.start(earlier, root), boxes, self.stop);
         let ended = match self.with(run) {
             Some(ended) => ended?,
-            None => return Ok(Kept::Open("the program has no integers".into(), Tally::default())),
+            None => {
+                return Ok(Kept::Open(
+                    "the program has no integers".into(),
+                    Tally::default(),
+                ));
+            }
         };
-        let tally = Tally::of(&ended);
+        let tally = Tally::of(&ended, STAGE);
         if let Some(input) = ended.found {
             return Ok(Kept::No(input, tally));
         }
@@ -179,7 +193,9 @@ impl Keep<'_> {
         // Outputs are multiples of a unit, and the first index wins a tie.
         let unit = crate::bounds::graph::unit(self.kernel.output_frac);
         let need = (0..outputs).filter(|j| *j != self.class);
-        let need = need.map(|j| if j < self.class { 0.0 } else { -unit }).collect();
+        let need = need
+            .map(|j| if j < self.class { 0.0 } else { -unit })
+            .collect();
         let first = |part: &Part| bounded(self.kernel, part, self.class);
         let visit = |x: &[f64]| self.visit(x);
         let exactly = |part: &Part| self.exactly(part);

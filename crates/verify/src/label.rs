@@ -6,8 +6,8 @@
 use crate::attack;
 use crate::bounds::margins;
 use crate::budget::{Effort, Stop};
-use crate::frontier::{self, OpenPart};
-use crate::margins::{Area, Exactly, FEW_INPUTS, Margins, View};
+use crate::frontier;
+use crate::margins::{Exactly, FEW_INPUTS, Margins, View};
 use crate::reference::Reference;
 use crate::space::{Part, Space};
 use crate::subject::Trouble;
@@ -82,16 +82,10 @@ fn prove(
     effort: &Effort,
     stop: &Stop,
 ) -> Labelled {
-    let start = OpenPart {
-        item: Area::new(root.clone()),
-        node: 0,
-        bound: f64::NEG_INFINITY,
-        share: 1.0,
-    };
     let boxes = effort.boxes_for(root.input.len());
     let visit = |x: &[f64]| Ok(visit(reference, space, x, first));
     let ended = with(reference, space, first.1, &visit, |m| {
-        frontier::run(m, Tree::default(), vec![start], boxes, stop)
+        frontier::run(m, m.start(None, root), boxes, stop)
     });
     match ended {
         Ok(ended) if ended.is_proved() => Labelled::robust(first.1, ended.tree),
@@ -152,7 +146,11 @@ fn exactly(
     if !space.is_point(part) {
         return Exactly::Open;
     }
-    let middle: Vec<f64> = part.real.iter().map(|b| b.lo + (b.hi - b.lo) / 2.0).collect();
+    let middle: Vec<f64> = part
+        .real
+        .iter()
+        .map(|b| b.lo + (b.hi - b.lo) / 2.0)
+        .collect();
     let winner = space
         .snap(&middle)
         .and_then(|x| reference.winner(&x).ok().flatten());

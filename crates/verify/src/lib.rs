@@ -27,7 +27,7 @@ mod vacuous;
 pub mod verdict;
 
 pub use budget::{Effort, Stop, Stopped};
-pub use decide::{Question, decide};
+pub use decide::{Known, Question, decide, decide_from};
 pub use label::Labelled;
 pub use leaf::Leaf;
 pub use reference::{Precision, Reference};

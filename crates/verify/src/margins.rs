@@ -10,7 +10,7 @@ use crate::bounds::graph::{Graph, Op};
 use crate::bounds::optimise::{Optimised, optimise};
 use crate::bounds::split::Splits;
 use crate::float::Bound;
-use crate::frontier::{Look, Problem};
+use crate::frontier::{Earlier, Look, Problem, Start};
 use crate::space::{Part, Space};
 use crate::subject::Trouble;
 use crate::tree::{Closure, Cut, Slopes};
@@ -96,6 +96,37 @@ pub struct Margins<'a, F> {
 }
 
 impl<F> Margins<'_, F> {
+    /// The parts to start from.
+    pub fn start(&self, earlier: Option<Earlier<'_>>, root: &Part) -> Start<Area> {
+        let divide = |area: &Area, cut: &Cut| match *cut {
+            Cut::Relu {
+                of_subject: false,
+                node,
+                element,
+            } => {
+                let here = self.graph.nodes.get(node)?;
+                let known = matches!(here.op, Op::Relu) && element < here.len;
+                known.then(|| {
+                    Cut::signs(node, element).map(|s| Area {
+                        part: area.part.clone(),
+                        splits: area.splits.and(s),
+                    })
+                })
+            }
+            Cut::Relu {
+                of_subject: true, ..
+            } => None,
+            Cut::Real { .. } | Cut::Grid { .. } => {
+                let parts = self.space.replay(&area.part, cut)?;
+                Some(parts.map(|part| Area {
+                    part,
+                    splits: area.splits.clone(),
+                }))
+            }
+        };
+        Start::new(earlier, Area::new(root.clone()), divide)
+    }
+
     /// One backward pass over the whole part.
     pub fn quick(&self, part: &Part) -> bool {
         let splits = Splits::default();
@@ -205,21 +236,24 @@ impl<F> Margins<'_, F> {
         };
         let row = Rows::new(1, self.forms.row(form).to_vec());
         let lower = pass.lower(self.graph.output(), row)[0] - self.need[form];
-        if lower.is_nan() { f64::NEG_INFINITY } else { lower }
+        if lower.is_nan() {
+            f64::NEG_INFINITY
+        } else {
+            lower
+        }
     }
 
-    fn by_input(
-        &self,
-        area: &Area,
-        found: &Optimised,
-        gap: (f64, usize),
-    ) -> Option<Look<Area, F>> {
+    fn by_input(&self, area: &Area, found: &Optimised, gap: (f64, usize)) -> Option<Look<Area, F>> {
         let x = self.view.of(&area.part);
         let row = found.at_input.row(gap.1);
         let score = |i: usize| {
             let s = row[i].abs() * x[i].width();
             // Where the form does not move, the widest input.
-            if s.is_nan() { x[i].width() } else { s + 1e-9 * x[i].width() }
+            if s.is_nan() {
+                x[i].width()
+            } else {
+                s + 1e-9 * x[i].width()
+            }
         };
         let (cut, parts) = match self.view {
             View::Reals => self.space.split(&area.part, score)?,

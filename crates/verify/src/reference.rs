@@ -59,6 +59,11 @@ impl Reference {
     pub fn with_precision(mut self, precision: Precision) -> Self {
         if self.real().is_some() {
             self.precision = precision;
+            if precision == Precision::Float32 {
+                // Another reference, as evidence must tell.
+                let mut h = ceg4n_base::Hasher::new("float32");
+                self.hash = h.str(&self.hash.to_string()).finish();
+            }
             self.graph = Arc::new(graph_of(&self.lowered, precision));
         }
         self

@@ -4,11 +4,11 @@
 //! `c` to `k`; besides the bounds of either side the bound of the sum of both leads excludes it,
 //! which is a bound of the difference of both programs.
 
+use crate::bounds::Form;
 use crate::bounds::differential::{PairBounds, PairForm};
 use crate::bounds::integer;
-use crate::bounds::Form;
 use ceg4n_base::Exact;
-use ceg4n_ir::{Kernel, Property};
+use ceg4n_ir::{Kernel, OutputConstraint, OutputSpec, Property};
 use std::collections::BTreeMap;
 
 /// What bounds say of a box.
@@ -45,6 +45,8 @@ pub(crate) struct Bounded<'a> {
     /// Exact integer intervals of the subject, where it is a kernel.
     exact: Option<(&'a Kernel, &'a integer::Forward)>,
     outputs: usize,
+    /// Optimise bounds that do not suffice.
+    deep: bool,
     known: BTreeMap<(Lead, usize, usize), f64>,
 }
 
@@ -54,8 +56,10 @@ impl<'a> Bounded<'a> {
         pair: &'a PairBounds<'a>,
         exact: Option<(&'a Kernel, &'a integer::Forward)>,
         outputs: usize,
+        deep: bool,
     ) -> Self {
         Self {
+            deep,
             pair,
             exact,
             outputs,
@@ -70,10 +74,7 @@ impl<'a> Bounded<'a> {
             Property::Top1Margin(m) => self.margin(m, likely),
             Property::TopK(n) => self.top_k(*n as usize),
             Property::Eps(e) => self.eps(e),
-            Property::Spec(_) => Shown::Fails {
-                gap: f64::NEG_INFINITY,
-                form: PairForm::zero(self.outputs),
-            },
+            Property::Spec(spec) => self.spec(spec),
         }
     }
 
@@ -82,9 +83,10 @@ impl<'a> Bounded<'a> {
         match lead {
             Lead::Reference => zero.reference_margin(i, j, 1.0),
             Lead::Subject => zero.subject_margin(i, j, 1.0),
-            Lead::Weighted(w) => zero
-                .reference_margin(i, j, 1.0)
-                .subject_margin(j, i, f64::from(w) / 16.0),
+            Lead::Weighted(w) => {
+                zero.reference_margin(i, j, 1.0)
+                    .subject_margin(j, i, f64::from(w) / 16.0)
+            }
         }
     }
 
@@ -124,7 +126,8 @@ impl<'a> Bounded<'a> {
         if near.len() == 1 {
             return near;
         }
-        let beaten = |this: &mut Self, k: usize| near.iter().any(|j| *j != k && this.precedes(*j, k));
+        let beaten =
+            |this: &mut Self, k: usize| near.iter().any(|j| *j != k && this.precedes(*j, k));
         near.iter().copied().filter(|k| !beaten(self, *k)).collect()
     }
 
@@ -162,6 +165,12 @@ impl<'a> Bounded<'a> {
                 let mut best = self.lower(Lead::Reference, k, j, 0.0);
                 if !(best >= 0.0) {
                     best = best.max(self.weighted(k, j, -limit));
+                }
+                if !(best >= -limit) && self.deep {
+                    let base = self.form(Lead::Reference, k, j);
+                    let lead = PairForm::zero(self.outputs).subject_margin(j, k, 1.0);
+                    let found = self.pair.optimised(&base, &lead, 1.0, -limit);
+                    best = best.max(found.unwrap_or(best));
                 }
                 if best >= -limit {
                     needed = needed.max(-best);
@@ -217,11 +226,52 @@ impl<'a> Bounded<'a> {
         worst.into_shown(0.0)
     }
 
+    /// Each forbidden case has a constraint that is nowhere met, or constraints whose sum shows
+    /// that they are nowhere met together.
+    fn spec(&mut self, spec: &OutputSpec) -> Shown {
+        let mut worst = Worst::new(self.outputs);
+        for case in &spec.cases {
+            let mut best = (f64::NEG_INFINITY, PairForm::zero(self.outputs));
+            let of_subject = |row: Vec<f64>| PairForm {
+                subject: row,
+                ..PairForm::zero(self.outputs)
+            };
+            for (row, need) in case.iter().filter_map(|c| above(c, self.outputs)) {
+                best = self.better(best, of_subject(row), need);
+            }
+            if case.len() > 1
+                && best.0 <= 0.0
+                && let Some((row, need)) = above(&together(case), self.outputs)
+            {
+                best = self.better(best, of_subject(row), need);
+            }
+            if !(best.0 > 0.0) {
+                worst.note(best.0, || best.1);
+            }
+        }
+        worst.into_shown(0.0)
+    }
+
+    /// How far a form's bound is above what it needs, if that is better.
+    fn better(&self, best: (f64, PairForm), form: PairForm, need: f64) -> (f64, PairForm) {
+        let glance = self.pair.glance(&form);
+        let lower = if glance > need {
+            glance
+        } else {
+            let back = self.pair.lower(std::slice::from_ref(&form));
+            back.iter().fold(glance, |m, v| m.max(*v))
+        };
+        let over = lower - need;
+        if lower > need && !(over > 0.0) {
+            return (f64::MIN_POSITIVE, form);
+        }
+        if over > best.0 { (over, form) } else { best }
+    }
+
     fn eps(&mut self, e: &Exact) -> Shown {
         let limit = e.enclosure().0;
-        let forms = (0..self.outputs).flat_map(|j| {
-            [1.0, -1.0].map(|c| PairForm::difference(j, self.outputs, c))
-        });
+        let forms = (0..self.outputs)
+            .flat_map(|j| [1.0, -1.0].map(|c| PairForm::difference(j, self.outputs, c)));
         let glances = forms.map(|f| (self.pair.glance(&f), f));
         let open: Vec<(f64, PairForm)> = glances.filter(|g| !(g.0 >= -limit)).collect();
         if open.is_empty() {
@@ -240,6 +290,57 @@ impl<'a> Bounded<'a> {
     }
 }
 
+/// The sum of constraints, each scaled to whole coefficients: met wherever all of them are.
+/// Floats would round a sum of coefficients, or miss a strict end by the ulp of a large constant.
+fn together(case: &[OutputConstraint]) -> OutputConstraint {
+    let mut sum: BTreeMap<usize, Exact> = BTreeMap::new();
+    let mut constant = Exact::zero();
+    for c in case {
+        let scale = denominator(c);
+        for (j, a) in &c.coefficients {
+            let at = sum.entry(*j).or_insert_with(Exact::zero);
+            *at = &*at + &(a * &scale);
+        }
+        constant = &constant + &(&c.constant * &scale);
+    }
+    OutputConstraint {
+        coefficients: sum.into_iter().filter(|(_, a)| !a.is_zero()).collect(),
+        constant,
+        strict: case.iter().any(|c| c.strict),
+    }
+}
+
+/// A positive number that makes every coefficient whole.
+fn denominator(c: &OutputConstraint) -> Exact {
+    let mut scale = num_bigint::BigInt::from(1);
+    for (_, a) in &c.coefficients {
+        let (_, den) = a.to_ratio();
+        if (&scale % &den) != num_bigint::BigInt::ZERO {
+            scale *= den;
+        }
+    }
+    Exact::from(scale)
+}
+
+/// Coefficients over the outputs, and what their form must exceed for the constraint to be met
+/// nowhere; `None` where they are no floats even when scaled to integers.
+pub(crate) fn above(c: &OutputConstraint, outputs: usize) -> Option<(Vec<f64>, f64)> {
+    let scale = denominator(c);
+    let mut row = vec![0.0; outputs];
+    for (j, a) in &c.coefficients {
+        let scaled = a * &scale;
+        let near = scaled.to_f64();
+        if Exact::from_f64(near)? != scaled {
+            return None;
+        }
+        *row.get_mut(*j)? = near;
+    }
+    let need = -&(&c.constant * &scale);
+    let (_, most) = need.enclosure();
+    // `Σ < 0` is met nowhere where the sum is at least zero.
+    Some((row, if c.strict { most.next_down() } else { most }))
+}
+
 /// The worst bound so far.
 struct Worst {
     found: Option<(f64, PairForm)>,
@@ -255,7 +356,11 @@ impl Worst {
     }
 
     fn note(&mut self, gap: f64, form: impl FnOnce() -> PairForm) {
-        let gap = if gap.is_nan() { f64::NEG_INFINITY } else { gap.min(0.0) };
+        let gap = if gap.is_nan() {
+            f64::NEG_INFINITY
+        } else {
+            gap.min(0.0)
+        };
         if self.found.as_ref().is_none_or(|w| gap < w.0) {
             self.found = Some((gap, form()));
         }

@@ -173,9 +173,7 @@ impl Subject {
             return Ok(None);
         }
         let (input, kernel) = self.outputs(x)?;
-        let outputs = reference
-            .outputs(x)
-            .map_err(|e| Trouble(e.to_string()))?;
+        let outputs = reference.outputs(x).map_err(|e| Trouble(e.to_string()))?;
         let witness = || Witness {
             x: x.to_vec(),
             input,

@@ -2,6 +2,7 @@
 
 use crate::bounds::optimise::Optimised;
 use crate::bounds::split::Split;
+use ceg4n_base::ContentHash;
 use serde::{Deserialize, Serialize};
 
 /// One division of a part in two.
@@ -94,6 +95,17 @@ pub enum TreeNode {
     Closed(Closure),
     /// Divided; the indices of both parts.
     Divided(Cut, usize, usize),
+}
+
+/// Unfinished work on one question, to go on with: here, later, or elsewhere.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Partial {
+    /// What was asked of what, by content; only that question can be gone on with.
+    pub question: ContentHash,
+    /// The division so far.
+    pub tree: Tree,
+    /// The largest slack of the decided parts.
+    pub slack: f64,
 }
 
 /// A region's division; node 0 is all of it.

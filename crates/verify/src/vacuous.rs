@@ -48,43 +48,48 @@ pub(crate) fn vacuous(
                 .to_owned()
             })
         }
-        Property::Eps(e) => {
-            let mut least: Vec<Exact> = Vec::new();
-            let mut most: Vec<Exact> = Vec::new();
-            let mut points = attack::seeds(space, center, 64);
-            let start: Vec<f64> = center.iter().map(Exact::to_f64).collect();
-            for j in 0..outputs {
-                points.push(attack::descend(reference, space, &start, Form::output(j)));
-            }
-            for x in points.iter().filter_map(|x| space.snap(x)) {
-                let Ok(n) = reference.outputs(&x) else {
-                    continue;
-                };
-                if least.is_empty() {
-                    (least, most) = (n.clone(), n);
-                } else {
-                    least = least
-                        .into_iter()
-                        .zip(&n)
-                        .map(|(a, b)| a.min(b.clone()))
-                        .collect();
-                    most = most
-                        .into_iter()
-                        .zip(&n)
-                        .map(|(a, b)| a.max(b.clone()))
-                        .collect();
-                }
-            }
-            let twice = e.shifted(1);
-            let moves = least.iter().zip(&most).any(|(a, b)| (b - a) > twice);
-            (!moves).then(|| {
-                let middle: Vec<String> = least
-                    .iter()
-                    .zip(&most)
-                    .map(|(a, b)| format!("{:.4}", a.midpoint(b).to_f64()))
-                    .collect();
-                format!("the constant ({})", middle.join(", "))
-            })
+        Property::Eps(e) => eps(reference, space, &e.shifted(1), center),
+    }
+}
+
+/// The middle of what each output was seen to take, unless some output moves by more than
+/// `twice`: floating point finds the two points, exact evaluation decides.
+fn eps(reference: &Reference, space: &Space, twice: &Exact, center: &[Exact]) -> Option<String> {
+    let outputs = reference.output_len();
+    let mut points = attack::seeds(space, center, 64);
+    let start: Vec<f64> = center.iter().map(Exact::to_f64).collect();
+    for j in 0..outputs {
+        points.push(attack::descend(reference, space, &start, Form::output(j)));
+    }
+    let seen: Vec<Vec<f64>> = points.iter().map(|x| reference.approximate(x)).collect();
+    let by = |j: usize| {
+        let order = |a: &usize, b: &usize| seen[*a][j].total_cmp(&seen[*b][j]);
+        let least = (0..points.len()).min_by(order);
+        least.zip((0..points.len()).max_by(order))
+    };
+    let mut spans: Vec<(f64, usize, (usize, usize))> = (0..outputs)
+        .filter_map(|j| by(j).map(|(l, m)| (seen[m][j] - seen[l][j], j, (l, m))))
+        .collect();
+    let middle = |(_, j, (l, m)): &(f64, usize, (usize, usize))| {
+        format!("{:.4}", seen[*l][*j] + (seen[*m][*j] - seen[*l][*j]) / 2.0)
+    };
+    let constant: Vec<String> = spans.iter().map(middle).collect();
+    spans.sort_by(|a, b| b.0.total_cmp(&a.0).then(a.1.cmp(&b.1)));
+    let exactly = |at: usize| {
+        space
+            .snap(&points[at])
+            .and_then(|x| reference.outputs(&x).ok())
+    };
+    for (span, j, (least, most)) in spans {
+        // Floating point is nowhere near that wrong.
+        if span < twice.to_f64() * 0.99 {
+            break;
+        }
+        if let (Some(l), Some(m)) = (exactly(least), exactly(most))
+            && &m[j] - &l[j] > *twice
+        {
+            return None;
         }
     }
+    Some(format!("the constant ({})", constant.join(", ")))
 }

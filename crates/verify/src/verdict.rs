@@ -1,6 +1,6 @@
 //! Verdicts, their evidence, and the proof that emission demands.
 
-use crate::tree::{Closure, Tree};
+use crate::tree::{Closure, Partial, Tree};
 use ceg4n_base::{ContentHash, Exact};
 use ceg4n_ir::{Checked, Domain, Program, Property};
 use serde::{Deserialize, Serialize};
@@ -179,6 +179,8 @@ pub struct RegionResult {
     pub clock_limited: bool,
     /// Without a verdict: how far it got.
     pub open: Option<Open>,
+    /// Then also the work so far, to go on with.
+    pub partial: Option<Box<Partial>>,
 }
 
 impl RegionResult {
@@ -281,6 +283,7 @@ mod tests {
             points: 0,
             clock_limited: false,
             open: None,
+            partial: None,
         }
     }
 

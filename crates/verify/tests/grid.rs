@@ -5,8 +5,8 @@
 
 use ceg4n_base::Exact;
 use ceg4n_ir::{
-    Checked, Constant, Domain, Format, Interval, Kernel, NetworkBuilder, Op, Origin, Program, Property,
-    Region, Shape, ValueId, check,
+    Checked, Constant, Domain, Format, Interval, Kernel, NetworkBuilder, Op, Origin, Program,
+    Property, Region, Shape, ValueId, check,
 };
 use ceg4n_jit::CodeCache;
 use ceg4n_verify::leaf::{GridBox, Leaf, LeafAnswer, NoLeaf};

@@ -12,7 +12,7 @@ mod tables;
 mod work;
 
 use crate::failure::Failure;
-use crate::options::{Demand, Boundary, Budget, LoadOptions};
+use crate::options::{Boundary, Budget, Demand, LoadOptions};
 use crate::outcome::TOOL_VERSION;
 use crate::progress::{Cancel, Event, Progress};
 use crate::resources::{peak_memory, process_seconds};

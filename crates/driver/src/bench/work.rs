@@ -394,5 +394,6 @@ fn unknown(asked: &Asked, property: &Property, label: &Label, reason: &str) -> R
         points: 0,
         clock_limited: false,
         open: None,
+        partial: None,
     }
 }

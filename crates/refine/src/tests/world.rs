@@ -7,7 +7,8 @@ use ceg4n_ir::{
     Constant, Domain, Network, NetworkBuilder, Op, Program, Property, Region, Rounding, Shape,
     check,
 };
-use ceg4n_verify::verdict::{Evidence, Method, Witness};
+use ceg4n_verify::tree::{Closure, Tree};
+use ceg4n_verify::verdict::{Evidence, Method, Robust, Witness};
 use ceg4n_verify::{Label, Reference};
 use std::sync::Arc;
 
@@ -139,6 +140,7 @@ pub(super) fn result(id: &str, verdict: Verdict) -> RegionResult {
         points: 0,
         clock_limited: false,
         open: None,
+        partial: None,
     }
 }
 
@@ -150,11 +152,15 @@ pub(super) fn proved(id: &str) -> RegionResult {
         region: hash,
         property: Property::Top1,
         domain: Domain::Real,
-        robust: Some(0),
+        robust: Some(Robust {
+            class: 0,
+            tree: Tree::leaf(Closure::Backward),
+        }),
         method: Method::Intervals,
         boxes: 1,
         points: 0,
         solver: None,
+        tree: Tree::leaf(Closure::Intervals),
     };
     result(id, Verdict::Proved(Box::new(evidence)))
 }

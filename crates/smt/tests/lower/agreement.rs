@@ -20,7 +20,7 @@ const TIES: Size = Size {
 const ENOUGH: usize = 120;
 
 /// True if z3 is there. Loud if it is not, fatal if the environment demands tools.
-fn has_z3() -> bool {
+pub(crate) fn has_z3() -> bool {
     let found = solver::from_name("z3").is_ok();
     if !found {
         let demanded = std::env::var_os("CEG4N_REQUIRE_TOOLS").is_some_and(|v| v == "1");

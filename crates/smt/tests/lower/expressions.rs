@@ -5,7 +5,8 @@ use crate::common::Dice;
 use ceg4n_base::Exact;
 use ceg4n_opspec::{Cmp, Domain, ExactDomain};
 use ceg4n_smt::lower::{LowerError, Number, Terms, Truth};
-use ceg4n_smt::{Logic, Model, Sort, TermId, Value};
+use ceg4n_smt::term::Op;
+use ceg4n_smt::{Limits, Logic, Model, Outcome, Query, Sort, TermId, Value, solver};
 use num_traits::ToPrimitive;
 
 /// Points at which every expression is evaluated.
@@ -237,35 +238,41 @@ fn dyadic(v: &Exact) -> Option<Number> {
     Some(Number::constant(m.to_i128()?, e))
 }
 
+/// Random expressions over three inputs.
+fn grown(logic: Logic, seed: u64, bits: i64) -> Pool {
+    let mut d = Dice::new(seed);
+    let mut pool = Pool {
+        terms: Terms::over(logic),
+        ..Pool::default()
+    };
+    let c = pool.constant(&mut d);
+    pool.numbers.push(c);
+    pool.truths.push((Truth::Known(true), vec![true; POINTS]));
+    for _ in 0..3 {
+        pool.input(&mut d, bits);
+    }
+    for _ in 0..25 {
+        let made = if d.one_in(2) {
+            pool.make_linear(&mut d)
+        } else {
+            pool.make_vector(&mut d)
+        };
+        match made {
+            Ok(made) => pool.numbers.push(made),
+            Err(_) => pool.refused += 1,
+        }
+        match pool.make_truth(&mut d) {
+            Ok(made) => pool.truths.push(made),
+            Err(_) => pool.refused += 1,
+        }
+    }
+    pool
+}
+
 fn run(logic: Logic, seeds: std::ops::Range<u64>, bits: i64) -> (usize, usize) {
     let (mut checked, mut refused) = (0, 0);
     for seed in seeds {
-        let mut d = Dice::new(seed);
-        let mut pool = Pool {
-            terms: Terms::over(logic),
-            ..Pool::default()
-        };
-        let c = pool.constant(&mut d);
-        pool.numbers.push(c);
-        pool.truths.push((Truth::Known(true), vec![true; POINTS]));
-        for _ in 0..3 {
-            pool.input(&mut d, bits);
-        }
-        for _ in 0..25 {
-            let made = if d.one_in(2) {
-                pool.make_linear(&mut d)
-            } else {
-                pool.make_vector(&mut d)
-            };
-            match made {
-                Ok(made) => pool.numbers.push(made),
-                Err(_) => pool.refused += 1,
-            }
-            match pool.make_truth(&mut d) {
-                Ok(made) => pool.truths.push(made),
-                Err(_) => pool.refused += 1,
-            }
-        }
+        let mut pool = grown(logic, seed, bits);
         let claims = pool.claims(seed);
         for point in 0..POINTS {
             let all = pool.terms.query.evaluate(&pool.model(point)).unwrap();
@@ -301,6 +308,56 @@ fn of_inputs_at_the_widest() {
             checked > 40_000 && refused > 1000,
             "{checked} checked, {refused} refused"
         );
+    }
+}
+
+/// With the inputs fixed, z3 finds that every claim of a script holds, and that none can fail: the
+/// text says what the terms mean.
+#[test]
+fn z3_reads_the_same_out_of_the_text() {
+    if !crate::agreement::has_z3() {
+        return;
+    }
+    let mut z3 = solver::from_name("z3").unwrap();
+    let mut ask = |q: &Query| z3.solve(q, &Limits::default());
+    let mut asked = 0;
+    for (logic, seed) in (0..40).map(|i| (Logic::ALL[i % 2], 20_000 + i as u64)) {
+        let mut pool = grown(logic, seed, if seed % 3 == 0 { 60 } else { 9 });
+        let claims = pool.claims(seed);
+        let point = seed as usize % POINTS;
+        let model = pool.model(point);
+        let mut q = pool.terms.query.clone();
+        fix(&mut q, &model);
+        let mut held = Vec::new();
+        for (_, t, expected) in claims.iter().filter(|c| c.0 == point) {
+            held.push(if *expected { *t } else { q.not(*t).unwrap() });
+        }
+        asked += held.len();
+        let all = q.and(&held).unwrap();
+        let mut other = q.clone();
+        q.assert(all).unwrap();
+        assert_eq!(ask(&q), Outcome::Sat(model), "seed {seed}");
+        let fails = other.not(all).unwrap();
+        other.assert(fails).unwrap();
+        assert_eq!(ask(&other), Outcome::Unsat, "seed {seed}");
+    }
+    assert!(asked > 400, "{asked}");
+}
+
+fn fix(q: &mut Query, model: &Model) {
+    let variables: Vec<_> = q
+        .terms()
+        .filter(|(_, d)| d.op == Op::Var)
+        .map(|(t, d)| (t, d.name.clone().unwrap()))
+        .collect();
+    for (t, name) in variables {
+        let value = match model.get(&name).unwrap() {
+            Value::Int(v) => q.integer(v).unwrap(),
+            v @ Value::Bits { width, .. } => q.constant(v.signed(), width).unwrap(),
+            Value::Bool(b) => q.boolean(b).unwrap(),
+        };
+        let same = q.equal(t, value).unwrap();
+        q.assert(same).unwrap();
     }
 }
 

@@ -1,8 +1,8 @@
 //! The builder's checks, and queries as SMT-LIB text.
 
 use crate::common::{property, recipe};
-use ceg4n_smt::term::MAX_WIDTH;
-use ceg4n_smt::{Query, Sort, TermError};
+use ceg4n_smt::term::{MAX_SHIFT, MAX_WIDTH};
+use ceg4n_smt::{Logic, Query, Sort, TermError};
 use smtlib_lowlevel::Storage;
 use smtlib_lowlevel::ast::Script;
 
@@ -108,6 +108,84 @@ fn one_definition_per_value() {
          (define-fun $6 () Bool (bvslt $5 #b00000000))\n\
          (assert $6)\n\
          (check-sat)\n"
+    );
+}
+
+#[test]
+fn integers_as_text() {
+    let mut q = Query::over(Logic::Lia);
+    let (x, y) = (q.int_var("x").unwrap(), q.int_var("y").unwrap());
+    q.assert_within(x, -3, 4).unwrap();
+    let sum = q.affine(&[(5, x), (-1, y), (0, y), (-2, x)], -7).unwrap();
+    let floor = q.floor_shift(sum, 3).unwrap();
+    let limit = q.integer(i128::MIN).unwrap();
+    let low = q.at_most(floor, limit).unwrap();
+    let chosen = q.ite(low, floor, y).unwrap();
+    q.name(chosen, "chosen").unwrap();
+    let nothing = q.affine(&[(0, x)], 0).unwrap();
+    let same = q.equal(chosen, nothing).unwrap();
+    q.assert(same).unwrap();
+    let text = q.to_smtlib();
+    assert_eq!(
+        text,
+        "(set-logic QF_LIA)\n\
+         (declare-const x Int)\n\
+         (declare-const y Int)\n\
+         (define-fun $1 () Bool (<= (- 3) x))\n\
+         (define-fun $2 () Bool (<= x 4))\n\
+         (define-fun $3 () Int (+ (* 5 x) (- y) (* (- 2) x) (- 7)))\n\
+         (declare-const $4 Int)\n\
+         (assert (<= 0 (+ $3 (* (- 8) $4)) 7))\n\
+         (define-fun $5 () Bool (<= $4 (- 170141183460469231731687303715884105728)))\n\
+         (define-fun chosen () Int (ite $5 $4 y))\n\
+         (define-fun $6 () Bool (= chosen 0))\n\
+         (assert $1)\n\
+         (assert $2)\n\
+         (assert $6)\n\
+         (check-sat)\n"
+    );
+    let st = Storage::new();
+    assert_eq!(
+        Script::parse(&st, &text).unwrap().0,
+        q.commands(&st).as_slice()
+    );
+    // The embedded solver reads bit vectors alone.
+    let mut commands = q.commands(&st);
+    assert!(Query::from_commands(&commands).is_err());
+    commands.remove(0);
+    assert!(Query::from_commands(&commands).is_err());
+}
+
+#[test]
+fn a_query_keeps_to_its_logic() {
+    let (mut bits, mut ints) = (Query::new(), Query::over(Logic::Lia));
+    let of = |logic, found| Err(TermError::Logic { logic, found });
+    assert_eq!(bits.int_var("x"), of(Logic::Bv, Sort::Int));
+    assert_eq!(bits.integer(3), of(Logic::Bv, Sort::Int));
+    assert_eq!(ints.var("x", 8), of(Logic::Lia, Sort::Bits(8)));
+    assert_eq!(ints.constant(3, 8), of(Logic::Lia, Sort::Bits(8)));
+    let b = bits.var("x", 8).unwrap();
+    let (x, p) = (ints.int_var("x").unwrap(), ints.bool_var("p").unwrap());
+    let kind = |op, found| Err(TermError::Kind { op, found });
+    assert_eq!(bits.affine(&[(1, b)], 0), kind("+", Sort::Bits(8)));
+    assert_eq!(ints.affine(&[(1, p)], 0), kind("+", Sort::Bool));
+    assert_eq!(ints.at_most(x, p), kind("<=", Sort::Bool));
+    assert_eq!(ints.floor_shift(p, 1), kind("floor", Sort::Bool));
+    assert_eq!(ints.add(x, x), kind("bvadd", Sort::Int));
+    assert_eq!(ints.and(&[x, p]), kind("and", Sort::Int));
+    assert_eq!(
+        ints.assert(x),
+        Err(TermError::Kind {
+            op: "assert",
+            found: Sort::Int
+        })
+    );
+    assert_eq!(ints.floor_shift(x, 0), Ok(x));
+    assert_eq!(ints.affine(&[(1, x)], 0), Ok(x));
+    assert!(ints.floor_shift(x, MAX_SHIFT).is_ok());
+    assert_eq!(
+        ints.floor_shift(x, MAX_SHIFT + 1),
+        Err(TermError::Shift(127))
     );
 }
 

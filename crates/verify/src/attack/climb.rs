@@ -5,7 +5,6 @@
 
 use super::float::{BLOCK, Batch, Net};
 use super::frame::Frame;
-use super::goal::Goal;
 use crate::budget::Stop;
 use crate::subject::Trouble;
 use std::collections::BTreeSet;
@@ -20,7 +19,7 @@ const SHORTER: f64 = 0.75;
 const REFINED: [usize; 2] = [8, 3];
 
 /// What counts as few inputs.
-const FEW: usize = 64;
+pub(crate) const FEW: usize = 64;
 
 /// Outputs of both programs at a point; empty where a program takes no part.
 #[derive(Clone, Copy)]
@@ -165,19 +164,15 @@ impl<'a> Climb<'a> {
         self.outs(0)
     }
 
-    /// The reference's part of the gradient towards a goal at a point; zero without a reference.
-    pub(crate) fn reference_gradient(&mut self, x: &[f64], goal: Goal) -> Vec<f64> {
-        let n = self.frame.len();
-        self.load(std::iter::once(x));
-        self.forward(1);
-        let Some(side) = &self.reference else {
-            return vec![0.0; n];
-        };
-        let mut form = vec![0.0; side.width];
-        let mut kernel = vec![0.0; self.kernel.as_ref().map_or(0, |s| s.width)];
-        goal.pull(self.outs(0), &mut kernel, &mut form);
-        let mut g = vec![0.0; n];
+    /// The gradient of the reference's output `j` less its output `k` at a point; zero without a
+    /// reference.
+    pub(crate) fn reference_gradient(&mut self, x: &[f64], j: usize, k: usize) -> Vec<f64> {
+        let mut g = vec![0.0; self.frame.len()];
         if let Some(side) = &mut self.reference {
+            let mut form = vec![0.0; side.width];
+            form[j] += 1.0;
+            form[k] -= 1.0;
+            side.forward(x);
             side.batch.backward(&form, &mut g);
         }
         g

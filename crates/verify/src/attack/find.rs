@@ -5,7 +5,7 @@
 //! roundings; in domain `real` each input is put beside a rounding midpoint where that parts the
 //! reference, which sees the point, from the kernel, which sees its cell.
 
-use super::climb::{Climb, Game, Outs, Walker};
+use super::climb::{Climb, FEW, Game, Outs, Walker};
 use super::frame::Frame;
 use super::goal::{Breach, Goal};
 use super::{integers, seeds};
@@ -27,11 +27,11 @@ const KEPT: usize = 3;
 /// Classes that take part where pairs of classes are searched.
 const CLASSES: usize = 4;
 
+/// How much of what is needed two programs must be seen to part for more to be tried.
+const HOPEFUL: f64 = 0.6;
+
 /// Halvings of a line: finer than the cells of a region.
 const BISECTIONS: usize = 20;
-
-/// Points that are replayed where only replay tells.
-const REPLAYS: usize = 16;
 
 /// What shall be broken, and where.
 #[derive(Clone, Copy)]
@@ -105,9 +105,6 @@ pub fn find_break(
     starts.extend(turns.into_iter().map(floats));
     starts.iter_mut().for_each(|x| frame.settle(x));
     let breach = Breach::new(target.property, target.robust());
-    if matches!(breach, Breach::Unseen) {
-        return first_replayed(target, &starts, stop);
-    }
     let reference = (!breach.kernel_alone()).then_some(target.reference.net());
     let mut hunt = Hunt {
         target,
@@ -125,22 +122,6 @@ pub fn find_break(
     Ok(hunt.found)
 }
 
-fn first_replayed(
-    target: &Target<'_>,
-    points: &[Vec<f64>],
-    stop: &Stop,
-) -> Result<Option<Witness>, Trouble> {
-    for x in points.iter().take(REPLAYS) {
-        if stop.now().is_some() {
-            break;
-        }
-        if let Some(w) = target.replay_near(x)? {
-            return Ok(Some(w));
-        }
-    }
-    Ok(None)
-}
-
 struct Hunt<'a> {
     target: &'a Target<'a>,
     breach: Breach,
@@ -155,11 +136,11 @@ struct Hunt<'a> {
 
 impl Game for Hunt<'_> {
     fn pull(&self, goal: usize, at: Outs<'_>, kernel: &mut [f64], reference: &mut [f64]) {
-        self.goals[goal].pull(at, kernel, reference);
+        self.goals[goal].pull(&self.breach, at, kernel, reference);
     }
 
     fn value(&self, goal: usize, at: Outs<'_>) -> f64 {
-        self.goals[goal].value(at)
+        self.goals[goal].value(&self.breach, at)
     }
 
     fn visit(&mut self, x: &[f64], at: Outs<'_>) -> Result<bool, Trouble> {
@@ -194,8 +175,9 @@ impl Hunt<'_> {
         (effort, stop): (&Effort, &Stop),
     ) -> Result<(), Trouble> {
         let outputs = self.anchors.len();
-        match self.breach {
+        match &self.breach {
             Breach::Leaves(class) => {
+                let class = *class;
                 let rivals = (0..outputs).filter(|j| *j != class);
                 let goals = rivals.map(|rival| Goal::Overtake { class, rival });
                 if self.climb(climb, goals.collect(), starts, stop)?.is_some() {
@@ -209,7 +191,7 @@ impl Hunt<'_> {
                 self.climb(climb, goals.collect(), starts, stop)?;
             }
             Breach::Demoted(ahead) => {
-                let mut goals = vec![Goal::Demote { ahead }];
+                let mut goals = vec![Goal::Demote { ahead: *ahead }];
                 goals.extend(self.turns());
                 if let Some(best) = self.climb(climb, goals, starts, stop)? {
                     self.part(climb, frame, starts, &best, stop)?;
@@ -221,7 +203,11 @@ impl Hunt<'_> {
                     self.part(climb, frame, starts, &best, stop)?;
                 }
             }
-            Breach::Unseen => {}
+            Breach::Meets(cases) => {
+                let goals = (0..cases.len()).map(|case| Goal::Meet { case });
+                let goals = goals.collect();
+                self.climb(climb, goals, starts, stop)?;
+            }
         }
         Ok(())
     }
@@ -274,13 +260,18 @@ impl Hunt<'_> {
         let Some(apart) = self.climb(climb, goals.collect(), &from, stop)? else {
             return Ok(());
         };
-        for w in &apart {
-            let (k, j) = pairs[w.goal];
-            if stop.now().is_some() || self.trade(climb, frame, &w.x, (k, j), stop)? {
-                return Ok(());
-            }
-        }
-        for w in &apart {
+        // Where the kernel answers k, the reference leans to j by no more than both part. With
+        // many inputs every try is dear, and the climb has seen how far that is at least about.
+        let needed = match &self.breach {
+            Breach::Behind(m) if frame.len() > FEW => m * HOPEFUL,
+            Breach::Behind(_)
+            | Breach::Leaves(_)
+            | Breach::Demoted(_)
+            | Breach::Differs(_)
+            | Breach::Meets(_) => f64::NEG_INFINITY,
+        };
+        let hopeful: Vec<&Walker> = apart.iter().filter(|w| w.value > needed).collect();
+        for w in &hopeful {
             let (k, j) = pairs[w.goal];
             let near = [&self.anchors[k], &self.anchors[j]].into_iter().flatten();
             let ends: Vec<Vec<f64>> = near.chain(&from).take(2 * KEPT).cloned().collect();
@@ -288,6 +279,12 @@ impl Hunt<'_> {
                 if stop.now().is_some() || self.turn(climb, frame, &w.x, &end, (k, j))? {
                     return Ok(());
                 }
+            }
+        }
+        for w in &hopeful {
+            let (k, j) = pairs[w.goal];
+            if stop.now().is_some() || self.trade(climb, frame, &w.x, (k, j), stop)? {
+                return Ok(());
             }
         }
         Ok(())
@@ -363,8 +360,7 @@ impl Hunt<'_> {
                 no = middle;
             }
         }
-        let goal = Goal::Sway { class: k, rival: j };
-        let g = climb.reference_gradient(&yes, goal);
+        let g = climb.reference_gradient(&yes, j, k);
         frame.within_cells(&mut yes, &g);
         let at = climb.one(&yes);
         self.visit(&yes, at)
@@ -379,7 +375,8 @@ impl Hunt<'_> {
                 Goal::Differ { .. }
                 | Goal::Part { .. }
                 | Goal::Trade { .. }
-                | Goal::Demote { .. } => continue,
+                | Goal::Demote { .. }
+                | Goal::Meet { .. } => continue,
             };
             for c in of {
                 if classes.len() < CLASSES && !classes.contains(&c) {

@@ -419,24 +419,11 @@ fn kernel_layers(kernel: &Kernel) -> Vec<Layer> {
                 x,
                 weight,
                 bias,
-                rows,
                 cols,
+                ..
             } => {
-                let weight = weight.chunks_exact(*cols).enumerate().flat_map(|(j, row)| {
-                    row.iter()
-                        .zip(frac(*x).iter())
-                        .map(move |(w, f)| f64::from(*w) * 2f64.powi(f - node.frac[j]))
-                });
-                let bias = bias.as_ref().map(|b| {
-                    let real = b.iter().enumerate().map(|(j, b)| *b as f64 * unit(j));
-                    real.collect()
-                });
-                layers.push(Layer::Dense {
-                    weight: weight.collect(),
-                    bias,
-                    rows: *rows,
-                    cols: *cols,
-                });
+                let bias = bias.as_deref();
+                layers.push(kernel_dense(frac(*x), weight, bias, *cols, &node.frac));
                 *x
             }
             KernelOp::AddConst { x, c } => {
@@ -469,6 +456,32 @@ fn kernel_layers(kernel: &Kernel) -> Vec<Layer> {
     }
     layers.reverse();
     layers
+}
+
+/// A kernel's dense operator in real units; `from` and `to` are the fraction bits of its operand and
+/// its result.
+fn kernel_dense(
+    from: &[i32],
+    weight: &[i32],
+    bias: Option<&[i64]>,
+    cols: usize,
+    to: &[i32],
+) -> Layer {
+    let rows = weight.chunks_exact(cols.max(1)).zip(to);
+    let real = rows.flat_map(|(row, to)| {
+        let row = row.iter().zip(from);
+        row.map(move |(w, f)| f64::from(*w) * 2f64.powi(f - to))
+    });
+    let bias = bias.map(|b| {
+        let real = b.iter().zip(to).map(|(b, to)| *b as f64 * 2f64.powi(-to));
+        real.collect()
+    });
+    Layer::Dense {
+        weight: real.collect(),
+        bias,
+        rows: to.len(),
+        cols,
+    }
 }
 
 fn round(scale: Vec<f64>, format: Format, rounding: Rounding) -> Layer {

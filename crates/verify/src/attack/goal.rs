@@ -2,8 +2,8 @@
 //! broken a point is.
 
 use super::climb::Outs;
-use ceg4n_ir::Property;
 use ceg4n_ir::kernel::argmax;
+use ceg4n_ir::{OutputConstraint, Property};
 
 /// One thing to climb to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -25,6 +25,8 @@ pub(crate) enum Goal {
     },
     /// `ahead` outputs of the kernel above that of the reference's winner.
     Demote { ahead: usize },
+    /// Every constraint of a case of [`Breach::Meets`].
+    Meet { case: usize },
 }
 
 impl Goal {
@@ -33,8 +35,14 @@ impl Goal {
         [Self::Overtake { class, rival }, Self::Sway { class, rival }]
     }
 
-    /// Adds the coefficients of the form that shall grow.
-    pub(crate) fn pull(self, at: Outs<'_>, kernel: &mut [f64], reference: &mut [f64]) {
+    /// Adds the coefficients of the form that shall grow; `breach` knows the cases.
+    pub(crate) fn pull(
+        self,
+        breach: &Breach,
+        at: Outs<'_>,
+        kernel: &mut [f64],
+        reference: &mut [f64],
+    ) {
         match self {
             Self::Overtake { class, rival } => {
                 kernel[rival] += 1.0;
@@ -75,11 +83,20 @@ impl Goal {
                     kernel[winner] -= 1.0;
                 }
             }
+            Self::Meet { case } => {
+                if let Some((_, (coefficients, _))) = breach.unmet(case, at) {
+                    for (j, a) in coefficients {
+                        if let Some(k) = kernel.get_mut(*j) {
+                            *k -= a;
+                        }
+                    }
+                }
+            }
         }
     }
 
     /// The form's value.
-    pub(crate) fn value(self, at: Outs<'_>) -> f64 {
+    pub(crate) fn value(self, breach: &Breach, at: Outs<'_>) -> f64 {
         let (k, n) = (at.kernel, at.reference);
         match self {
             Self::Overtake { class, rival } => k[rival] - k[class],
@@ -100,6 +117,8 @@ impl Goal {
             Self::Demote { ahead } => {
                 demoted(at, ahead).map_or(f64::NEG_INFINITY, |(c, i)| k[i] - k[c])
             }
+            // A case without constraints is met everywhere.
+            Self::Meet { case } => breach.unmet(case, at).map_or(0.0, |(v, _)| -v),
         }
     }
 }
@@ -126,9 +145,15 @@ pub(crate) enum Breach {
     Demoted(usize),
     /// An output differs by more than this.
     Differs(f64),
-    /// Only replay tells.
-    Unseen,
+    /// The kernel's outputs meet every constraint of some case.
+    Meets(Vec<Case>),
 }
+
+/// A conjunction of `Σ a_j·Y_j + b ≤ 0`: coefficients by output, and `b`.
+pub(crate) type Case = Vec<Linear>;
+
+/// One of its constraints.
+pub(crate) type Linear = (Vec<(usize, f64)>, f64);
 
 impl Breach {
     /// `robust`: the class that the reference keeps on the region.
@@ -139,7 +164,14 @@ impl Breach {
             (Property::Top1Margin(m), _) => Self::Behind(m.enclosure().0),
             (Property::TopK(n), _) => Self::Demoted(*n as usize),
             (Property::Eps(e), _) => Self::Differs(e.enclosure().0),
-            (Property::Spec(_), _) => Self::Unseen,
+            (Property::Spec(spec), _) => {
+                let linear = |c: &OutputConstraint| {
+                    let terms = c.coefficients.iter().map(|(j, a)| (*j, a.to_f64()));
+                    (terms.collect(), c.constant.to_f64())
+                };
+                let cases = spec.cases.iter();
+                Self::Meets(cases.map(|c| c.iter().map(linear).collect()).collect())
+            }
         }
     }
 
@@ -165,14 +197,36 @@ impl Breach {
                     above: d(output) > 0.0,
                 })
             }
-            Self::Unseen => None,
+            Self::Meets(cases) => {
+                let nearest = |a: &usize, b: &usize| {
+                    let value = |c: usize| Goal::Meet { case: c }.value(self, at);
+                    value(*a).total_cmp(&value(*b))
+                };
+                let case = (0..cases.len()).max_by(nearest)?;
+                Some(Goal::Meet { case })
+            }
         }
+    }
+
+    /// The constraint of a case that is furthest from being met, and its value.
+    fn unmet(&self, case: usize, at: Outs<'_>) -> Option<(f64, &Linear)> {
+        let Self::Meets(cases) = self else {
+            return None;
+        };
+        let value = |(coefficients, b): &Linear| {
+            let terms = coefficients.iter();
+            terms.fold(*b, |sum, (j, a)| {
+                sum + a * at.kernel.get(*j).unwrap_or(&0.0)
+            })
+        };
+        let constraints = cases.get(case)?.iter().map(|c| (value(c), c));
+        constraints.max_by(|a, b| a.0.total_cmp(&b.0))
     }
 
     /// True if the reference's outputs take no part.
     pub(crate) fn kernel_alone(&self) -> bool {
         match self {
-            Self::Leaves(_) | Self::Unseen => true,
+            Self::Leaves(_) | Self::Meets(_) => true,
             Self::Behind(_) | Self::Demoted(_) | Self::Differs(_) => false,
         }
     }
@@ -205,7 +259,55 @@ impl Breach {
                 let worst = k.iter().zip(n).map(|(k, n)| (k - n).abs());
                 worst.fold(f64::NEG_INFINITY, f64::max) - e
             }
-            Self::Unseen => f64::NEG_INFINITY,
+            Self::Meets(cases) => {
+                let met = (0..cases.len()).map(|case| Goal::Meet { case }.value(self, at));
+                let most = met.fold(f64::NEG_INFINITY, f64::max);
+                // On the boundary only replay knows.
+                if most == 0.0 { f64::MIN_POSITIVE } else { most }
+            }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Two cases: `Y_0 ≤ Y_1` and `Y_0 ≤ Y_2` together, or `Y_0 ≤ -5`.
+    fn breach() -> Breach {
+        Breach::Meets(vec![
+            vec![
+                (vec![(0, 1.0), (1, -1.0)], 0.0),
+                (vec![(0, 1.0), (2, -1.0)], 0.0),
+            ],
+            vec![(vec![(0, 1.0)], 5.0)],
+        ])
+    }
+
+    #[test]
+    fn the_constraint_furthest_from_being_met_pulls() {
+        let breach = breach();
+        fn outs(kernel: &[f64]) -> Outs<'_> {
+            Outs {
+                kernel,
+                reference: &[],
+            }
+        }
+        let at = outs(&[3.0, 2.0, 1.0]);
+        assert_eq!(breach.at(at), -2.0);
+        assert_eq!(breach.goal(at), Some(Goal::Meet { case: 0 }));
+        let mut pull = [0.0; 3];
+        Goal::Meet { case: 0 }.pull(&breach, at, &mut pull, &mut []);
+        assert_eq!(pull, [-1.0, 0.0, 1.0]);
+        assert_eq!(Goal::Meet { case: 1 }.value(&breach, at), -8.0);
+        for (y, met) in [
+            ([1.0, 2.0, 1.5], true),
+            ([1.0, 2.0, 1.0], true),
+            ([1.0, 2.0, 0.5], false),
+            ([-6.0, -7.0, 0.0], true),
+        ] {
+            assert_eq!(breach.at(outs(&y)) > 0.0, met, "{y:?}");
+        }
+        assert_eq!(Breach::Meets(Vec::new()).at(at), f64::NEG_INFINITY);
     }
 }

@@ -258,7 +258,7 @@ impl<'a> Looks<'a> {
         };
         let (mut k, mut n) = (vec![0.0; kernel.len()], vec![0.0; reference.len()]);
         if let Some(goal) = self.breach.goal(at) {
-            goal.pull(at, &mut k, &mut n);
+            goal.pull(&self.breach, at, &mut k, &mut n);
         }
         let inputs = self.out[0].len();
         let (mut gk, mut gn) = (vec![0.0; inputs], vec![0.0; inputs]);

@@ -131,14 +131,20 @@ impl Backward<'_> {
             }
             Op::Scale { by, slack } => {
                 for r in 0..rows.count {
-                    let mut charge = 0.0;
-                    for ((c, f), b) in rows.coef[r * n..(r + 1) * n].iter_mut().zip(by.iter()).zip(x) {
-                        *c *= f;
+                    let (mut charge, mut spread) = (0.0, 0.0);
+                    for ((c, f), b) in rows.coef[r * n..(r + 1) * n]
+                        .iter_mut()
+                        .zip(by.iter())
+                        .zip(x)
+                    {
                         if *c != 0.0 {
+                            *c *= f;
                             charge += c.abs() * b.magnitude();
+                            spread += b.magnitude();
                         }
                     }
-                    let lost = pad(n, *slack, charge);
+                    // Underflow of a product: at most the least normal number each.
+                    let lost = pad(n, *slack, charge) + f64::MIN_POSITIVE * spread;
                     rows.constant[r] = down(rows.constant[r], lost);
                 }
             }
@@ -149,7 +155,10 @@ impl Backward<'_> {
                     m += (a * v).abs();
                     lost += a.abs() * e;
                 }
-                *k = down(*k + s, pad(n + 1, 0, m + k.abs()) + lost * (1.0 + pad(n, 0, 1.0)));
+                *k = down(
+                    *k + s,
+                    pad(n + 1, 0, m + k.abs()) + lost * (1.0 + pad(n, 0, 1.0)),
+                );
             }),
             Op::Relu => self.relu(i, rows),
             Op::Round(steps) => rows.each(n, |row, k| {
@@ -192,7 +201,9 @@ impl Backward<'_> {
         let n = self.graph.nodes[i].len;
         let x = &self.bounds.nodes[i - 1];
         let of = |list: Option<&Vec<Vec<f64>>>| -> Option<Vec<f64>> {
-            list.and_then(|l| l.get(i)).filter(|l| !l.is_empty()).cloned()
+            list.and_then(|l| l.get(i))
+                .filter(|l| !l.is_empty())
+                .cloned()
         };
         let alpha = of(self.guide.map(|g| &g.alpha));
         let beta = of(self.guide.map(|g| &g.beta));
@@ -253,9 +264,8 @@ impl Sum {
 
 /// The least values of forms over a box.
 pub fn concrete(rows: &Rows, hull: &Hull) -> Vec<f64> {
-    (0..rows.count)
-        .map(|r| hull.affine(rows.row(r), rows.constant[r]).0.lo)
-        .collect()
+    let bounds = hull.rows(&rows.coef, &rows.constant);
+    bounds.into_iter().map(|(b, _)| b.lo).collect()
 }
 
 /// Enclosures of every node: intervals, tightened by backward bounds where a sign or a clamp is
@@ -283,7 +293,10 @@ pub fn bounds(graph: &Graph, x: &[Bound], splits: &Splits) -> Option<Bounds> {
 fn open_elements(graph: &Graph, bounds: &Bounds, i: usize) -> Vec<usize> {
     let mut x = bounds.nodes[i].clone();
     let mut open = vec![false; x.len()];
-    let piecewise = matches!(graph.nodes[i].op, Op::Dense(_) | Op::Shift(_) | Op::Scale { .. });
+    let piecewise = matches!(
+        graph.nodes[i].op,
+        Op::Dense(_) | Op::Shift(_) | Op::Scale { .. }
+    );
     if !piecewise {
         return Vec::new();
     }
@@ -322,8 +335,9 @@ fn tighten(graph: &Graph, bounds: &mut Bounds, i: usize, elements: &[usize], spl
         guide: None,
     };
     let lower = pass.lower(i, Rows::units(elements, n));
+    let mut tight = vec![Bound::new(f64::NEG_INFINITY, f64::INFINITY); n];
     for (r, j) in elements.iter().enumerate() {
-        let b = &mut bounds.nodes[i][*j];
-        *b = b.meet(Bound::new(lower[2 * r], -lower[2 * r + 1]));
+        tight[*j] = Bound::new(lower[2 * r], -lower[2 * r + 1]);
     }
+    bounds.meet(graph, i, &tight);
 }

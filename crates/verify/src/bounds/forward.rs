@@ -2,8 +2,9 @@
 //! large the sums inside a dense layer can get.
 
 use super::graph::{Dense, Graph, Op};
+use super::linalg;
 use crate::float::{Bound, affine, down, pad, up};
-use ceg4n_ir::{Interval, Kernel};
+use ceg4n_ir::Interval;
 
 /// Largest finite float32; beyond it single precision overflows.
 const FLOAT32_MAX: f64 = f32::MAX as f64;
@@ -80,6 +81,22 @@ impl Bounds {
         self.nodes.push(out);
         self.reach.push(reach);
         self.noise.push(noise);
+        self.snap(graph, i);
+    }
+
+    /// Cuts the enclosures of a kernel's values to multiples of their units.
+    fn snap(&mut self, graph: &Graph, i: usize) {
+        // Below 2^52 quotient, rounding and product are exact: units are powers of two.
+        let small = |v: f64| v.abs() < 2f64.powi(51);
+        for (b, u) in self.nodes[i].iter_mut().zip(&graph.nodes[i].units) {
+            let (lo, hi) = (b.lo / u, b.hi / u);
+            if small(lo) {
+                b.lo = lo.ceil() * u;
+            }
+            if small(hi) {
+                b.hi = hi.floor() * u;
+            }
+        }
     }
 
     /// Rounding errors of the operator before node `i`, whose operands may carry errors already
@@ -120,21 +137,11 @@ impl Bounds {
     }
 
     /// Intersects node `i` with enclosures of the same values.
-    pub fn meet(&mut self, i: usize, other: &[Bound]) {
+    pub fn meet(&mut self, graph: &Graph, i: usize, other: &[Bound]) {
         for (b, o) in self.nodes[i].iter_mut().zip(other) {
             *b = b.meet(*o);
         }
-    }
-
-    /// Intersects with the exact integer intervals of a kernel.
-    pub fn meet_integers(&mut self, graph: &Graph, i: usize, kernel: &Kernel, f: &super::integer::Forward) {
-        let Some(id) = graph.nodes[i].kernel else {
-            return;
-        };
-        let frac = &kernel.nodes[id].frac;
-        for ((b, m), frac) in self.nodes[i].iter_mut().zip(f.node(id)).zip(frac.iter()) {
-            *b = b.meet(real(*m, *frac));
-        }
+        self.snap(graph, i);
     }
 }
 
@@ -192,14 +199,44 @@ impl Hull {
 
     /// `Σ w·x + b`, and an upper bound of `Σ|w|·|x| + |b|`.
     pub fn affine(&self, w: &[f64], b: f64) -> (Bound, f64) {
-        let (mid, rad, mag) = sums(w, &self.center, &self.radius, &self.size);
-        let mag = mag + b.abs();
-        // |centre| + radius is the magnitude, so that `mag` covers the terms of both sums;
-        // three more roundings: the bias and the two differences.
-        let p = pad(w.len() + 3, 2, mag);
-        let reach = up(mag, p);
-        let mid = mid + b;
-        (Bound::new(down(mid - rad, p), up(mid + rad, p)), reach)
+        match self.rows(w, &[b]).pop() {
+            Some(found) => found,
+            // Without inputs the constant is all.
+            None => (Bound::new(b, b), b.abs()),
+        }
+    }
+
+    /// [`Self::affine`] for each row of a matrix and its constant.
+    pub fn rows(&self, weights: &[f64], constants: &[f64]) -> Vec<(Bound, f64)> {
+        let n = self.center.len();
+        let sums = linalg::row_sums(weights, &self.center, &self.radius, &self.size);
+        let one = |(r, (sums, b)): (usize, ([f64; 3], &f64))| {
+            let [mid, rad, mag] = self.finite(sums, &weights[r * n..(r + 1) * n]);
+            let mag = mag + b.abs();
+            // |centre| + radius is the magnitude, so that `mag` covers the terms of both sums;
+            // three more roundings: the bias and the two differences.
+            let p = pad(n + 3, 2, mag);
+            let reach = up(mag, p);
+            let mid = mid + b;
+            (Bound::new(down(mid - rad, p), up(mid + rad, p)), reach)
+        };
+        sums.into_iter()
+            .zip(constants)
+            .enumerate()
+            .map(one)
+            .collect()
+    }
+
+    /// Where an input is unbounded, zero weights hide it.
+    fn finite(&self, [mid, rad, mag]: [f64; 3], w: &[f64]) -> [f64; 3] {
+        if rad.is_finite() && mag.is_finite() {
+            return [mid, rad, mag];
+        }
+        let plain = |v: &[f64]| -> f64 {
+            let used = w.iter().zip(v).filter(|(w, _)| **w != 0.0);
+            used.map(|(w, v)| w.abs() * v).sum()
+        };
+        [mid, plain(&self.radius), plain(&self.size)]
     }
 
     /// The corner that makes `Σ w·x` least, in floating point.
@@ -213,49 +250,14 @@ impl Hull {
 
 /// Images of a dense layer, and its rows' reach.
 fn dense_image(dense: &Dense, x: &[Bound]) -> (Vec<Bound>, Vec<f64>) {
-    let hull = Hull::new(x);
-    let row = |j: usize| {
-        let (b, reach) = hull.affine(dense.row(j), dense.bias.value[j]);
-        let e = dense.bias.error[j];
-        let b = if e == 0.0 {
+    let rows = Hull::new(x).rows(&dense.weight, &dense.bias.value);
+    let lost = |((b, reach), e): ((Bound, f64), &f64)| {
+        let b = if *e == 0.0 {
             b
         } else {
-            Bound::new(down(b.lo, e), up(b.hi, e))
+            Bound::new(down(b.lo, *e), up(b.hi, *e))
         };
         (b, reach)
     };
-    (0..dense.rows).map(row).unzip()
-}
-
-/// `Σ w·c`, `Σ |w|·r`, `Σ |w|·s` in interleaved sums; a zero weight adds nothing.
-fn sums(w: &[f64], c: &[f64], r: &[f64], s: &[f64]) -> (f64, f64, f64) {
-    const LANES: usize = 4;
-    let mut acc = [[0.0; LANES]; 3];
-    let n = w.len() / LANES * LANES;
-    let mut add = |k: usize, i: usize| {
-        let w = w[i];
-        let a = w.abs();
-        acc[0][k] += w * c[i];
-        acc[1][k] += a * r[i];
-        acc[2][k] += a * s[i];
-    };
-    for i in (0..n).step_by(LANES) {
-        for k in 0..LANES {
-            add(k, i + k);
-        }
-    }
-    for i in n..w.len() {
-        add(0, i);
-    }
-    let total = |v: [f64; LANES]| (v[0] + v[1]) + (v[2] + v[3]);
-    let (mid, rad, mag) = (total(acc[0]), total(acc[1]), total(acc[2]));
-    if rad.is_finite() && mag.is_finite() {
-        return (mid, rad, mag);
-    }
-    // An unbounded element: zero weights hide it.
-    let plain = |v: &[f64]| -> f64 {
-        let used = w.iter().zip(v).filter(|(w, _)| **w != 0.0);
-        used.map(|(w, v)| w.abs() * v).sum()
-    };
-    (mid, plain(r), plain(s))
+    rows.into_iter().zip(&dense.bias.error).map(lost).unzip()
 }

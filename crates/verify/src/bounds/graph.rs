@@ -135,6 +135,12 @@ impl Step {
         }
         let near = |v: f64| {
             let scaled = v / self.unit;
+            // A quotient that underflows keeps its sign.
+            let scaled = if scaled == 0.0 && v != 0.0 {
+                f64::MIN_POSITIVE.copysign(v)
+            } else {
+                scaled
+            };
             // Below 2^52 floor and fraction are exact; half-even's ties may go either way here.
             if scaled.abs() < 2f64.powi(51) {
                 let floor = scaled.floor();
@@ -168,6 +174,8 @@ pub struct Node {
     pub len: usize,
     /// The kernel node whose mantissas, at scale [`Self::frac`], are this node's values.
     pub kernel: Option<NodeId>,
+    /// Of such a node: the unit whose multiples each element takes; else empty.
+    pub units: Vec<f64>,
 }
 
 /// What a kernel's graph starts from.
@@ -202,13 +210,24 @@ impl Graph {
         self.nodes.last().map_or(0, |n| n.len)
     }
 
+    /// The node that clamps the rounded input of a kernel that starts from reals.
+    pub fn input_clamp(&self) -> Option<usize> {
+        let rounded = matches!(self.nodes.get(1)?.op, Op::Round(_));
+        (rounded && matches!(self.nodes.get(2)?.op, Op::Clamp { .. })).then_some(2)
+    }
+
     /// Index of the output.
     pub fn output(&self) -> usize {
         self.nodes.len() - 1
     }
 
     fn push(&mut self, op: Op, len: usize, kernel: Option<NodeId>) {
-        self.nodes.push(Node { op, len, kernel });
+        self.nodes.push(Node {
+            op,
+            len,
+            kernel,
+            units: Vec::new(),
+        });
     }
 
     /// A real-valued program; with `float32` as it is computed in single precision.
@@ -299,6 +318,10 @@ impl Graph {
         let mut graph = Self { nodes: Vec::new() };
         for id in chain.into_iter().rev() {
             graph.push_kernel(kernel, id, from);
+            if let Some(last) = graph.nodes.last_mut() {
+                let frac = &kernel.nodes[id].frac;
+                last.units = frac.iter().map(|f| unit(*f)).collect();
+            }
         }
         graph
     }

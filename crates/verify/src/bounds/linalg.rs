@@ -7,11 +7,38 @@ use pulp::{Arch, WithSimd};
 ///
 /// Rows of `b` whose coefficient is zero are passed over, also where they are not finite.
 pub fn accumulate(c: &mut [f64], a: &[f64], b: &[f64], (m, k, n): (usize, usize, usize)) {
-    debug_assert!(c.len() == m * n && a.len() == m * k && b.len() == k * n);
+    debug_assert!(c.len() == m * n, "the sizes of a product agree");
+    accumulate_into(c, n, a, b, (m, k, n));
+}
+
+/// As [`accumulate`], into the first `n` columns of rows of `stride` elements.
+pub fn accumulate_into(
+    c: &mut [f64],
+    stride: usize,
+    a: &[f64],
+    b: &[f64],
+    (m, k, n): (usize, usize, usize),
+) {
+    debug_assert!(c.len() == m * stride && a.len() == m * k && b.len() == k * n);
     if n == 0 || k == 0 {
         return;
     }
-    Arch::new().dispatch(Product { c, a, b, k, n });
+    Arch::new().dispatch(Product {
+        c,
+        stride,
+        a,
+        b,
+        k,
+        n,
+    });
+}
+
+/// For each row `w` of `weights` the sums `Σ w·c`, `Σ |w|·r` and `Σ |w|·s`.
+pub fn row_sums(weights: &[f64], c: &[f64], r: &[f64], s: &[f64]) -> Vec<[f64; 3]> {
+    if c.is_empty() {
+        return Vec::new();
+    }
+    Arch::new().dispatch(RowSums { weights, c, r, s })
 }
 
 /// `y += Σ_j a[j]·rows[j]` for the rows given by offset into `b`, each of `y`'s length.
@@ -29,6 +56,7 @@ pub fn magnitude(v: &[f64]) -> f64 {
 
 struct Product<'a> {
     c: &'a mut [f64],
+    stride: usize,
     a: &'a [f64],
     b: &'a [f64],
     k: usize,
@@ -40,10 +68,51 @@ impl WithSimd for Product<'_> {
 
     #[inline(always)]
     fn with_simd<S: pulp::Simd>(self, _: S) {
-        for (y, a) in self.c.chunks_exact_mut(self.n).zip(self.a.chunks_exact(self.k)) {
-            rows(y, a, self.b, self.n);
+        let outputs = self.c.chunks_exact_mut(self.stride);
+        for (y, a) in outputs.zip(self.a.chunks_exact(self.k)) {
+            rows(&mut y[..self.n], a, self.b, self.n);
         }
     }
+}
+
+struct RowSums<'a> {
+    weights: &'a [f64],
+    c: &'a [f64],
+    r: &'a [f64],
+    s: &'a [f64],
+}
+
+impl WithSimd for RowSums<'_> {
+    type Output = Vec<[f64; 3]>;
+
+    #[inline(always)]
+    fn with_simd<S: pulp::Simd>(self, _: S) -> Vec<[f64; 3]> {
+        let rows = self.weights.chunks_exact(self.c.len());
+        rows.map(|w| sums(w, self.c, self.r, self.s)).collect()
+    }
+}
+
+/// Interleaved sums of one row.
+#[inline(always)]
+fn sums(w: &[f64], c: &[f64], r: &[f64], s: &[f64]) -> [f64; 3] {
+    const LANES: usize = 8;
+    let mut acc = [[0.0; LANES]; 3];
+    let n = w.len() / LANES * LANES;
+    let wide = w[..n].chunks_exact(LANES).zip(c[..n].chunks_exact(LANES));
+    let sizes = r[..n].chunks_exact(LANES).zip(s[..n].chunks_exact(LANES));
+    for ((w, c), (r, s)) in wide.zip(sizes) {
+        for k in 0..LANES {
+            acc[0][k] += w[k] * c[k];
+            acc[1][k] += w[k].abs() * r[k];
+            acc[2][k] += w[k].abs() * s[k];
+        }
+    }
+    for i in n..w.len() {
+        acc[0][0] += w[i] * c[i];
+        acc[1][0] += w[i].abs() * r[i];
+        acc[2][0] += w[i].abs() * s[i];
+    }
+    acc.map(|v| ((v[0] + v[4]) + (v[1] + v[5])) + ((v[2] + v[6]) + (v[3] + v[7])))
 }
 
 struct Combine<'a> {
@@ -139,7 +208,12 @@ mod tests {
     #[test]
     fn a_zero_coefficient_hides_infinite_rows() {
         let mut c = vec![0.0; 2];
-        accumulate(&mut c, &[0.0, 2.0], &[f64::INFINITY, f64::NAN, 1.0, 2.0], (1, 2, 2));
+        accumulate(
+            &mut c,
+            &[0.0, 2.0],
+            &[f64::INFINITY, f64::NAN, 1.0, 2.0],
+            (1, 2, 2),
+        );
         assert_eq!(c, [2.0, 4.0]);
     }
 }

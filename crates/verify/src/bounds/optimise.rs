@@ -60,7 +60,9 @@ pub fn optimise(
                 kept.adopt(&guide, r, forms.count);
             }
         }
-        corners = (0..forms.count).map(|r| hull.corner(trace[0].row(r))).collect();
+        corners = (0..forms.count)
+            .map(|r| hull.corner(trace[0].row(r)))
+            .collect();
         if step == 0 {
             over = relu_coefficients(graph, &trace);
         }
@@ -126,7 +128,11 @@ fn start(graph: &Graph, bounds: &Bounds, splits: &Splits, count: usize) -> Guide
             .collect();
         guide.alpha.push(one.repeat(count));
         let split = splits.at(i).next().is_some();
-        guide.beta.push(if split { vec![0.0; count * node.len] } else { Vec::new() });
+        guide.beta.push(if split {
+            vec![0.0; count * node.len]
+        } else {
+            Vec::new()
+        });
     }
     guide
 }
@@ -202,7 +208,9 @@ impl Ascent {
                     }
                 }
                 self.alpha[i].ascend(&mut guide.alpha[i], &alpha, rate, step);
-                guide.alpha[i].iter_mut().for_each(|a| *a = a.clamp(0.0, 1.0));
+                guide.alpha[i]
+                    .iter_mut()
+                    .for_each(|a| *a = a.clamp(0.0, 1.0));
                 if !beta.is_empty() {
                     let scale = multiplier_scale(trace, i);
                     self.beta[i].ascend(&mut guide.beta[i], &beta, rate * scale, step);

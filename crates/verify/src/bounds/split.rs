@@ -58,6 +58,7 @@ impl Splits {
             };
             x[j] = x[j].meet(half);
         }
-        x.iter().all(|b| b.lo <= b.hi || b.lo.is_nan() || b.hi.is_nan())
+        x.iter()
+            .all(|b| b.lo <= b.hi || b.lo.is_nan() || b.hi.is_nan())
     }
 }

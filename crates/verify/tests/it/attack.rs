@@ -6,7 +6,7 @@ use crate::model::{Const, Fmt, Meaning, Model, Step};
 use crate::uniform::{Benchmark, NETWORKS, RADII};
 use ceg4n_base::Exact;
 use ceg4n_eval::strict_winner;
-use ceg4n_ir::{Domain, Format, Property, Region, Rounding};
+use ceg4n_ir::{Domain, Format, OutputConstraint, OutputSpec, Property, Region, Rounding};
 use ceg4n_jit::CodeCache;
 use ceg4n_verify::attack::float::Net;
 use ceg4n_verify::attack::{Target, class_change, find_break, simplify};
@@ -14,6 +14,7 @@ use ceg4n_verify::space::Space;
 use ceg4n_verify::{Effort, Label, Reference, Stop, Subject, Witness};
 use std::io::Write as _;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 fn constant(data: Vec<f32>, rows: usize, format: Fmt) -> Const {
     Const {
@@ -270,6 +271,36 @@ fn rounding_is_exploited() {
     setting.region.lower = vec![tenths(1); n];
     setting.region.upper = vec![tenths(4); n];
     assert_eq!(setting.attack(&Property::Top1, Domain::Real, &[]), None);
+}
+
+/// Outputs in a narrow band, which neither corners nor the centre are in; and in none.
+#[test]
+fn specifications_are_met_jointly() {
+    let n = 4;
+    let ten = |sign: i64| vec![Exact::from(10 * sign); n];
+    let setting = Setting::new(&sums(n), &sums(n), region(ten(-1), ten(1)));
+    let limit = |a: i64, b: i64| OutputConstraint {
+        coefficients: vec![(0, Exact::from(a))],
+        constant: Exact::from(b),
+        strict: true,
+    };
+    // 21 < Y_0 < 23, or 90 < Y_0.
+    for (low, high, breaks) in [(21, 23, true), (90, 91, false)] {
+        let spec = OutputSpec {
+            path: "band".into(),
+            outputs: 2,
+            cases: vec![vec![limit(-1, low), limit(1, -high)], vec![limit(-1, 90)]],
+        };
+        let found = setting.attack(&Property::Spec(Arc::new(spec)), Domain::Real, &[]);
+        assert_eq!(found.is_some(), breaks);
+    }
+    let nothing = OutputSpec {
+        path: "nothing".into(),
+        outputs: 2,
+        cases: Vec::new(),
+    };
+    let found = setting.attack(&Property::Spec(Arc::new(nothing)), Domain::Real, &[]);
+    assert_eq!(found, None);
 }
 
 /// A program whose weights alone are rounded sees the points themselves: no cells to exploit, and

@@ -269,7 +269,10 @@ fn kernel_bounds_hold_on_every_input_of_small_boxes() {
                 let real = crate::model::value(v, frac);
                 let r = asked.iter().position(|f| *f == form).expect("asked");
                 for lower in [bounded[0][r], bounded[1][r]] {
-                    assert!(holds(at_least(lower), &real), "{form:?} {lower} {real}\n{model:#?}");
+                    assert!(
+                        holds(at_least(lower), &real),
+                        "{form:?} {lower} {real}\n{model:#?}"
+                    );
                 }
             }
         }
@@ -416,7 +419,11 @@ fn bounds_under_splits_hold_where_the_splits_do() {
             let element = rng.size(0, len - 1);
             if splits.at(node).all(|(e, _)| e != element) {
                 let active = rng.one_in(2);
-                splits = splits.and(Split { node, element, active });
+                splits = splits.and(Split {
+                    node,
+                    element,
+                    active,
+                });
             }
         }
         let forms = forms(reference.output_len());
@@ -431,7 +438,11 @@ fn bounds_under_splits_hold_where_the_splits_do() {
             let trace = ceg4n_eval::real_trace(program, &point).expect("a trace");
             let met = |s: &Split| {
                 let z = &trace.node(ids[s.node - 1])[s.element];
-                if s.active { z.signum() >= 0 } else { z.signum() <= 0 }
+                if s.active {
+                    z.signum() >= 0
+                } else {
+                    z.signum() <= 0
+                }
             };
             if !splits.iter().all(met) {
                 continue;
@@ -441,8 +452,14 @@ fn bounds_under_splits_hold_where_the_splits_do() {
             for (form, lower) in forms.iter().zip(&bounded) {
                 let v = of_form(*form, &y);
                 let b = at_least(*lower);
-                assert!(*lower < f64::INFINITY, "{splits:?} is not empty\n{model:#?}");
-                assert!(holds(b, &v), "{form:?} {lower} {v} under {splits:?}\n{model:#?}");
+                assert!(
+                    *lower < f64::INFINITY,
+                    "{splits:?} is not empty\n{model:#?}"
+                );
+                assert!(
+                    holds(b, &v),
+                    "{form:?} {lower} {v} under {splits:?}\n{model:#?}"
+                );
             }
         }
     }

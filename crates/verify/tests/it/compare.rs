@@ -9,10 +9,11 @@ use ceg4n_jit::CodeCache;
 use ceg4n_verify::label::label;
 use ceg4n_verify::leaf::{GridBox, LeafAnswer, NoLeaf};
 use ceg4n_verify::space::Space;
+use ceg4n_verify::tree::{Partial, Tree};
 use ceg4n_verify::verdict::{Evidence, Method};
 use ceg4n_verify::{
-    Effort, Label, Leaf, Question, Reference, RegionResult, SolverLeaf, Stop, Subject, Verdict,
-    decide,
+    Effort, Known, Label, Leaf, Question, Reference, RegionResult, SolverLeaf, Stop, Subject,
+    Verdict, decide, decide_from,
 };
 use std::collections::BTreeMap;
 
@@ -31,6 +32,8 @@ pub(crate) struct Counts {
     pub(crate) solver: u64,
     /// Boxes without a grid point.
     pub(crate) empty: u64,
+    /// Unfinished questions that were decided when gone on with.
+    pub(crate) resumed: u64,
 }
 
 impl Counts {
@@ -55,9 +58,10 @@ impl std::fmt::Display for Counts {
         let total: u64 = self.verdicts.values().sum();
         writeln!(
             f,
-            "{total} verdicts: {} proved ({} by the embedded solver), {} refuted, {} unknown",
+            "{total} verdicts: {} proved ({} by the embedded solver, {} gone on with), {} refuted, {} unknown",
             self.with("proved"),
             self.solver,
+            self.resumed,
             self.with("refuted"),
             self.with("unknown")
         )?;
@@ -293,6 +297,7 @@ pub(crate) fn run(
     );
     check_label(case, &answer, &label.label, counts)?;
     let mut leaf = some_leaf(rng, case)?;
+    let (mut elsewhere, mut elsewhere_partial): (Option<Tree>, Option<Box<Partial>>) = (None, None);
     for prop in questions(rng, &answer, kernel.outputs()) {
         let property = property(&prop);
         let question = Question {
@@ -304,17 +309,52 @@ pub(crate) fn run(
             label: &label,
         };
         let result = decide(&question, &effort, &stop, leaf.as_mut());
-        judge(case, &answer, &prop, &result, counts).map_err(|e| format!("{property}: {e}"))?;
-        if let Verdict::Proved(evidence) = &result.verdict {
-            let proof = Proof {
+        let told = |e| format!("{property}: {e}");
+        let mut all = |result: &RegionResult, counts: &mut Counts| {
+            judge(case, &answer, &prop, result, counts)?;
+            let Verdict::Proved(evidence) = &result.verdict else {
+                return Ok(());
+            };
+            look(&Proof {
                 evidence,
                 reference: &checked,
                 subject: subject.program(),
                 region: &region,
                 answer: &answer,
+            })
+        };
+        all(&result, counts).map_err(told)?;
+        if let Some(partial) = &result.partial {
+            // Unfinished work survives storage, and what it decides is right.
+            let stored = serde_json::to_string(partial).map_err(|e| e.to_string())?;
+            let read: Partial = serde_json::from_str(&stored).map_err(|e| e.to_string())?;
+            if read != **partial {
+                return Err("unfinished work changed in storage".into());
+            }
+            let known = Known {
+                partial: Some(&read),
+                ..Known::default()
             };
-            look(&proof).map_err(|e| format!("{property}: {e}"))?;
+            let longer = Effort {
+                boxes: effort.boxes * 4,
+                ..effort
+            };
+            let more = decide_from(&question, known, &longer, &stop, leaf.as_mut());
+            counts.resumed += u64::from(!matches!(more.verdict, Verdict::Unknown(_)));
+            all(&more, counts).map_err(told)?;
         }
+        // A division and points from anywhere change nothing about what is right.
+        let known = Known {
+            division: elsewhere.as_ref(),
+            hints: std::slice::from_ref(&region.upper),
+            partial: elsewhere_partial.as_deref(),
+        };
+        let again = decide_from(&question, known, &effort, &stop, leaf.as_mut());
+        all(&again, counts).map_err(told)?;
+        if let Verdict::Proved(e) = &result.verdict {
+            elsewhere = Some(e.tree.clone());
+        }
+        elsewhere_partial = result.partial.or(elsewhere_partial);
     }
     Ok(())
 }

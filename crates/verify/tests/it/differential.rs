@@ -6,7 +6,7 @@ use crate::model::{Fmt, Meaning, Model};
 use crate::oracle::boundaries;
 use ceg4n_base::Exact;
 use ceg4n_verify::Reference;
-use ceg4n_verify::bounds::differential::{PairForm, PairSplits, Together};
+use ceg4n_verify::bounds::differential::{On, PairForm, PairSplits, Together};
 use ceg4n_verify::bounds::graph::{From, Graph, Op};
 use ceg4n_verify::float::Bound;
 use ceg4n_verify::reference::hull;
@@ -57,7 +57,11 @@ fn forms(rng: &mut Rng, outputs: usize) -> Vec<PairForm> {
 
 fn value(form: &PairForm, n: &[Exact], k: &[Exact]) -> Exact {
     let at = |v: f64| Exact::from_f64(v).expect("finite");
-    let terms = form.reference.iter().zip(n).chain(form.subject.iter().zip(k));
+    let terms = form
+        .reference
+        .iter()
+        .zip(n)
+        .chain(form.subject.iter().zip(k));
     terms.fold(Exact::zero(), |s, (c, v)| &s + &(&at(*c) * v))
 }
 
@@ -95,14 +99,27 @@ fn pairs_hold_at_points() {
         let subject = Graph::kernel(program.kernel().expect("a kernel"), From::Reals);
         let double = unmatched(&subject);
         let use_double = rng.one_in(4) && double.nodes.len() > subject.nodes.len();
-        let together = Together::new(reference.graph(), if use_double { &double } else { &subject });
+        let together = Together::new(
+            reference.graph(),
+            if use_double { &double } else { &subject },
+        );
         assert_eq!(together.is_matched(), !use_double, "{case:#?}");
         apart += u64::from(use_double);
         let x = hull(&case.lower, &case.upper);
-        let pair = together.on(&x, &PairSplits::default()).expect("no splits");
+        let signs = PairSplits::default();
+        let on = On {
+            x: &x,
+            input: None,
+            signs: &signs,
+        };
+        let pair = together.on(&on).expect("no splits");
         let forms = forms(&mut rng, model.outputs());
         let lower = pair.lower(&forms);
-        let best: Vec<f64> = forms.iter().zip(lower).map(|(f, l)| pair.glance(f).max(l)).collect();
+        let best: Vec<f64> = forms
+            .iter()
+            .zip(lower)
+            .map(|(f, l)| pair.glance(f).max(l))
+            .collect();
         finite += best.iter().filter(|b| b.is_finite()).count() as u64;
         for _ in 0..12 {
             let point: Vec<Exact> = case
@@ -124,6 +141,8 @@ fn pairs_hold_at_points() {
             }
         }
     }
-    println!("{checked} values, {sharp} near their bound; {finite} finite bounds, {apart} unmatched");
+    println!(
+        "{checked} values, {sharp} near their bound; {finite} finite bounds, {apart} unmatched"
+    );
     assert!(checked > 100_000 && finite > 8_000 && sharp > checked / 100 && apart > 50);
 }

@@ -5,6 +5,7 @@ mod bounds;
 mod compare;
 mod differential;
 mod evaluator;
+mod extremes;
 mod generate;
 mod model;
 mod needles;

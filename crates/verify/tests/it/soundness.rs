@@ -8,7 +8,7 @@ fn cases() -> u64 {
     std::env::var("CEG4N_SOUNDNESS_CASES")
         .ok()
         .and_then(|v| v.parse().ok())
-        .unwrap_or(1500)
+        .unwrap_or(500)
 }
 
 /// Random questions must reach every verdict, or the comparison says nothing.
@@ -49,6 +49,7 @@ fn real_verdicts_agree_with_the_piecewise_linear_oracle() {
         Ok(counts) => {
             println!("{counts}");
             is_telling(&counts, n);
+            assert!(counts.resumed >= 5, "{counts}");
         }
         Err(e) => panic!("{e}"),
     }

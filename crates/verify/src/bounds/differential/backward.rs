@@ -1,11 +1,12 @@
 //! Backward linear bounds over `(N, D)`: forms `Σ a·N + Σ b·D + k`, each a lower bound, carried
 //! from the outputs to the input, where `D` is zero.
 
-use super::zonotope::{Enclosed, Zonotopes, relaxation};
+use super::zonotope::{Enclosed, Zonotopes, relaxation, settled};
 use super::{Joint, OpenSign, PairBounds, PairForm};
 use crate::bounds::backward::{Rows, Sum, concrete};
 use crate::bounds::forward::Hull;
 use crate::bounds::graph::{Constant, Dense, Op};
+use crate::bounds::split::Splits;
 use crate::bounds::{linalg, relax};
 use crate::float::{Bound, down, pad};
 
@@ -26,14 +27,43 @@ pub(super) fn lower(
 ) -> Vec<f64> {
     let mut f = Forms::new(forms);
     for t in (1..joints.len()).rev() {
-        f.step(pair, t, &joints[t], &z.after[t - 1]);
+        f.step(pair, t, &joints[t], z, None);
     }
-    let rows = Rows {
-        count: f.count,
-        coef: f.a,
-        constant: f.k,
-    };
-    concrete(&rows, &Hull::new(&pair.reference.nodes[0]))
+    concrete(&f.into_rows(), &Hull::new(&pair.reference.nodes[0]))
+}
+
+/// The choices of one form's pass: lower slopes of the reference's relus, and multipliers of the
+/// part's constraints on either side; by joint and element, empty lists for the defaults.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Choices {
+    pub(super) alpha: Vec<Vec<f64>>,
+    pub(super) reference: Vec<Vec<f64>>,
+    pub(super) subject: Vec<Vec<f64>>,
+}
+
+/// Coefficients of one form over `N` and `D` behind a joint.
+pub(super) type Behind = (Vec<f64>, Vec<f64>);
+
+/// One form's lower bound under choices, with its coefficients behind each joint and over the
+/// input.
+pub(super) fn traced(
+    pair: &PairBounds<'_>,
+    joints: &[Joint],
+    z: &Zonotopes,
+    form: &PairForm,
+    choices: &Choices,
+) -> (f64, Vec<Behind>, Vec<f64>) {
+    let mut f = Forms::new(std::slice::from_ref(form));
+    let mut trace = vec![(f.a.clone(), f.b.clone())];
+    for t in (1..joints.len()).rev() {
+        f.step(pair, t, &joints[t], z, Some(choices));
+        trace.push((f.a.clone(), f.b.clone()));
+    }
+    trace.reverse();
+    let rows = f.into_rows();
+    let hull = Hull::new(&pair.reference.nodes[0]);
+    let corner = hull.corner(&rows.coef);
+    (concrete(&rows, &hull)[0], trace, corner)
 }
 
 /// The relu operands of open sign, and what they cost a form.
@@ -61,11 +91,12 @@ pub(super) fn open_signs(
                         of_subject,
                         node: if of_subject { s } else { r },
                         element: i,
+                        joint: t,
                     });
                 }
             }
         }
-        f.step(pair, t, &joints[t], x);
+        f.step(pair, t, &joints[t], z, None);
     }
     open
 }
@@ -87,14 +118,69 @@ impl Forms {
         f
     }
 
-    fn step(&mut self, pair: &PairBounds<'_>, t: usize, joint: &Joint, x: &Enclosed) {
+    /// Where the subject has one value only, `D' = c - N`.
+    fn settle(&mut self, k_after: &[Bound], x: &Enclosed) {
+        self.each(x, |a, b, i, sum| {
+            if let Some(c) = settled(k_after[i], x.n[i], x.d[i]) {
+                sum.add(*b * c);
+                sum.add(-pad(2, 0, (a.abs() + b.abs()) * x.n[i].magnitude()));
+                *a -= *b;
+                *b = 0.0;
+            }
+        });
+    }
+
+    fn into_rows(self) -> Rows {
+        Rows {
+            count: self.count,
+            coef: self.a,
+            constant: self.k,
+        }
+    }
+
+    /// On the part `z ≥ 0` (`z ≤ 0`) a multiple of `-z` (of `z`) is not positive, so that it may
+    /// be added to a lower bound.
+    fn constrain(&mut self, x: &Enclosed, choices: (&Choices, usize), signs: Signs<'_>) {
+        let (choices, t) = choices;
+        let empty = Vec::new();
+        let of = |list: &'_ Vec<Vec<f64>>| list.get(t).cloned().unwrap_or_else(|| empty.clone());
+        let (n, k) = (of(&choices.reference), of(&choices.subject));
+        let mut sum = Sum::default();
+        let signed = |active: bool, m: f64| if active { -m.max(0.0) } else { m.max(0.0) };
+        for (i, active) in signs.0.at(signs.2) {
+            let m = signed(active, n.get(i).copied().unwrap_or(0.0));
+            sum.add(-pad(1, 0, self.a[i].abs() + m.abs()) * x.n[i].magnitude());
+            self.a[i] += m;
+        }
+        for (i, active) in signs.1.at(signs.3) {
+            let m = signed(active, k.get(i).copied().unwrap_or(0.0));
+            sum.add(-pad(1, 0, self.a[i].abs() + m.abs()) * x.n[i].magnitude());
+            sum.add(-pad(1, 0, self.b[i].abs() + m.abs()) * x.d[i].magnitude());
+            self.a[i] += m;
+            self.b[i] += m;
+        }
+        sum.into_constant(&mut self.k[0], 3 * (signs.0.len() + signs.1.len()));
+    }
+
+    fn step(
+        &mut self,
+        pair: &PairBounds<'_>,
+        t: usize,
+        joint: &Joint,
+        z: &Zonotopes,
+        choices: Option<&Choices>,
+    ) {
+        let (x, k_after) = (&z.after[t - 1], &z.after[t].k);
         match joint {
             Joint::Input => {}
             Joint::Reference(r) => {
                 let op = &pair.together.reference.nodes[*r].op;
                 self.reference(op, &pair.reference.noise[*r], x);
             }
-            Joint::Subject(s) => self.subject(&pair.together.subject.nodes[*s].op, x),
+            Joint::Subject(s) => {
+                self.settle(k_after, x);
+                self.subject(&pair.together.subject.nodes[*s].op, x);
+            }
             Joint::Both(r, s) => {
                 let ops = (
                     &pair.together.reference.nodes[*r].op,
@@ -104,7 +190,16 @@ impl Forms {
                     let reach = &pair.reference.reach[*r];
                     self.dense(rd, sd, &pair.together.gaps[t], reach, x);
                 } else if let (Op::Relu, Op::Relu) = ops {
-                    self.each(x, |a, b, i, sum| relu(a, b, x.n[i], x.k[i], x.d[i], sum));
+                    let alpha = choices.and_then(|c| c.alpha.get(t));
+                    self.each(x, |a, b, i, sum| {
+                        let slope = alpha.and_then(|l| l.get(i)).copied();
+                        relu((a, b), (x.n[i], x.k[i], x.d[i]), slope, sum);
+                    });
+                    if let Some(choices) = choices {
+                        let signs = &pair.signs;
+                        let sides = (&signs.reference, &signs.subject, *r, *s);
+                        self.constrain(x, (choices, t), sides);
+                    }
                 } else {
                     self.k.fill(f64::NEG_INFINITY);
                 }
@@ -113,11 +208,7 @@ impl Forms {
     }
 
     /// Changes the coefficients of each element; `change` adds what it costs.
-    fn each(
-        &mut self,
-        x: &Enclosed,
-        change: impl Fn(&mut f64, &mut f64, usize, &mut Sum),
-    ) {
+    fn each(&mut self, x: &Enclosed, change: impl Fn(&mut f64, &mut f64, usize, &mut Sum)) {
         let n = x.n.len();
         for (r, k) in self.k.iter_mut().enumerate() {
             let mut sum = Sum::default();
@@ -140,7 +231,7 @@ impl Forms {
                 let m = *a - *b;
                 let own = m * by[i];
                 let size = (own.abs() + a.abs() + b.abs()) * x.n[i].magnitude();
-                sum.add(-pad(3, *slack, size));
+                sum.add(-pad(3, *slack, size) - f64::MIN_POSITIVE * x.n[i].magnitude());
                 *a = own + *b;
             }),
             Op::Shift(c) => self.each(x, |a, b, i, sum| {
@@ -182,16 +273,18 @@ impl Forms {
                 let scaled = *b * by[i];
                 let size = (scaled.abs() + a.abs() + b.abs()) * x.n[i].magnitude()
                     + scaled.abs() * x.d[i].magnitude();
-                sum.add(-pad(3, *slack, size));
+                let spread = x.n[i].magnitude() + x.d[i].magnitude();
+                sum.add(-pad(3, *slack, size) - f64::MIN_POSITIVE * spread);
                 *a += scaled - *b;
                 *b = scaled;
             }),
             Op::Shift(c) => self.each(x, |_, b, i, sum| shift(*b, c, i, sum)),
             Op::Round(steps) => self.each(x, |_, b, i, sum| {
                 let idle = x.k[i].lo == 0.0 && x.k[i].hi == 0.0;
-                if !steps[i].is_exact() && !idle {
-                    noisy(*b, b.abs(), steps[i].error, sum);
+                if steps[i].is_exact() || idle {
+                    return;
                 }
+                noisy(*b, b.abs(), steps[i].error, sum);
             }),
             // Noise on the subject: programs computed in single precision are references.
             Op::Float32 { .. } => self.k.fill(f64::NEG_INFINITY),
@@ -278,11 +371,16 @@ fn noisy(c: f64, size: f64, e: Bound, sum: &mut Sum) {
 }
 
 /// A form `a·relu(N) + b·(relu(K) - relu(N))` over `N` and `D = K - N`.
-fn relu(a: &mut f64, b: &mut f64, n: Bound, k: Bound, d: Bound, sum: &mut Sum) {
+fn relu(
+    (a, b): (&mut f64, &mut f64),
+    (n, k, d): (Bound, Bound, Bound),
+    alpha: Option<f64>,
+    sum: &mut Sum,
+) {
     let (n_on, n_off) = (n.lo >= 0.0, n.hi <= 0.0);
     let (k_on, k_off) = (k.lo >= 0.0, k.hi <= 0.0);
     let rounded = |sum: &mut Sum, size: f64| sum.add(-pad(2, 0, size * n.magnitude()));
-    let (slope, constant) = relax::relu(*a, n, None);
+    let (slope, constant) = relax::relu(*a, n, alpha);
     sum.add(constant);
     let own = *b;
     let (on_n, on_d, constant) = difference(own, (n, n_on, n_off), (k, k_on, k_off), d);
@@ -295,8 +393,11 @@ fn relu(a: &mut f64, b: &mut f64, n: Bound, k: Bound, d: Bound, sum: &mut Sum) {
 
 type Signed = (Bound, bool, bool);
 
+/// Both sides' constraints, and the relu nodes that they are looked up by.
+type Signs<'a> = (&'a Splits, &'a Splits, usize, usize);
+
 /// `b·D' ≥ p·N + q·D + c`.
-fn difference(
+pub(super) fn difference(
     b: f64,
     (n, n_on, n_off): Signed,
     (k, k_on, k_off): Signed,
@@ -327,7 +428,11 @@ fn difference(
         }
         if n_off {
             // D' = relu(K) ≥ 0 and ≥ K.
-            return if k.hi > -k.lo { (b, b, 0.0) } else { (0.0, 0.0, 0.0) };
+            return if k.hi > -k.lo {
+                (b, b, 0.0)
+            } else {
+                (0.0, 0.0, 0.0)
+            };
         }
     } else {
         if k_on {
@@ -340,7 +445,11 @@ fn difference(
         }
         if k_off {
             // D' = -relu(N) ≤ 0 and ≤ -N.
-            return if n.hi > -n.lo { (-b, 0.0, 0.0) } else { (0.0, 0.0, 0.0) };
+            return if n.hi > -n.lo {
+                (-b, 0.0, 0.0)
+            } else {
+                (0.0, 0.0, 0.0)
+            };
         }
     }
     (0.0, slope, constant)

@@ -8,6 +8,7 @@
 //! itself and added there.
 
 mod backward;
+mod optimise;
 mod zonotope;
 
 use super::backward::{Backward, Rows, concrete};
@@ -92,6 +93,8 @@ pub struct PairBounds<'a> {
     subject: Bounds,
     /// Differences and their zonotopes, where the layers match.
     zonotopes: Option<Zonotopes>,
+    /// The part's constraints.
+    signs: PairSplits,
 }
 
 impl<'a> Together<'a> {
@@ -122,19 +125,21 @@ impl<'a> Together<'a> {
         self.joints.is_some()
     }
 
-    /// Bounds on a box of reals, under constraints on signs; `None` if those leave nothing.
-    pub fn on(&'a self, x: &[Bound], signs: &PairSplits) -> Option<PairBounds<'a>> {
+    /// Bounds on a part; `None` if its constraints leave nothing.
+    pub fn on(&'a self, on: &On<'_>) -> Option<PairBounds<'a>> {
+        let (x, signs) = (on.x, on.signs);
         match &self.joints {
             Some(joints) => {
                 let mut reference = Bounds::start(self.reference);
                 let mut subject = Bounds::start(self.subject);
                 let sides = (&mut reference, &mut subject);
-                let z = Zonotopes::new(self, joints, x, signs, sides)?;
+                let z = Zonotopes::new(self, joints, on, sides)?;
                 Some(PairBounds {
                     together: self,
                     reference,
                     subject,
                     zonotopes: Some(z),
+                    signs: signs.clone(),
                 })
             }
             None => Some(PairBounds {
@@ -142,9 +147,22 @@ impl<'a> Together<'a> {
                 reference: super::backward::bounds(self.reference, x, &signs.reference)?,
                 subject: super::backward::bounds(self.subject, x, &signs.subject)?,
                 zonotopes: None,
+                signs: signs.clone(),
             }),
         }
     }
+}
+
+/// What is bounded: a part of a region.
+#[derive(Clone, Copy, Debug)]
+pub struct On<'a> {
+    /// A closed superset of the part's real points.
+    pub x: &'a [Bound],
+    /// What the subject rounds the part's points to, if more is known than follows from `x`: the
+    /// closed box has ends that round to integers which the part has not.
+    pub input: Option<&'a [Bound]>,
+    /// Constraints on signs.
+    pub signs: &'a PairSplits,
 }
 
 /// Constraints on the signs of both programs' relu operands.
@@ -167,6 +185,8 @@ pub struct OpenSign {
     pub node: usize,
     /// Element.
     pub element: usize,
+    /// Where among the matched layers.
+    joint: usize,
 }
 
 impl PairBounds<'_> {
@@ -186,6 +206,27 @@ impl PairBounds<'_> {
         }
     }
 
+    /// A lower bound of `base + m·lead` for the best multiplier `m ≥ 0` that an ascent finds, with
+    /// slopes and multipliers of the part's constraints; ends when it exceeds `enough`. Holds for
+    /// `base` wherever `lead` is not positive. `None` where layers do not match.
+    pub fn optimised(
+        &self,
+        base: &PairForm,
+        lead: &PairForm,
+        start: f64,
+        enough: f64,
+    ) -> Option<f64> {
+        let (joints, z) = (self.together.joints.as_ref()?, self.zonotopes.as_ref()?);
+        Some(optimise::ascend(
+            self,
+            joints,
+            z,
+            (base, lead),
+            start,
+            enough,
+        ))
+    }
+
     /// The relu operands of open sign, and what they cost a form; none where layers do not match.
     pub fn open_signs(&self, form: &PairForm) -> Vec<OpenSign> {
         match (&self.together.joints, &self.zonotopes) {
@@ -194,10 +235,11 @@ impl PairBounds<'_> {
         }
     }
 
-    /// How much each input moves a form: its generators, for guidance.
+    /// How much dividing each input may gain for a form, for guidance.
     pub fn influence(&self, form: &PairForm) -> Option<Vec<f64>> {
         let z = self.zonotopes.as_ref()?;
-        Some(z.input_generators(form, self.together.reference.input_len()))
+        let open = self.open_signs(form);
+        Some(z.input_scores(form, self.together.reference.input_len(), &open))
     }
 
     /// Forms of both carried back to the input, each by itself.
@@ -213,7 +255,11 @@ impl PairBounds<'_> {
             pass.to_input(graph.output(), Rows::new(forms.len(), coef))
         };
         let of = |f: fn(&PairForm) -> &Vec<f64>| forms.iter().flat_map(f).copied().collect();
-        let n = back(self.together.reference, &self.reference, of(|f| &f.reference));
+        let n = back(
+            self.together.reference,
+            &self.reference,
+            of(|f| &f.reference),
+        );
         let mut k = back(self.together.subject, &self.subject, of(|f| &f.subject));
         let x = &self.reference.nodes[0];
         let len = x.len();

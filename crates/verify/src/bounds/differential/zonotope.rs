@@ -6,11 +6,11 @@
 //! the input and of the reference's relaxations are shared by `N` and `D`; those of rounding and
 //! of the difference's own relaxations belong to `D` alone.
 
-use super::{Joint, PairForm, PairSplits, Together};
-use crate::bounds::forward::Bounds;
+use super::{Joint, On, OpenSign, PairForm, Together};
+use crate::bounds::forward::{Bounds, Hull};
 use crate::bounds::graph::{Constant, Dense, Op};
 use crate::bounds::linalg;
-use crate::float::{Bound, down, pad, up};
+use crate::float::{Bound, affine, down, pad, up};
 
 /// Enclosures after one joint.
 #[derive(Clone, Debug)]
@@ -30,7 +30,13 @@ pub(super) struct Zonotopes {
     last: State,
     /// The inputs that the first symbols belong to.
     inputs: Vec<usize>,
+    /// For each dense joint, and few inputs, the coefficients of the inputs' symbols in each
+    /// element of the reference; else empty.
+    spread: Vec<Vec<f64>>,
 }
+
+/// With more inputs than this their coefficients are not kept.
+const KEPT_INPUTS: usize = 12;
 
 /// A symbol of one element only, so far.
 #[derive(Clone, Copy, Debug)]
@@ -67,7 +73,7 @@ struct State {
 }
 
 /// What happens to one element: `N' = a·N + b + n·ε`, `D' = p·D + q·N + c + d·ε ± r`.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 struct Change {
     a: f64,
     b: f64,
@@ -90,19 +96,51 @@ impl Change {
         c: 0.0,
         r: 0.0,
     };
+
+    /// `D'` from intervals of `N` and `D`.
+    fn interval(&self, n: Bound, d: Bound) -> Bound {
+        let b = affine([self.p, self.q], &[d, n], self.c, 0);
+        let r = self.d.abs() + self.r;
+        if r == 0.0 {
+            return b;
+        }
+        let p = pad(3, 0, r + b.magnitude());
+        Bound::new(down(b.lo - r, p), up(b.hi + r, p))
+    }
+}
+
+/// `D' = Ŵ·D + (Ŵ - W)·N + (v̂ - v)` over intervals.
+fn differences(r: &Dense, s: &Dense, gap: &[f64], before: &Enclosed) -> Vec<Bound> {
+    let zero = vec![0.0; r.rows];
+    let own = Hull::new(&before.d).rows(&s.weight, &zero);
+    let shared = Hull::new(&before.n).rows(gap, &zero);
+    (0..r.rows)
+        .map(|i| {
+            let (own, (shared, reach)) = (own[i].0, shared[i]);
+            let (rb, sb) = (r.bias.value[i], s.bias.value[i]);
+            let b = affine([1.0, 1.0], &[own, shared], sb - rb, 0);
+            // A gap is rounded once, as is that of the biases.
+            let lost = pad(r.cols, 2, reach)
+                + pad(2, 0, rb.abs() + sb.abs())
+                + r.bias.error[i]
+                + s.bias.error[i];
+            Bound::new(down(b.lo, lost), up(b.hi, lost))
+        })
+        .collect()
 }
 
 impl Zonotopes {
     pub(super) fn new(
         together: &Together<'_>,
         joints: &[Joint],
-        x: &[Bound],
-        signs: &PairSplits,
+        on: &On<'_>,
         (reference, subject): (&mut Bounds, &mut Bounds),
     ) -> Option<Self> {
         let (mut r_at, mut s_at) = (0, 0);
         let mut after: Vec<Enclosed> = Vec::with_capacity(joints.len());
+        let (x, signs) = (on.x, on.signs);
         let (mut state, inputs) = State::input(x);
+        let mut spread = Vec::with_capacity(joints.len());
         for (t, joint) in joints.iter().enumerate() {
             if let Joint::Input | Joint::Both(..) | Joint::Reference(_) = joint {
                 r_at = reference.nodes.len();
@@ -111,15 +149,36 @@ impl Zonotopes {
             if let Joint::Input | Joint::Both(..) | Joint::Subject(_) = joint {
                 s_at = subject.nodes.len();
                 subject.push(together.subject, s_at, x);
+                if let (Some(input), Some(at)) = (on.input, together.subject.input_clamp())
+                    && s_at == at
+                {
+                    subject.meet(together.subject, s_at, input);
+                }
             }
-            if t > 0 {
-                let before = &after[t - 1];
-                let noise = &reference.noise[r_at];
-                state.step(together, t, joint, before, noise);
-            }
-            let (zn, zk, zd) = state.enclose();
-            reference.meet(r_at, &zn);
-            subject.meet(s_at, &zk);
+            let (zn, zk, zd) = match t.checked_sub(1).map(|t| &after[t]) {
+                None => state.enclose(),
+                Some(before) => {
+                    let noise = &reference.noise[r_at];
+                    let k_after = &subject.nodes[s_at];
+                    let by_intervals = state.step(together, t, joint, (before, k_after), noise);
+                    if state.fresh.is_empty() && state.loose.iter().all(|r| *r == 0.0) {
+                        let (n, k, d) = state.enclose();
+                        let d = d.iter().zip(by_intervals).map(|(a, b)| a.meet(b));
+                        (n, k, d.collect())
+                    } else {
+                        // Behind an elementwise operator its intervals are as good.
+                        (Vec::new(), Vec::new(), by_intervals)
+                    }
+                }
+            };
+            let dense = matches!(joint, Joint::Both(..)) && state.fresh.is_empty();
+            spread.push(if dense && inputs.len() <= KEPT_INPUTS {
+                state.leading(inputs.len())
+            } else {
+                Vec::new()
+            });
+            reference.meet(together.reference, r_at, &zn);
+            subject.meet(together.subject, s_at, &zk);
             // A constraint speaks of a relu's operand, the node before it.
             let left = signs.reference.cut(r_at + 1, &mut reference.nodes[r_at])
                 && signs.subject.cut(s_at + 1, &mut subject.nodes[s_at]);
@@ -136,20 +195,54 @@ impl Zonotopes {
             after,
             last: state,
             inputs,
+            spread,
         })
     }
 
     /// A lower bound of a form of the outputs.
     pub(super) fn lower(&self, form: &PairForm) -> f64 {
-        self.last.lower(form)
+        let Some(at) = self.after.last() else {
+            return f64::NEG_INFINITY;
+        };
+        let (n, k) = weights(form);
+        let sum = |a: &[f64], x: &[Bound], b: &[f64], y: &[Bound]| {
+            let coef = a.iter().chain(b).copied();
+            let of: Vec<Bound> = x.iter().chain(y).copied().collect();
+            affine(coef, &of, 0.0, 0).lo
+        };
+        self.last.lower(form).max(sum(&n, &at.n, k, &at.d)).max(sum(
+            &form.reference,
+            &at.n,
+            k,
+            &at.k,
+        ))
     }
 
-    /// The coefficients of the inputs' symbols in a form.
-    pub(super) fn input_generators(&self, form: &PairForm, inputs: usize) -> Vec<f64> {
-        let row = self.last.shared_row(form);
+    /// How much each input spreads the operands of open sign, weighted by what these cost;
+    /// where none is open, how much it spreads the form itself.
+    pub(super) fn input_scores(
+        &self,
+        form: &PairForm,
+        inputs: usize,
+        open: &[OpenSign],
+    ) -> Vec<f64> {
         let mut out = vec![0.0; inputs];
-        for (i, g) in self.inputs.iter().zip(row) {
-            out[*i] = g.abs();
+        for o in open {
+            let before = self.spread[..o.joint].iter().rev();
+            let Some(spread) = before.clone().find(|s| !s.is_empty()) else {
+                continue;
+            };
+            let n = self.inputs.len();
+            let row = &spread[o.element * n..(o.element + 1) * n];
+            let total: f64 = row.iter().map(|g| g.abs()).sum();
+            for (i, g) in self.inputs.iter().zip(row) {
+                out[*i] += o.cost * g.abs() / total.max(f64::MIN_POSITIVE);
+            }
+        }
+        if out.iter().all(|s| *s == 0.0) {
+            for (i, g) in self.inputs.iter().zip(self.last.shared_row(form)) {
+                out[*i] = g.abs();
+            }
         }
         out
     }
@@ -209,37 +302,53 @@ impl State {
         (state, inputs)
     }
 
+    /// Goes behind a joint; returns intervals of the difference from those before it, which
+    /// know where a kernel's value does not move at all.
     fn step(
         &mut self,
         together: &Together<'_>,
         t: usize,
         joint: &Joint,
-        before: &Enclosed,
+        (before, k_after): (&Enclosed, &[Bound]),
         noise: &[f64],
-    ) {
+    ) -> Vec<Bound> {
         let change = |i: usize, op: &Op, of: Side| element(op, of, i, before, noise);
+        let of_subject = |i: usize, op: &Op| match settled(k_after[i], before.n[i], before.d[i]) {
+            // D' = c - N.
+            Some(c) => Change {
+                p: 0.0,
+                q: -1.0,
+                c,
+                ..Change::NONE
+            },
+            None => change(i, op, Side::Subject),
+        };
         match joint {
-            Joint::Input => {}
+            Joint::Input => before.d.clone(),
             Joint::Reference(r) => {
                 let op = &together.reference.nodes[*r].op;
-                self.each(|i| change(i, op, Side::Reference));
+                self.each(before, |i| change(i, op, Side::Reference))
             }
             Joint::Subject(s) => {
                 let op = &together.subject.nodes[*s].op;
-                self.each(|i| change(i, op, Side::Subject));
+                self.each(before, |i| of_subject(i, op))
             }
             Joint::Both(r, s) => {
-                let ops = (&together.reference.nodes[*r].op, &together.subject.nodes[*s].op);
+                let ops = (
+                    &together.reference.nodes[*r].op,
+                    &together.subject.nodes[*s].op,
+                );
                 if let (Op::Dense(r), Op::Dense(s)) = ops {
                     *self = self.dense(r, s, &together.gaps[t]);
-                } else if let (Op::Relu, Op::Relu) = ops {
-                    self.each(|i| relu(before.n[i], before.k[i], before.d[i]));
+                    differences(r, s, &together.gaps[t], before)
+                } else {
+                    self.each(before, |i| relu(before.n[i], before.k[i], before.d[i]))
                 }
             }
         }
     }
 
-    fn each(&mut self, change: impl Fn(usize) -> Change) {
+    fn each(&mut self, before: &Enclosed, change: impl Fn(usize) -> Change) -> Vec<Bound> {
         let mut fresh = Vec::new();
         let mut scaled = vec![Change::NONE; self.len];
         for (i, slot) in scaled.iter_mut().enumerate() {
@@ -261,7 +370,9 @@ impl State {
         }
         self.fresh.retain(|f| f.n != 0.0 || f.d != 0.0);
         self.fresh.extend(fresh);
-        self.measure();
+        self.measure(|i| scaled[i] != Change::NONE);
+        let interval = |(i, c): (usize, &Change)| c.interval(before.n[i], before.d[i]);
+        scaled.iter().enumerate().map(interval).collect()
     }
 
     fn change(&mut self, i: usize, c: &Change) {
@@ -282,13 +393,15 @@ impl State {
             self.nc[i] = c.a * self.nc[i] + c.b;
             let size = c.p.abs() * dm + c.q.abs() * nm + c.c.abs();
             let carried = times(c.p, self.de[i]) + times(c.q, self.ne[i]);
-            self.de[i] = if size == 0.0 {
+            // Nothing is zero for sure that only underflows.
+            let nothing = (c.p == 0.0 || dm == 0.0) && (c.q == 0.0 || nm == 0.0) && c.c == 0.0;
+            self.de[i] = if nothing {
                 0.0
             } else {
                 up(carried, pad(6, 0, size))
             };
             let size = c.a.abs() * nm + c.b.abs();
-            self.ne[i] = if size == 0.0 {
+            self.ne[i] = if (c.a == 0.0 || nm == 0.0) && c.b == 0.0 {
                 0.0
             } else {
                 up(times(c.a, self.ne[i]), pad(4, 0, size))
@@ -299,8 +412,15 @@ impl State {
         }
     }
 
-    /// Updates the sizes.
-    fn measure(&mut self) {
+    /// The first columns of the shared symbols, of each element.
+    fn leading(&self, columns: usize) -> Vec<f64> {
+        let columns = columns.min(self.shared);
+        let rows = self.na.chunks_exact(self.shared.max(1));
+        rows.flat_map(|row| &row[..columns]).copied().collect()
+    }
+
+    /// Updates the sizes of some elements.
+    fn measure(&mut self, of: impl Fn(usize) -> bool) {
         let (mut n, mut d) = (self.loose.clone(), self.loose.clone());
         n.fill(0.0);
         for f in &self.fresh {
@@ -308,17 +428,25 @@ impl State {
             d[f.element] += f.d.abs();
         }
         let terms = self.shared + self.own + self.fresh.len() + 4;
-        for i in 0..self.len {
+        for i in (0..self.len).filter(|i| of(*i)) {
             let a = i * self.shared..(i + 1) * self.shared;
             let b = i * self.own..(i + 1) * self.own;
             let m = n[i] + linalg::magnitude(&self.na[a.clone()]) + self.nc[i].abs() + self.ne[i];
-            self.nm[i] = if m == 0.0 { 0.0 } else { up(m, pad(terms, 0, m)) };
+            self.nm[i] = if m == 0.0 {
+                0.0
+            } else {
+                up(m, pad(terms, 0, m))
+            };
             let m = d[i]
                 + linalg::magnitude(&self.da[a])
                 + linalg::magnitude(&self.db[b])
                 + self.dc[i].abs()
                 + self.de[i];
-            self.dm[i] = if m == 0.0 { 0.0 } else { up(m, pad(terms, 0, m)) };
+            self.dm[i] = if m == 0.0 {
+                0.0
+            } else {
+                up(m, pad(terms, 0, m))
+            };
         }
     }
 
@@ -379,23 +507,20 @@ impl State {
         };
         let some = |m: &[f64]| -> Vec<usize> { (0..cols).filter(|j| m[*j] != 0.0).collect() };
         let (n_some, d_some) = (some(&self.nm), some(&self.dm));
-        let mut picked = Vec::with_capacity(cols);
-        let mut pick = |row: &[f64], of: &[usize]| {
-            picked.clear();
-            picked.extend(of.iter().map(|j| row[*j]));
-            picked.clone()
-        };
-        let (na, da) = (compact(&self.na, &n_some, self.shared), compact(&self.da, &d_some, self.shared));
+        let na = compact(&self.na, &n_some, self.shared);
+        let da = compact(&self.da, &d_some, self.shared);
         let db = compact(&self.db, &d_some, self.own);
+        let (w, g) = (picked(&r.weight, cols, &n_some), picked(gap, cols, &n_some));
+        let v = picked(&s.weight, cols, &d_some);
+        let n_size = (rows, n_some.len(), self.shared);
+        let d_size = (rows, d_some.len(), self.shared);
+        linalg::accumulate_into(&mut out.na, shared, &w, &na, n_size);
+        linalg::accumulate_into(&mut out.da, shared, &v, &da, d_size);
+        linalg::accumulate_into(&mut out.da, shared, &g, &na, n_size);
+        let own_size = (rows, d_some.len(), self.own);
+        linalg::accumulate_into(&mut out.db, own, &v, &db, own_size);
         for i in 0..rows {
             let (w, v, g) = (r.row(i), s.row(i), &gap[i * cols..(i + 1) * cols]);
-            let (wn, gn, vd) = (pick(w, &n_some), pick(g, &n_some), pick(v, &d_some));
-            let a = i * shared..i * shared + self.shared;
-            linalg::combine(&mut out.na[a.clone()], &wn, &na, self.shared);
-            linalg::combine(&mut out.da[a.clone()], &vd, &da, self.shared);
-            linalg::combine(&mut out.da[a], &gn, &na, self.shared);
-            let b = i * own..i * own + self.own;
-            linalg::combine(&mut out.db[b], &vd, &db, self.own);
             for (t, f) in self.fresh.iter().enumerate() {
                 let at = i * shared + self.shared + t;
                 out.na[at] = w[f.element] * f.n;
@@ -406,7 +531,7 @@ impl State {
             }
             self.centre(&mut out, i, (r, s, g));
         }
-        out.measure();
+        out.measure(|_| true);
         out
     }
 
@@ -461,7 +586,8 @@ impl State {
         let (mut c, mut size) = (0.0, 0.0);
         for i in 0..self.len {
             c += n[i] * self.nc[i] + k[i] * self.dc[i];
-            radius += times(n[i], self.ne[i]) + times(k[i], self.de[i]) + times(k[i], self.loose[i]);
+            radius +=
+                times(n[i], self.ne[i]) + times(k[i], self.de[i]) + times(k[i], self.loose[i]);
             size += times(n[i], self.nm[i]) + times(k[i], self.dm[i]);
         }
         let terms = 2 * self.len + self.shared + self.own + self.fresh.len() + 4;
@@ -480,6 +606,16 @@ fn weights(form: &PairForm) -> (Vec<f64>, &[f64]) {
     (both.map(|(n, k)| n + k).collect(), &form.subject)
 }
 
+/// Some columns of a matrix.
+fn picked(matrix: &[f64], cols: usize, of: &[usize]) -> Vec<f64> {
+    if of.len() == cols {
+        return matrix.to_vec();
+    }
+    let rows = matrix.chunks_exact(cols.max(1));
+    rows.flat_map(|row| of.iter().map(|j| row[*j])).collect()
+}
+
+/// Some rows of a matrix.
 fn compact(rows: &[f64], of: &[usize], stride: usize) -> Vec<f64> {
     let mut out = Vec::with_capacity(of.len() * stride);
     for j in of {
@@ -498,7 +634,9 @@ enum Side {
 fn element(op: &Op, side: Side, i: usize, before: &Enclosed, noise: &[f64]) -> Change {
     let (n, k) = (before.n[i], before.k[i]);
     match op {
-        Op::Input | Op::Dense(_) | Op::Relu => unmatched(side, if side == Side::Reference { n } else { k }),
+        Op::Input | Op::Dense(_) | Op::Relu => {
+            unmatched(side, if side == Side::Reference { n } else { k })
+        }
         Op::Scale { by, slack } => {
             let s = by[i];
             // A factor with roundings inside: its error is a symbol of that side.
@@ -536,6 +674,13 @@ fn element(op: &Op, side: Side, i: usize, before: &Enclosed, noise: &[f64]) -> C
         Op::Float32 { .. } => added(side, Bound::new(-noise[i], noise[i])),
         Op::Clamp { lo, hi } => clamp(side, if side == Side::Reference { n } else { k }, *lo, *hi),
     }
+}
+
+/// The one value of the subject's element behind an operator, where `value - N` is not much wider
+/// than the difference before it.
+pub(super) fn settled(k_after: Bound, n: Bound, d: Bound) -> Option<f64> {
+    let narrow = n.width() <= 2.0 * d.width();
+    (k_after.lo == k_after.hi && k_after.lo != 0.0 && narrow).then_some(k_after.lo)
 }
 
 /// Layers that have no partner are refused when programs are matched.
@@ -604,7 +749,11 @@ fn clamp(side: Side, z: Bound, lo: f64, hi: f64) -> Change {
     } else {
         let at = |v: f64| v.clamp(lo, hi);
         let slope = (at(z.hi) - at(z.lo)) / (z.hi - z.lo);
-        let slope = if (0.0..=1.0).contains(&slope) { slope } else { 0.0 };
+        let slope = if (0.0..=1.0).contains(&slope) {
+            slope
+        } else {
+            0.0
+        };
         // clamp(z) - slope·z is piecewise linear: its extremes are at ends and kinks.
         let kinks = [z.lo, z.hi, lo.clamp(z.lo, z.hi), hi.clamp(z.lo, z.hi)];
         let gaps = kinks.map(|v| (at(v) - slope * v, at(v).abs() + (slope * v).abs()));
