@@ -39,7 +39,7 @@ impl Pass for DropIdentity {
             if net.constant(target).is_some() {
                 continue;
             }
-            let alone = chain(&rewiring, x, target)
+            let alone = chain(net, x, target)
                 .all(|link| users.get(&link) == Some(&1) && net.output() != link);
             let plans: Option<Vec<Plan>> = versions
                 .iter()
@@ -107,11 +107,12 @@ fn moves_nothing(net: &Network, v: ValueId, op: &Op) -> Option<ValueId> {
     }
 }
 
-/// `x`, what it was replaced by, and so on to `target`.
-fn chain(rewiring: &Rewiring, x: ValueId, target: ValueId) -> impl Iterator<Item = ValueId> {
+/// `x`, what it is the same as, and so on to `target`; none of them is passed over, since each may
+/// have users of its own.
+fn chain(net: &Network, x: ValueId, target: ValueId) -> impl Iterator<Item = ValueId> {
     std::iter::successors(Some(x), move |v| {
         (*v != target)
-            .then(|| rewiring.replaced.get(v).copied())
+            .then(|| moves_nothing(net, *v, &net.value(*v).op))
             .flatten()
     })
 }

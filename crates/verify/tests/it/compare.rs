@@ -316,23 +316,26 @@ pub(crate) fn run(
         };
         let result = decide(&question, &effort, &stop, leaf.as_mut());
         let told = |e| format!("{property}: {e}");
-        judge(case, &answer, &prop, &result, counts).map_err(told)?;
-        if let Verdict::Proved(evidence) = &result.verdict {
-            let proof = Proof {
+        let mut all = |result: &RegionResult, counts: &mut Counts| {
+            judge(case, &answer, &prop, result, counts)?;
+            let Verdict::Proved(evidence) = &result.verdict else {
+                return Ok(());
+            };
+            look(&Proof {
                 evidence,
                 reference: &checked,
                 subject: subject.program(),
                 region: &region,
                 answer: &answer,
-            };
-            look(&proof).map_err(told)?;
-        }
+            })
+        };
+        all(&result, counts).map_err(told)?;
         if rng.one_in(4)
             && let Some(partial) = &result.partial
         {
             let more = resumed(&question, partial, &effort, leaf.as_mut())?;
             counts.resumed += u64::from(!matches!(more.verdict, Verdict::Unknown(_)));
-            judge(case, &answer, &prop, &more, counts).map_err(told)?;
+            all(&more, counts).map_err(told)?;
         }
         if !rng.one_in(4) {
             continue;
@@ -344,7 +347,7 @@ pub(crate) fn run(
             partial: elsewhere_partial.as_deref(),
         };
         let again = decide_from(&question, known, &effort, &stop, leaf.as_mut());
-        judge(case, &answer, &prop, &again, counts).map_err(told)?;
+        all(&again, counts).map_err(told)?;
         if let Verdict::Proved(e) = &result.verdict {
             elsewhere = Some(e.tree.clone());
         }

@@ -108,11 +108,13 @@ pub(crate) fn enclose(
         if op.is_affine() {
             spans = spans.into_iter().map(|x| care.widened(x)).collect();
         }
+        snap(chain, i, &mut spans);
         let open = open_elements(chain, i, &spans);
         all.push(spans);
         if !open.is_empty() {
             if open_before {
                 tighten(chain, &mut all, i, &open, signs);
+                snap(chain, i, &mut all[i]);
             }
             open_before = true;
         }
@@ -129,6 +131,13 @@ pub(crate) fn enclose(
         }
     }
     Some(all)
+}
+
+/// Mantissas are integers.
+fn snap(chain: &Chain, i: usize, spans: &mut [Span]) {
+    for (x, frac) in spans.iter_mut().zip(&chain.frac[i]) {
+        *x = x.snapped(*frac);
+    }
 }
 
 /// Elements of an affine place whose relu or clamp right behind has an open piece.

@@ -106,6 +106,8 @@ pub(crate) struct Chain {
     pub(crate) ops: Vec<Op>,
     /// Elements per place.
     pub(crate) len: Vec<usize>,
+    /// Fraction bits of the values of a place that are a kernel's mantissas; else empty.
+    pub(crate) frac: Vec<Vec<i32>>,
     /// The outputs are multiples of it.
     pub(crate) unit: Option<Exact>,
 }
@@ -147,12 +149,14 @@ impl Chain {
     fn push(&mut self, op: Op, len: usize) {
         self.ops.push(op);
         self.len.push(len);
+        self.frac.push(Vec::new());
     }
 
     fn empty() -> Self {
         Self {
             ops: Vec::new(),
             len: Vec::new(),
+            frac: Vec::new(),
             unit: None,
         }
     }
@@ -218,6 +222,9 @@ impl Chain {
         let mut chain = Self::empty();
         for id in path.into_iter().rev() {
             chain.kernel_node(kernel, id, from_reals);
+            if let Some(last) = chain.frac.last_mut() {
+                *last = kernel.nodes[id].frac.to_vec();
+            }
         }
         chain.unit = Some(power(kernel.output_frac));
         chain

@@ -93,6 +93,13 @@ impl Span {
         Self::new(down(&self.lo), up(&self.hi))
     }
 
+    /// Around the multiples of `2^-frac` in it.
+    pub(crate) fn snapped(&self, frac: i32) -> Self {
+        let frac = i64::from(frac);
+        let floor = |v: &Exact| Exact::dyadic(v.shifted(frac).floor(), -frac);
+        Self::new(-&floor(&-&self.lo), floor(&self.hi))
+    }
+
     pub(crate) fn meet(&self, other: &Self) -> Self {
         Self::new(
             self.lo.clone().max(other.lo.clone()),

@@ -202,6 +202,7 @@ fn enclose_from(
     let mut rest = chain.clone();
     rest.ops.drain(..2);
     rest.len.drain(..2);
+    rest.frac.drain(..2);
     rest.ops[0] = Op::Input;
     let shifted = signs.iter().map(|s| Sign {
         node: s.node - 2,

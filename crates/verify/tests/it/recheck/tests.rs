@@ -10,10 +10,10 @@ use ceg4n_base::Exact;
 use ceg4n_ir::{Domain, Property};
 use ceg4n_verify::verdict::Evidence;
 
-/// Random questions per domain; `CEG4N_RECHECK_CASES` asks for more.
+/// Random questions of domain grid, twice as many as of domain real; `CEG4N_RECHECK_CASES` asks for more.
 fn cases() -> u64 {
     let asked = std::env::var("CEG4N_RECHECK_CASES").ok();
-    asked.and_then(|v| v.parse().ok()).unwrap_or(300)
+    asked.and_then(|v| v.parse().ok()).unwrap_or(200)
 }
 
 fn merge(all: &mut Confirmed, some: Confirmed) {
@@ -40,7 +40,7 @@ fn survives(e: &Evidence) -> Result<(), String> {
     }
 }
 
-fn random(real: bool) -> Confirmed {
+fn random(real: bool, n: u64) -> Confirmed {
     let mut all = Confirmed::new();
     let (mut proofs, mut specifications) = (0, 0);
     let look = &mut |p: &Proof<'_>| {
@@ -55,17 +55,17 @@ fn random(real: bool) -> Confirmed {
         merge(&mut all, confirmed);
         Ok(())
     };
-    if let Err(e) = series_with(real, 0, cases(), look) {
+    if let Err(e) = series_with(real, 0, n, look) {
         panic!("{e}");
     }
     let counts = format!("{proofs} proofs re-checked, {specifications} of specifications were not");
-    assert!(proofs > cases() && specifications > 0, "{counts}: {all:#?}");
+    assert!(proofs > n && specifications > 0, "{counts}: {all:#?}");
     all
 }
 
 #[test]
 fn random_grid_proofs_are_confirmed() {
-    let all = random(false);
+    let all = random(false, cases());
     println!("{all:#?}");
     at_least(
         &all,
@@ -84,14 +84,13 @@ fn random_grid_proofs_are_confirmed() {
 
 #[test]
 fn random_real_proofs_are_confirmed() {
-    let all = random(true);
+    let all = random(true, cases() / 2);
     println!("{all:#?}");
     at_least(
         &all,
         &[
             ("label backward", 100),
             ("class intervals", 100),
-            ("class enumeration", 1),
             ("pair differential", 200),
         ],
     );
