@@ -9,6 +9,7 @@ pub const FILE_LINES: usize = 800;
 pub const FUNCTION_LINES: usize = 100;
 /// What the root of the repository holds.
 pub const TOP_LEVEL: &[&str] = &[
+    ".cargo",
     ".ci",
     ".gitignore",
     "CONTRIBUTING.md",
