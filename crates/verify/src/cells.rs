@@ -324,7 +324,7 @@ impl Problem for Cells<'_> {
         }
         if is_point && self.reference.is_exact() {
             // The part's only point was replayed above and holds.
-            let slack = self.margin_at(&middle)?.unwrap_or(0.0);
+            let slack = self.margin_at(&middle)?.unwrap_or(f64::INFINITY);
             return Ok(closed(Closure::Enumeration(1), slack, 1));
         }
         Ok(match self.divided(area, &pair, &form) {

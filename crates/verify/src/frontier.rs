@@ -209,7 +209,8 @@ impl<I> Start<I> {
         let mut stack = vec![(0, 0, root, 1.0)];
         while let Some((old, node, item, share)) = stack.pop() {
             match nodes.get(old) {
-                Some(TreeNode::Divided(cut, a, b)) => {
+                // Parts come after what they are parts of; other trees would never end.
+                Some(TreeNode::Divided(cut, a, b)) if *a > old && *b > old => {
                     if let Some(items) = divide(&item, cut) {
                         let made = start.tree.divide(node, *cut);
                         let halves = [*a, *b].into_iter().zip(made).zip(items);
@@ -221,7 +222,7 @@ impl<I> Start<I> {
                     start.tree.nodes[node] = TreeNode::Closed(closure.clone());
                     continue;
                 }
-                Some(TreeNode::Open | TreeNode::Closed(_)) | None => {}
+                Some(TreeNode::Open | TreeNode::Closed(_) | TreeNode::Divided(..)) | None => {}
             }
             start.parts.push(OpenPart {
                 item,

@@ -52,9 +52,7 @@ impl Change {
 pub(super) fn element(op: &Op, side: Side, i: usize, before: &Enclosed, noise: &[f64]) -> Change {
     let (n, k) = (before.n[i], before.k[i]);
     match op {
-        Op::Input | Op::Dense(_) | Op::Relu => {
-            unmatched(side, if side == Side::Reference { n } else { k })
-        }
+        Op::Input | Op::Dense(_) | Op::Relu => unmatched(side),
         Op::Scale { by, slack } => {
             let s = by[i];
             // A factor with roundings inside: its error is a symbol of that side.
@@ -94,8 +92,9 @@ pub(super) fn element(op: &Op, side: Side, i: usize, before: &Enclosed, noise: &
     }
 }
 
-/// Layers that have no partner are refused when programs are matched.
-fn unmatched(side: Side, _: Bound) -> Change {
+/// Layers that have no partner are refused when programs are matched; should one come here, nothing
+/// is known behind it.
+fn unmatched(side: Side) -> Change {
     let lost = f64::INFINITY;
     match side {
         Side::Reference => Change {

@@ -28,7 +28,7 @@ pub(super) fn ascend(
     let mut best = f64::NEG_INFINITY;
     let mut moments = Moments::default();
     for step in 0..STEPS {
-        // Sixteenths of a power of two: the sums of a form's coefficients stay exact.
+        // In 256ths, so that the sums of a form's coefficients stay exact.
         let m = (multiplier * 256.0).round() / 256.0;
         let form = weighted(base, lead, m);
         let (bound, trace, corner) = traced(pair, joints, z, &form, &choices);

@@ -12,6 +12,7 @@ use crate::bounds::forward::{Bounds, Hull};
 use crate::bounds::graph::{Dense, Op};
 use crate::bounds::linalg;
 use crate::float::{Bound, affine, down, pad, up};
+use crate::margins::FEW_INPUTS;
 
 /// Enclosures after one joint.
 #[derive(Clone, Debug)]
@@ -35,9 +36,6 @@ pub(super) struct Zonotopes {
     /// element of the reference; else empty.
     spread: Vec<Vec<f64>>,
 }
-
-/// With more inputs than this their coefficients are not kept.
-const KEPT_INPUTS: usize = 12;
 
 /// A symbol of one element only, so far.
 #[derive(Clone, Copy, Debug)]
@@ -136,7 +134,7 @@ impl Zonotopes {
                 }
             };
             let dense = matches!(joint, Joint::Both(..)) && state.fresh.is_empty();
-            spread.push(if dense && inputs.len() <= KEPT_INPUTS {
+            spread.push(if dense && inputs.len() <= FEW_INPUTS {
                 state.leading(inputs.len())
             } else {
                 Vec::new()
