@@ -16,6 +16,7 @@ pub const ORDER: &[&str] = &[
     "jit",
     "smt",
     "verify",
+    "quantize",
     "search",
     "refine",
     "emit",

@@ -1,10 +1,11 @@
-//! The annotation space, its quantizer and cost, and the strategies that walk it.
+//! The annotation space, cost models, and the strategies that walk the space.
 
+pub mod cost;
 pub mod exact;
 pub mod nsga2;
-pub mod ranges;
 pub mod space;
 
+pub use cost::Cost;
 pub use exact::Exact;
-pub use nsga2::{Settings, nsga2};
-pub use space::{AnnotationSpace, Assignment, Layer};
+pub use nsga2::{Settings, Variation, nsga2};
+pub use space::{AnnotationSpace, Genes};

@@ -1,8 +1,11 @@
-//! NSGA-II (Deb, Pratap, Agarwal, Meyarivan 2002), the strategy of the CEG4N paper, on two
-//! objectives: stored bits and activation bits. Constraint domination: an assignment that breaks
-//! a stored counterexample loses against one that does not.
+//! NSGA-II (Deb, Pratap, Agarwal, Meyarivan 2002), the strategy of the CEG4N paper. Constraint
+//! domination: an assignment that breaks a stored counterexample loses against one that does not.
+//!
+//! Two settings: the paper's (one individual, one objective, bit flips on Gray-coded genes), and a
+//! population on two objectives, cost and activation bits.
 
-use crate::space::{AnnotationSpace, Assignment};
+use crate::space::{AnnotationSpace, Genes};
+use ceg4n_quantize::Assignment;
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use serde::{Deserialize, Serialize};
@@ -17,11 +20,25 @@ pub struct Settings {
     pub evaluations: usize,
     /// Seed of every draw.
     pub seed: u64,
+    /// How children are made, and what is compared.
+    pub variation: Variation,
+}
+
+/// How children are made, and what is compared.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Variation {
+    /// Uniform crossover and steps of single genes, on cost and activation bits.
+    #[default]
+    Steps,
+    /// Each bit of the Gray-coded genes flips with probability one over their number; on cost
+    /// alone.
+    GrayFlips,
 }
 
 #[derive(Clone, Debug)]
 struct Individual {
-    genes: Assignment,
+    genes: Genes,
     feasible: bool,
     objectives: [u64; 2],
     rank: usize,
@@ -35,28 +52,31 @@ pub fn nsga2(
     feasible: &mut dyn FnMut(&Assignment) -> bool,
 ) -> Option<Assignment> {
     let mut rng = ChaCha8Rng::seed_from_u64(settings.seed);
-    let mut known: BTreeMap<Assignment, bool> = BTreeMap::new();
+    let mut known: BTreeMap<Genes, bool> = BTreeMap::new();
     let mut spent = 0;
-    let mut make = |genes: Assignment, spent: &mut usize| {
+    let mut make = |genes: Genes, spent: &mut usize| {
         *spent += 1;
         let ok = match known.get(&genes) {
             Some(ok) => *ok,
             None => {
-                let ok = feasible(&genes);
+                let ok = feasible(&space.assignment(&genes));
                 known.insert(genes.clone(), ok);
                 ok
             }
         };
-        let objectives = [space.cost(&genes), u64::from(genes.activations)];
+        let width = match settings.variation {
+            Variation::Steps => genes.last().copied().map_or(0, u64::from),
+            Variation::GrayFlips => 0,
+        };
         Individual {
+            objectives: [space.cost_of_genes(&genes), width],
             genes,
             feasible: ok,
-            objectives,
             rank: 0,
             crowding: 0.0,
         }
     };
-    let size = settings.population.max(2);
+    let size = settings.population.max(1);
     let mut population: Vec<Individual> = (0..size.min(settings.evaluations))
         .map(|_| make(random(space, &mut rng), &mut spent))
         .collect();
@@ -64,14 +84,7 @@ pub fn nsga2(
     while spent < settings.evaluations {
         // The last generation may be a part of one: the budget holds to the evaluation.
         let children: Vec<Individual> = (0..size.min(settings.evaluations - spent))
-            .map(|_| {
-                let (a, b) = (
-                    tournament(&population, &mut rng),
-                    tournament(&population, &mut rng),
-                );
-                let genes = offspring(space, &population[a].genes, &population[b].genes, &mut rng);
-                make(genes, &mut spent)
-            })
+            .map(|_| make(child(space, settings, &population, &mut rng), &mut spent))
             .collect();
         population.extend(children);
         sort(&mut population);
@@ -80,22 +93,58 @@ pub fn nsga2(
     known
         .into_iter()
         .filter(|(_, ok)| *ok)
-        .map(|(a, _)| (space.cost(&a), a.activations, a))
+        .map(|(g, _)| (space.cost_of_genes(&g), g.last().copied(), g))
         .min()
-        .map(|(_, _, a)| a)
+        .map(|(_, _, g)| space.assignment(&g))
 }
 
-fn random(space: &AnnotationSpace, rng: &mut ChaCha8Rng) -> Assignment {
-    let (lo, hi) = space.weight_bits;
-    let weights = space
-        .layers()
-        .iter()
-        .map(|_| rng.random_range(lo..=hi))
-        .collect();
-    Assignment {
-        weights,
-        activations: rng.random_range(space.activation_bits.0..=space.activation_bits.1),
+fn random(space: &AnnotationSpace, rng: &mut ChaCha8Rng) -> Genes {
+    let draw = |(lo, hi): (u8, u8)| rng.random_range(lo..=hi);
+    space.genes().into_iter().map(draw).collect()
+}
+
+fn child(
+    space: &AnnotationSpace,
+    settings: Settings,
+    population: &[Individual],
+    rng: &mut ChaCha8Rng,
+) -> Genes {
+    let parent = tournament(population, rng);
+    match settings.variation {
+        Variation::Steps => {
+            let other = tournament(population, rng);
+            offspring(space, &population[parent].genes, &population[other].genes, rng)
+        }
+        Variation::GrayFlips => flipped(space, &population[parent].genes, rng),
     }
+}
+
+/// Bits of a Gray-coded gene.
+fn gray_bits((lo, hi): (u8, u8)) -> u32 {
+    u8::BITS - (hi - lo).leading_zeros()
+}
+
+/// Flips each bit of the Gray-coded genes with probability one over their number. A code beyond
+/// the greatest value counts from the least again.
+fn flipped(space: &AnnotationSpace, genes: &Genes, rng: &mut ChaCha8Rng) -> Genes {
+    let limits = space.genes();
+    let bits: u32 = limits.iter().map(|l| gray_bits(*l)).sum();
+    let one = |(g, (lo, hi)): (&u8, &(u8, u8))| {
+        let value = g - lo;
+        let mut code = value ^ (value >> 1);
+        for bit in 0..gray_bits((*lo, *hi)) {
+            if rng.random_bool(1.0 / f64::from(bits)) {
+                code ^= 1 << bit;
+            }
+        }
+        let mut value = code;
+        for shift in [1, 2, 4] {
+            value ^= value >> shift;
+        }
+        let most = hi - lo;
+        lo + if value > most { value - most } else { value }
+    };
+    genes.iter().zip(&limits).map(one).collect()
 }
 
 /// The better of two random individuals: lower rank, then less crowded.
@@ -113,13 +162,8 @@ fn tournament(population: &[Individual], rng: &mut ChaCha8Rng) -> usize {
 }
 
 /// Uniform crossover; each gene then moves by one, or anywhere, with probability `1/n`.
-fn offspring(
-    space: &AnnotationSpace,
-    a: &Assignment,
-    b: &Assignment,
-    rng: &mut ChaCha8Rng,
-) -> Assignment {
-    let n = a.weights.len() + 1;
+fn offspring(space: &AnnotationSpace, a: &Genes, b: &Genes, rng: &mut ChaCha8Rng) -> Genes {
+    let n = a.len();
     let mut gene = |x: u8, y: u8, (lo, hi): (u8, u8)| {
         let g = if rng.random_bool(0.5) { x } else { y };
         if !rng.random_bool(1.0 / n as f64) {
@@ -131,15 +175,8 @@ fn offspring(
             _ => g.saturating_sub(1).max(lo),
         }
     };
-    Assignment {
-        weights: a
-            .weights
-            .iter()
-            .zip(&b.weights)
-            .map(|(x, y)| gene(*x, *y, space.weight_bits))
-            .collect(),
-        activations: gene(a.activations, b.activations, space.activation_bits),
-    }
+    let pairs = a.iter().zip(b).zip(space.genes());
+    pairs.map(|((x, y), limits)| gene(*x, *y, limits)).collect()
 }
 
 fn dominates(a: &Individual, b: &Individual) -> bool {
