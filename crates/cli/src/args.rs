@@ -190,13 +190,13 @@ pub struct CompileArgs {
     /// half-up, half-even or floor
     #[arg(long, value_name = "RULE")]
     pub rounding: Option<String>,
-    /// auto, uniform:W:A, uniform8 or uniform-min
+    /// auto, uniform:W:A, uniform8, uniform-min, gpfq or ceg4n
     #[arg(long, value_name = "PRESET")]
     pub preset: Option<String>,
-    /// auto, exact or nsga2
+    /// auto, greedy, exact or nsga2
     #[arg(long, value_name = "STRATEGY")]
     pub strategy: Option<String>,
-    /// What is made small: weight-bits
+    /// What is made small: weight-bits, flash, bitops or cycles
     #[arg(long, value_name = "COST")]
     pub cost: Option<String>,
     /// Weight widths of the search, within 2..16

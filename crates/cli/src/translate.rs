@@ -423,12 +423,13 @@ fn preset(text: &str) -> Result<Preset, Refusal> {
         ["auto"] => Some(Preset::Auto),
         ["uniform8"] => uniform("8", "8"),
         ["uniform-min"] => Some(Preset::UniformMin),
-        ["gpfq" | "ceg4n"] => return Err(Refusal::NotBuilt),
+        ["gpfq"] => Some(Preset::Gpfq),
+        ["ceg4n"] => Some(Preset::Ceg4n),
         ["uniform", w, a] => uniform(w, a),
         _ => None,
     };
     found.map_or_else(
-        || expected("auto, uniform8, uniform-min or uniform:W:A with W in 2..16 and A in 4..24"),
+        || expected("auto, uniform8, uniform-min, gpfq, ceg4n or uniform:W:A with W in 2..16 and A in 4..24"),
         Ok,
     )
 }
@@ -438,17 +439,13 @@ fn strategy(text: &str) -> Result<Strategy, Refusal> {
         "auto" => Ok(Strategy::Auto),
         "exact" => Ok(Strategy::Exact),
         "nsga2" => Ok(Strategy::Nsga2),
-        "greedy" => Err(Refusal::NotBuilt),
-        _ => expected("auto, exact or nsga2"),
+        "greedy" => Ok(Strategy::Greedy),
+        _ => expected("auto, greedy, exact or nsga2"),
     }
 }
 
 fn cost(text: &str) -> Result<Cost, Refusal> {
-    match text {
-        "weight-bits" => Ok(Cost::WeightBits),
-        "flash" | "bitops" | "cycles" => Err(Refusal::NotBuilt),
-        _ => expected("weight-bits"),
-    }
+    Cost::from_name(text).map_or_else(|| expected("weight-bits, flash, bitops or cycles"), Ok)
 }
 
 fn bits(text: &str, within: RangeInclusive<u8>) -> Result<RangeInclusive<u8>, Refusal> {

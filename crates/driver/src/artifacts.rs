@@ -9,7 +9,6 @@ use ceg4n_emit::{Claim, EmitInfo, EmitInput, OutputFile, TestVector, emit_c, emi
 use ceg4n_ir::{Anchor, Annotation, Module, Program};
 use ceg4n_refine::{Ended, State, Version};
 use ceg4n_report::{Cost, Report};
-use ceg4n_search::AnnotationSpace;
 use ceg4n_syntax::{PrintOptions, print};
 use ceg4n_verify::Verdict;
 use rand::{RngExt, SeedableRng};
@@ -28,7 +27,6 @@ pub(crate) struct Artifacts<'a> {
     pub module: &'a Module,
     /// Prefix of the kernel's symbols.
     pub prefix: &'a str,
-    pub space: &'a AnnotationSpace,
     pub state: Option<&'a State>,
     pub chosen: Option<&'a Chosen>,
 }
@@ -97,8 +95,9 @@ impl Artifacts<'_> {
     /// Every version of the loop, with what ended it.
     fn versions(&self, state: &State) -> Result<(), Diagnostics> {
         for v in &state.versions {
-            let program = self.space.program(&v.assignment, v.version)?;
-            let module = with_version(self.module, program.program(), ending(v, state));
+            let notes = (*v.annotations).clone();
+            let program = Program::new(self.module.network.clone(), notes);
+            let module = with_version(self.module, &program, ending(v, state));
             self.write_module(&format!("versions/v{}.nnir", v.version), &module)?;
         }
         Ok(())
@@ -117,7 +116,7 @@ fn ending(v: &Version, state: &State) -> Vec<String> {
         Ended::Proved => vec!["proved".to_owned()],
         Ended::Unknown(reason) => vec![format!("set aside: {reason}")],
         Ended::Refuted(i) => {
-            let refuted = v.results.iter().find_map(|r| match &r.verdict {
+            let refuted = v.results.iter().find_map(|(_, r)| match &r.verdict {
                 Verdict::Refuted(w) => Some((r.id.as_str(), w)),
                 Verdict::Proved(_) | Verdict::Unknown(_) => None,
             });

@@ -4,26 +4,25 @@ use crate::artifacts::Artifacts;
 use crate::candidates::{Decider, Points};
 use crate::engine::{Engine, Timed, questions};
 use crate::failure::Failure;
+use crate::guide::Guide;
 use crate::load::{Loaded, load};
-use crate::options::{Boundary, CompileOptions, Preset, Strategy};
+use crate::options::{Boundary, CompileOptions};
 use crate::outcome::{Summary, region_rows, status_of};
 use crate::output::Staged;
+use crate::plan::Plan;
 use crate::progress::{Cancel, Event, Progress};
 use crate::verify::reference_name;
 use ceg4n_base::{Diagnostic, Diagnostics, codes};
 use ceg4n_emit::check_identifier;
 use ceg4n_ir::{Anchor, Checked, Program, check};
-use ceg4n_refine::{Counterexample, Ended, State, Status as LoopStatus, Version};
+use ceg4n_refine::strategy::List;
+use ceg4n_refine::{
+    Counterexample, Ended, Engines, State, Status as LoopStatus, Strategy, Version,
+};
 use ceg4n_report::{Loop, Report, Seconds, SetAside, Status};
-use ceg4n_search::{AnnotationSpace, Assignment, Exact as CostOrder, Settings};
 use ceg4n_verify::{Reference, RegionResult, Verified};
 use std::path::PathBuf;
 use std::time::Instant;
-
-/// Up to this many assignments the automatic strategy enumerates; beyond, it searches.
-const ENUMERABLE: f64 = 1e6;
-/// Individuals and evaluations of one genetic search.
-const GENETIC: (usize, usize) = (32, 1000);
 
 /// What `compile` made.
 #[derive(Debug)]
@@ -88,6 +87,15 @@ struct Found {
     seconds: f64,
 }
 
+/// What stays the same while a run writes its results.
+struct Session<'a> {
+    options: &'a CompileOptions,
+    loaded: &'a Loaded,
+    folder: PathBuf,
+    prefix: String,
+    started: Instant,
+}
+
 fn run(
     options: &CompileOptions,
     loaded: &Loaded,
@@ -96,9 +104,15 @@ fn run(
     cancel: &Cancel,
 ) -> Result<(Report, PathBuf, Option<PathBuf>), Diagnostics> {
     let asked = questions(loaded)?;
-    let prefix = prefix(options, loaded)?;
-    let folder = options.output_folder(&loaded.name);
-    let staged = Staged::begin(&folder)?;
+    let session = Session {
+        options,
+        loaded,
+        folder: options.output_folder(&loaded.name),
+        prefix: prefix(options, loaded)?,
+        started,
+    };
+    // A place that cannot be written is told before the work begins.
+    drop(Staged::begin(&session.folder)?);
     let reference =
         Reference::new(&check(loaded.module.reference())?).with_precision(options.reference);
     let boundary = (
@@ -119,59 +133,63 @@ fn run(
             "where the reference changes class: top1 margin {m}"
         )));
     }
-    let space = AnnotationSpace::new(
-        &engine.reference,
-        loaded.module.network.clone(),
-        &loaded.module.regions,
-        options.rounding.unwrap_or_default(),
-        (*options.weight_bits.start(), *options.weight_bits.end()),
-        (
-            *options.activation_bits.start(),
-            *options.activation_bits.end(),
-        ),
-    );
+    let plan = Plan::new(options, loaded, &engine.reference);
     let given = given_version(options, loaded, &mut engine)?;
     let found = match given {
         Some(chosen) if chosen.proof.is_some() => Found {
             chosen: Some(chosen),
             ..Found::default()
         },
-        _ => search(options, &space, &mut engine, progress)?,
+        _ => search(&session, &plan, &mut engine, progress)?,
     };
-    let Found { state, chosen, .. } = &found;
-    let emitting = Instant::now();
-    let mut report = report_of(options, loaded, &space, &engine, &found);
-    let mut module = loaded.module.clone();
-    module.requirements = engine.requirements();
-    module
-        .comments
-        .retain(|a, _| !matches!(a, Anchor::Requirement(_)));
-    let artifacts = Artifacts {
-        staged: &staged,
-        options,
-        name: &loaded.name,
-        file_hash: loaded.sha256,
-        module: &module,
-        prefix: &prefix,
-        space: &space,
-        state: state.as_ref(),
-        chosen: chosen.as_ref(),
-    };
-    artifacts.write(&mut report)?;
-    report.seconds = Seconds {
-        total: started.elapsed().as_secs_f64(),
-        search: found.seconds,
-        verify: engine.seconds,
-        emit: emitting.elapsed().as_secs_f64(),
-    };
-    // A proof that took its time is not replaced by a run that found none.
-    let was_proved = staged
-        .earlier("report.json")
-        .and_then(|text| serde_json::from_str::<Report>(&text).ok())
-        .is_some_and(|r| r.status == Status::Proved);
-    staged.write("report.json", report.to_json().as_bytes())?;
-    let kept = staged.commit(was_proved && report.status != Status::Proved)?;
-    Ok((report, folder, kept))
+    let (report, kept) = session.write(&plan, &engine, &found, true)?;
+    Ok((report, session.folder, kept))
+}
+
+impl Session<'_> {
+    /// Writes the output folder. An unfinished run writes each best proved program, so that it is
+    /// there whatever happens.
+    fn write(
+        &self,
+        plan: &Plan,
+        engine: &Engine<'_>,
+        found: &Found,
+        complete: bool,
+    ) -> Result<(Report, Option<PathBuf>), Diagnostics> {
+        let emitting = Instant::now();
+        let staged = Staged::begin(&self.folder)?;
+        let mut report = report_of(self, plan, engine, found, complete);
+        let mut module = self.loaded.module.clone();
+        module.requirements = engine.requirements();
+        module
+            .comments
+            .retain(|a, _| !matches!(a, Anchor::Requirement(_)));
+        let artifacts = Artifacts {
+            staged: &staged,
+            options: self.options,
+            name: &self.loaded.name,
+            file_hash: self.loaded.sha256,
+            module: &module,
+            prefix: &self.prefix,
+            state: found.state.as_ref(),
+            chosen: found.chosen.as_ref(),
+        };
+        artifacts.write(&mut report)?;
+        report.seconds = Seconds {
+            total: self.started.elapsed().as_secs_f64(),
+            search: found.seconds,
+            verify: engine.seconds,
+            emit: emitting.elapsed().as_secs_f64(),
+        };
+        // A proof that took its time is not replaced by a run that found none.
+        let was_proved = staged
+            .earlier("report.json")
+            .and_then(|text| serde_json::from_str::<Report>(&text).ok())
+            .is_some_and(|r| r.status == Status::Proved);
+        staged.write("report.json", report.to_json().as_bytes())?;
+        let kept = staged.commit(was_proved && report.status != Status::Proved)?;
+        Ok((report, kept))
+    }
 }
 
 fn prefix(options: &CompileOptions, loaded: &Loaded) -> Result<String, Diagnostics> {
@@ -217,11 +235,10 @@ fn chosen(engine: &Engine<'_>, program: Checked<Program>, results: Vec<Timed>) -
     }
 }
 
-/// The loop: first some generous formats, so that a proved program exists early, then the
-/// strategy.
+/// The loop: the stages of the plan one after the other.
 fn search(
-    options: &CompileOptions,
-    space: &AnnotationSpace,
+    session: &Session<'_>,
+    plan: &Plan,
     engine: &mut Engine<'_>,
     progress: &dyn Progress,
 ) -> Result<Found, Diagnostics> {
@@ -235,169 +252,153 @@ fn search(
         // In domain grid the centre may be no point of the domain: it is moved to one.
         .filter_map(|c| engine.snap(c))
         .collect();
-    let strategy = strategy(options, space);
-    quantizable(space)?;
+    plan.quantizable()?;
     progress.note(&Event::Stage {
         name: "search",
-        detail: space.name(),
+        detail: plan.space.name(),
     });
-    let mut evaluate = Points::new(space, engine);
-    // A lone preset is asked for all its verdicts.
-    let early = !matches!(options.preset, Preset::Uniform { .. });
-    let mut decider = Decider::new(space, engine, early);
-    let mut state = State::new(strategy, points);
-    let mut best: Option<(u32, Vec<Timed>)> = None;
-    if matches!(options.preset, Preset::Auto) {
-        let wanted = std::mem::replace(&mut state.strategy, generous(space));
-        state = advance(state, space, &mut evaluate, &mut decider, &mut best)?;
-        state.strategy = wanted;
-        if state.status != LoopStatus::Stopped {
-            state.status = LoopStatus::Running;
+    let mut walk = Walk {
+        session,
+        plan,
+        evaluate: Points::new(&plan.space, engine, session.options.budget.jobs),
+        guide: Guide::new(plan, engine),
+        decider: Decider::new(&plan.space, engine, plan.early),
+        best: None,
+    };
+    let mut state: Option<State> = None;
+    for (i, stage) in plan.stages.iter().enumerate() {
+        let Some(strategy) = stage.strategy(plan, state.as_ref()) else {
+            continue;
+        };
+        let next = match state {
+            Some(s) => s.follow(strategy),
+            None => State::new(strategy, points.clone()),
+        };
+        let last = i + 1 == plan.stages.len();
+        let next = walk.advance(next, last)?;
+        let stopped = next.status == LoopStatus::Stopped;
+        state = Some(next);
+        if stopped {
+            break;
         }
     }
-    state = advance(state, space, &mut evaluate, &mut decider, &mut best)?;
-    let seconds = evaluate.seconds;
-    let last = std::mem::take(&mut decider.last);
-    let newest = state.versions.last().map(|v| v.version);
-    let version = match &best {
-        Some((v, _)) => state.versions.iter().find(|x| x.version == *v),
-        // Nothing is proved: what stayed open, or what was asked for by a preset.
-        None => state.versions.iter().rev().find(|v| {
-            matches!(v.ended, Ended::Unknown(_)) || !matches!(options.preset, Preset::Auto)
-        }),
-    };
-    let picked = match version {
-        None => None,
-        Some(v) => {
-            let program = space.program(&v.assignment, v.version)?;
-            let results = match best {
-                Some((_, timed)) => timed,
-                // The verdicts at hand, where they are complete or no time is left for others.
-                None if newest == Some(v.version)
-                    && (last.len() == engine.asked.len() || engine.stopped()) =>
-                {
-                    last.clone()
-                }
-                None => engine.verify(&program, false)?,
-            };
-            Some(chosen(engine, program, results))
-        }
-    };
-    Ok(Found {
-        state: Some(state),
-        chosen: picked,
-        last,
-        seconds,
-    })
+    let state = state.unwrap_or_else(|| State::new(Strategy::List(List::new(Vec::new())), points));
+    walk.finish(state)
 }
 
-/// Steps until the strategy is through; keeps the last proved version with its verdicts.
-fn advance(
-    mut state: State,
-    space: &AnnotationSpace,
-    evaluate: &mut Points<'_>,
-    decider: &mut Decider<'_, '_>,
-    best: &mut Option<(u32, Vec<Timed>)>,
-) -> Result<State, Diagnostics> {
-    while state.status == LoopStatus::Running {
-        state = match state.step(space, evaluate, decider) {
-            Ok(next) => next,
-            Err(text) => {
-                let told = decider.failure.take();
-                return Err(told.unwrap_or_else(|| Diagnostic::error(codes::INTERNAL, text).into()));
+/// A loop under way.
+struct Walk<'a, 'e> {
+    session: &'a Session<'a>,
+    plan: &'a Plan,
+    evaluate: Points<'a>,
+    guide: Guide<'a>,
+    decider: Decider<'a, 'e>,
+    /// The cheapest proved version with its verdicts.
+    best: Option<(u32, Vec<Timed>)>,
+}
+
+impl Walk<'_, '_> {
+    /// Steps until the strategy is through; writes each proved version that is the best so far.
+    fn advance(&mut self, mut state: State, last: bool) -> Result<State, Diagnostics> {
+        while state.status == LoopStatus::Running {
+            let mut engines = Engines {
+                evaluate: &mut self.evaluate,
+                guide: &mut self.guide,
+                verify: &mut self.decider,
+            };
+            state = match state.step(&self.plan.space, &mut engines) {
+                Ok(next) => next,
+                Err(text) => {
+                    let told = self.decider.failure.take();
+                    let defect = || Diagnostic::error(codes::INTERNAL, text).into();
+                    return Err(told.unwrap_or_else(defect));
+                }
+            };
+            let newest = state.versions.last().map(|v| v.version);
+            let best = state.proved().map(|v| v.version);
+            let known = self.best.as_ref().map(|(v, _)| *v);
+            if best.is_some() && best == newest && best != known {
+                self.best = best.map(|v| (v, self.decider.last.clone()));
+                let ends = last && state.status == LoopStatus::Proved;
+                if !ends {
+                    self.write_best(&state)?;
+                }
+            }
+        }
+        Ok(state)
+    }
+
+    /// Puts the best proved version in its place.
+    fn write_best(&mut self, state: &State) -> Result<(), Diagnostics> {
+        let (Some(version), Some((_, timed))) = (state.proved(), &self.best) else {
+            return Ok(());
+        };
+        let program = program_of(self.plan, version)?;
+        let chosen = chosen(self.decider.engine(), program, timed.clone());
+        let found = Found {
+            state: Some(state.clone()),
+            chosen: Some(chosen),
+            seconds: self.evaluate.seconds,
+            ..Found::default()
+        };
+        let engine = self.decider.engine();
+        self.session.write(self.plan, engine, &found, false)?;
+        Ok(())
+    }
+
+    /// What is written at the end.
+    fn finish(mut self, state: State) -> Result<Found, Diagnostics> {
+        let last = std::mem::take(&mut self.decider.last);
+        let seconds = self.evaluate.seconds;
+        let engine = self.decider.engine();
+        let newest = state.versions.last().map(|v| v.version);
+        let version = match &self.best {
+            Some((v, _)) => state.versions.iter().find(|x| x.version == *v),
+            // Nothing is proved: what stayed open, or what was asked for by a preset.
+            None => state
+                .versions
+                .iter()
+                .rev()
+                .find(|v| matches!(v.ended, Ended::Unknown(_)) || self.plan.shows_refuted),
+        };
+        let picked = match version {
+            None => None,
+            Some(v) => {
+                let program = program_of(self.plan, v)?;
+                let results = match self.best {
+                    Some((_, timed)) => timed,
+                    // The verdicts at hand, where they are complete or no time is left for others.
+                    None if newest == Some(v.version)
+                        && (last.len() == engine.asked.len() || engine.stopped()) =>
+                    {
+                        last.clone()
+                    }
+                    None => engine.verify(&program, false)?,
+                };
+                Some(chosen(engine, program, results))
             }
         };
-        if let Some(Version {
-            version,
-            ended: Ended::Proved,
-            ..
-        }) = state.versions.last()
-            && state.status == LoopStatus::Proved
-        {
-            *best = Some((*version, decider.last.clone()));
-        }
-    }
-    Ok(state)
-}
-
-/// Refuses a network none of whose generous formats the checker takes: then no format fails for
-/// what it proves, but the network for what it is.
-fn quantizable(space: &AnnotationSpace) -> Result<(), Diagnostics> {
-    let (lo, hi) = (space.weight_bits, space.activation_bits);
-    let mut refusal = None;
-    for (w, a) in [(8, 12), (lo.0, hi.0), (lo.1, hi.1)] {
-        let a = uniform(space, w.clamp(lo.0, lo.1), a.clamp(hi.0, hi.1));
-        match space.program(&a, 0) {
-            Ok(_) => return Ok(()),
-            Err(d) => refusal = refusal.or(Some(d)),
-        }
-    }
-    refusal.map_or(Ok(()), Err)
-}
-
-/// A few uniform formats of the space, from 8 bits up.
-fn generous(space: &AnnotationSpace) -> ceg4n_refine::Strategy {
-    let clip = |v: u8, (lo, hi): (u8, u8)| v.clamp(lo, hi);
-    let mut items: Vec<Assignment> = [(8, 12), (12, 16), (16, 16)]
-        .into_iter()
-        .map(|(w, a)| {
-            uniform(
-                space,
-                clip(w, space.weight_bits),
-                clip(a, space.activation_bits),
-            )
+        Ok(Found {
+            state: Some(state),
+            chosen: picked,
+            last,
+            seconds,
         })
-        .collect();
-    items.dedup();
-    ceg4n_refine::Strategy::List { items, at: 0 }
-}
-
-fn uniform(space: &AnnotationSpace, weights: u8, activations: u8) -> Assignment {
-    Assignment {
-        weights: vec![weights; space.layers().len()],
-        activations,
     }
 }
 
-fn strategy(options: &CompileOptions, space: &AnnotationSpace) -> ceg4n_refine::Strategy {
-    let list = |items| ceg4n_refine::Strategy::List { items, at: 0 };
-    let exact = || ceg4n_refine::Strategy::Exact(CostOrder::new(space));
-    let genetic = || ceg4n_refine::Strategy::Nsga2 {
-        settings: Settings {
-            population: GENETIC.0,
-            evaluations: GENETIC.1,
-            seed: options.budget.seed,
-        },
-    };
-    match options.preset {
-        Preset::Uniform {
-            weight_bits,
-            activation_bits,
-        } => list(vec![uniform(space, weight_bits, activation_bits)]),
-        Preset::UniformMin => list((2..=16).map(|k| uniform(space, k, k.max(8))).collect()),
-        Preset::Auto => match options.strategy {
-            Strategy::Exact => exact(),
-            Strategy::Nsga2 => genetic(),
-            Strategy::Auto => {
-                let choices = f64::from(space.weight_bits.1 - space.weight_bits.0 + 1);
-                let size = choices.powi(space.layers().len() as i32);
-                if size <= ENUMERABLE {
-                    exact()
-                } else {
-                    genetic()
-                }
-            }
-        },
-    }
+fn program_of(plan: &Plan, version: &Version) -> Result<Checked<Program>, Diagnostics> {
+    plan.space.model().check((*version.annotations).clone())
 }
 
 fn report_of(
-    options: &CompileOptions,
-    loaded: &Loaded,
-    space: &AnnotationSpace,
+    session: &Session<'_>,
+    plan: &Plan,
     engine: &Engine<'_>,
     found: &Found,
+    complete: bool,
 ) -> Report {
+    let (options, loaded) = (session.options, session.loaded);
     let (state, chosen) = (found.state.as_ref(), found.chosen.as_ref());
     let summary = Summary {
         command: "compile",
@@ -408,25 +409,26 @@ fn report_of(
     };
     // Without a program to show, the verdicts that ended the last candidate.
     let results = chosen.map_or(&found.last[..], |c| &c.results[..]);
-    let (status, reason) = outcome(space, state, chosen.is_some(), results);
+    let (status, reason) = outcome(plan, state, chosen.is_some(), results);
     let mut report = summary.report(status, reason, region_rows(results), Seconds::default());
     let stopped = state.is_some_and(|s| s.status == LoopStatus::Stopped);
     // Also where the clock set a candidate aside: another run may decide it.
     let cut = |s: &State| {
         let mut results = s.versions.iter().flat_map(|v| &v.results);
-        results.any(|r| r.clock_limited)
+        results.any(|(_, r)| r.clock_limited)
     };
     report.clock_limited = stopped
         || engine.clock_limited
         || state.is_some_and(cut)
         || results.iter().any(|t| t.result.clock_limited);
-    report.loop_ = state.map(|s| loop_of(options, space, s, chosen));
+    report.complete = complete;
+    report.loop_ = state.map(|s| loop_of(plan, s, found));
     report
 }
 
 /// The status of a run, and why it is not `proved`.
 fn outcome(
-    space: &AnnotationSpace,
+    plan: &Plan,
     state: Option<&State>,
     chosen: bool,
     results: &[Timed],
@@ -443,20 +445,28 @@ fn outcome(
             Status::Unknown,
             Some("every candidate is refuted or was set aside".to_owned()),
         ),
-        (LoopStatus::Exhausted, ceg4n_refine::Strategy::Nsga2 { .. }) => {
+        (LoopStatus::Exhausted, Strategy::Genetic(_)) => {
             let text = "the genetic search found no assignment that satisfies every counterexample; others may";
             (Status::Unknown, Some(text.to_owned()))
         }
-        (LoopStatus::Exhausted, ceg4n_refine::Strategy::List { .. }) => (
+        (LoopStatus::Exhausted, Strategy::List(_)) => (
             Status::Refuted,
             Some("no format of the preset satisfies the requirements".to_owned()),
         ),
-        (LoopStatus::Exhausted, ceg4n_refine::Strategy::Exact(_)) => {
+        (LoopStatus::Exhausted, Strategy::Enumerate(_)) => {
             let text = format!(
                 "no program of the search space satisfies the requirements ({})",
-                space.name()
+                plan.space.name()
             );
             (Status::Refuted, Some(text))
+        }
+        (
+            LoopStatus::Exhausted,
+            Strategy::Greedy(_) | Strategy::Guided(_) | Strategy::Narrow(_),
+        ) => {
+            let text =
+                "no program was proved; others of the search space may satisfy the requirements";
+            (Status::Unknown, Some(text.to_owned()))
         }
         (LoopStatus::Proved | LoopStatus::Running | LoopStatus::Stopped, _) if chosen => {
             (status, reason)
@@ -468,12 +478,7 @@ fn outcome(
     }
 }
 
-fn loop_of(
-    options: &CompileOptions,
-    space: &AnnotationSpace,
-    state: &State,
-    chosen: Option<&Chosen>,
-) -> Loop {
+fn loop_of(plan: &Plan, state: &State, found: &Found) -> Loop {
     let set_aside: Vec<SetAside> = state
         .versions
         .iter()
@@ -481,19 +486,21 @@ fn loop_of(
             Ended::Unknown(reason) => Some(SetAside {
                 version: v.version,
                 weight_bits: v.assignment.weights.clone(),
-                activation_bits: v.assignment.activations,
+                bias_bits: v.assignment.biases.clone(),
+                activation_bits: v.assignment.activations.clone(),
                 cost: v.cost,
                 reason: reason.clone(),
             }),
             Ended::Proved | Ended::Refuted(_) => None,
         })
         .collect();
-    let complete = matches!(state.strategy, ceg4n_refine::Strategy::Exact(_))
-        && matches!(options.preset, Preset::Auto)
-        && state.status == LoopStatus::Proved
-        && chosen.is_some_and(|c| c.proof.is_some());
-    let optimality = complete.then(|| {
-        let cost = state.proved().map_or(0, |v| v.cost);
+    let proved = state
+        .proved()
+        .filter(|v| !v.guided && found.chosen.as_ref().is_some_and(|c| c.proof.is_some()));
+    // The enumeration ended with this proof: everything cheaper was passed.
+    let complete = proved.filter(|_| plan.is_enumeration() && state.status == LoopStatus::Proved);
+    let optimality = complete.map(|v| {
+        let cost = v.cost;
         let cheaper = set_aside.iter().filter(|s| s.cost < cost).count();
         let but = match cheaper {
             0 => String::new(),
@@ -501,7 +508,7 @@ fn loop_of(
         };
         format!(
             "cost {cost} is least in this search space{but}: {}; every cheaper assignment{but} breaks a stored counterexample or start point, or is refused by the checker",
-            space.name()
+            plan.space.name()
         )
     });
     Loop {

@@ -105,27 +105,28 @@ pub enum Preset {
     },
     /// The least `k` in 2..16, tried upwards, with `Uniform { k, max(k, 8) }` proved.
     UniformMin,
+    /// As [`Self::UniformMin`], with weights rounded by greedy path following.
+    Gpfq,
+    /// What the CEG4N paper does: genetic search with one individual, biases of as many bits as
+    /// weights, activations fine enough not to matter.
+    Ceg4n,
 }
 
 /// How the space of formats is searched.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Strategy {
-    /// Chosen by the size of the space.
+    /// Generous formats, then `Greedy`, guided rounding, and the enumeration of what is cheaper.
     #[default]
     Auto,
+    /// From a proved format downwards, one width at a time.
+    Greedy,
     /// In the order of cost, pruned by the counterexamples; the result is optimal.
     Exact,
-    /// The genetic algorithm of the CEG4N paper.
+    /// NSGA-II with a population, on cost and activation bits.
     Nsga2,
 }
 
-/// What the search makes small.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Cost {
-    /// Bits of all weights and biases.
-    #[default]
-    WeightBits,
-}
+pub use ceg4n_search::Cost;
 
 /// Which backends write the kernel.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

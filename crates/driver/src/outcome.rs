@@ -153,6 +153,7 @@ impl Summary<'_> {
             domain: domains.join(", "),
             reference: self.reference.to_owned(),
             status,
+            complete: true,
             reason,
             regions,
             clock_limited: false,

@@ -5,7 +5,7 @@ use crate::options::{ACTIVATION_BITS, WEIGHT_BITS};
 use ceg4n_base::{Diagnostic, Diagnostics, codes};
 use ceg4n_ir::{Module, Rounding, check};
 use ceg4n_passes::{Keeps, Pass};
-use ceg4n_search::{AnnotationSpace, Assignment};
+use ceg4n_quantize::{BiasRule, Model, Nearest, Quantizer};
 use ceg4n_verify::Reference;
 
 /// Adds a version with `W`-bit weights and `A`-bit activations.
@@ -63,19 +63,10 @@ impl Pass for QuantizeUniform {
             return Err(Diagnostic::error(codes::VERSION, text).into());
         };
         let reference = Reference::new(&check(module.reference())?);
-        let space = AnnotationSpace::new(
-            &reference,
-            module.network.clone(),
-            &module.regions,
-            rounding,
-            (weights, weights),
-            (activations, activations),
-        );
-        let assignment = Assignment {
-            weights: vec![weights; space.layers().len()],
-            activations,
-        };
-        let program = space.program(&assignment, version)?;
+        let network = module.network.clone();
+        let model = Model::new(&reference, network, &module.regions, rounding);
+        let assignment = model.uniform(weights, BiasRule::default().bits(weights), activations);
+        let program = Nearest.program(&model, &assignment, version)?;
         let mut out = module.clone();
         out.versions.push((*program.program().annotations).clone());
         Ok(out)

@@ -3,12 +3,14 @@
 use crate::network::{Network, ValueId};
 use crate::types::{Rounding, TensorFormat};
 use ceg4n_base::{ContentHash, Hasher, Span};
+use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
 /// What is said of one value. A value without an annotation is real in a real program; in a
 /// fixed-point program it has its natural type: an operand's format, or an accumulator.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum Annotation {
     /// The value is requantized to (or, a constant, stored in) this format.
     Fixed {
@@ -23,14 +25,14 @@ pub enum Annotation {
 
 /// `acc`, with the width that the author expects, if any (`acc s18`); the checker refuses a
 /// width that the type ranges do not fit in.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct AccAnnotation {
     /// Bits, two's complement, 1 to 64.
     pub width: Option<u8>,
 }
 
 /// The formats of one IR version.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Annotations {
     /// `v3` in the text; grows with each patch.
     pub version: u32,
@@ -39,6 +41,7 @@ pub struct Annotations {
     /// What is said, by value.
     pub values: BTreeMap<ValueId, Annotation>,
     /// Where it was written, by value.
+    #[serde(skip)]
     pub spans: BTreeMap<ValueId, Span>,
 }
 

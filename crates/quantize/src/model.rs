@@ -6,8 +6,8 @@ use crate::formats::{activation_format, capped_format};
 use crate::ranges::{Range, ranges};
 use ceg4n_base::Diagnostics;
 use ceg4n_ir::{
-    Annotation, Annotations, Checked, Format, Network, Op, Program, Region, Rounding,
-    TensorFormat, ValueId, check,
+    Annotation, Annotations, Checked, Format, Network, Op, Program, Region, Rounding, TensorFormat,
+    ValueId, check,
 };
 use ceg4n_verify::Reference;
 use std::collections::{BTreeMap, BTreeSet};
@@ -104,6 +104,12 @@ impl Model {
         self.network.constant(v).map_or(&[], |c| &c.data)
     }
 
+    /// Biases and constants that are added or subtracted.
+    pub fn summands(&self) -> BTreeSet<ValueId> {
+        let biases = self.layers.iter().filter_map(|l| l.bias);
+        biases.chain(summand_constants(&self.network)).collect()
+    }
+
     /// Stored bits of constants that are neither weights nor biases of a dense layer.
     pub fn summand_bits(&self) -> u64 {
         self.summand_bits
@@ -186,7 +192,10 @@ impl Model {
         let fixed = |v: ValueId| {
             let rows = self.network.value(v).shape.0.first().copied().unwrap_or(1);
             let format = notes.format(v)?;
-            (0..rows.max(1)).filter_map(|j| format.channel(j)).map(Format::frac).min()
+            (0..rows.max(1))
+                .filter_map(|j| format.channel(j))
+                .map(Format::frac)
+                .min()
         };
         let mut frac: BTreeMap<ValueId, i32> = BTreeMap::new();
         let mut addends: BTreeMap<ValueId, Addend> = BTreeMap::new();
@@ -254,7 +263,12 @@ fn exponent(v: f32) -> i32 {
 
 /// Elements of constants that are added or subtracted.
 fn summands(network: &Network) -> u64 {
-    let constants: BTreeSet<ValueId> = network
+    let len = |v: &ValueId| network.value(*v).shape.len() as u64;
+    summand_constants(network).iter().map(len).sum()
+}
+
+fn summand_constants(network: &Network) -> BTreeSet<ValueId> {
+    network
         .values()
         .values()
         .filter_map(|v| match &v.op {
@@ -268,9 +282,7 @@ fn summands(network: &Network) -> u64 {
             | Op::Flatten { .. }
             | Op::Identity { .. } => None,
         })
-        .collect();
-    let len = |v: &ValueId| network.value(*v).shape.len() as u64;
-    constants.iter().map(len).sum()
+        .collect()
 }
 
 fn layers(network: &Network) -> Vec<Layer> {
@@ -308,4 +320,3 @@ fn layers(network: &Network) -> Vec<Layer> {
         })
         .collect()
 }
-

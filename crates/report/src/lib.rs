@@ -53,6 +53,8 @@ pub struct Report {
     pub reference: String,
     /// The outcome.
     pub status: Status,
+    /// False while a search goes on: a better result will replace this one.
+    pub complete: bool,
     /// Why the status is not `proved`; absent if it is.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub reason: Option<String>,
@@ -260,8 +262,10 @@ pub struct SetAside {
     pub version: u32,
     /// Weight bits per layer.
     pub weight_bits: Vec<u8>,
-    /// Activation bits.
-    pub activation_bits: u8,
+    /// Bias bits per layer.
+    pub bias_bits: Vec<u8>,
+    /// Bits of stored activations, the input's first.
+    pub activation_bits: Vec<u8>,
     /// Its cost.
     pub cost: u64,
     /// Why.

@@ -113,7 +113,12 @@ fn child(
     match settings.variation {
         Variation::Steps => {
             let other = tournament(population, rng);
-            offspring(space, &population[parent].genes, &population[other].genes, rng)
+            offspring(
+                space,
+                &population[parent].genes,
+                &population[other].genes,
+                rng,
+            )
         }
         Variation::GrayFlips => flipped(space, &population[parent].genes, rng),
     }

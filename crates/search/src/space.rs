@@ -18,8 +18,10 @@ pub struct AnnotationSpace {
     quantizer: Arc<dyn Quantizer>,
     /// What is made small.
     pub cost: Cost,
-    /// Bits of biases.
+    /// Bits of biases, where a strategy does not choose them.
     pub biases: BiasRule,
+    /// Least bits of a bias, where a strategy does.
+    pub least_bias_bits: u8,
     /// Least and greatest bits of a layer's weights.
     pub weight_bits: (u8, u8),
     /// Least and greatest bits of activations.
@@ -39,6 +41,7 @@ impl AnnotationSpace {
             quantizer,
             cost: Cost::default(),
             biases: BiasRule::default(),
+            least_bias_bits: weight_bits.0,
             weight_bits,
             activation_bits,
         }

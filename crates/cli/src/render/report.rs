@@ -150,12 +150,20 @@ fn details(out: &mut String, r: &Region) {
 }
 
 fn set_aside(s: &ceg4n_report::SetAside) -> String {
-    let bits: Vec<_> = s.weight_bits.iter().map(ToString::to_string).collect();
+    let list = |v: &[u8]| {
+        let texts: Vec<_> = v.iter().map(ToString::to_string).collect();
+        texts.join("/")
+    };
+    // One number where all are equal.
+    let activations = match &s.activation_bits[..] {
+        [first, rest @ ..] if rest.iter().all(|b| b == first) => first.to_string(),
+        all => list(all),
+    };
     format!(
-        "v{}, weights of {} bits, activations of {}, cost {}: {}",
+        "v{}, weights of {} bits, biases of {}, activations of {activations}, cost {}: {}",
         s.version,
-        bits.join("/"),
-        s.activation_bits,
+        list(&s.weight_bits),
+        list(&s.bias_bits),
         s.cost,
         s.reason
     )

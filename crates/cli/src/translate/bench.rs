@@ -82,6 +82,8 @@ fn bench_preset(text: &str) -> Result<BenchPreset, Refusal> {
             weight_bits,
             activation_bits,
         }),
-        Ok(Preset::Auto | Preset::UniformMin) | Err(_) => expected(what),
+        Ok(Preset::Auto | Preset::UniformMin | Preset::Gpfq | Preset::Ceg4n) | Err(_) => {
+            expected(what)
+        }
     }
 }

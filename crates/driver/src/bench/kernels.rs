@@ -5,7 +5,7 @@ use super::inputs::{Group, Net};
 use ceg4n_base::Diagnostics;
 use ceg4n_ir::{Annotations, Checked, Op, Program, Rounding, check};
 use ceg4n_jit::CodeCache;
-use ceg4n_search::{AnnotationSpace, Assignment};
+use ceg4n_quantize::{BiasRule, Model, Nearest, Quantizer};
 use ceg4n_verify::Subject;
 
 /// A program of a group of regions, or why there is none.
@@ -16,23 +16,16 @@ pub(super) type Kernel = Result<Subject, String>;
 const FINE_ACTIVATIONS: u8 = 24;
 
 /// What a group's kernels are quantized with; the same for every preset.
-pub(super) fn space(net: &Net, group: &Group, rounding: Rounding) -> AnnotationSpace {
-    let (weights, activations) = (crate::options::WEIGHT_BITS, crate::options::ACTIVATION_BITS);
-    AnnotationSpace::new(
-        &net.reference,
-        net.network.clone(),
-        &group.regions,
-        rounding,
-        (*weights.start(), *weights.end()),
-        (*activations.start(), *activations.end()),
-    )
+pub(super) fn model(net: &Net, group: &Group, rounding: Rounding) -> Model {
+    let network = net.network.clone();
+    Model::new(&net.reference, network, &group.regions, rounding)
 }
 
 /// The subject of a preset; `None` for a preset that asks about the reference alone.
 pub(super) fn subject(
     preset: BenchPreset,
     net: &Net,
-    space: &AnnotationSpace,
+    model: &Model,
     cache: &CodeCache,
 ) -> Option<Kernel> {
     let program = match preset {
@@ -40,9 +33,9 @@ pub(super) fn subject(
         BenchPreset::Uniform {
             weight_bits,
             activation_bits,
-        } => uniform(space, weight_bits, activation_bits),
+        } => uniform(model, weight_bits, activation_bits),
         BenchPreset::Weights(bits) => {
-            uniform(space, bits, FINE_ACTIVATIONS).and_then(|p| weights_only(net, &p))
+            uniform(model, bits, FINE_ACTIVATIONS).and_then(|p| weights_only(net, &p))
         }
     };
     Some(match program {
@@ -51,16 +44,10 @@ pub(super) fn subject(
     })
 }
 
-fn uniform(
-    space: &AnnotationSpace,
-    weights: u8,
-    activations: u8,
-) -> Result<Checked<Program>, Diagnostics> {
-    let assignment = Assignment {
-        weights: vec![weights; space.layers().len()],
-        activations,
-    };
-    space.program(&assignment, 1)
+fn uniform(model: &Model, weights: u8, activations: u8) -> Result<Checked<Program>, Diagnostics> {
+    let biases = BiasRule::default().bits(weights);
+    let assignment = model.uniform(weights, biases, activations);
+    Nearest.program(model, &assignment, 1)
 }
 
 /// The formats of the constants alone: input and activations stay real.

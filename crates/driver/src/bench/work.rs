@@ -134,8 +134,8 @@ impl<'a> Run<'a> {
             if !asked {
                 return (margin, Vec::new());
             }
-            let space = kernels::space(net, group, self.options.rounding);
-            let make = |p: &BenchPreset| kernels::subject(*p, net, &space, &self.cache);
+            let model = kernels::model(net, group, self.options.rounding);
+            let make = |p: &BenchPreset| kernels::subject(*p, net, &model, &self.cache);
             (margin, presets.iter().map(make).collect())
         });
         let per_group = |n: &Net| {

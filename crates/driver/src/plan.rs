@@ -1,0 +1,173 @@
+//! What a preset does: the search space, and the strategies that walk it one after the other.
+
+use crate::load::Loaded;
+use crate::options::{CompileOptions, Preset, Strategy as Asked};
+use ceg4n_base::Diagnostics;
+use ceg4n_quantize::{BiasRule, Model, Nearest, Quantizer};
+use ceg4n_refine::strategy::{Enumerate, Genetic, Greedy, Guided, List, Narrow};
+use ceg4n_refine::{State, Strategy};
+use ceg4n_search::{AnnotationSpace, Settings, Variation};
+use ceg4n_verify::Reference;
+use std::sync::Arc;
+
+/// Activations of the preset `ceg4n`, whose original leaves them in float32.
+const FINE_ACTIVATIONS: u8 = 16;
+/// Evaluations of one genetic search.
+const EVALUATIONS: usize = 1000;
+/// Individuals of a genetic search that is no comparison.
+const POPULATION: usize = 32;
+/// Assignments that the automatic strategy enumerates below what it found, per effort.
+const ENUMERATED: u64 = 4096;
+
+/// One strategy of a plan, before it starts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Stage {
+    /// The widths `W:A`.
+    Uniform(u8, u8),
+    /// The least `k` of `k:max(k, 8)`.
+    UniformMin,
+    /// A few uniform formats from 8 bits up, so that a proved program exists early.
+    Generous,
+    /// One width at a time downwards.
+    Greedy,
+    /// Guided rounding.
+    Guided,
+    /// The whole space in order of cost.
+    Enumerate,
+    /// What is cheaper than the best so far, up to a count.
+    Cheaper,
+    /// A genetic search.
+    Genetic(Settings),
+    /// Fewer activation bits at the same cost.
+    Narrow,
+}
+
+/// What a preset does.
+pub(crate) struct Plan {
+    /// The search space.
+    pub space: AnnotationSpace,
+    /// The strategies, in order.
+    pub stages: Vec<Stage>,
+    /// Leave out the rest of the questions after a refuted one.
+    pub early: bool,
+    /// A refuted candidate is shown, where nothing better was found: a preset's own.
+    pub shows_refuted: bool,
+    effort: u32,
+}
+
+impl Plan {
+    /// The plan of the options.
+    pub(crate) fn new(options: &CompileOptions, loaded: &Loaded, reference: &Reference) -> Self {
+        let network = loaded.module.network.clone();
+        let rounding = options.rounding.unwrap_or_default();
+        let model = Model::new(reference, network, &loaded.module.regions, rounding);
+        let ends = |r: &std::ops::RangeInclusive<u8>| (*r.start(), *r.end());
+        let quantizer: Arc<dyn Quantizer> = Arc::new(Nearest);
+        let mut space = AnnotationSpace::new(
+            Arc::new(model),
+            quantizer,
+            ends(&options.weight_bits),
+            ends(&options.activation_bits),
+        );
+        space.cost = options.cost;
+        if options.preset == Preset::Ceg4n {
+            space.biases = BiasRule::AsWeights;
+            space.activation_bits = (FINE_ACTIVATIONS, FINE_ACTIVATIONS);
+        }
+        Self {
+            space,
+            stages: stages(options),
+            early: !matches!(options.preset, Preset::Uniform { .. }),
+            shows_refuted: options.preset != Preset::Auto,
+            effort: options.budget.effort,
+        }
+    }
+
+    /// True if the plan ends with the enumeration of its whole space.
+    pub(crate) fn is_enumeration(&self) -> bool {
+        self.stages.last() == Some(&Stage::Enumerate)
+    }
+
+    /// Refuses a network none of whose generous formats the checker takes: then no format fails
+    /// for what it proves, but the network for what it is.
+    pub(crate) fn quantizable(&self) -> Result<(), Diagnostics> {
+        let space = &self.space;
+        let (w, a) = (space.weight_bits, space.activation_bits);
+        let mut refusal = None;
+        for (weights, activations) in [(8, 12), (w.0, a.0), (w.1, a.1)] {
+            let a = space.uniform(weights.clamp(w.0, w.1), activations.clamp(a.0, a.1));
+            match space.program(&a, 0) {
+                Ok(_) => return Ok(()),
+                Err(d) => refusal = refusal.or(Some(d)),
+            }
+        }
+        refusal.map_or(Ok(()), Err)
+    }
+}
+
+fn stages(options: &CompileOptions) -> Vec<Stage> {
+    let genetic = |population, variation| {
+        Stage::Genetic(Settings {
+            population,
+            evaluations: EVALUATIONS,
+            seed: options.budget.seed,
+            variation,
+        })
+    };
+    match (options.preset, options.strategy) {
+        (
+            Preset::Uniform {
+                weight_bits,
+                activation_bits,
+            },
+            _,
+        ) => vec![Stage::Uniform(weight_bits, activation_bits)],
+        (Preset::UniformMin | Preset::Gpfq, _) => vec![Stage::UniformMin],
+        (Preset::Ceg4n, _) => vec![genetic(1, Variation::GrayFlips)],
+        (Preset::Auto, Asked::Exact) => vec![Stage::Generous, Stage::Enumerate],
+        (Preset::Auto, Asked::Nsga2) => {
+            vec![Stage::Generous, genetic(POPULATION, Variation::Steps)]
+        }
+        (Preset::Auto, Asked::Greedy) => vec![Stage::Generous, Stage::Greedy, Stage::Narrow],
+        (Preset::Auto, Asked::Auto) => vec![
+            Stage::Generous,
+            Stage::Greedy,
+            Stage::Guided,
+            Stage::Cheaper,
+            Stage::Narrow,
+        ],
+    }
+}
+
+impl Stage {
+    /// The strategy at its start; `None` where there is nothing to do.
+    pub(crate) fn strategy(self, plan: &Plan, state: Option<&State>) -> Option<Strategy> {
+        let space = &plan.space;
+        let clip = |v: u8, (lo, hi): (u8, u8)| v.clamp(lo, hi);
+        let list = |items| Some(Strategy::List(List::new(items)));
+        match self {
+            Self::Uniform(w, a) => list(vec![space.uniform(w, a)]),
+            Self::UniformMin => list((2..=16).map(|k| space.uniform(k, k.max(8))).collect()),
+            Self::Generous => {
+                let widths = [(8, 12), (12, 16), (16, 16), (16, 20), (16, 24)];
+                let (w, a) = (space.weight_bits, space.activation_bits);
+                let uniform = |(x, y)| space.uniform(clip(x, w), clip(y, a));
+                let mut items: Vec<_> = widths.into_iter().map(uniform).collect();
+                items.dedup();
+                list(items)
+            }
+            Self::Greedy => Some(Strategy::Greedy(Greedy::default())),
+            Self::Guided => Some(Strategy::Guided(Guided::default())),
+            Self::Enumerate => Some(Strategy::Enumerate(Enumerate::new(space))),
+            Self::Cheaper => {
+                let best = state.and_then(State::proved)?;
+                let mut all = Enumerate::new(space);
+                all.below = Some(best.cost);
+                all.most = Some(ENUMERATED * u64::from(plan.effort));
+                (!all.is_through()).then_some(Strategy::Enumerate(all))
+            }
+            Self::Genetic(settings) => Some(Strategy::Genetic(Genetic { settings })),
+            Self::Narrow => Some(Strategy::Narrow(Narrow::default())),
+        }
+    }
+}

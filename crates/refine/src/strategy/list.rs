@@ -1,0 +1,48 @@
+//! A fixed list of assignments, in order.
+
+use super::Known;
+use crate::{Candidate, Engines};
+use ceg4n_quantize::Assignment;
+use serde::{Deserialize, Serialize};
+
+/// A list and how far it was followed.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct List {
+    items: Vec<Assignment>,
+    at: usize,
+}
+
+impl List {
+    /// At the start of a list.
+    pub fn new(items: Vec<Assignment>) -> Self {
+        Self { items, at: 0 }
+    }
+
+    pub(crate) fn propose(
+        &mut self,
+        known: &mut Known<'_>,
+        engines: &mut Engines<'_>,
+    ) -> Option<Candidate> {
+        if self.items.len() == 1 && self.at == 0 {
+            // A lone candidate is always put before the verifier: its verdict is what was asked.
+            self.at = 1;
+            *known.candidates += 1;
+            let assignment = self.items[0].clone();
+            let program = known.space.program(&assignment, known.version()).ok()?;
+            return Some(Candidate {
+                assignment,
+                program,
+                guided: false,
+            });
+        }
+        while self.at < self.items.len() && !engines.verify.stopped() {
+            // One at a time: those behind it are dearer to make than it is to be right.
+            let item = &self.items[self.at..=self.at];
+            self.at += 1;
+            if let Some((_, candidate)) = known.first(item, engines) {
+                return Some(candidate);
+            }
+        }
+        None
+    }
+}
