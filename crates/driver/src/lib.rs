@@ -20,6 +20,7 @@ pub mod options;
 mod outcome;
 pub mod output;
 mod parallel;
+mod pareto;
 mod plan;
 pub mod points;
 pub mod progress;

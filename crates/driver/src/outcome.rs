@@ -160,6 +160,7 @@ impl Summary<'_> {
             layers: self.program.map(layers).unwrap_or_default(),
             cost: None,
             loop_: None,
+            pareto: None,
             seconds,
             seed: self.seed,
         }

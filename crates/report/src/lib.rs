@@ -4,6 +4,7 @@
 //! states it, and tests hold both together.
 
 mod bench;
+pub mod plot;
 
 pub use bench::{
     BENCH_SCHEMA, BENCH_SCHEMA_VERSION, Bench, BenchLabel, BenchNetwork, BenchRegion, LabelRow,
@@ -70,6 +71,9 @@ pub struct Report {
     /// The loop, for `compile`.
     #[serde(rename = "loop", skip_serializing_if = "Option::is_none", default)]
     pub loop_: Option<Loop>,
+    /// Proved programs, for `compile --pareto`.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub pareto: Option<Pareto>,
     /// Time spent.
     pub seconds: Seconds,
     /// Seed of everything random.
@@ -252,6 +256,39 @@ pub struct Loop {
     /// What is claimed of the result, for a named search space; absent without a claim.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub optimality: Option<String>,
+}
+
+/// Every proved program of a run; `pareto.svg` beside the report shows them.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Pareto {
+    /// What cost is weighed against: `accuracy`, or `agreement` with the reference where there are
+    /// no labels.
+    pub measure: String,
+    /// On how many samples, and which.
+    pub samples: String,
+    /// The programs, the cheapest first.
+    pub points: Vec<ParetoPoint>,
+}
+
+/// A proved program.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ParetoPoint {
+    /// Its IR version.
+    pub version: u32,
+    /// Weight bits per layer.
+    pub weight_bits: Vec<u8>,
+    /// Bias bits per layer.
+    pub bias_bits: Vec<u8>,
+    /// Bits of stored activations, the input's first.
+    pub activation_bits: Vec<u8>,
+    /// Its cost.
+    pub cost: u64,
+    /// The measure, 0 to 1.
+    pub value: f64,
+    /// No other is as cheap and better, or as good and cheaper.
+    pub on_front: bool,
 }
 
 /// A candidate that stayed open.
