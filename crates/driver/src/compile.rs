@@ -275,6 +275,7 @@ fn search(
             None => State::new(strategy, points.clone()),
         };
         let last = i + 1 == plan.stages.len();
+        walk.decider.engine().brief = stage.is_brief();
         let next = walk.advance(next, last)?;
         let stopped = next.status == LoopStatus::Stopped;
         state = Some(next);
@@ -351,6 +352,7 @@ impl Walk<'_, '_> {
         let last = std::mem::take(&mut self.decider.last);
         let seconds = self.evaluate.seconds;
         let engine = self.decider.engine();
+        engine.brief = false;
         let newest = state.versions.last().map(|v| v.version);
         let version = match &self.best {
             Some((v, _)) => state.versions.iter().find(|x| x.version == *v),

@@ -171,6 +171,8 @@ pub struct CompileOptions {
     pub weight_bits: RangeInclusive<u8>,
     /// Activation widths of the space, within 4..=24.
     pub activation_bits: RangeInclusive<u8>,
+    /// Look for more proved programs, for a front of cost against accuracy.
+    pub pareto: bool,
     /// The backends.
     pub emit: EmitSet,
     /// `-o`; see [`Self::output_folder`].
@@ -199,6 +201,7 @@ impl CompileOptions {
             cost: Cost::default(),
             weight_bits: WEIGHT_BITS,
             activation_bits: DEFAULT_ACTIVATION_BITS,
+            pareto: false,
             emit: EmitSet::default(),
             output: None,
             prefix: None,

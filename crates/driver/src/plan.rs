@@ -32,6 +32,8 @@ pub(crate) enum Stage {
     Greedy,
     /// Guided rounding.
     Guided,
+    /// Guided rounding of every assignment between few and many bits, for a front.
+    Ladder,
     /// The whole space in order of cost.
     Enumerate,
     /// What is cheaper than the best so far, up to a count.
@@ -85,7 +87,7 @@ impl Plan {
 
     /// True if the plan ends with the enumeration of its whole space.
     pub(crate) fn is_enumeration(&self) -> bool {
-        self.stages.last() == Some(&Stage::Enumerate)
+        self.stages.contains(&Stage::Enumerate)
     }
 
     /// Refuses a network none of whose generous formats the checker takes: then no format fails
@@ -106,6 +108,14 @@ impl Plan {
 }
 
 fn stages(options: &CompileOptions) -> Vec<Stage> {
+    let mut stages = preset_stages(options);
+    if options.pareto {
+        stages.push(Stage::Ladder);
+    }
+    stages
+}
+
+fn preset_stages(options: &CompileOptions) -> Vec<Stage> {
     let genetic = |population, variation| {
         Stage::Genetic(Settings {
             population,
@@ -140,6 +150,19 @@ fn stages(options: &CompileOptions) -> Vec<Stage> {
 }
 
 impl Stage {
+    /// True for strategies with many candidates that make no claim: each candidate gets a brief
+    /// look at every region.
+    pub(crate) fn is_brief(self) -> bool {
+        match self {
+            Self::Greedy | Self::Guided | Self::Cheaper | Self::Ladder | Self::Narrow => true,
+            Self::Uniform(..)
+            | Self::UniformMin
+            | Self::Generous
+            | Self::Enumerate
+            | Self::Genetic(_) => false,
+        }
+    }
+
     /// The strategy at its start; `None` where there is nothing to do.
     pub(crate) fn strategy(self, plan: &Plan, state: Option<&State>) -> Option<Strategy> {
         let space = &plan.space;
@@ -158,6 +181,7 @@ impl Stage {
             }
             Self::Greedy => Some(Strategy::Greedy(Greedy::default())),
             Self::Guided => Some(Strategy::Guided(Guided::default())),
+            Self::Ladder => Some(Strategy::Guided(Guided::ladder())),
             Self::Enumerate => Some(Strategy::Enumerate(Enumerate::new(space))),
             Self::Cheaper => {
                 let best = state.and_then(State::proved)?;

@@ -23,9 +23,9 @@ const ROUNDS: u32 = 4;
 /// Where the search stands.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Guided {
-    /// Every assignment of the chain is tried, also above the best, and none is lowered: for a
-    /// front of cost against accuracy.
-    pub ladder: bool,
+    /// Every assignment of the chain is tried, and none is lowered: for a front of cost against
+    /// accuracy.
+    ladder: bool,
     stage: Stage,
     /// Runs on the present assignment.
     round: u32,
@@ -67,6 +67,14 @@ enum Stage {
 }
 
 impl Guided {
+    /// Along the whole chain, above the best too, and no further.
+    pub fn ladder() -> Self {
+        Self {
+            ladder: true,
+            ..Self::default()
+        }
+    }
+
     pub(crate) fn propose(
         &mut self,
         known: &mut Known<'_>,
