@@ -126,6 +126,7 @@ pub enum Strategy {
     Nsga2,
 }
 
+pub use ceg4n_quantize::formats::Granularity;
 pub use ceg4n_search::Cost;
 
 /// Which backends write the kernel.
@@ -171,6 +172,8 @@ pub struct CompileOptions {
     pub weight_bits: RangeInclusive<u8>,
     /// Activation widths of the space, within 4..=24.
     pub activation_bits: RangeInclusive<u8>,
+    /// What shares a scale.
+    pub granularity: Granularity,
     /// Look for more proved programs, for a front of cost against accuracy.
     pub pareto: bool,
     /// The backends.
@@ -201,6 +204,7 @@ impl CompileOptions {
             cost: Cost::default(),
             weight_bits: WEIGHT_BITS,
             activation_bits: DEFAULT_ACTIVATION_BITS,
+            granularity: Granularity::default(),
             pareto: false,
             emit: EmitSet::default(),
             output: None,

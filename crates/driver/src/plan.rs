@@ -2,8 +2,8 @@
 
 use crate::load::Loaded;
 use crate::options::{CompileOptions, Preset, Strategy as Asked};
-use ceg4n_base::Diagnostics;
-use ceg4n_quantize::{BiasRule, Model, Nearest, Quantizer};
+use ceg4n_base::{Diagnostic, Diagnostics, codes};
+use ceg4n_quantize::{BiasRule, Calibration, Gpfq, Model, Nearest, Quantizer};
 use ceg4n_refine::strategy::{Enumerate, Genetic, Greedy, Guided, List, Narrow};
 use ceg4n_refine::{State, Strategy};
 use ceg4n_search::{AnnotationSpace, Settings, Variation};
@@ -59,12 +59,19 @@ pub(crate) struct Plan {
 
 impl Plan {
     /// The plan of the options.
-    pub(crate) fn new(options: &CompileOptions, loaded: &Loaded, reference: &Reference) -> Self {
+    ///
+    /// # Errors
+    /// Samples that no calibration can use.
+    pub(crate) fn new(
+        options: &CompileOptions,
+        loaded: &Loaded,
+        reference: &Reference,
+    ) -> Result<Self, Diagnostics> {
         let network = loaded.module.network.clone();
         let rounding = options.rounding.unwrap_or_default();
         let model = Model::new(reference, network, &loaded.module.regions, rounding);
         let ends = |r: &std::ops::RangeInclusive<u8>| (*r.start(), *r.end());
-        let quantizer: Arc<dyn Quantizer> = Arc::new(Nearest);
+        let quantizer = quantizer(options, loaded)?;
         let mut space = AnnotationSpace::new(
             Arc::new(model),
             quantizer,
@@ -76,13 +83,13 @@ impl Plan {
             space.biases = BiasRule::AsWeights;
             space.activation_bits = (FINE_ACTIVATIONS, FINE_ACTIVATIONS);
         }
-        Self {
+        Ok(Self {
             space,
             stages: stages(options),
             early: !matches!(options.preset, Preset::Uniform { .. }),
             shows_refuted: options.preset != Preset::Auto,
             effort: options.budget.effort,
-        }
+        })
     }
 
     /// True if the plan ends with the enumeration of its whole space.
@@ -105,6 +112,27 @@ impl Plan {
         }
         refusal.map_or(Ok(()), Err)
     }
+}
+
+/// Points of each region that a calibration without data takes.
+const SAMPLES: u64 = 64;
+
+fn quantizer(
+    options: &CompileOptions,
+    loaded: &Loaded,
+) -> Result<Arc<dyn Quantizer>, Diagnostics> {
+    if options.preset != Preset::Gpfq {
+        return Ok(Arc::new(Nearest {
+            granularity: options.granularity,
+            ..Nearest::default()
+        }));
+    }
+    let calibration = Calibration::from_regions(&loaded.module.regions, SAMPLES)
+        .map_err(|e| Diagnostic::error(codes::INTERNAL, e))?;
+    Ok(Arc::new(Gpfq {
+        granularity: options.granularity,
+        ..Gpfq::new(Arc::new(calibration))
+    }))
 }
 
 fn stages(options: &CompileOptions) -> Vec<Stage> {

@@ -5,14 +5,23 @@
 //! annotations of an IR version of them.
 
 pub mod assignment;
+pub mod calibration;
+pub mod clamps;
 pub mod formats;
+pub mod gpfq;
+pub mod layerwise;
 pub mod model;
 pub mod nearest;
 pub mod quantizer;
 pub mod ranges;
+pub mod scale;
 
 pub use assignment::{Assignment, BiasRule};
+pub use calibration::Calibration;
+pub use clamps::{Clamp, clamps};
+pub use formats::{Granularity, RangeChoice};
+pub use gpfq::{Gpfq, Radius};
 pub use model::{Layer, Model};
 pub use nearest::Nearest;
 pub use quantizer::Quantizer;
-pub use ranges::Range;
+pub use ranges::{Clipping, Range, RangeOptions};
