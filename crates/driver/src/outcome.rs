@@ -159,6 +159,10 @@ impl Summary<'_> {
             layers: self.program.map(layers).unwrap_or_default(),
             cost: None,
             loop_: None,
+            accuracy: None,
+            calibration_accuracy: None,
+            demands: None,
+            agreement_samples: Vec::new(),
             seconds,
             seed: self.seed,
         }
