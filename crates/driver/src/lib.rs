@@ -8,6 +8,7 @@ pub mod bench;
 mod candidates;
 pub mod check;
 pub mod compile;
+pub mod data;
 pub mod doctor;
 mod engine;
 pub mod failure;

@@ -161,6 +161,10 @@ impl Summary<'_> {
             cost: None,
             loop_: None,
             pareto: None,
+            accuracy: None,
+            calibration_accuracy: None,
+            demands: None,
+            agreement_samples: Vec::new(),
             seconds,
             seed: self.seed,
         }

@@ -3,9 +3,11 @@
 //! The fields are a contract with tools that read reports; `report.schema.json` beside this crate
 //! states it, and tests hold both together.
 
+mod accuracy;
 mod bench;
 pub mod plot;
 
+pub use accuracy::{Accuracy, AgreementSample, ChangedRow, DemandsReport};
 pub use bench::{
     BENCH_SCHEMA, BENCH_SCHEMA_VERSION, Bench, BenchLabel, BenchNetwork, BenchRegion, LabelRow,
     LabelTable, Row, Skipped, Table, Times,
@@ -26,7 +28,8 @@ pub const SCHEMA: &str = include_str!("../report.schema.json");
 pub enum Status {
     /// Every region of every requirement is proved and none is vacuous.
     Proved,
-    /// A region is refuted, or no program of the search space satisfies the requirements.
+    /// A region is refuted, a demand is missed on the data, or no program of the search space
+    /// satisfies both.
     Refuted,
     /// Neither.
     Unknown,
@@ -74,6 +77,18 @@ pub struct Report {
     /// Proved programs, for `compile --pareto`.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub pareto: Option<Pareto>,
+    /// What the program does on data: on the test rows, or without these on the calibration rows.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub accuracy: Option<Accuracy>,
+    /// What it does on the calibration rows, where there are test rows too.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub calibration_accuracy: Option<Accuracy>,
+    /// What was demanded on the rows of `accuracy`.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub demands: Option<DemandsReport>,
+    /// What the program does on random points, where there are no data.
+    #[serde(skip_serializing_if = "Vec::is_empty", default)]
+    pub agreement_samples: Vec<AgreementSample>,
     /// Time spent.
     pub seconds: Seconds,
     /// Seed of everything random.
