@@ -1,5 +1,7 @@
 //! Candidates of the loop: built, evaluated on points, and put before the verifier.
 
+use crate::data::Data;
+use crate::demand::Demanded;
 use crate::engine::{Engine, Timed};
 use crate::parallel::parallel;
 use crate::progress::Event;
@@ -30,13 +32,20 @@ pub(crate) struct Points<'a> {
     known: Vec<Vec<Exact>>,
     /// Input mantissas of the points, by format, point by point.
     mantissas: Mutex<BTreeMap<String, Arc<Vec<i64>>>>,
+    demands: Option<Demanded<'a>>,
     /// Seconds spent.
     pub seconds: f64,
 }
 
 impl<'a> Points<'a> {
-    pub(crate) fn new(space: &'a AnnotationSpace, engine: &Engine<'_>, jobs: usize) -> Self {
+    pub(crate) fn new(
+        space: &'a AnnotationSpace,
+        engine: &Engine<'_>,
+        data: Option<&'a Data>,
+        jobs: usize,
+    ) -> Self {
         Self {
+            demands: Demanded::new(data),
             space,
             reference: engine.reference.clone(),
             properties: engine.asked.iter().map(|a| a.property.clone()).collect(),
@@ -66,6 +75,12 @@ impl<'a> Points<'a> {
             Arc::make_mut(entry).extend(new.map(|x| format.quantize(x)));
         }
         entry.clone()
+    }
+
+    /// True if the program satisfies every point and every demand.
+    fn holds(&self, program: &Checked<Program>, points: &[Counterexample]) -> bool {
+        let met = |d: &Demanded<'_>| d.met(program, &self.cache);
+        self.broken(program, points).is_none() && self.demands.as_ref().is_none_or(met)
     }
 
     /// The place of a point that the program breaks. Where evaluation fails the verifier is to
@@ -123,7 +138,7 @@ impl Evaluate for Points<'_> {
             let programs = parallel(this.jobs, block.len(), |i| {
                 // A candidate that the checker refuses (accumulators beyond 64 bits) is none.
                 let program = this.space.program(&block[i], version).ok()?;
-                this.broken(&program, points).is_none().then_some(program)
+                this.holds(&program, points).then_some(program)
             });
             let first = programs.into_iter().enumerate();
             found = first
@@ -140,7 +155,7 @@ impl Evaluate for Points<'_> {
     fn satisfies(&mut self, program: &Checked<Program>, points: &[Counterexample]) -> bool {
         let begin = Instant::now();
         self.learn(points);
-        let holds = self.broken(program, points).is_none();
+        let holds = self.holds(program, points);
         self.seconds += begin.elapsed().as_secs_f64();
         holds
     }

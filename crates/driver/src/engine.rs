@@ -257,6 +257,11 @@ impl<'a> Engine<'a> {
         Some(Counterexample { x, ..c })
     }
 
+    /// What may stop the run.
+    pub(crate) fn stop(&self) -> &Stop {
+        &self.stop
+    }
+
     /// True when the run must end.
     pub(crate) fn stopped(&self) -> bool {
         self.stop.now().is_some()

@@ -9,6 +9,7 @@ mod candidates;
 pub mod check;
 pub mod compile;
 pub mod data;
+mod demand;
 pub mod doctor;
 mod engine;
 pub mod failure;
