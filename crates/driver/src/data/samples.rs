@@ -118,15 +118,16 @@ fn mixtures(centers: &[Vec<f64>], rng: &mut ChaCha8Rng) -> Vec<f64> {
         }
         let sum: f64 = weights.iter().sum();
         let sum = if sum > 0.0 { sum } else { 1.0 };
-        for i in 0..columns {
+        out.extend((0..columns).map(|i| {
             let terms = chosen.iter().zip(&weights);
             let v: f64 = terms.map(|(c, w)| centers[*c][i] * (w / sum)).sum();
-            out.push(if v.is_finite() {
+            // Only where numbers leave the range of floats.
+            if v.is_finite() {
                 v
             } else {
                 centers[chosen[0]][i]
-            });
-        }
+            }
+        }));
     }
     out
 }
