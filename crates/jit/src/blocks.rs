@@ -1,0 +1,141 @@
+//! Samples block by block, in order, with an early end: how candidates are raced, on one core or
+//! on several.
+
+use crate::error::JitError;
+use crate::evaluator::{Evaluator, Job};
+use crate::prefix::PrefixCache;
+use crate::samples::Samples;
+use std::collections::BTreeMap;
+use std::ops::{ControlFlow, Range};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::mpsc;
+
+/// What sees the blocks: their samples and their outputs (`samples × output_len`); it may break
+/// off.
+pub type VisitBlock<'a> = dyn FnMut(Range<usize>, &[i64]) -> ControlFlow<()> + 'a;
+
+/// How [`Evaluator::for_each_block`] goes through samples. No option changes what is visited.
+#[derive(Clone, Copy, Debug)]
+pub struct Blocks<'a> {
+    /// Samples a block, at least 1 is taken. With a cache, multiples of 128 waste nothing.
+    pub block: usize,
+    /// Threads that evaluate; up to 1: the caller's. Worth it from about a millisecond of work.
+    pub threads: usize,
+    /// Where activations of the first layers are looked up and kept.
+    pub cache: Option<&'a PrefixCache>,
+}
+
+/// How far [`Evaluator::for_each_block`] came.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[must_use = "only `Race::Complete` says that every sample was seen"]
+pub enum Race {
+    /// The visitor saw every sample.
+    Complete {
+        /// How many.
+        samples: usize,
+    },
+    /// The visitor broke off.
+    Stopped {
+        /// How many samples it saw.
+        samples: usize,
+    },
+}
+
+impl Evaluator {
+    /// Evaluates samples block by block and shows the blocks to `visit` in their order, which
+    /// may break off: samples on which candidates fail belong to the front. The blocks that are
+    /// visited do not depend on the number of threads.
+    ///
+    /// # Errors
+    /// [`JitError::InputFormat`] and [`JitError::InputLength`] if the samples are not the
+    /// program's. Nothing was visited then.
+    pub fn for_each_block(
+        &self,
+        samples: &Samples,
+        blocks: Blocks<'_>,
+        visit: &mut VisitBlock<'_>,
+    ) -> Result<Race, JitError> {
+        let job = self.job(samples, blocks.cache)?;
+        let size = blocks.block.max(1);
+        let count = samples.len().div_ceil(size);
+        let range = |i: usize| i * size..((i + 1) * size).min(samples.len());
+        let threads = blocks.threads.min(count);
+        let (seen, end) = if threads > 1 {
+            in_order(&job, count, threads, &range, visit)
+        } else {
+            one_by_one(&job, count, &range, visit)
+        };
+        let samples = (seen * size).min(samples.len());
+        Ok(match end {
+            ControlFlow::Continue(()) => Race::Complete { samples },
+            ControlFlow::Break(()) => Race::Stopped { samples },
+        })
+    }
+}
+
+/// How many blocks were visited, and whether the visitor broke off.
+type Seen = (usize, ControlFlow<()>);
+
+fn one_by_one(
+    job: &Job<'_>,
+    count: usize,
+    range: &dyn Fn(usize) -> Range<usize>,
+    visit: &mut VisitBlock<'_>,
+) -> Seen {
+    let mut outputs = Vec::new();
+    for i in 0..count {
+        outputs.clear();
+        job.run(range(i), &mut outputs);
+        if visit(range(i), &outputs).is_break() {
+            return (i + 1, ControlFlow::Break(()));
+        }
+    }
+    (count, ControlFlow::Continue(()))
+}
+
+/// Threads take the next block each; this one puts their outputs in order.
+fn in_order(
+    job: &Job<'_>,
+    count: usize,
+    threads: usize,
+    range: &(dyn Fn(usize) -> Range<usize> + Sync),
+    visit: &mut VisitBlock<'_>,
+) -> Seen {
+    let next = AtomicUsize::new(0);
+    let stop = AtomicBool::new(false);
+    let (send, receive) = mpsc::channel();
+    std::thread::scope(|scope| {
+        for _ in 0..threads {
+            let send = send.clone();
+            let (next, stop) = (&next, &stop);
+            scope.spawn(move || {
+                while !stop.load(Ordering::Relaxed) {
+                    let i = next.fetch_add(1, Ordering::Relaxed);
+                    let mut outputs = Vec::new();
+                    if i < count {
+                        job.run(range(i), &mut outputs);
+                    }
+                    if i >= count || send.send((i, outputs)).is_err() {
+                        return;
+                    }
+                }
+            });
+        }
+        drop(send);
+        let mut seen = 0;
+        let mut early = BTreeMap::new();
+        // Ends with the last thread; a panic in one comes out of the scope.
+        for (i, outputs) in receive {
+            early.insert(i, outputs);
+            while let Some(outputs) = early.remove(&seen) {
+                let end = visit(range(seen), &outputs);
+                seen += 1;
+                if end.is_break() {
+                    stop.store(true, Ordering::Relaxed);
+                    return (seen, end);
+                }
+            }
+        }
+        (seen, ControlFlow::Continue(()))
+    })
+}
