@@ -213,8 +213,10 @@ fn check_mantissas(
     let per_row = (m.len() / channels).max(1);
     let misfit = m.chunks(per_row).enumerate().find_map(|(j, row)| {
         let f = format.channel(j)?;
-        let outside = |m: &i32| !f.contains(i64::from(*m));
-        let i = row.iter().position(outside)?;
+        // No early end, so that the loop becomes vector code; misfits are rare.
+        let (lo, hi) = (f.min() as i32, f.max().min(i64::from(i32::MAX)) as i32);
+        let bad = row.iter().fold(false, |bad, m| bad | (*m < lo) | (*m > hi));
+        let i = bad.then(|| row.iter().position(|m| *m < lo || *m > hi))??;
         Some((j * per_row + i, row[i], f))
     });
     if let Some((i, m, f)) = misfit {

@@ -19,6 +19,9 @@ pub type VisitBlock<'a> = dyn FnMut(Range<usize>, &[i64]) -> ControlFlow<()> + '
 pub struct Blocks<'a> {
     /// Samples a block, at least 1 is taken. With a cache, multiples of 128 waste nothing.
     pub block: usize,
+    /// The blocks to visit, by number, in this order: those on which candidates failed belong to
+    /// the front. `None`: all, from the first on.
+    pub order: Option<&'a [usize]>,
     /// Threads that evaluate; up to 1: the caller's. Worth it from about a millisecond of work.
     pub threads: usize,
     /// Where activations of the first layers are looked up and kept.
@@ -27,9 +30,9 @@ pub struct Blocks<'a> {
 
 /// How far [`Evaluator::for_each_block`] came.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[must_use = "only `Race::Complete` says that every sample was seen"]
+#[must_use = "only `Race::Complete` says that every block was seen"]
 pub enum Race {
-    /// The visitor saw every sample.
+    /// The visitor saw every block that was asked for.
     Complete {
         /// How many.
         samples: usize,
@@ -42,13 +45,12 @@ pub enum Race {
 }
 
 impl Evaluator {
-    /// Evaluates samples block by block and shows the blocks to `visit` in their order, which
-    /// may break off: samples on which candidates fail belong to the front. The blocks that are
-    /// visited do not depend on the number of threads.
+    /// Evaluates samples block by block and shows the blocks to `visit` in order, which may break
+    /// off. Which blocks are visited does not depend on the number of threads.
     ///
     /// # Errors
     /// [`JitError::InputFormat`] and [`JitError::InputLength`] if the samples are not the
-    /// program's. Nothing was visited then.
+    /// program's, [`JitError::SampleRange`] for a block beyond the last. Nothing was visited then.
     pub fn for_each_block(
         &self,
         samples: &Samples,
@@ -57,15 +59,25 @@ impl Evaluator {
     ) -> Result<Race, JitError> {
         let job = self.job(samples, blocks.cache)?;
         let size = blocks.block.max(1);
-        let count = samples.len().div_ceil(size);
-        let range = |i: usize| i * size..((i + 1) * size).min(samples.len());
+        let all = samples.len().div_ceil(size);
+        if let Some(block) = blocks.order.into_iter().flatten().find(|b| **b >= all) {
+            return Err(JitError::SampleRange {
+                end: block.saturating_add(1).saturating_mul(size),
+                samples: samples.len(),
+            });
+        }
+        let count = blocks.order.map_or(all, <[usize]>::len);
+        let range = |i: usize| {
+            let block = blocks.order.map_or(i, |order| order[i]);
+            block * size..((block + 1) * size).min(samples.len())
+        };
         let threads = blocks.threads.min(count);
         let (seen, end) = if threads > 1 {
             in_order(&job, count, threads, &range, visit)
         } else {
             one_by_one(&job, count, &range, visit)
         };
-        let samples = (seen * size).min(samples.len());
+        let samples = (0..seen).map(|i| range(i).len()).sum();
         Ok(match end {
             ControlFlow::Continue(()) => Race::Complete { samples },
             ControlFlow::Break(()) => Race::Stopped { samples },
@@ -73,7 +85,7 @@ impl Evaluator {
     }
 }
 
-/// How many blocks were visited, and whether the visitor broke off.
+/// How many turns there were, and whether the visitor broke off.
 type Seen = (usize, ControlFlow<()>);
 
 fn one_by_one(
@@ -93,7 +105,7 @@ fn one_by_one(
     (count, ControlFlow::Continue(()))
 }
 
-/// Threads take the next block each; this one puts their outputs in order.
+/// Threads take the next turn each; this one puts their outputs in order.
 fn in_order(
     job: &Job<'_>,
     count: usize,

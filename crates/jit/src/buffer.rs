@@ -2,6 +2,7 @@
 
 use crate::shape::{Elem, padded};
 use ceg4n_ir::Interval;
+use std::sync::OnceLock;
 
 /// Typed storage.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -28,7 +29,7 @@ impl Storage {
         }
     }
 
-    pub(crate) fn fingerprint(&self) -> u64 {
+    fn fingerprint(&self) -> u64 {
         match self {
             Self::I16(v) => {
                 // Four chains of eight bytes: one would wait for its multiplications.
@@ -172,25 +173,47 @@ fn fill<T>(
     Ok(())
 }
 
-/// Weights in the layout of a [`Body`].
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Weights(pub(crate) Storage);
+/// Weights in the layout of a [`crate::shape::Body`].
+#[derive(Debug)]
+pub(crate) struct Weights {
+    storage: Storage,
+    /// Computed at its first use.
+    fingerprint: OnceLock<u64>,
+}
+
+impl PartialEq for Weights {
+    fn eq(&self, other: &Self) -> bool {
+        self.storage == other.storage
+    }
+}
 
 impl Weights {
+    pub(crate) fn new(storage: Storage) -> Self {
+        Self {
+            storage,
+            fingerprint: OnceLock::new(),
+        }
+    }
+
     pub(crate) fn none() -> Self {
-        Self(Storage::I16(Vec::new()))
+        Self::new(Storage::I16(Vec::new()))
+    }
+
+    /// Equal for equal weights; unequal for most others.
+    pub(crate) fn fingerprint(&self) -> u64 {
+        *self.fingerprint.get_or_init(|| self.storage.fingerprint())
     }
 
     pub(crate) fn elem(&self) -> Elem {
-        self.0.elem()
+        self.storage.elem()
     }
 
     pub(crate) fn len(&self) -> usize {
-        self.0.len()
+        self.storage.len()
     }
 
     pub(crate) fn as_ptr(&self) -> *const u8 {
-        self.0.at(0)
+        self.storage.at(0)
     }
 }
 

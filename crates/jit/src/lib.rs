@@ -46,6 +46,7 @@ mod cache;
 mod codegen;
 mod error;
 mod evaluator;
+mod layout;
 mod native;
 mod plan;
 mod prefix;

@@ -1,10 +1,10 @@
 //! A stage ready to run: its code, and its data in the layout that the code reads.
 
-use crate::buffer::{Buffer, Storage, Weights, mix};
+use crate::buffer::{Buffer, Weights, mix};
 use crate::cache::CodeCache;
 use crate::error::JitError;
 use crate::native::{Call, Code};
-use crate::plan::{DenseData, Source, StagePlan};
+use crate::plan::{Source, StagePlan};
 use crate::shape::{Body, Elem, Quad, Row, Shape, TILE, padded};
 use ceg4n_ir::Rounding;
 use std::sync::{Arc, OnceLock};
@@ -48,7 +48,7 @@ impl Epilogue {
 pub(crate) struct Stage {
     code: Arc<Code>,
     source: Source,
-    weights: Weights,
+    weights: Arc<Weights>,
     epilogue: Epilogue,
     /// Input elements that the code reads.
     cols: usize,
@@ -78,7 +78,7 @@ impl Stage {
             return Ok(Self {
                 code: cache.get(shape(Body::Map))?,
                 source: plan.source,
-                weights: Weights::none(),
+                weights: Arc::new(Weights::none()),
                 epilogue: Epilogue::Rows(plan.rows),
                 cols: len,
                 rows: len,
@@ -86,43 +86,28 @@ impl Stage {
                 fingerprint: OnceLock::new(),
             });
         };
-        let small: Option<Vec<i16>> = dense
-            .weight
-            .iter()
-            .map(|w| i16::try_from(*w).ok())
-            .collect();
-        match small {
-            Some(w)
-                if cache.options().vectors
-                    && plan.x == Elem::I16
-                    && dense.width <= VECTOR_WIDTH =>
-            {
-                Self::vector(&plan, dense, &w, &shape, cache)
-            }
-            small => {
-                let weights = match small {
-                    Some(w) => Storage::I16(w),
-                    None => Storage::I32(dense.weight.to_vec()),
-                };
-                let weight = weights.elem();
-                Ok(Self {
-                    code: cache.get(shape(Body::Dense { weight }))?,
-                    source: plan.source,
-                    weights: Weights(weights),
-                    cols: dense.cols,
-                    epilogue: Epilogue::Rows(plan.rows),
-                    rows: len,
-                    len,
-                    fingerprint: OnceLock::new(),
-                })
-            }
+        let vectors = cache.options().vectors && plan.x == Elem::I16 && dense.width <= VECTOR_WIDTH;
+        let laid = cache.layouts().get(&dense.weight, dense.cols, vectors);
+        if laid.tiled {
+            return Self::vector(&plan, dense.cols, laid.weights, &shape, cache);
         }
+        let weight = laid.weights.elem();
+        Ok(Self {
+            code: cache.get(shape(Body::Dense { weight }))?,
+            source: plan.source,
+            weights: laid.weights,
+            cols: dense.cols,
+            epilogue: Epilogue::Rows(plan.rows),
+            rows: len,
+            len,
+            fingerprint: OnceLock::new(),
+        })
     }
 
     fn vector(
         plan: &StagePlan,
-        dense: &DenseData,
-        weight: &[i16],
+        cols: usize,
+        weights: Arc<Weights>,
         shape: &dyn Fn(Body) -> Shape,
         cache: &CodeCache,
     ) -> Result<Self, JitError> {
@@ -139,8 +124,8 @@ impl Stage {
         Ok(Self {
             code: cache.get(shape(body))?,
             source: plan.source,
-            weights: Weights(Storage::I16(tiled(weight, dense.cols))),
-            cols: padded(dense.cols),
+            weights,
+            cols: padded(cols),
             rows: rows.len(),
             epilogue: quads.map_or(Epilogue::Rows(rows), Epilogue::Quads),
             len,
@@ -164,14 +149,14 @@ impl Stage {
         self.code.shape() == other.code.shape()
             && (self.cols, self.rows, self.len) == (other.cols, other.rows, other.len)
             && self.epilogue == other.epilogue
-            && self.weights == other.weights
+            && (Arc::ptr_eq(&self.weights, &other.weights) || self.weights == other.weights)
     }
 
     /// Equal for stages with the same data; unequal for most others.
     pub(crate) fn fingerprint(&self) -> u64 {
         *self.fingerprint.get_or_init(|| {
             let epilogue = self.epilogue.fingerprint();
-            mix(self.weights.0.fingerprint(), epilogue)
+            mix(self.weights.fingerprint(), epilogue)
         })
     }
 
@@ -200,25 +185,6 @@ impl Stage {
             rows: self.rows,
         });
     }
-}
-
-/// Weights for vector code: for every tile of [`TILE`] rows and every vector of [`LANES`] columns
-/// the vectors of the tile's rows one after the other. Missing rows and columns are zeros, so the
-/// padding of the inputs does not count.
-///
-/// [`LANES`]: crate::shape::LANES
-fn tiled(weight: &[i16], cols: usize) -> Vec<i16> {
-    use crate::shape::LANES;
-    let padded_cols = padded(cols);
-    let rows = weight.len() / cols;
-    let mut out = vec![0; rows.next_multiple_of(TILE) * padded_cols];
-    for (j, row) in weight.chunks_exact(cols).enumerate() {
-        let tile = &mut out[(j / TILE) * TILE * padded_cols..][..TILE * padded_cols];
-        for (block, values) in tile.chunks_exact_mut(TILE * LANES).zip(row.chunks(LANES)) {
-            block[(j % TILE) * LANES..][..values.len()].copy_from_slice(values);
-        }
-    }
-    out
 }
 
 /// The rows by fours, over 32 bits; `None` if a four's shifts differ or exceed 31 places. The
@@ -258,7 +224,6 @@ fn quads(rows: &[Row], len: usize) -> Option<Vec<Quad>> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::shape::LANES;
     use ceg4n_ir::network::{Constant, Origin};
     use ceg4n_ir::{Format, Interval, NetworkBuilder, Op, Program, Shape as Dims, check};
 
@@ -342,20 +307,5 @@ mod tests {
 
     fn range_of(text: &str) -> Interval {
         Interval::new(format(text).min(), format(text).max())
-    }
-
-    #[test]
-    fn tiles_hold_every_weight_once() {
-        let (rows, cols) = (6, 11);
-        let weight: Vec<i16> = (1..=(rows * cols) as i16).collect();
-        let tiles = tiled(&weight, cols);
-        assert_eq!(tiles.len(), 8 * 16);
-        for (j, row) in weight.chunks(cols).enumerate() {
-            for (k, w) in row.iter().enumerate() {
-                let block = (j / TILE) * 2 + k / LANES;
-                assert_eq!(tiles[(block * TILE + j % TILE) * LANES + k % LANES], *w);
-            }
-        }
-        assert_eq!(tiles.iter().filter(|w| **w == 0).count(), 8 * 16 - 66);
     }
 }

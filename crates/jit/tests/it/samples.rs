@@ -295,6 +295,7 @@ fn blocks_come_in_order_whatever_the_threads() {
                 let mut end = 0;
                 let blocks = Blocks {
                     block,
+                    order: None,
                     threads,
                     cache,
                 };
@@ -324,11 +325,58 @@ fn blocks_come_in_order_whatever_the_threads() {
     assert!(none.is_empty());
     let blocks = Blocks {
         block: 8,
+        order: None,
         threads: 2,
         cache: None,
     };
     let race = evaluator.for_each_block(&none, blocks, &mut |_, _| ControlFlow::Break(()));
     assert_eq!(race, Ok(Race::Complete { samples: 0 }));
+}
+
+#[test]
+fn blocks_may_come_in_another_order() {
+    const N: usize = 45;
+    let chain = Chain::new(4);
+    let program = chain.program();
+    let evaluator = Evaluator::new(&program, &CACHES[0]).unwrap();
+    let x = inputs(chain.input, SIZES[0], N, 5);
+    let samples = Samples::new(chain.input, SIZES[0], &x).unwrap();
+    let wanted = expected(&program, &x);
+    let cache = PrefixCache::new(1 << 20);
+    for threads in [1, 3] {
+        let run = |order: &[usize], stop: usize| {
+            let mut seen = vec![];
+            let blocks = Blocks {
+                block: 10,
+                order: Some(order),
+                threads,
+                cache: Some(&cache),
+            };
+            let race = evaluator.for_each_block(&samples, blocks, &mut |range, y| {
+                assert_eq!(y, &wanted[3 * range.start..3 * range.end]);
+                seen.push(range.start / 10);
+                if seen.len() > stop {
+                    ControlFlow::Break(())
+                } else {
+                    ControlFlow::Continue(())
+                }
+            });
+            (race, seen)
+        };
+        let (race, seen) = run(&[4, 2, 0, 1], 9);
+        assert_eq!(race, Ok(Race::Complete { samples: 35 }));
+        assert_eq!(seen, [4, 2, 0, 1]);
+        let (race, seen) = run(&[4, 2, 0, 1], 1);
+        assert_eq!(race, Ok(Race::Stopped { samples: 15 }));
+        assert_eq!(seen, [4, 2]);
+        let (race, seen) = run(&[0, 5], 9);
+        let beyond = JitError::SampleRange {
+            end: 60,
+            samples: N,
+        };
+        assert_eq!((race, seen), (Err(beyond), vec![]));
+        assert_eq!(run(&[], 9).0, Ok(Race::Complete { samples: 0 }));
+    }
 }
 
 /// Many programs, mutated layer by layer, through one small cache that always evicts, on several
