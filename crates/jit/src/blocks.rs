@@ -2,7 +2,7 @@
 //! on several.
 
 use crate::error::JitError;
-use crate::evaluator::{Evaluator, Job};
+use crate::evaluator::Evaluator;
 use crate::prefix::PrefixCache;
 use crate::samples::Samples;
 use std::collections::BTreeMap;
@@ -71,11 +71,13 @@ impl Evaluator {
             let block = blocks.order.map_or(i, |order| order[i]);
             block * size..((block + 1) * size).min(samples.len())
         };
+        let compute = |i: usize, outputs: &mut Vec<i64>| job.run(range(i), outputs);
+        let visit = &mut |i: usize, outputs: &[i64]| visit(range(i), outputs);
         let threads = blocks.threads.min(count);
         let (seen, end) = if threads > 1 {
-            in_order(&job, count, threads, &range, visit)
+            in_order(count, threads, &compute, visit)
         } else {
-            one_by_one(&job, count, &range, visit)
+            one_by_one(count, &compute, visit)
         };
         let samples = (0..seen).map(|i| range(i).len()).sum();
         Ok(match end {
@@ -85,20 +87,21 @@ impl Evaluator {
     }
 }
 
-/// How many turns there were, and whether the visitor broke off.
+/// Appends the outputs of a turn.
+type Compute<'a> = dyn Fn(usize, &mut Vec<i64>) + Sync + 'a;
+
+/// Sees the outputs of a turn.
+type VisitTurn<'a> = dyn FnMut(usize, &[i64]) -> ControlFlow<()> + 'a;
+
+/// How many turns were visited, and whether the visitor broke off.
 type Seen = (usize, ControlFlow<()>);
 
-fn one_by_one(
-    job: &Job<'_>,
-    count: usize,
-    range: &dyn Fn(usize) -> Range<usize>,
-    visit: &mut VisitBlock<'_>,
-) -> Seen {
+fn one_by_one(count: usize, compute: &Compute<'_>, visit: &mut VisitTurn<'_>) -> Seen {
     let mut outputs = Vec::new();
     for i in 0..count {
         outputs.clear();
-        job.run(range(i), &mut outputs);
-        if visit(range(i), &outputs).is_break() {
+        compute(i, &mut outputs);
+        if visit(i, &outputs).is_break() {
             return (i + 1, ControlFlow::Break(()));
         }
     }
@@ -107,11 +110,10 @@ fn one_by_one(
 
 /// Threads take the next turn each; this one puts their outputs in order.
 fn in_order(
-    job: &Job<'_>,
     count: usize,
     threads: usize,
-    range: &(dyn Fn(usize) -> Range<usize> + Sync),
-    visit: &mut VisitBlock<'_>,
+    compute: &Compute<'_>,
+    visit: &mut VisitTurn<'_>,
 ) -> Seen {
     let next = AtomicUsize::new(0);
     let stop = AtomicBool::new(false);
@@ -123,11 +125,12 @@ fn in_order(
             scope.spawn(move || {
                 while !stop.load(Ordering::Relaxed) {
                     let i = next.fetch_add(1, Ordering::Relaxed);
-                    let mut outputs = Vec::new();
-                    if i < count {
-                        job.run(range(i), &mut outputs);
+                    if i >= count {
+                        return;
                     }
-                    if i >= count || send.send((i, outputs)).is_err() {
+                    let mut outputs = Vec::new();
+                    compute(i, &mut outputs);
+                    if send.send((i, outputs)).is_err() {
                         return;
                     }
                 }
@@ -140,7 +143,7 @@ fn in_order(
         for (i, outputs) in receive {
             early.insert(i, outputs);
             while let Some(outputs) = early.remove(&seen) {
-                let end = visit(range(seen), &outputs);
+                let end = visit(seen, &outputs);
                 seen += 1;
                 if end.is_break() {
                     stop.store(true, Ordering::Relaxed);
@@ -150,4 +153,31 @@ fn in_order(
         }
         (seen, ControlFlow::Continue(()))
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Every even turn ends after the odd one that follows it.
+    #[test]
+    fn turns_are_visited_in_order_whenever_they_end() {
+        const COUNT: usize = 20;
+        let done: [AtomicBool; COUNT] = std::array::from_fn(|_| AtomicBool::new(false));
+        let compute = |i: usize, outputs: &mut Vec<i64>| {
+            while i.is_multiple_of(2) && !done[i + 1].load(Ordering::Acquire) {
+                std::thread::yield_now();
+            }
+            outputs.push(i as i64);
+            done[i].store(true, Ordering::Release);
+        };
+        let mut seen = vec![];
+        let end = in_order(COUNT, 2, &compute, &mut |i, y| {
+            assert_eq!(y, [i as i64]);
+            seen.push(i);
+            ControlFlow::Continue(())
+        });
+        assert_eq!(end, (COUNT, ControlFlow::Continue(())));
+        assert_eq!(seen, (0..COUNT).collect::<Vec<_>>());
+    }
 }
