@@ -115,7 +115,7 @@ impl Row {
 
 /// The epilogues of [`TILE`] neighbouring outputs that share their shifts, over 32 bits.
 #[repr(C)]
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Quad {
     pub(crate) bias: [i32; TILE],
     pub(crate) floor: [i32; TILE],

@@ -1,182 +1,46 @@
 //! A stage ready to run: its code, and its data in the layout that the code reads.
 
+use crate::buffer::{Buffer, Weights, mix};
 use crate::cache::CodeCache;
 use crate::error::JitError;
 use crate::native::{Call, Code};
-use crate::plan::{DenseData, Source, StagePlan};
+use crate::plan::{Source, StagePlan};
 use crate::shape::{Body, Elem, Quad, Row, Shape, TILE, padded};
-use ceg4n_ir::{Interval, Rounding};
-use std::sync::Arc;
+use ceg4n_ir::Rounding;
+use std::sync::{Arc, OnceLock};
 
 /// Register width up to which vector code is exact.
 const VECTOR_WIDTH: u8 = 32;
 
-/// Typed storage.
-#[derive(Clone, Debug)]
-enum Storage {
-    I16(Vec<i16>),
-    I32(Vec<i32>),
-    I64(Vec<i64>),
-}
-
-impl Storage {
-    fn elem(&self) -> Elem {
-        match self {
-            Self::I16(_) => Elem::I16,
-            Self::I32(_) => Elem::I32,
-            Self::I64(_) => Elem::I64,
-        }
-    }
-
-    fn len(&self) -> usize {
-        match self {
-            Self::I16(v) => v.len(),
-            Self::I32(v) => v.len(),
-            Self::I64(v) => v.len(),
-        }
-    }
-
-    fn as_ptr(&self) -> *const u8 {
-        match self {
-            Self::I16(v) => v.as_ptr().cast(),
-            Self::I32(v) => v.as_ptr().cast(),
-            Self::I64(v) => v.as_ptr().cast(),
-        }
-    }
-}
-
-/// Activations: rows of [`padded`] length, one a sample. What the padding holds means nothing.
-#[derive(Clone, Debug)]
-pub(crate) struct Buffer {
-    storage: Storage,
-    row_len: usize,
-}
-
-impl Buffer {
-    /// Zeros for `n` samples of `len` elements.
-    pub(crate) fn new(elem: Elem, len: usize, n: usize) -> Self {
-        let row_len = padded(len);
-        let total = row_len * n;
-        let storage = match elem {
-            Elem::I16 => Storage::I16(vec![0; total]),
-            Elem::I32 => Storage::I32(vec![0; total]),
-            Elem::I64 => Storage::I64(vec![0; total]),
-        };
-        Self { storage, row_len }
-    }
-
-    pub(crate) fn elem(&self) -> Elem {
-        self.storage.elem()
-    }
-
-    /// Elements in all.
-    pub(crate) fn len(&self) -> usize {
-        self.storage.len()
-    }
-
-    /// Elements from one sample to the next.
-    pub(crate) fn row_len(&self) -> usize {
-        self.row_len
-    }
-
-    pub(crate) fn as_ptr(&self) -> *const u8 {
-        self.storage.as_ptr()
-    }
-
-    pub(crate) fn as_mut_ptr(&mut self) -> *mut u8 {
-        match &mut self.storage {
-            Storage::I16(v) => v.as_mut_ptr().cast(),
-            Storage::I32(v) => v.as_mut_ptr().cast(),
-            Storage::I64(v) => v.as_mut_ptr().cast(),
-        }
-    }
-
-    /// Stores samples of `len` elements each.
-    ///
-    /// # Errors
-    /// The position of the first sample and element outside `range`, which the type must hold.
-    pub(crate) fn fill(
-        &mut self,
-        samples: &[i64],
-        len: usize,
-        range: Interval,
-    ) -> Result<(), (usize, usize)> {
-        let row_len = self.row_len;
-        match &mut self.storage {
-            Storage::I16(v) => fill(v, samples, row_len, len, range, |m| m as i16),
-            Storage::I32(v) => fill(v, samples, row_len, len, range, |m| m as i32),
-            Storage::I64(v) => fill(v, samples, row_len, len, range, |m| m),
-        }
-    }
-
-    /// Appends the first `len` elements of the first `n` rows.
-    pub(crate) fn append_to(&self, out: &mut Vec<i64>, len: usize, n: usize) {
-        let (row_len, total) = (self.row_len, n * self.row_len);
-        match &self.storage {
-            Storage::I16(v) => append(out, &v[..total], row_len, len),
-            Storage::I32(v) => append(out, &v[..total], row_len, len),
-            Storage::I64(v) => append(out, &v[..total], row_len, len),
-        }
-    }
-}
-
-fn append<T: Copy + Into<i64>>(out: &mut Vec<i64>, rows: &[T], row_len: usize, len: usize) {
-    for row in rows.chunks_exact(row_len) {
-        out.extend(row[..len].iter().map(|m| (*m).into()));
-    }
-}
-
-fn fill<T>(
-    out: &mut [T],
-    samples: &[i64],
-    row_len: usize,
-    len: usize,
-    range: Interval,
-    narrow: impl Fn(i64) -> T,
-) -> Result<(), (usize, usize)> {
-    let rows = out.chunks_exact_mut(row_len);
-    for (s, (row, sample)) in rows.zip(samples.chunks_exact(len)).enumerate() {
-        let mut good = true;
-        for (y, x) in row.iter_mut().zip(sample) {
-            good &= range.lo <= *x && *x <= range.hi;
-            *y = narrow(*x);
-        }
-        if !good {
-            let outside = |x: &i64| !(range.lo..=range.hi).contains(x);
-            let index = sample.iter().position(outside).unwrap_or(0);
-            return Err((s, index));
-        }
-    }
-    Ok(())
-}
-
-/// Weights in the layout of a [`Body`].
-#[derive(Clone, Debug)]
-pub(crate) struct Weights(Storage);
-
-impl Weights {
-    fn none() -> Self {
-        Self(Storage::I16(Vec::new()))
-    }
-
-    pub(crate) fn elem(&self) -> Elem {
-        self.0.elem()
-    }
-
-    pub(crate) fn len(&self) -> usize {
-        self.0.len()
-    }
-
-    pub(crate) fn as_ptr(&self) -> *const u8 {
-        self.0.as_ptr()
-    }
-}
-
 /// Epilogues in the layout of a [`Body`].
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Epilogue {
     Rows(Vec<Row>),
     Quads(Vec<Quad>),
+}
+
+impl Epilogue {
+    fn bytes(&self) -> usize {
+        match self {
+            Self::Rows(list) => size_of_val(list.as_slice()),
+            Self::Quads(list) => size_of_val(list.as_slice()),
+        }
+    }
+
+    /// Of the fields that differ most often.
+    fn fingerprint(&self) -> u64 {
+        match self {
+            Self::Rows(list) => list.iter().fold(0, |h, r| {
+                let h = mix(mix(h, r.bias as u64), r.right as u64);
+                mix(mix(h, r.lo as u64), r.hi as u64)
+            }),
+            Self::Quads(list) => list.iter().fold(0, |h, q| {
+                let h = q.bias.iter().fold(h, |h, b| mix(h, *b as u64));
+                let h = mix(h, q.right as u64);
+                mix(mix(h, q.lo[0] as u64), q.hi[0] as u64)
+            }),
+        }
+    }
 }
 
 /// Code and data of one stage.
@@ -184,7 +48,7 @@ pub(crate) enum Epilogue {
 pub(crate) struct Stage {
     code: Arc<Code>,
     source: Source,
-    weights: Weights,
+    weights: Arc<Weights>,
     epilogue: Epilogue,
     /// Input elements that the code reads.
     cols: usize,
@@ -192,6 +56,8 @@ pub(crate) struct Stage {
     rows: usize,
     /// Output elements that mean something.
     len: usize,
+    /// Of the data; computed at its first use.
+    fingerprint: OnceLock<u64>,
 }
 
 impl Stage {
@@ -212,49 +78,36 @@ impl Stage {
             return Ok(Self {
                 code: cache.get(shape(Body::Map))?,
                 source: plan.source,
-                weights: Weights::none(),
+                weights: Arc::new(Weights::none()),
                 epilogue: Epilogue::Rows(plan.rows),
                 cols: len,
                 rows: len,
                 len,
+                fingerprint: OnceLock::new(),
             });
         };
-        let small: Option<Vec<i16>> = dense
-            .weight
-            .iter()
-            .map(|w| i16::try_from(*w).ok())
-            .collect();
-        match small {
-            Some(w)
-                if cache.options().vectors
-                    && plan.x == Elem::I16
-                    && dense.width <= VECTOR_WIDTH =>
-            {
-                Self::vector(&plan, dense, &w, &shape, cache)
-            }
-            small => {
-                let weights = match small {
-                    Some(w) => Storage::I16(w),
-                    None => Storage::I32(dense.weight.to_vec()),
-                };
-                let weight = weights.elem();
-                Ok(Self {
-                    code: cache.get(shape(Body::Dense { weight }))?,
-                    source: plan.source,
-                    weights: Weights(weights),
-                    cols: dense.cols,
-                    epilogue: Epilogue::Rows(plan.rows),
-                    rows: len,
-                    len,
-                })
-            }
+        let vectors = cache.options().vectors && plan.x == Elem::I16 && dense.width <= VECTOR_WIDTH;
+        let laid = cache.layouts().get(&dense.weight, dense.cols, vectors);
+        if laid.tiled {
+            return Self::vector(&plan, dense.cols, laid.weights, &shape, cache);
         }
+        let weight = laid.weights.elem();
+        Ok(Self {
+            code: cache.get(shape(Body::Dense { weight }))?,
+            source: plan.source,
+            weights: laid.weights,
+            cols: dense.cols,
+            epilogue: Epilogue::Rows(plan.rows),
+            rows: len,
+            len,
+            fingerprint: OnceLock::new(),
+        })
     }
 
     fn vector(
         plan: &StagePlan,
-        dense: &DenseData,
-        weight: &[i16],
+        cols: usize,
+        weights: Arc<Weights>,
         shape: &dyn Fn(Body) -> Shape,
         cache: &CodeCache,
     ) -> Result<Self, JitError> {
@@ -271,11 +124,12 @@ impl Stage {
         Ok(Self {
             code: cache.get(shape(body))?,
             source: plan.source,
-            weights: Weights(Storage::I16(tiled(weight, dense.cols))),
-            cols: padded(dense.cols),
+            weights,
+            cols: padded(cols),
             rows: rows.len(),
             epilogue: quads.map_or(Epilogue::Rows(rows), Epilogue::Quads),
             len,
+            fingerprint: OnceLock::new(),
         })
     }
 
@@ -289,16 +143,41 @@ impl Stage {
         Buffer::new(self.code.shape().y, self.len, n)
     }
 
+    /// True if it computes the same outputs from the same inputs, because it has the same data in
+    /// the same layout.
+    pub(crate) fn computes_as(&self, other: &Self) -> bool {
+        self.code.shape() == other.code.shape()
+            && (self.cols, self.rows, self.len) == (other.cols, other.rows, other.len)
+            && self.epilogue == other.epilogue
+            && (Arc::ptr_eq(&self.weights, &other.weights) || self.weights == other.weights)
+    }
+
+    /// Equal for stages with the same data; unequal for most others.
+    pub(crate) fn fingerprint(&self) -> u64 {
+        *self.fingerprint.get_or_init(|| {
+            let epilogue = self.epilogue.fingerprint();
+            mix(self.weights.fingerprint(), epilogue)
+        })
+    }
+
+    /// Bytes of weights and epilogues.
+    pub(crate) fn data_bytes(&self) -> usize {
+        self.weights.len() * self.weights.elem().size() + self.epilogue.bytes()
+    }
+
     /// Bytes of one sample's outputs.
     pub(crate) fn output_bytes(&self) -> usize {
         padded(self.len) * self.code.shape().y.size()
     }
 
-    /// Computes the first `n` samples.
-    pub(crate) fn run(&self, x: &Buffer, y: &mut Buffer, n: usize) {
+    /// Computes `n` samples: those from `x.1` on of the inputs become those from `y.1` on of the
+    /// outputs.
+    pub(crate) fn run(&self, x: (&Buffer, usize), y: (&mut Buffer, usize), n: usize) {
         self.code.run(Call {
-            x,
-            y,
+            x: x.0,
+            x_first: x.1,
+            y: y.0,
+            y_first: y.1,
             weights: &self.weights,
             epilogue: &self.epilogue,
             n,
@@ -306,25 +185,6 @@ impl Stage {
             rows: self.rows,
         });
     }
-}
-
-/// Weights for vector code: for every tile of [`TILE`] rows and every vector of [`LANES`] columns
-/// the vectors of the tile's rows one after the other. Missing rows and columns are zeros, so the
-/// padding of the inputs does not count.
-///
-/// [`LANES`]: crate::shape::LANES
-fn tiled(weight: &[i16], cols: usize) -> Vec<i16> {
-    use crate::shape::LANES;
-    let padded_cols = padded(cols);
-    let rows = weight.len() / cols;
-    let mut out = vec![0; rows.next_multiple_of(TILE) * padded_cols];
-    for (j, row) in weight.chunks_exact(cols).enumerate() {
-        let tile = &mut out[(j / TILE) * TILE * padded_cols..][..TILE * padded_cols];
-        for (block, values) in tile.chunks_exact_mut(TILE * LANES).zip(row.chunks(LANES)) {
-            block[(j % TILE) * LANES..][..values.len()].copy_from_slice(values);
-        }
-    }
-    out
 }
 
 /// The rows by fours, over 32 bits; `None` if a four's shifts differ or exceed 31 places. The
@@ -364,9 +224,8 @@ fn quads(rows: &[Row], len: usize) -> Option<Vec<Quad>> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::shape::LANES;
     use ceg4n_ir::network::{Constant, Origin};
-    use ceg4n_ir::{Format, NetworkBuilder, Op, Program, Shape as Dims, check};
+    use ceg4n_ir::{Format, Interval, NetworkBuilder, Op, Program, Shape as Dims, check};
 
     fn format(text: &str) -> Format {
         text.parse().expect("a format")
@@ -431,7 +290,7 @@ mod tests {
                     y.fill(&vec![CANARY; 6 * width], width, any)
                         .expect("in range");
                     for n in [3, 4] {
-                        stage.run(&x, &mut y, n);
+                        stage.run((&x, 0), (&mut y, 0), n);
                         for (i, m) in elements(&y).into_iter().enumerate() {
                             let (sample, j) = (i / width, i % width);
                             if sample < n && j < rows {
@@ -448,20 +307,5 @@ mod tests {
 
     fn range_of(text: &str) -> Interval {
         Interval::new(format(text).min(), format(text).max())
-    }
-
-    #[test]
-    fn tiles_hold_every_weight_once() {
-        let (rows, cols) = (6, 11);
-        let weight: Vec<i16> = (1..=(rows * cols) as i16).collect();
-        let tiles = tiled(&weight, cols);
-        assert_eq!(tiles.len(), 8 * 16);
-        for (j, row) in weight.chunks(cols).enumerate() {
-            for (k, w) in row.iter().enumerate() {
-                let block = (j / TILE) * 2 + k / LANES;
-                assert_eq!(tiles[(block * TILE + j % TILE) * LANES + k % LANES], *w);
-            }
-        }
-        assert_eq!(tiles.iter().filter(|w| **w == 0).count(), 8 * 16 - 66);
     }
 }

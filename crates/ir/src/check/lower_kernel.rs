@@ -1,7 +1,8 @@
 //! Lowering to the integer program: explicit requantizations, aligned biases, type ranges,
 //! accumulator widths.
 
-use super::constant_mantissas;
+use super::constants::constant_mantissas;
+use super::dot_range::Operand;
 use crate::NodeId;
 use crate::annotate::{Annotation, Program};
 use crate::kernel::{Interval, Kernel, KernelNode, KernelOp};
@@ -209,19 +210,12 @@ impl Lowering<'_> {
         };
         let mut range = Vec::with_capacity(rows);
         let mut worst = 0u64;
+        let operand = Operand::new(&node.range);
         for j in 0..rows {
-            let b = bias.as_ref().map_or(0, |b| i128::from(b[j]));
-            // Any order of partial sums stays within |b| + Σ |w|·max|x|.
-            let (mut lo, mut hi, mut all) = (b, b, b.abs());
-            for (m, r) in w[j * cols..(j + 1) * cols].iter().zip(node.range.iter()) {
-                let m = i128::from(*m);
-                let (p, q) = (m * i128::from(r.lo), m * i128::from(r.hi));
-                lo += p.min(q);
-                hi += p.max(q);
-                all += m.abs() * i128::from(r.magnitude());
-            }
-            worst = worst.max(self.fits(v, all)?);
-            range.push(Interval::new(lo as i64, hi as i64));
+            let b = bias.as_ref().map_or(0, |b| b[j]);
+            let sum = operand.dot(&w[j * cols..(j + 1) * cols], b);
+            worst = worst.max(self.fits(v, sum.magnitude)?);
+            range.push(Interval::new(sum.lo as i64, sum.hi as i64));
         }
         let op = KernelOp::Dense {
             x: xn,

@@ -1,6 +1,6 @@
 //! Lowering to the real-valued program.
 
-use super::constant_mantissas;
+use super::constants::constant_mantissas;
 use crate::NodeId;
 use crate::annotate::Program;
 use crate::network::{Op, ValueId};

@@ -6,7 +6,7 @@ use ceg4n_ir::{
     Annotation, Checked, Format, Network, NetworkBuilder, Op, Program, Rounding, Shape,
     TensorFormat, ValueId, check,
 };
-use ceg4n_jit::{CodeCache, CodeOptions, Evaluator};
+use ceg4n_jit::{CodeCache, CodeOptions, Evaluator, PrefixCache, Samples};
 use std::sync::{Arc, LazyLock};
 
 /// SplitMix64, seeded by the test.
@@ -363,7 +363,10 @@ pub(crate) static CACHES: LazyLock<[CodeCache; 2]> = LazyLock::new(|| {
     })
 });
 
-/// Compares both code paths with the reference on `n` inputs.
+/// So small that it evicts all the time.
+static PREFIXES: LazyLock<PrefixCache> = LazyLock::new(|| PrefixCache::new(50_000));
+
+/// Compares both code paths, on packed samples too, with the reference on `n` inputs.
 pub(crate) fn compare(program: &Checked<Program>, inputs: &[i64], n: usize, what: &str) {
     let len = inputs.len() / n;
     let expected: Vec<i64> = inputs
@@ -378,5 +381,13 @@ pub(crate) fn compare(program: &Checked<Program>, inputs: &[i64], n: usize, what
             .expect("outputs");
         let vectors = cache.options().vectors;
         assert_eq!(found, expected, "{what}, vectors {vectors}");
+        let format = program.kernel().expect("a kernel").input_format;
+        let samples = Samples::new(format, len, inputs).expect("samples");
+        for prefix in [None, Some(&*PREFIXES), Some(&*PREFIXES)] {
+            evaluator
+                .eval_samples(&samples, 0..n, prefix, &mut found)
+                .expect("outputs");
+            assert_eq!(found, expected, "{what}, packed, vectors {vectors}");
+        }
     }
 }
