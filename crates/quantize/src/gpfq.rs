@@ -203,7 +203,7 @@ impl WithSimd for Follow<'_> {
     fn with_simd<S: pulp::Simd>(self, _: S) -> Vec<Row> {
         let (rows, cols, n) = (self.formats.len(), self.x.len(), self.x.samples);
         let mut error = vec![0.0; rows * n];
-        let mut mantissas = vec![vec![0i32; cols]; rows];
+        let mut mantissas = vec![Vec::with_capacity(cols); rows];
         // Columns outside, so that a column stays in the nearest cache for all neurons.
         for t in 0..cols {
             let (x, xq) = (self.x.row(t), self.xq.row(t));
@@ -219,7 +219,7 @@ impl WithSimd for Follow<'_> {
                 let m = (target * 2f64.powi(format.frac()) + 0.5)
                     .floor()
                     .clamp(format.min() as f64, format.max() as f64);
-                mantissas[j][t] = m as i32;
+                mantissas[j].push(m as i32);
                 add(u, w, x, -m * 2f64.powi(-format.frac()), xq);
             }
         }

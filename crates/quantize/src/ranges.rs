@@ -24,6 +24,10 @@ const SOUND_HEADROOM: f64 = 1.0625;
 /// Sound bounds that are so many times the range that samples ask for cost more precision (one
 /// bit) than they are worth.
 const LOOSEST: f64 = 2.0;
+/// Boxes of so many inputs are divided,
+const FEW_INPUTS: usize = 8;
+/// into so many parts.
+const PARTS: usize = 16;
 /// Random points per region.
 const SAMPLES: u64 = 64;
 
@@ -187,48 +191,90 @@ fn sound(program: &RealProgram, regions: &[Region], seen: &Ranges) -> Ranges {
     let nodes = graph_nodes(program);
     let mut out = Ranges::new();
     for region in regions {
-        let x = hull(&region.lower, &region.upper);
-        let splits = Splits::default();
-        let Some(mut bounds) = bounds(&graph, &x, &splits) else {
-            continue;
-        };
-        for (i, ids) in nodes.iter().enumerate().take(graph.nodes.len()) {
-            let relu = matches!(graph.nodes[i].op, Op::Relu);
-            if relu {
-                bounds.nodes[i] = bounds.nodes[i - 1].iter().map(|b| b.relu()).collect();
-            } else if i > 0 {
-                // What only a relu reads is of interest where it is positive.
-                let positive = matches!(graph.nodes.get(i + 1).map(|n| &n.op), Some(Op::Relu));
-                let known = ids
-                    .iter()
-                    .filter_map(|v| seen.get(v))
-                    .copied()
-                    .reduce(Range::hull);
-                let known = known.unwrap_or(Range::point(0.0));
-                let beyond = |b: &Bound| b.hi > known.hi || (!positive && b.lo < known.lo);
-                let elements: Vec<usize> = (0..graph.nodes[i].len)
-                    .filter(|j| beyond(&bounds.nodes[i][*j]))
-                    .collect();
-                let pass = Backward {
-                    graph: &graph,
-                    bounds: &bounds,
-                    splits: &splits,
-                    guide: None,
-                };
-                let lower = pass.lower(i, Rows::units(&elements, graph.nodes[i].len));
-                for (r, j) in elements.iter().enumerate() {
-                    let tight = Bound::new(lower[2 * r], -lower[2 * r + 1]);
-                    bounds.nodes[i][*j] = bounds.nodes[i][*j].meet(tight);
-                }
-            }
-            for b in &bounds.nodes[i] {
-                for v in ids {
-                    widen(&mut out, *v, Range { lo: b.lo, hi: b.hi });
-                }
-            }
+        for x in parts(&graph, hull(&region.lower, &region.upper)) {
+            sound_on(&graph, &nodes, &x, seen, &mut out);
         }
     }
     out
+}
+
+/// The ranges on one box join those in `out`.
+fn sound_on(graph: &Graph, ids: &[Vec<ValueId>], x: &[Bound], seen: &Ranges, out: &mut Ranges) {
+    let splits = Splits::default();
+    let Some(mut bounds) = bounds(graph, x, &splits) else {
+        return;
+    };
+    for (i, ids) in ids.iter().enumerate().take(graph.nodes.len()) {
+        if matches!(graph.nodes[i].op, Op::Relu) {
+            bounds.nodes[i] = bounds.nodes[i - 1].iter().map(|b| b.relu()).collect();
+        } else if i > 0 {
+            let known = ids.iter().filter_map(|v| seen.get(v)).copied();
+            let known = known.reduce(Range::hull).unwrap_or(Range::point(0.0));
+            // What only a relu reads is of interest where it is positive.
+            let positive = matches!(graph.nodes.get(i + 1).map(|n| &n.op), Some(Op::Relu));
+            let beyond = |b: &Bound| b.hi > known.hi || (!positive && b.lo < known.lo);
+            let len = graph.nodes[i].len;
+            let open: Vec<usize> = (0..len).filter(|j| beyond(&bounds.nodes[i][*j])).collect();
+            let pass = Backward {
+                graph,
+                bounds: &bounds,
+                splits: &splits,
+                guide: None,
+            };
+            let lower = pass.lower(i, Rows::units(&open, len));
+            for (r, j) in open.iter().enumerate() {
+                let tight = Bound::new(lower[2 * r], -lower[2 * r + 1]);
+                bounds.nodes[i][*j] = bounds.nodes[i][*j].meet(tight);
+            }
+        }
+        for b in &bounds.nodes[i] {
+            for v in ids {
+                widen(out, *v, Range { lo: b.lo, hi: b.hi });
+            }
+        }
+    }
+}
+
+/// Parts that cover a box: itself, or [`PARTS`] of a box of few inputs, where bounds are much
+/// tighter on parts. Each is halved where the first layer, or what comes before it, sees most.
+pub(crate) fn parts(graph: &Graph, x: Vec<Bound>) -> Vec<Vec<Bound>> {
+    let mut parts = vec![x];
+    if graph.input_len() > FEW_INPUTS {
+        return parts;
+    }
+    let dense = graph.nodes.iter().find_map(|n| match &n.op {
+        Op::Dense(d) => Some(d.clone()),
+        Op::Input
+        | Op::Scale { .. }
+        | Op::Shift(_)
+        | Op::Relu
+        | Op::Round(_)
+        | Op::Clamp { .. }
+        | Op::Float32 { .. } => None,
+    });
+    let Some(dense) = dense.filter(|d| d.cols == graph.input_len()) else {
+        return parts;
+    };
+    let column = |k: usize| (0..dense.rows).map(|j| dense.row(j)[k].abs()).sum::<f64>();
+    let columns: Vec<f64> = (0..dense.cols).map(column).collect();
+    while parts.len() < PARTS {
+        // All parts have the same widths, up to a rounding.
+        let first = &parts[0];
+        let size = |k: &usize| first[*k].width() * columns[*k];
+        let widest = (0..columns.len()).max_by(|a, b| size(a).total_cmp(&size(b)));
+        let Some(k) = widest.filter(|k| size(k) > 0.0 && size(k).is_finite()) else {
+            break;
+        };
+        let halves = |x: Vec<Bound>| {
+            let middle = x[k].lo + x[k].width() / 2.0;
+            let (mut below, mut above) = (x.clone(), x);
+            below[k].hi = middle;
+            above[k].lo = middle;
+            [below, above]
+        };
+        parts = parts.into_iter().flat_map(halves).collect();
+    }
+    parts
 }
 
 /// The IR values of each node of [`Graph::real`]: moves have the values of what they move.
