@@ -66,7 +66,8 @@ fn main() -> Result<(), Failure> {
     Ok(())
 }
 
-/// What is compared. Counterexample-guided rounding has its place at the end.
+/// What is compared. GPFQ with sweeps has the radius of least error and corrected biases.
+/// Counterexample-guided rounding has its place at the end.
 fn methods(samples: &Arc<Calibration>) -> Vec<(&'static str, Box<dyn Quantizer>)> {
     let nearest = |granularity, correct: bool| {
         Box::new(Nearest {
@@ -75,11 +76,12 @@ fn methods(samples: &Arc<Calibration>) -> Vec<(&'static str, Box<dyn Quantizer>)
             ..Nearest::default()
         })
     };
-    let gpfq = |granularity, radius, correct_biases| {
+    let gpfq = |granularity, radius, sweeps: u32| {
         Box::new(Gpfq {
             granularity,
             radius,
-            correct_biases,
+            sweeps,
+            correct_biases: sweeps > 0,
             calibration: samples.clone(),
         })
     };
@@ -88,15 +90,12 @@ fn methods(samples: &Arc<Calibration>) -> Vec<(&'static str, Box<dyn Quantizer>)
         ("nearest", nearest(tensor, false)),
         ("nearest, biases corrected", nearest(tensor, true)),
         ("nearest, per channel", nearest(channel, false)),
+        ("GPFQ, radius median", gpfq(tensor, Radius::Median(1.0), 0)),
+        ("GPFQ, radius max", gpfq(tensor, Radius::Max, 0)),
+        ("GPFQ, four sweeps", gpfq(tensor, Radius::LeastError, 4)),
         (
-            "GPFQ, radius median",
-            gpfq(tensor, Radius::Median(1.0), false),
-        ),
-        ("GPFQ, radius max", gpfq(tensor, Radius::Max, false)),
-        ("GPFQ, least error", gpfq(tensor, Radius::LeastError, true)),
-        (
-            "GPFQ, least error, per channel",
-            gpfq(channel, Radius::LeastError, true),
+            "GPFQ, four sweeps, per channel",
+            gpfq(channel, Radius::LeastError, 4),
         ),
     ]
 }
