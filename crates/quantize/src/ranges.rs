@@ -309,3 +309,73 @@ fn graph_nodes(program: &RealProgram) -> Vec<Vec<ValueId>> {
     }
     nodes
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use ceg4n_verify::bounds::graph::{Constant, Dense, Node};
+
+    /// One dense layer with these weights.
+    fn graph(weight: Vec<f64>, cols: usize) -> Graph {
+        let rows = weight.len() / cols;
+        let bias = Constant {
+            value: vec![0.0; rows],
+            error: vec![0.0; rows],
+        };
+        let dense = Dense {
+            weight: weight.into(),
+            bias,
+            rows,
+            cols,
+        };
+        let node = |op, len| Node {
+            op,
+            len,
+            kernel: None,
+            units: Vec::new(),
+        };
+        Graph {
+            nodes: vec![
+                node(Op::Input, cols),
+                node(Op::Dense(Arc::new(dense)), rows),
+            ],
+        }
+    }
+
+    #[test]
+    fn parts_cover_the_box_and_halve_what_matters() {
+        let x = vec![
+            Bound::new(-1.0, 1.0),
+            Bound::new(0.0, 3.0),
+            Bound::new(2.0, 2.0),
+        ];
+        let g = graph(vec![1.0, 0.0, 5.0, -2.0, 0.1, 5.0], 3);
+        let parts = parts(&g, x.clone());
+        assert_eq!(parts.len(), PARTS);
+        for i in 0..=64 {
+            for k in 0..=8 {
+                let point = [f64::from(i) / 32.0 - 1.0, f64::from(k) * 0.375, 2.0];
+                let holds =
+                    |p: &Vec<Bound>| p.iter().zip(point).all(|(b, v)| b.lo <= v && v <= b.hi);
+                assert!(parts.iter().any(holds), "{point:?}");
+            }
+        }
+        // The second input hardly counts, the third is a point.
+        assert!(
+            parts
+                .iter()
+                .all(|p| p[0].width() == 0.125 && p[1] == x[1] && p[2] == x[2])
+        );
+    }
+
+    #[test]
+    fn boxes_of_many_inputs_or_of_one_point_stay_whole() {
+        let many = FEW_INPUTS + 1;
+        let x = vec![Bound::new(0.0, 1.0); many];
+        assert_eq!(parts(&graph(vec![1.0; many], many), x.clone()), [x]);
+        let point = vec![Bound::new(0.5, 0.5)];
+        assert_eq!(parts(&graph(vec![1.0], 1), point.clone()), [point]);
+        let open = vec![Bound::new(f64::NEG_INFINITY, 0.5)];
+        assert_eq!(parts(&graph(vec![1.0], 1), open.clone()), [open]);
+    }
+}
