@@ -51,6 +51,20 @@ pub struct RangeOptions {
     pub data: Option<Arc<Calibration>>,
 }
 
+impl std::fmt::Display for RangeOptions {
+    /// What the name of a search space tells of activation formats.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self.clipping {
+            Clipping::Never => "activation formats hold sound bounds of the regions",
+            Clipping::Allowed => "activation formats hold samples of the regions",
+        })?;
+        match &self.data {
+            Some(data) => write!(f, " and {data}"),
+            None => Ok(()),
+        }
+    }
+}
+
 /// Least and greatest value of a tensor on the regions.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Range {
