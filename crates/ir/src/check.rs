@@ -157,6 +157,17 @@ fn check_annotations(program: &Program, errors: &mut Diagnostics) {
             }
         }
         let channels = value.shape.0.first().copied().unwrap_or(1);
+        if constant.is_none() && format.single().is_some_and(|f| f.multiplier() != 1) {
+            let d = Diagnostic::error(
+                codes::FORMAT,
+                format!("%{name} is no constant and has no multiplier"),
+            );
+            errors.push(
+                d.at(span, "")
+                    .help("multipliers are for weights, and for what is added to their products"),
+            );
+            continue;
+        }
         let unsigned32 = |f: Format| !f.signed() && f.width() == 32;
         if constant.is_some()
             && (0..channels)
@@ -250,6 +261,9 @@ pub(crate) fn constant_mantissas(
 /// [`Format::quantize`] for a float32. The scaled value and the sum with 1/2 are exact in `f64`
 /// wherever they decide; the rest is left to exact arithmetic.
 pub fn quantize_f32(format: Format, w: f32) -> i32 {
+    if format.multiplier() != 1 {
+        return quantize_multiplied(format, w);
+    }
     let scaled = f64::from(w) * 2f64.powi(format.frac());
     // |scaled| < 2^40 with a normal result: the power-of-two product is exact, and the sum has
     // at most 53 significant bits unless the addend's low bits are far below 1/2.
@@ -260,5 +274,21 @@ pub fn quantize_f32(format: Format, w: f32) -> i32 {
         Exact::from_f32(w).map_or(0, |x| format.quantize(&x))
     };
     // Only an unsigned 32-bit format exceeds the type, and the checker refuses it on constants.
+    m.to_i32().unwrap_or(i32::MAX)
+}
+
+/// [`quantize_f32`] under a multiplier. The quotient is rounded, so it decides only away from the
+/// midpoints; the rest is left to exact arithmetic.
+fn quantize_multiplied(format: Format, w: f32) -> i32 {
+    let scaled = f64::from(w) * 2f64.powi(format.frac()) / f64::from(format.multiplier());
+    let sum = scaled + 0.5;
+    let near = (sum - sum.round()).abs();
+    // The product is exact: `|F| ≤ 256`. The quotient and the sum, below 2^21, are off by at most
+    // 2^-33 each.
+    let m = if scaled.abs() < 2f64.powi(20) && near > 2f64.powi(-30) {
+        (sum.floor() as i64).clamp(format.min(), format.max())
+    } else {
+        Exact::from_f32(w).map_or(0, |x| format.quantize(&x))
+    };
     m.to_i32().unwrap_or(i32::MAX)
 }
