@@ -131,13 +131,20 @@ impl fmt::Display for Format {
     }
 }
 
+/// The multiplier of a text of digits, if it is one.
+fn factor(text: &str) -> Option<u16> {
+    let digits = !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit());
+    let m = text.parse().ok().filter(|_| digits)?;
+    (1..MULTIPLIER_LIMIT).contains(&m).then_some(m)
+}
+
 impl std::str::FromStr for Format {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
         let bad = || {
             format!(
-                "`{text}` is no format; write sWqF or uWqF with 1 <= W <= 32 and |F| <= {FRAC_LIMIT}, for instance s8q6, or sWqF*M with 1 <= M < {MULTIPLIER_LIMIT}"
+                "`{text}` is no format; write sWqF or uWqF with 1 <= W <= 32 and |F| <= {FRAC_LIMIT}, for instance s8q6"
             )
         };
         let (signed, rest) = match text.as_bytes().first() {
@@ -154,16 +161,21 @@ impl std::str::FromStr for Format {
         if !digits(width) || !digits(frac.strip_prefix('-').unwrap_or(frac)) {
             return Err(bad());
         }
-        let multiplier = match multiplier {
-            Some(m) if digits(m) => m.parse().map_err(|_| bad())?,
-            Some(_) => return Err(bad()),
-            None => 1,
-        };
         let width = width.parse().map_err(|_| bad())?;
         let frac = frac.parse().map_err(|_| bad())?;
-        Self::new(signed, width, frac)
-            .and_then(|f| f.with_multiplier(multiplier))
-            .ok_or_else(bad)
+        let plain = Self::new(signed, width, frac).ok_or_else(bad)?;
+        let multiplier = match multiplier {
+            Some(m) => factor(m).ok_or_else(|| {
+                format!(
+                    "`*{m}` is no multiplier; write *M with 1 <= M < {MULTIPLIER_LIMIT}, for instance s8q20*23170"
+                )
+            })?,
+            None => 1,
+        };
+        Ok(Self {
+            multiplier,
+            ..plain
+        })
     }
 }
 
