@@ -161,6 +161,17 @@ fn check_annotations(program: &Program, errors: &mut Diagnostics) {
             }
         }
         let channels = value.shape.0.first().copied().unwrap_or(1);
+        if constant.is_none() && format.single().is_some_and(|f| f.multiplier() != 1) {
+            let d = Diagnostic::error(
+                codes::FORMAT,
+                format!("%{name} is no constant and has no multiplier"),
+            );
+            errors.push(
+                d.at(span, "")
+                    .help("multipliers are for weights, and for what is added to their products"),
+            );
+            continue;
+        }
         let unsigned32 = |f: Format| !f.signed() && f.width() == 32;
         if constant.is_some()
             && (0..channels)

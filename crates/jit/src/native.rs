@@ -4,7 +4,7 @@
 use crate::buffer::{Buffer, Weights};
 use crate::codegen;
 use crate::error::JitError;
-use crate::shape::{Args, Body, Elem, LANES, Quad, Row, Shape, TILE};
+use crate::shape::{Args, Body, Elem, LANES, ProductQuad, Quad, Row, Shape, TILE, VectorEpilogue};
 use crate::stage::Epilogue;
 use cranelift_codegen::Context;
 use cranelift_codegen::ir::{AbiParam, types};
@@ -108,14 +108,21 @@ impl Code {
                 assert!(rows.is_multiple_of(TILE) && cols.is_multiple_of(LANES));
             }
         }
-        let narrow = self.shape.body == Body::DenseVector { narrow: true };
+        let kind = match self.shape.body {
+            Body::DenseVector { epilogue } => epilogue,
+            Body::Map | Body::Dense { .. } => VectorEpilogue::Wide,
+        };
         let epilogue = match epilogue {
             Epilogue::Rows(list) => {
-                assert!(!narrow && list.len() == rows);
+                assert!(kind == VectorEpilogue::Wide && list.len() == rows);
                 list.as_ptr().cast::<u8>()
             }
             Epilogue::Quads(list) => {
-                assert!(narrow && list.len() * TILE == rows);
+                assert!(kind == VectorEpilogue::Narrow && list.len() * TILE == rows);
+                list.as_ptr().cast::<u8>()
+            }
+            Epilogue::ProductQuads(list) => {
+                assert!(kind == VectorEpilogue::Product && list.len() * TILE == rows);
                 list.as_ptr().cast::<u8>()
             }
         };
@@ -222,4 +229,5 @@ fn define(module: &mut JITModule, shape: Shape) -> Result<FuncId, Box<ModuleErro
 }
 
 // Native code reads these by offset and multiplies by their sizes.
-const _: () = assert!(size_of::<Row>() == 64 && size_of::<Quad>() == 104);
+const _: () =
+    assert!(size_of::<Row>() == 72 && size_of::<Quad>() == 104 && size_of::<ProductQuad>() == 80);

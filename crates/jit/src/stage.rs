@@ -5,7 +5,7 @@ use crate::cache::CodeCache;
 use crate::error::JitError;
 use crate::native::{Call, Code};
 use crate::plan::{Source, StagePlan};
-use crate::shape::{Body, Elem, Quad, Row, Shape, TILE, padded};
+use crate::shape::{Body, Elem, ProductQuad, Quad, Row, Shape, TILE, VectorEpilogue, padded};
 use ceg4n_ir::Rounding;
 use std::sync::{Arc, OnceLock};
 
@@ -17,6 +17,7 @@ const VECTOR_WIDTH: u8 = 32;
 pub(crate) enum Epilogue {
     Rows(Vec<Row>),
     Quads(Vec<Quad>),
+    ProductQuads(Vec<ProductQuad>),
 }
 
 impl Epilogue {
@@ -24,6 +25,7 @@ impl Epilogue {
         match self {
             Self::Rows(list) => size_of_val(list.as_slice()),
             Self::Quads(list) => size_of_val(list.as_slice()),
+            Self::ProductQuads(list) => size_of_val(list.as_slice()),
         }
     }
 
@@ -37,6 +39,11 @@ impl Epilogue {
             Self::Quads(list) => list.iter().fold(0, |h, q| {
                 let h = q.bias.iter().fold(h, |h, b| mix(h, *b as u64));
                 let h = mix(h, q.right as u64);
+                mix(mix(h, q.lo[0] as u64), q.hi[0] as u64)
+            }),
+            Self::ProductQuads(list) => list.iter().fold(0, |h, q| {
+                let h = q.bias.iter().fold(h, |h, b| mix(h, *b as u64));
+                let h = q.factor.iter().fold(h, |h, f| mix(h, *f as u64));
                 mix(mix(h, q.lo[0] as u64), q.hi[0] as u64)
             }),
         }
@@ -73,6 +80,7 @@ impl Stage {
             x: plan.x,
             y: plan.y,
             rounding,
+            multiplied: plan.rows.iter().any(|r| r.multiplier != 1),
         };
         let Some(dense) = &plan.dense else {
             return Ok(Self {
@@ -114,20 +122,32 @@ impl Stage {
         let len = plan.rows.len();
         let mut rows = plan.rows.clone();
         rows.resize(len.next_multiple_of(TILE), Row::IDENTITY);
-        let quads = match plan.width {
-            0..=VECTOR_WIDTH => quads(&rows, len),
+        let narrow = match plan.width {
+            0..=VECTOR_WIDTH => quads(&rows, len).map(Epilogue::Quads),
             _ => None,
         };
-        let body = Body::DenseVector {
-            narrow: quads.is_some(),
+        let products = || match plan.sum_width {
+            0..=VECTOR_WIDTH => product_quads(&rows, len).map(Epilogue::ProductQuads),
+            _ => None,
         };
+        let epilogue = narrow.or_else(products).unwrap_or(Epilogue::Rows(rows));
+        let (kind, multiplied) = match &epilogue {
+            Epilogue::Quads(_) => (VectorEpilogue::Narrow, false),
+            Epilogue::ProductQuads(_) => (VectorEpilogue::Product, false),
+            Epilogue::Rows(_) => (VectorEpilogue::Wide, true),
+        };
+        let shape = shape(Body::DenseVector { epilogue: kind });
+        let multiplied = multiplied && shape.multiplied;
         Ok(Self {
-            code: cache.get(shape(body))?,
+            code: cache.get(Shape {
+                multiplied,
+                ..shape
+            })?,
             source: plan.source,
             weights,
             cols: padded(cols),
-            rows: rows.len(),
-            epilogue: quads.map_or(Epilogue::Rows(rows), Epilogue::Quads),
+            rows: len.next_multiple_of(TILE),
+            epilogue,
             len,
             fingerprint: OnceLock::new(),
         })
@@ -187,12 +207,14 @@ impl Stage {
     }
 }
 
-/// The rows by fours, over 32 bits; `None` if a four's shifts differ or exceed 31 places. The
-/// rows from `len` on are padding and take the shifts of their neighbours.
+/// The rows by fours, over 32 bits; `None` if a multiplier is not 1, or a four's shifts differ or
+/// exceed 31 places. The rows from `len` on are padding and take the shifts of their neighbours.
 ///
 /// Truncating biases keeps the sums, which 32 bits hold; saturating the clamps keeps the values.
 fn quads(rows: &[Row], len: usize) -> Option<Vec<Quad>> {
-    let saturated = |v: i64| v.clamp(i64::from(i32::MIN), i64::from(i32::MAX)) as i32;
+    if rows.iter().any(|r| r.multiplier != 1) {
+        return None;
+    }
     let quad = |(q, rows): (usize, &[Row])| {
         let first = rows[0];
         let used = rows.iter().enumerate().filter(|(r, _)| q * TILE + r < len);
@@ -200,25 +222,50 @@ fn quads(rows: &[Row], len: usize) -> Option<Vec<Quad>> {
         if first.left > 31 || first.right > 31 || !used.into_iter().all(shared) {
             return None;
         }
-        let lanes = |field: fn(&Row) -> i64, convert: fn(i64) -> i32| {
-            let mut out = [0; TILE];
-            for (o, row) in out.iter_mut().zip(rows) {
-                *o = convert(field(row));
-            }
-            out
-        };
         Some(Quad {
-            bias: lanes(|r| r.bias, |v| v as i32),
-            floor: lanes(|r| r.floor, saturated),
-            addend: lanes(|r| r.addend, saturated),
-            odd: lanes(|r| r.odd, saturated),
-            lo: lanes(|r| r.lo, saturated),
-            hi: lanes(|r| r.hi, saturated),
+            bias: lanes(rows, |r| r.bias as i32),
+            floor: lanes(rows, |r| saturated(r.floor)),
+            addend: lanes(rows, |r| saturated(r.addend)),
+            odd: lanes(rows, |r| saturated(r.odd)),
+            lo: lanes(rows, |r| saturated(r.lo)),
+            hi: lanes(rows, |r| saturated(r.hi)),
             left: first.left as i32,
             right: first.right as i32,
         })
     };
     rows.chunks_exact(TILE).enumerate().map(quad).collect()
+}
+
+/// The rows by fours, for products with factors below 2^31; `None` if a row does not shift right or
+/// its factor is larger. The rows from `len` on are padding. A sum of 32 bits times a factor has less than 63 bits, so that the high half
+/// with its rounding is below 2^31.
+fn product_quads(rows: &[Row], len: usize) -> Option<Vec<ProductQuad>> {
+    let factor = |(j, r): (usize, &Row)| match r.right {
+        _ if j >= len => Some(0),
+        right @ 1..=32 => i32::try_from(r.multiplier << (32 - right)).ok(),
+        _ => None,
+    };
+    let factors: Option<Vec<i32>> = rows.iter().enumerate().map(factor).collect();
+    let fours = rows
+        .chunks_exact(TILE)
+        .zip(factors.as_ref()?.chunks_exact(TILE));
+    let quad = |(rows, factors): (&[Row], &[i32])| ProductQuad {
+        bias: lanes(rows, |r| r.bias as i32),
+        floor: lanes(rows, |r| saturated(r.floor)),
+        factor: std::array::from_fn(|i| factors[i]),
+        lo: lanes(rows, |r| saturated(r.lo)),
+        hi: lanes(rows, |r| saturated(r.hi)),
+    };
+    Some(fours.map(quad).collect())
+}
+
+/// A field of each row of a four.
+fn lanes(rows: &[Row], field: impl Fn(&Row) -> i32) -> [i32; TILE] {
+    std::array::from_fn(|i| field(&rows[i]))
+}
+
+fn saturated(v: i64) -> i32 {
+    v.clamp(i64::from(i32::MIN), i64::from(i32::MAX)) as i32
 }
 
 #[cfg(test)]

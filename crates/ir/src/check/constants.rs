@@ -3,6 +3,7 @@
 use crate::annotate::{Annotation, Program};
 use crate::network::ValueId;
 use crate::types::Format;
+use ceg4n_base::Exact;
 use std::sync::Arc;
 
 /// The mantissas and the per-channel formats of an annotated constant; rows are indices of the
@@ -32,15 +33,40 @@ pub fn quantize_tensor(formats: &[Format], data: &[f32]) -> Option<Vec<i32>> {
     let per_row = (data.len() / formats.len()).max(1);
     let mut out = Vec::with_capacity(data.len());
     for (j, row) in data.chunks(per_row).enumerate() {
-        let q = Quantizer::new(formats[j.min(last)]);
-        out.extend(row.iter().map(|w| q.quantize(*w)));
+        let format = formats[j.min(last)];
+        if format.multiplier() == 1 {
+            let q = Quantizer::new(format);
+            out.extend(row.iter().map(|w| q.quantize(*w)));
+        } else {
+            out.extend(row.iter().map(|w| quantize_multiplied(format, *w)));
+        }
     }
     Some(out)
 }
 
 /// [`Format::quantize`] for a float32; 0 for one that is not finite.
 pub fn quantize_f32(format: Format, w: f32) -> i32 {
-    Quantizer::new(format).quantize(w)
+    match format.multiplier() {
+        1 => Quantizer::new(format).quantize(w),
+        _ => quantize_multiplied(format, w),
+    }
+}
+
+/// [`quantize_f32`] under a multiplier. The quotient is rounded, so it decides only away from the
+/// midpoints; the rest is left to exact arithmetic.
+fn quantize_multiplied(format: Format, w: f32) -> i32 {
+    let scaled = f64::from(w) * 2f64.powi(format.frac()) / f64::from(format.multiplier());
+    let sum = scaled + 0.5;
+    let near = (sum - sum.round()).abs();
+    // The product is exact: `|F| <= 256`. The quotient and the sum, below 2^21, are off by at most
+    // 2^-33 each.
+    let m = if scaled.abs() < 2f64.powi(20) && near > 2f64.powi(-30) {
+        (sum.floor() as i64).clamp(format.min(), format.max())
+    } else {
+        Exact::from_f32(w).map_or(0, |x| format.quantize(&x))
+    };
+    // Only an unsigned 32-bit format exceeds the type, and the checker refuses it on constants.
+    i32::try_from(m).unwrap_or(i32::MAX)
 }
 
 /// A format as what rounding needs of it. The loop over a row has no branch and no call, so it
@@ -91,7 +117,6 @@ impl Quantizer {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use ceg4n_base::Exact;
     use proptest::prelude::*;
 
     fn expected(format: Format, w: f32) -> i32 {
