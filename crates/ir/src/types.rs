@@ -103,13 +103,17 @@ impl Format {
         }
     }
 
-    /// [`Self::quantize`] of a finite float64, without exact arithmetic; 0 for NaN.
+    /// [`Self::quantize`] of a finite float64, without exact arithmetic unless there is a multiplier;
+    /// 0 for NaN.
     ///
     /// Why it is the same: `y = x·2^F` is exact unless it overflows, where it saturates as it
     /// should, or has less than `2^-1022`, where any such `y` rounds to 0. `y - floor(y)` is exact
     /// for `y ≥ 0`, for `y ≤ -1`, and for `-1 < y ≤ -1/2` (Sterbenz); above it lies in `(1/2, 1]`
     /// and rounding to nearest keeps it there. Mantissas have at most 32 bits.
     pub fn quantize_f64(self, x: f64) -> i64 {
+        if self.multiplier != 1 {
+            return Exact::from_f64(x).map_or(0, |x| self.quantize(&x));
+        }
         let y = x * 2f64.powi(self.frac);
         let floor = y.floor();
         let up = f64::from(u8::from(y - floor >= 0.5));
