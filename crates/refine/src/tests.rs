@@ -1,6 +1,7 @@
 //! The loop against made-up evaluation and verification.
 
 
+mod strategies;
 mod world;
 
 use super::*;
