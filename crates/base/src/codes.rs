@@ -62,6 +62,8 @@ codes! {
     REGION_FILE = "E0403", "a region file that cannot be read";
     NO_REGION = "E0404", "no region to prove anything on";
     QUERY = "E0405", "a VNN-LIB query beyond what is supported";
+    DATA = "E0406", "a data set or labels that do not fit";
+    NO_DATA = "E0407", "a network compiled from few regions and no data";
     FILE_READ = "E0501", "a file that cannot be read";
     FILE_WRITE = "E0502", "a file or folder that cannot be written";
     USAGE = "E0601", "an option that cannot be used so";

@@ -162,6 +162,39 @@ pub struct BudgetArgs {
     pub progress: ProgressWhen,
 }
 
+/// Data and demands on them.
+#[derive(Args, Debug, Default)]
+pub struct DataArgs {
+    /// Inputs to measure on: .csv, .npy, idx or .safetensors[:TENSOR]
+    #[arg(long, value_name = "FILE")]
+    pub data: Option<String>,
+    /// Their classes, counted from 0: a file, or column:NAME of a csv file of data (a name, a
+    /// number from 0, or `last`)
+    #[arg(long, value_name = "FILE")]
+    pub labels: Option<String>,
+    /// Which rows of the data are for calibration, counted from 0, without row B
+    #[arg(long, value_name = "A..B")]
+    pub data_rows: Option<String>,
+    /// Inputs of a test; nothing is fitted to them
+    #[arg(long, value_name = "FILE")]
+    pub test_data: Option<String>,
+    /// Their classes
+    #[arg(long, value_name = "FILE")]
+    pub test_labels: Option<String>,
+    /// Which rows are for the test: of --test-data, or of --data
+    #[arg(long, value_name = "A..B")]
+    pub test_rows: Option<String>,
+    /// Share of the test rows (without a test, of all) that the kernel must get right: 0.95 or 95%
+    #[arg(long, value_name = "A")]
+    pub min_accuracy: Option<String>,
+    /// How much less than the network it may get right: 0.005 or 0.5% of the rows
+    #[arg(long, value_name = "D")]
+    pub max_accuracy_drop: Option<String>,
+    /// Share of the rows on which it must have the network's class
+    #[arg(long, value_name = "A")]
+    pub min_agreement: Option<String>,
+}
+
 /// Where the reference changes class.
 #[derive(Args, Debug, Default)]
 pub struct BoundaryArgs {
@@ -187,6 +220,9 @@ pub struct CompileArgs {
     /// Where the reference changes class.
     #[command(flatten)]
     pub boundary: BoundaryArgs,
+    /// Data and demands on them.
+    #[command(flatten)]
+    pub data: DataArgs,
     /// half-up, half-even or floor
     #[arg(long, value_name = "RULE")]
     pub rounding: Option<String>,
@@ -242,14 +278,6 @@ pub struct PlannedArgs {
     #[arg(long, hide = true)]
     pub max_ram: Option<String>,
     #[arg(long, hide = true)]
-    pub data: Option<String>,
-    #[arg(long, hide = true)]
-    pub labels: Option<String>,
-    #[arg(long, hide = true)]
-    pub min_accuracy: Option<String>,
-    #[arg(long, hide = true)]
-    pub max_accuracy_drop: Option<String>,
-    #[arg(long, hide = true)]
     pub granularity: Option<String>,
 }
 
@@ -264,6 +292,9 @@ pub struct VerifyArgs {
     /// Where the reference changes class.
     #[command(flatten)]
     pub boundary: BoundaryArgs,
+    /// Data and demands on them.
+    #[command(flatten)]
+    pub data: DataArgs,
     /// half-up, half-even or floor; overrides the version's
     #[arg(long, value_name = "RULE")]
     pub rounding: Option<String>,

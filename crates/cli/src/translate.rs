@@ -1,6 +1,7 @@
 //! Typed texts to the driver's options. Every mistake is a diagnostic; all are reported at once.
 
 mod bench;
+mod data;
 
 pub use bench::bench_verify;
 
@@ -135,6 +136,7 @@ pub fn compile(args: &CompileArgs) -> Result<CompileOptions, Diagnostics> {
     options.prefix = r.option("prefix", args.prefix.as_deref(), prefix);
     options.ir_version = r.option("ir-version", args.ir_version.as_deref(), version);
     options.output = args.output.clone();
+    options.data = data::data(&mut r, &args.data);
     r.errors.or(options)
 }
 
@@ -158,6 +160,7 @@ pub fn verify(args: &VerifyArgs) -> Result<VerifyOptions, Diagnostics> {
     options.rounding = r.option("rounding", args.rounding.as_deref(), rounding);
     options.ir_version = r.option("ir-version", args.ir_version.as_deref(), version);
     options.against = args.against.clone();
+    options.data = data::data(&mut r, &args.data);
     r.errors.or(options)
 }
 
@@ -235,10 +238,6 @@ fn planned(r: &mut Reader, p: &PlannedArgs) {
     r.planned("kernel", p.kernel.is_some());
     r.planned("max-flash", p.max_flash.is_some());
     r.planned("max-ram", p.max_ram.is_some());
-    r.planned("data", p.data.is_some());
-    r.planned("labels", p.labels.is_some());
-    r.planned("min-accuracy", p.min_accuracy.is_some());
-    r.planned("max-accuracy-drop", p.max_accuracy_drop.is_some());
     r.option("granularity", p.granularity.as_deref(), |t| match t {
         "tensor" => Ok(()),
         "channel" => Err(Refusal::NotBuilt),

@@ -1,19 +1,26 @@
 //! Candidates of the loop: built, evaluated on points, and put before the verifier.
 
+use crate::data::Data;
+use crate::demand::Demanded;
 use crate::engine::{Engine, Timed};
 use crate::parallel::parallel;
 use crate::progress::Event;
 use ceg4n_base::{Diagnostics, Exact};
 use ceg4n_eval::strict_winner;
 use ceg4n_ir::kernel::argmax;
-use ceg4n_ir::{Annotation, Annotations, Checked, Program, Property};
-use ceg4n_jit::CodeCache;
+use ceg4n_ir::{Annotation, Annotations, Checked, Format, Kernel, Program, Property};
+use ceg4n_jit::{CodeCache, Evaluator};
 use ceg4n_quantize::Assignment;
 use ceg4n_refine::{Candidate, Counterexample, Evaluate, Verify};
 use ceg4n_search::AnnotationSpace;
 use ceg4n_verify::subject::breaks_at;
-use ceg4n_verify::{Reference, RegionResult, Subject};
+use ceg4n_verify::{Reference, RegionResult};
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
+
+/// So many points are evaluated before it is looked at their outputs.
+const BLOCK: usize = 16;
 
 /// Cheap evaluation on the stored points; the reference's outputs there are kept.
 pub(crate) struct Points<'a> {
@@ -23,19 +30,29 @@ pub(crate) struct Points<'a> {
     cache: CodeCache,
     jobs: usize,
     known: Vec<Vec<Exact>>,
+    /// Input mantissas of the points, by format, point by point.
+    mantissas: Mutex<BTreeMap<String, Arc<Vec<i64>>>>,
+    demands: Option<Demanded<'a>>,
     /// Seconds spent.
     pub seconds: f64,
 }
 
 impl<'a> Points<'a> {
-    pub(crate) fn new(space: &'a AnnotationSpace, engine: &Engine<'_>, jobs: usize) -> Self {
+    pub(crate) fn new(
+        space: &'a AnnotationSpace,
+        engine: &Engine<'_>,
+        data: Option<&'a Data>,
+        jobs: usize,
+    ) -> Self {
         Self {
+            demands: Demanded::new(data),
             space,
             reference: engine.reference.clone(),
             properties: engine.asked.iter().map(|a| a.property.clone()).collect(),
             cache: engine.cache.clone(),
             jobs,
             known: Vec::new(),
+            mantissas: Mutex::default(),
             seconds: 0.0,
         }
     }
@@ -43,32 +60,66 @@ impl<'a> Points<'a> {
     /// Evaluates the reference on new points. Where that fails the point decides nothing.
     fn learn(&mut self, points: &[Counterexample]) {
         for p in points.iter().skip(self.known.len()) {
-            self.known
-                .push(self.reference.outputs(&p.x).unwrap_or_default());
+            self.known.push(self.reference.outputs(&p.x).unwrap_or_default());
         }
+    }
+
+    /// The points as mantissas of a format.
+    fn mantissas(&self, format: Format, points: &[Counterexample]) -> Arc<Vec<i64>> {
+        let mut all = self.mantissas.lock().unwrap_or_else(PoisonError::into_inner);
+        let entry = all.entry(format.to_string()).or_default();
+        let n = points.first().map_or(1, |p| p.x.len().max(1));
+        let have = entry.len() / n;
+        if have < points.len() {
+            let new = points[have..].iter().flat_map(|p| &p.x);
+            Arc::make_mut(entry).extend(new.map(|x| format.quantize(x)));
+        }
+        entry.clone()
+    }
+
+    /// True if the program satisfies every point and every demand.
+    fn holds(&self, program: &Checked<Program>, points: &[Counterexample]) -> bool {
+        let met = |d: &Demanded<'_>| d.met(program, &self.cache);
+        self.broken(program, points).is_none() && self.demands.as_ref().is_none_or(met)
     }
 
     /// The place of a point that the program breaks. Where evaluation fails the verifier is to
     /// say why.
     fn broken(&self, program: &Checked<Program>, points: &[Counterexample]) -> Option<usize> {
-        let subject = Subject::new(program.clone(), &self.cache).ok()?;
-        let kernel = subject.kernel()?;
+        let kernel = program.kernel()?;
+        let evaluator = Evaluator::new(program, &self.cache).ok()?;
+        let inputs = self.mantissas(kernel.input_format, points);
+        let (n, m) = (kernel.input_len(), kernel.output_len());
+        let mut outputs = Vec::new();
         // The youngest counterexample is the likeliest to end a neighbour of what it ended.
-        let known = self.known.iter().enumerate().zip(points).rev();
-        for ((i, n), p) in known.filter(|((_, n), _)| !n.is_empty()) {
-            let raw = subject.batch(&kernel.quantize_input(&p.x), 1).ok()?;
-            let property = &self.properties[p.question];
-            let broken = if *property == Property::Top1 && self.reference.is_exact() {
-                strict_winner(n).is_some_and(|c| argmax(&raw) != Some(c))
-            } else {
-                let y = kernel.output_values(&raw);
-                breaks_at(&self.reference, property, &p.x, n, &y)
+        let mut end = points.len();
+        while end > 0 {
+            let start = end.saturating_sub(BLOCK);
+            let block = &inputs[start * n..end * n];
+            evaluator.eval_batch(block, end - start, &mut outputs).ok()?;
+            let broken = |i: &usize| {
+                let raw = &outputs[(i - start) * m..(i - start + 1) * m];
+                self.breaks(kernel, *i, &points[*i], raw)
             };
-            if broken {
+            if let Some(i) = (start..end).rev().find(broken) {
                 return Some(i);
             }
+            end = start;
         }
         None
+    }
+
+    fn breaks(&self, kernel: &Kernel, i: usize, p: &Counterexample, raw: &[i64]) -> bool {
+        let n = &self.known[i];
+        let property = &self.properties[p.question];
+        if n.is_empty() {
+            false
+        } else if *property == Property::Top1 && self.reference.is_exact() {
+            strict_winner(n).is_some_and(|c| argmax(raw) != Some(c))
+        } else {
+            let y = kernel.output_values(raw);
+            breaks_at(&self.reference, property, &p.x, n, &y)
+        }
     }
 }
 
@@ -87,7 +138,7 @@ impl Evaluate for Points<'_> {
             let programs = parallel(this.jobs, block.len(), |i| {
                 // A candidate that the checker refuses (accumulators beyond 64 bits) is none.
                 let program = this.space.program(&block[i], version).ok()?;
-                this.broken(&program, points).is_none().then_some(program)
+                this.holds(&program, points).then_some(program)
             });
             let first = programs.into_iter().enumerate();
             found = first
@@ -104,7 +155,7 @@ impl Evaluate for Points<'_> {
     fn satisfies(&mut self, program: &Checked<Program>, points: &[Counterexample]) -> bool {
         let begin = Instant::now();
         self.learn(points);
-        let holds = self.broken(program, points).is_none();
+        let holds = self.holds(program, points);
         self.seconds += begin.elapsed().as_secs_f64();
         holds
     }

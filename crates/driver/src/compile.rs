@@ -2,6 +2,7 @@
 
 use crate::artifacts::Artifacts;
 use crate::candidates::{Decider, Points};
+use crate::data::{Data, few_regions_warning, random_agreement};
 use crate::engine::{Engine, Timed, questions};
 use crate::failure::Failure;
 use crate::guide::Guide;
@@ -15,6 +16,7 @@ use crate::verify::reference_name;
 use ceg4n_base::{Diagnostic, Diagnostics, codes};
 use ceg4n_emit::check_identifier;
 use ceg4n_ir::{Anchor, Checked, Program, check};
+use ceg4n_jit::Evaluator;
 use ceg4n_refine::strategy::List;
 use ceg4n_refine::{
     Counterexample, Ended, Engines, State, Status as LoopStatus, Strategy, Version,
@@ -47,9 +49,9 @@ pub fn compile(
     let started = Instant::now();
     let loaded = load(&options.load)?;
     match run(options, &loaded, started, progress, cancel) {
-        Ok((report, folder, kept)) => {
+        Ok((written, folder)) => {
             let mut warnings = loaded.warnings;
-            if let Some(kept) = kept {
+            if let Some(kept) = written.kept {
                 let text = format!(
                     "the proved result that stood in {} is now in {}",
                     folder.display(),
@@ -57,8 +59,11 @@ pub fn compile(
                 );
                 warnings.push(Diagnostic::warning(codes::FILE_WRITE, text));
             }
+            if let Some(warning) = written.warning {
+                warnings.push(warning);
+            }
             Ok(Compilation {
-                report,
+                report: written.report,
                 folder,
                 warnings,
             })
@@ -87,12 +92,22 @@ struct Found {
     seconds: f64,
 }
 
+/// What was written.
+struct Written {
+    report: Report,
+    /// Where an earlier proved result is now.
+    kept: Option<PathBuf>,
+    /// What the user should know of the kernel.
+    warning: Option<Diagnostic>,
+}
+
 /// What stays the same while a run writes its results.
 struct Session<'a> {
     options: &'a CompileOptions,
     loaded: &'a Loaded,
     folder: PathBuf,
     prefix: String,
+    data: Option<Data>,
     started: Instant,
 }
 
@@ -102,19 +117,20 @@ fn run(
     started: Instant,
     progress: &dyn Progress,
     cancel: &Cancel,
-) -> Result<(Report, PathBuf, Option<PathBuf>), Diagnostics> {
+) -> Result<(Written, PathBuf), Diagnostics> {
     let asked = questions(loaded)?;
+    let reference =
+        Reference::new(&check(loaded.module.reference())?).with_precision(options.reference);
     let session = Session {
         options,
         loaded,
         folder: options.output_folder(&loaded.name),
         prefix: prefix(options, loaded)?,
+        data: Data::load(&options.data, &reference, options.budget.jobs)?,
         started,
     };
     // A place that cannot be written is told before the work begins.
     drop(Staged::begin(&session.folder)?);
-    let reference =
-        Reference::new(&check(loaded.module.reference())?).with_precision(options.reference);
     let boundary = (
         options.boundary.unwrap_or(Boundary::Margin),
         options.boundary_margin.clone(),
@@ -133,7 +149,7 @@ fn run(
             "where the reference changes class: top1 margin {m}"
         )));
     }
-    let plan = Plan::new(options, loaded, &engine.reference);
+    let plan = Plan::new(options, loaded, &engine.reference)?;
     let given = given_version(options, loaded, &mut engine)?;
     let found = match given {
         Some(chosen) if chosen.proof.is_some() => Found {
@@ -142,8 +158,8 @@ fn run(
         },
         _ => search(&session, &plan, &mut engine, progress)?,
     };
-    let (report, kept) = session.write(&plan, &engine, &found, true)?;
-    Ok((report, session.folder, kept))
+    let written = session.write(&plan, &engine, &found, true)?;
+    Ok((written, session.folder))
 }
 
 impl Session<'_> {
@@ -155,7 +171,7 @@ impl Session<'_> {
         engine: &Engine<'_>,
         found: &Found,
         complete: bool,
-    ) -> Result<(Report, Option<PathBuf>), Diagnostics> {
+    ) -> Result<Written, Diagnostics> {
         let emitting = Instant::now();
         let staged = Staged::begin(&self.folder)?;
         let mut report = report_of(self, plan, engine, found, complete);
@@ -175,6 +191,7 @@ impl Session<'_> {
             chosen: found.chosen.as_ref(),
         };
         artifacts.write(&mut report)?;
+        let warning = self.measure(&mut report, engine, found)?;
         report.seconds = Seconds {
             total: self.started.elapsed().as_secs_f64(),
             search: found.seconds,
@@ -188,7 +205,35 @@ impl Session<'_> {
             .is_some_and(|r| r.status == Status::Proved);
         staged.write("report.json", report.to_json().as_bytes())?;
         let kept = staged.commit(was_proved && report.status != Status::Proved)?;
-        Ok((report, kept))
+        Ok(Written {
+            report,
+            kept,
+            warning,
+        })
+    }
+
+    /// What the chosen kernel does on data, or without data on random points; then a warning.
+    fn measure(
+        &self,
+        report: &mut Report,
+        engine: &Engine<'_>,
+        found: &Found,
+    ) -> Result<Option<Diagnostic>, Diagnostics> {
+        let Some(chosen) = &found.chosen else {
+            return Ok(None);
+        };
+        let kernel = Evaluator::new(&chosen.program, &engine.cache)
+            .map_err(|e| Diagnostic::error(codes::INTERNAL, e.to_string()))?;
+        let jobs = self.options.budget.jobs;
+        if let Some(data) = &self.data {
+            data.fill(report, &kernel, jobs)?;
+            return Ok(None);
+        }
+        let regions = &self.loaded.module.regions;
+        let seed = self.options.budget.seed;
+        report.agreement_samples =
+            random_agreement(&engine.reference, &kernel, regions, seed, jobs)?;
+        Ok(few_regions_warning(regions.len(), &report.agreement_samples))
     }
 }
 
@@ -257,11 +302,12 @@ fn search(
         name: "search",
         detail: plan.space.name(),
     });
+    let (data, budget) = (session.data.as_ref(), &session.options.budget);
     let mut walk = Walk {
         session,
         plan,
-        evaluate: Points::new(&plan.space, engine, session.options.budget.jobs),
-        guide: Guide::new(plan, engine),
+        evaluate: Points::new(&plan.space, engine, data, budget.jobs),
+        guide: Guide::new(&plan.space, engine, data, budget.seed),
         decider: Decider::new(&plan.space, engine, plan.early),
         best: None,
     };
@@ -275,6 +321,7 @@ fn search(
             None => State::new(strategy, points.clone()),
         };
         let last = i + 1 == plan.stages.len();
+        walk.decider.engine().brief = stage.is_brief();
         let next = walk.advance(next, last)?;
         let stopped = next.status == LoopStatus::Stopped;
         state = Some(next);
@@ -351,6 +398,7 @@ impl Walk<'_, '_> {
         let last = std::mem::take(&mut self.decider.last);
         let seconds = self.evaluate.seconds;
         let engine = self.decider.engine();
+        engine.brief = false;
         let newest = state.versions.last().map(|v| v.version);
         let version = match &self.best {
             Some((v, _)) => state.versions.iter().find(|x| x.version == *v),

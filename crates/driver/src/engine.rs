@@ -64,6 +64,8 @@ pub(crate) struct Engine<'a> {
     pub seconds: f64,
     /// A clock limit ended some label's work.
     pub clock_limited: bool,
+    /// Candidates are many: each gets a brief look.
+    pub brief: bool,
     /// The questions in the order in which they are asked.
     order: Vec<usize>,
     /// Per question how its region was divided last, where that took more than one part.
@@ -174,6 +176,7 @@ impl<'a> Engine<'a> {
             cache: CodeCache::new(),
             seconds: 0.0,
             clock_limited: false,
+            brief: false,
             budget,
             effort: Effort::scaled(budget.effort),
             stop,
@@ -252,6 +255,11 @@ impl<'a> Engine<'a> {
             space.snap(&near)?
         };
         Some(Counterexample { x, ..c })
+    }
+
+    /// What may stop the run.
+    pub(crate) fn stop(&self) -> &Stop {
+        &self.stop
     }
 
     /// True when the run must end.
@@ -416,7 +424,11 @@ impl<'a> Engine<'a> {
             hints: &self.hints,
             partial: None,
         };
-        let result = decide_from(&question, known, &self.effort, stop, &mut leaf);
+        let effort = match self.brief {
+            true => self.effort.brief(),
+            false => self.effort,
+        };
+        let result = decide_from(&question, known, &effort, stop, &mut leaf);
         let seconds = begin.elapsed().as_secs_f64();
         self.progress.note(&Event::Region {
             id: result.id.clone(),

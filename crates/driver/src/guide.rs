@@ -1,24 +1,213 @@
-//! Guided rounding of candidates.
+//! Guided rounding of candidates: on the regions, counterexamples and data of a run.
 
+use crate::data::Data;
 use crate::engine::Engine;
-use crate::plan::Plan;
-use ceg4n_ir::{Checked, Program};
-use ceg4n_refine::Attempt;
-use std::marker::PhantomData;
+use ceg4n_base::Exact;
+use ceg4n_ir::{Annotations, Checked, Program, Property, Region};
+use ceg4n_quantize::guided::{Aim, Examples, Guided, Latents, RegionAim};
+use ceg4n_refine::{Attempt, Counterexample};
+use ceg4n_search::AnnotationSpace;
+use ceg4n_verify::{Label, Reference, Stop};
+use rand::{RngExt, SeedableRng};
+use rand_chacha::ChaCha8Rng;
+use std::time::Instant;
+
+/// The lead that a robust class shall have at first, as a share of the reference's typical lead.
+const LEAD: f64 = 0.1;
+/// The weight of a counterexample against a row of data.
+const COUNTEREXAMPLE: f32 = 4.0;
+/// Mixtures of region centres that stand in for data, and the weight of each.
+const MIXTURES: (usize, f32) = (512, 0.25);
+/// Multiplications of one pass over all examples that a run may cost: networks and data sets
+/// beyond it are fitted on fewer rows.
+const WORK: usize = 200_000_000;
+
+/// A question, as guided rounding needs it.
+struct Goal {
+    region: Region,
+    property: Property,
+    label: Label,
+}
 
 /// Guided rounding on the regions, counterexamples and data of a run.
 pub(crate) struct Guide<'a> {
-    plan: PhantomData<&'a Plan>,
+    space: &'a AnnotationSpace,
+    reference: Reference,
+    goals: Vec<Goal>,
+    settings: Guided,
+    /// Data or their stand-ins, then counterexamples.
+    examples: Examples,
+    /// Counterexamples among the examples.
+    points: usize,
+    /// The reference's typical lead.
+    lead: f64,
+    latents: Latents,
+    stop: Stop,
+    /// Seconds spent.
+    pub seconds: f64,
 }
 
 impl<'a> Guide<'a> {
-    pub(crate) fn new(_: &'a Plan, _: &Engine<'_>) -> Self {
-        Self { plan: PhantomData }
+    pub(crate) fn new(
+        space: &'a AnnotationSpace,
+        engine: &Engine<'_>,
+        data: Option<&Data>,
+        seed: u64,
+    ) -> Self {
+        let reference = engine.reference.clone();
+        let goal = |a: &crate::engine::Asked| Goal {
+            region: a.region.clone(),
+            property: a.property.clone(),
+            label: a.label.label.clone(),
+        };
+        let goals: Vec<Goal> = engine.asked.iter().map(goal).collect();
+        let examples = match data {
+            Some(data) => Examples::from_rows(&reference, &fitted(data, space)),
+            None => mixtures(&reference, &goals, seed),
+        };
+        let centers = centers(&goals);
+        let lead = match examples.is_empty() {
+            true => Examples::from_rows(&reference, &centers.concat()).typical_lead(),
+            false => examples.typical_lead(),
+        };
+        Self {
+            space,
+            reference,
+            goals,
+            settings: Guided {
+                seed,
+                ..Guided::default()
+            },
+            examples,
+            points: 0,
+            lead,
+            latents: Latents::default(),
+            stop: engine.stop().clone(),
+            seconds: 0.0,
+        }
+    }
+
+    /// Takes counterexamples among the examples.
+    fn learn(&mut self, points: &[Counterexample]) {
+        for p in points.iter().skip(self.points) {
+            let x: Vec<f32> = p.x.iter().map(|v| v.to_f64() as f32).collect();
+            let wide: Vec<f64> = x.iter().map(|v| f64::from(*v)).collect();
+            let y = self.reference.approximate(&wide);
+            let outputs: Vec<f32> = y.iter().map(|v| *v as f32).collect();
+            let aim = self.aim(p, &y);
+            self.examples.push(&x, &outputs, aim, COUNTEREXAMPLE);
+        }
+        self.points = self.points.max(points.len());
+    }
+
+    /// What a point asks for.
+    fn aim(&self, p: &Counterexample, y: &[f64]) -> Aim {
+        let goal = &self.goals[p.question];
+        match &goal.property {
+            Property::Eps(e) => Aim::Within { eps: e.to_f64() },
+            Property::Top1Margin(m) => Aim::Near { margin: m.to_f64() },
+            Property::Top1 | Property::TopK(_) | Property::Spec(_) => {
+                match ceg4n_ir::kernel::argmax(y) {
+                    Some(class) => Aim::Class {
+                        class,
+                        lead: LEAD * self.lead,
+                    },
+                    None => Aim::Fidelity,
+                }
+            }
+        }
+    }
+
+    fn regions(&self, attempt: &Attempt<'_>) -> Vec<RegionAim> {
+        let aim = |(q, g): (usize, &Goal)| {
+            let doubts = attempt.doubts.get(&q).copied().unwrap_or(0);
+            let lead = LEAD * self.lead * f64::from(1 + doubts);
+            let mut aim = RegionAim::new(&g.region, &g.label, &g.property, lead);
+            aim.weight = (1 + doubts) as f32;
+            aim
+        };
+        self.goals.iter().enumerate().map(aim).collect()
+    }
+
+    /// Where a run starts: the mantissas of its last run on these bits, or rounding anew.
+    fn start(&mut self, attempt: &Attempt<'_>) -> Option<Annotations> {
+        if attempt.round > 0
+            && let Some(warm) = attempt.warm
+        {
+            return Some(warm.clone());
+        }
+        if attempt.warm.is_none() {
+            self.latents.clear();
+        }
+        let (quantizer, model) = (self.space.quantizer(), self.space.model());
+        quantizer
+            .annotate(model, attempt.assignment, attempt.version)
+            .ok()
     }
 }
 
 impl ceg4n_refine::Guide for Guide<'_> {
-    fn improve(&mut self, _: &Attempt<'_>) -> Option<Checked<Program>> {
-        None
+    fn improve(&mut self, attempt: &Attempt<'_>) -> Option<Checked<Program>> {
+        let begin = Instant::now();
+        self.learn(attempt.points);
+        let start = self.start(attempt)?;
+        let stop = || self.stop.now().is_some();
+        let model = self.space.model();
+        let outcome = self.settings.improve(
+            model,
+            &start,
+            &self.examples,
+            &self.regions(attempt),
+            &self.latents,
+            1 + attempt.round / 2,
+            &stop,
+        );
+        self.latents = outcome.latents;
+        let mut notes = outcome.annotations;
+        notes.version = attempt.version;
+        let program = model.check(notes).ok();
+        self.seconds += begin.elapsed().as_secs_f64();
+        program
     }
+}
+
+/// The calibration rows, row by row, evenly chosen where they are too many.
+fn fitted(data: &Data, space: &AnnotationSpace) -> Vec<f32> {
+    let set = &data.calibration.set;
+    let macs: usize = space.layers().iter().map(|l| l.weights).sum();
+    let most = (WORK / macs.max(1)).max(64);
+    let step = set.len().div_ceil(most).max(1);
+    let mut out = Vec::new();
+    let mut row = Vec::new();
+    for i in (0..set.len()).step_by(step) {
+        set.copy(i..i + 1, &mut row);
+        out.extend(row.iter().map(|v| *v as f32));
+    }
+    out
+}
+
+fn centers(goals: &[Goal]) -> Vec<Vec<f32>> {
+    let floats = |x: Vec<Exact>| x.iter().map(|v| v.to_f64() as f32).collect();
+    goals.iter().map(|g| floats(g.region.center())).collect()
+}
+
+/// Random mixtures of region centres: few regions do not pin a function down, and between them it
+/// shall not become another.
+fn mixtures(reference: &Reference, goals: &[Goal], seed: u64) -> Examples {
+    let centers = centers(goals);
+    let mut rng = ChaCha8Rng::seed_from_u64(seed);
+    let mut rows = Vec::new();
+    for _ in 0..MIXTURES.0 {
+        let mut weights: Vec<f32> = (0..centers.len()).map(|_| rng.random::<f32>()).collect();
+        // Most of a point comes from few centres.
+        weights.iter_mut().for_each(|w| *w = w.powi(4));
+        let sum: f32 = weights.iter().sum::<f32>().max(f32::MIN_POSITIVE);
+        for i in 0..reference.input_len() {
+            let terms = centers.iter().zip(&weights);
+            rows.push(terms.map(|(c, w)| c[i] * (w / sum)).sum());
+        }
+    }
+    let mut all = Examples::new(reference.input_len(), reference.output_len());
+    all.push_rows(reference, &rows, Aim::Fidelity, MIXTURES.1);
+    all
 }

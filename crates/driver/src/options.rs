@@ -1,7 +1,9 @@
 //! What a user may ask for, as plain values. The command line fills these structs; a later
 //! Python module will too.
 
+use crate::data::Demands;
 use ceg4n_base::Exact;
+pub use ceg4n_import::{DataSource, LabelSource};
 use ceg4n_ir::{Domain, Property, Rounding};
 use ceg4n_verify::Precision;
 use std::ops::{Range, RangeInclusive};
@@ -46,6 +48,26 @@ impl From<Property> for Demand {
     fn from(property: Property) -> Self {
         Self::Property(property)
     }
+}
+
+/// Data for calibration and test, and demands on them; [`crate::data::Data::load`] reads them.
+#[derive(Clone, Debug, Default)]
+pub struct DataOptions {
+    /// The inputs.
+    pub data: Option<DataSource>,
+    /// Their labels.
+    pub labels: Option<LabelSource>,
+    /// Which rows of [`Self::data`] are for calibration; all of them if absent.
+    pub data_rows: Option<Range<usize>>,
+    /// The inputs of the test; [`Self::data`] if absent and there are [`Self::test_rows`].
+    pub test_data: Option<DataSource>,
+    /// Labels of [`Self::test_data`]; if absent and those of the data stand in a column, that
+    /// column.
+    pub test_labels: Option<LabelSource>,
+    /// Which rows are for the test; all of [`Self::test_data`] if absent.
+    pub test_rows: Option<Range<usize>>,
+    /// What the kernel must reach on the test rows, or without these on the calibration rows.
+    pub demands: Demands,
 }
 
 /// What decisions may cost, and who helps to make them.
@@ -126,6 +148,7 @@ pub enum Strategy {
     Nsga2,
 }
 
+pub use ceg4n_quantize::formats::Granularity;
 pub use ceg4n_search::Cost;
 
 /// Which backends write the kernel.
@@ -171,6 +194,12 @@ pub struct CompileOptions {
     pub weight_bits: RangeInclusive<u8>,
     /// Activation widths of the space, within 4..=24.
     pub activation_bits: RangeInclusive<u8>,
+    /// What shares a scale.
+    pub granularity: Granularity,
+    /// Look for more proved programs, for a front of cost against accuracy.
+    pub pareto: bool,
+    /// Data and demands on them.
+    pub data: DataOptions,
     /// The backends.
     pub emit: EmitSet,
     /// `-o`; see [`Self::output_folder`].
@@ -199,6 +228,9 @@ impl CompileOptions {
             cost: Cost::default(),
             weight_bits: WEIGHT_BITS,
             activation_bits: DEFAULT_ACTIVATION_BITS,
+            granularity: Granularity::default(),
+            pareto: false,
+            data: DataOptions::default(),
             emit: EmitSet::default(),
             output: None,
             prefix: None,
@@ -235,6 +267,8 @@ pub struct VerifyOptions {
     pub ir_version: Option<u32>,
     /// Another program as the reference; `None` is the network's own real function.
     pub against: Option<PathBuf>,
+    /// Data and demands on them.
+    pub data: DataOptions,
 }
 
 impl VerifyOptions {
@@ -252,6 +286,7 @@ impl VerifyOptions {
             rounding: None,
             ir_version: None,
             against: None,
+            data: DataOptions::default(),
         }
     }
 }

@@ -160,6 +160,11 @@ impl Summary<'_> {
             layers: self.program.map(layers).unwrap_or_default(),
             cost: None,
             loop_: None,
+            pareto: None,
+            accuracy: None,
+            calibration_accuracy: None,
+            demands: None,
+            agreement_samples: Vec::new(),
             seconds,
             seed: self.seed,
         }

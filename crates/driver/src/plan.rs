@@ -2,8 +2,8 @@
 
 use crate::load::Loaded;
 use crate::options::{CompileOptions, Preset, Strategy as Asked};
-use ceg4n_base::Diagnostics;
-use ceg4n_quantize::{BiasRule, Model, Nearest, Quantizer};
+use ceg4n_base::{Diagnostic, Diagnostics, codes};
+use ceg4n_quantize::{BiasRule, Calibration, Gpfq, Model, Nearest, Quantizer};
 use ceg4n_refine::strategy::{Enumerate, Genetic, Greedy, Guided, List, Narrow};
 use ceg4n_refine::{State, Strategy};
 use ceg4n_search::{AnnotationSpace, Settings, Variation};
@@ -32,6 +32,8 @@ pub(crate) enum Stage {
     Greedy,
     /// Guided rounding.
     Guided,
+    /// Guided rounding of every assignment between few and many bits, for a front.
+    Ladder,
     /// The whole space in order of cost.
     Enumerate,
     /// What is cheaper than the best so far, up to a count.
@@ -57,12 +59,19 @@ pub(crate) struct Plan {
 
 impl Plan {
     /// The plan of the options.
-    pub(crate) fn new(options: &CompileOptions, loaded: &Loaded, reference: &Reference) -> Self {
+    ///
+    /// # Errors
+    /// Samples that no calibration can use.
+    pub(crate) fn new(
+        options: &CompileOptions,
+        loaded: &Loaded,
+        reference: &Reference,
+    ) -> Result<Self, Diagnostics> {
         let network = loaded.module.network.clone();
         let rounding = options.rounding.unwrap_or_default();
         let model = Model::new(reference, network, &loaded.module.regions, rounding);
         let ends = |r: &std::ops::RangeInclusive<u8>| (*r.start(), *r.end());
-        let quantizer: Arc<dyn Quantizer> = Arc::new(Nearest);
+        let quantizer = quantizer(options, loaded)?;
         let mut space = AnnotationSpace::new(
             Arc::new(model),
             quantizer,
@@ -74,18 +83,18 @@ impl Plan {
             space.biases = BiasRule::AsWeights;
             space.activation_bits = (FINE_ACTIVATIONS, FINE_ACTIVATIONS);
         }
-        Self {
+        Ok(Self {
             space,
             stages: stages(options),
             early: !matches!(options.preset, Preset::Uniform { .. }),
             shows_refuted: options.preset != Preset::Auto,
             effort: options.budget.effort,
-        }
+        })
     }
 
     /// True if the plan ends with the enumeration of its whole space.
     pub(crate) fn is_enumeration(&self) -> bool {
-        self.stages.last() == Some(&Stage::Enumerate)
+        self.stages.contains(&Stage::Enumerate)
     }
 
     /// Refuses a network none of whose generous formats the checker takes: then no format fails
@@ -105,7 +114,36 @@ impl Plan {
     }
 }
 
+/// Points of each region that a calibration without data takes.
+const SAMPLES: u64 = 64;
+
+fn quantizer(
+    options: &CompileOptions,
+    loaded: &Loaded,
+) -> Result<Arc<dyn Quantizer>, Diagnostics> {
+    if options.preset != Preset::Gpfq {
+        return Ok(Arc::new(Nearest {
+            granularity: options.granularity,
+            ..Nearest::default()
+        }));
+    }
+    let calibration = Calibration::from_regions(&loaded.module.regions, SAMPLES)
+        .map_err(|e| Diagnostic::error(codes::INTERNAL, e))?;
+    Ok(Arc::new(Gpfq {
+        granularity: options.granularity,
+        ..Gpfq::new(Arc::new(calibration))
+    }))
+}
+
 fn stages(options: &CompileOptions) -> Vec<Stage> {
+    let mut stages = preset_stages(options);
+    if options.pareto {
+        stages.push(Stage::Ladder);
+    }
+    stages
+}
+
+fn preset_stages(options: &CompileOptions) -> Vec<Stage> {
     let genetic = |population, variation| {
         Stage::Genetic(Settings {
             population,
@@ -140,6 +178,19 @@ fn stages(options: &CompileOptions) -> Vec<Stage> {
 }
 
 impl Stage {
+    /// True for strategies with many candidates that make no claim: each candidate gets a brief
+    /// look at every region.
+    pub(crate) fn is_brief(self) -> bool {
+        match self {
+            Self::Greedy | Self::Guided | Self::Cheaper | Self::Ladder | Self::Narrow => true,
+            Self::Uniform(..)
+            | Self::UniformMin
+            | Self::Generous
+            | Self::Enumerate
+            | Self::Genetic(_) => false,
+        }
+    }
+
     /// The strategy at its start; `None` where there is nothing to do.
     pub(crate) fn strategy(self, plan: &Plan, state: Option<&State>) -> Option<Strategy> {
         let space = &plan.space;
@@ -158,6 +209,7 @@ impl Stage {
             }
             Self::Greedy => Some(Strategy::Greedy(Greedy::default())),
             Self::Guided => Some(Strategy::Guided(Guided::default())),
+            Self::Ladder => Some(Strategy::Guided(Guided::ladder())),
             Self::Enumerate => Some(Strategy::Enumerate(Enumerate::new(space))),
             Self::Cheaper => {
                 let best = state.and_then(State::proved)?;

@@ -66,7 +66,7 @@ impl Pass for QuantizeUniform {
         let network = module.network.clone();
         let model = Model::new(&reference, network, &module.regions, rounding);
         let assignment = model.uniform(weights, BiasRule::default().bits(weights), activations);
-        let program = Nearest.program(&model, &assignment, version)?;
+        let program = Nearest::default().program(&model, &assignment, version)?;
         let mut out = module.clone();
         out.versions.push((*program.program().annotations).clone());
         Ok(out)

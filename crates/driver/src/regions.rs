@@ -25,7 +25,7 @@ pub(crate) fn check_options(options: &LoadOptions) -> Result<(), Diagnostics> {
         match FileKind::of(file) {
             None => usage(
                 format!("--regions {name}: the name does not say what the file is"),
-                "region files are .json and .vnnlib, data sets .csv, .npy, .idx and …-ubyte, each also .gz",
+                "region files are .json and .vnnlib, data sets .csv, .npy, .safetensors, .idx and …-ubyte, each also .gz",
             ),
             Some(kind) if kind.is_data() => {
                 data = true;
@@ -48,7 +48,7 @@ pub(crate) fn check_options(options: &LoadOptions) -> Result<(), Diagnostics> {
         if given && !data {
             usage(
                 format!("--{name} has no effect: no data set is among --regions"),
-                "leave it out, or give --regions a .csv, .npy or idx file",
+                "leave it out, or give --regions a .csv, .npy, .safetensors or idx file",
             );
         }
     }
@@ -157,7 +157,7 @@ fn read_one(
             let query = vnnlib::query_from_file(sources, file)?;
             Ok(query.regions(&vnnlib::stem(file))?)
         }
-        Some(FileKind::Csv | FileKind::Npy | FileKind::Idx) => {
+        Some(FileKind::Csv | FileKind::Npy | FileKind::Idx | FileKind::Safetensors) => {
             let balls = Balls {
                 // Absent only where the options were not checked.
                 radius: options

@@ -1,6 +1,7 @@
 //! `verify`: decides the requirements of an annotated network, against its own real function or
 //! another program.
 
+use crate::data::Data;
 use crate::engine::{Engine, Timed, questions};
 use crate::failure::Failure;
 use crate::load::{Loaded, load};
@@ -9,6 +10,7 @@ use crate::outcome::{Summary, region_rows, status_of};
 use crate::progress::{Cancel, Event, Progress};
 use ceg4n_base::{Diagnostic, Diagnostics, codes};
 use ceg4n_ir::{Checked, Program, check};
+use ceg4n_jit::Evaluator;
 use ceg4n_report::{Report, Seconds};
 use ceg4n_verify::{Precision, Reference};
 use std::time::Instant;
@@ -74,6 +76,7 @@ fn run(
         return Err(Diagnostics::from(d).into());
     }
     let (reference, name) = reference(options, loaded)?;
+    let data = Data::load(&options.data, &reference, options.budget.jobs)?;
     let boundary = (
         options.boundary.unwrap_or(Boundary::Refute),
         options.boundary_margin.clone(),
@@ -113,6 +116,12 @@ fn run(
         },
     );
     report.clock_limited = engine.clock_limited || results.iter().any(|t| t.result.clock_limited);
+    if let Some(data) = data {
+        let kernel = Evaluator::new(&program, &engine.cache)
+            .map_err(|e| Diagnostic::error(codes::INTERNAL, e.to_string()))?;
+        data.fill(&mut report, &kernel, options.budget.jobs)?;
+        report.seconds.total = started.elapsed().as_secs_f64();
+    }
     Ok(report)
 }
 

@@ -1,22 +1,33 @@
-//! Data sets as regions: one ball, in the maximum norm, around each row.
+//! Data sets: tables of numbers as regions (one ball, in the maximum norm, around each row) or as
+//! rows with labels that accuracy is measured on.
 //!
-//! Read are csv (numeric columns, with or without a line of names), npy (float32 or float64, C
-//! order) and idx (unsigned bytes), packed (`.gz`) or not. A csv number stands for the float64
-//! nearest to its text, a byte `p` of an idx file for the float32 nearest to `p/255`. The bounds
-//! are then exact.
+//! Read are csv (numeric columns, with or without a line of names), npy and safetensors (float32
+//! or float64, C order) and idx (unsigned bytes), packed (`.gz`) or not. A csv number stands for
+//! the float64 nearest to its text, a byte `p` of an idx file for the float32 nearest to `p/255`.
+//! Nothing else is rounded.
 
+mod array;
 mod csv;
 mod idx;
+mod labels;
 mod npy;
+mod safetensors;
+mod set;
+mod values;
+
+pub use labels::LabelSource;
+pub use set::{DataRequest, DataSet, read_data_set};
+pub use values::Values;
 
 use crate::file;
 use ceg4n_base::{Diagnostic, Diagnostics, Exact, codes};
 use ceg4n_ir::Region;
+use std::fmt;
 use std::ops::Range;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
-/// So many numbers of the rows chosen are read at most: a region keeps three exact numbers of
-/// each.
+/// So many numbers of the rows chosen are read at most where rows become regions: a region keeps
+/// three exact numbers of each.
 const MAX_NUMBERS: usize = 1 << 21;
 
 /// What a region file is, by its name.
@@ -32,6 +43,8 @@ pub enum FileKind {
     Npy,
     /// A data set: `…-ubyte` or `.idx…`.
     Idx,
+    /// A data set: `.safetensors`.
+    Safetensors,
 }
 
 impl FileKind {
@@ -44,6 +57,7 @@ impl FileKind {
             "vnnlib" => Some(Self::Vnnlib),
             "csv" => Some(Self::Csv),
             "npy" => Some(Self::Npy),
+            "safetensors" => Some(Self::Safetensors),
             e if e.starts_with("idx") || name.ends_with("-ubyte") => Some(Self::Idx),
             _ => None,
         }
@@ -53,8 +67,52 @@ impl FileKind {
     pub fn is_data(self) -> bool {
         match self {
             Self::Json | Self::Vnnlib => false,
-            Self::Csv | Self::Npy | Self::Idx => true,
+            Self::Csv | Self::Npy | Self::Idx | Self::Safetensors => true,
         }
+    }
+}
+
+/// A data file and, of a file of several tensors, the tensor meant.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DataSource {
+    /// The file.
+    pub path: PathBuf,
+    /// The tensor of a `.safetensors` file; the only fitting one if absent.
+    pub tensor: Option<String>,
+}
+
+impl DataSource {
+    /// Reads `FILE` or `FILE.safetensors:TENSOR`.
+    pub fn from_text(text: &str) -> Self {
+        for ending in [".safetensors:", ".safetensors.gz:"] {
+            if let Some(at) = text.find(ending) {
+                let (path, tensor) = text.split_at(at + ending.len());
+                return Self {
+                    path: path.trim_end_matches(':').into(),
+                    tensor: Some(tensor.to_owned()),
+                };
+            }
+        }
+        Self {
+            path: text.into(),
+            tensor: None,
+        }
+    }
+}
+
+impl From<&Path> for DataSource {
+    fn from(path: &Path) -> Self {
+        Self {
+            path: path.to_owned(),
+            tensor: None,
+        }
+    }
+}
+
+impl fmt::Display for DataSource {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.path.display())?;
+        self.tensor.as_ref().map_or(Ok(()), |t| write!(f, ":{t}"))
     }
 }
 
@@ -67,14 +125,6 @@ pub struct Balls {
     pub clip: Option<(Exact, Exact)>,
     /// Only these rows, counted from 0; all of them if absent.
     pub rows: Option<Range<usize>>,
-}
-
-/// A row of numbers with its place in the file.
-struct Row {
-    index: usize,
-    /// The line that it stands on, in a text.
-    line: Option<u64>,
-    values: Vec<Exact>,
 }
 
 /// The regions of a data set: one per row, its id the row's number. `inputs` is the number of
@@ -90,28 +140,26 @@ pub fn regions_from_data(
     inputs: usize,
 ) -> Result<Vec<Region>, Diagnostics> {
     let name = path.display().to_string();
-    let placed = |d: Diagnostic| Diagnostics::from(d.place(&name));
-    let bytes = file::bytes(path)?;
     let request = Request {
         rows: balls.rows.as_ref(),
+        option: "--rows",
         inputs,
+        limit: MAX_NUMBERS,
+        label: None,
     };
-    let rows = match FileKind::of(path) {
-        Some(FileKind::Csv) => csv::rows(&bytes, &request),
-        Some(FileKind::Npy) => npy::rows(&bytes, &request),
-        Some(FileKind::Idx) => idx::rows(&bytes, &request),
-        Some(FileKind::Json | FileKind::Vnnlib) | None => {
-            Err(malformed("the file's name is none of a data set")
-                .help("data sets are called .csv, .npy, .idx or …-ubyte"))
-        }
-    };
-    let rows = rows.map_err(placed)?;
+    let table = table(&path.into(), &request)?;
     let mut errors = Diagnostics::default();
-    let mut regions = Vec::with_capacity(rows.len());
-    for row in rows {
-        let region = ball(row.index, row.values, balls);
+    let mut regions = Vec::with_capacity(table.len());
+    for k in 0..table.len() {
+        let row = (k * inputs)..(k + 1) * inputs;
+        // Every number of a table is finite.
+        let exact = |i| Exact::from_f64(table.values.at(i)).unwrap_or_else(Exact::zero);
+        let region = ball(table.first + k, row.map(exact).collect(), balls);
         if let Err(d) = region.check(inputs) {
-            let line = row.line.map_or(String::new(), |l| format!(":{l}"));
+            let line = table
+                .lines
+                .get(k)
+                .map_or(String::new(), |l| format!(":{l}"));
             errors.push(d.place(format!("{name}{line}")));
         }
         regions.push(region);
@@ -141,10 +189,55 @@ fn ball(index: usize, center: Vec<Exact>, balls: &Balls) -> Region {
     region
 }
 
+/// Rows of a file: finite numbers, as many in each row as the request says.
+struct Table {
+    /// The number of the first row.
+    first: usize,
+    /// Numbers in a row.
+    columns: usize,
+    /// Row by row.
+    values: Values,
+    /// The line of each row, in a text; else empty.
+    lines: Vec<u64>,
+    /// The texts of the column that was asked for as labels; else empty.
+    labels: Vec<String>,
+    /// Rows of the whole file, where it was read to its end.
+    total: Option<usize>,
+}
+
+impl Table {
+    fn len(&self) -> usize {
+        self.values.len() / self.columns.max(1)
+    }
+}
+
+/// The rows wanted of a data file.
+fn table(source: &DataSource, request: &Request<'_>) -> Result<Table, Diagnostics> {
+    let bytes = file::bytes(&source.path)?;
+    let table = match FileKind::of(&source.path) {
+        Some(FileKind::Csv) => csv::table(&bytes, request),
+        Some(FileKind::Npy) => npy::array(&bytes).and_then(|a| a.table(request)),
+        Some(FileKind::Idx) => idx::array(&bytes).and_then(|a| a.table(request)),
+        Some(FileKind::Safetensors) => {
+            safetensors::array(&bytes, source.tensor.as_deref(), safetensors::Wanted::Rows)
+                .and_then(|a| a.table(request))
+        }
+        Some(FileKind::Json | FileKind::Vnnlib) | None => Err(not_data()),
+    };
+    table.map_err(|d| Diagnostics::from(d.place(source.path.display().to_string())))
+}
+
 /// Which rows of a file are wanted, and how long they must be.
 struct Request<'a> {
     rows: Option<&'a Range<usize>>,
+    /// The option that chose the rows.
+    option: &'static str,
+    /// Numbers of a row, without a label.
     inputs: usize,
+    /// The most numbers to be read.
+    limit: usize,
+    /// The column of a csv file that holds labels.
+    label: Option<&'a str>,
 }
 
 impl Request<'_> {
@@ -172,19 +265,20 @@ impl Request<'_> {
 
     fn no_such_row(&self, rows: usize) -> Diagnostic {
         let wanted = self.rows.map_or(String::new(), |r| format!("{r:?}"));
-        let message = format!("--rows {wanted} of a data set with {rows} rows");
+        let message = format!("{} {wanted} of a data set with {rows} rows", self.option);
         Diagnostic::error(codes::USAGE, message)
             .help("rows count from 0; A..B leaves out row B itself")
     }
 
     /// Refuses more rows than fit into memory.
     fn limit(&self, rows: usize) -> Result<(), Diagnostic> {
-        if rows.saturating_mul(self.inputs) <= MAX_NUMBERS {
+        if rows.saturating_mul(self.inputs) <= self.limit {
             return Ok(());
         }
-        let most = MAX_NUMBERS / self.inputs.max(1);
+        let most = self.limit / self.inputs.max(1);
         let message = format!("more than {most} rows of {} numbers at once", self.inputs);
-        Err(Diagnostic::error(codes::USAGE, message).help("choose some with --rows A..B"))
+        let help = format!("choose some with {} A..B", self.option);
+        Err(Diagnostic::error(codes::USAGE, message).help(help))
     }
 }
 
@@ -197,6 +291,11 @@ fn not_finite(row: usize, column: usize) -> Diagnostic {
 /// A file that is not what its name says.
 fn malformed(message: impl Into<String>) -> Diagnostic {
     Diagnostic::error(codes::REGION_FILE, message)
+}
+
+fn not_data() -> Diagnostic {
+    malformed("the file's name is none of a data set")
+        .help("data sets are called .csv, .npy, .safetensors, .idx or …-ubyte")
 }
 
 #[cfg(test)]

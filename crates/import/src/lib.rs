@@ -11,7 +11,10 @@ pub mod onnx;
 pub mod regions;
 pub mod vnnlib;
 
-pub use data::{Balls, FileKind, regions_from_data};
+pub use data::{
+    Balls, DataRequest, DataSet, DataSource, FileKind, LabelSource, Values, read_data_set,
+    regions_from_data,
+};
 pub use file::unpacked;
 pub use onnx::{Imported, import_onnx, import_onnx_file};
 pub use regions::{RegionEntry, regions_from_file, regions_from_json};

@@ -78,6 +78,19 @@ impl Format {
         }
     }
 
+    /// [`Self::quantize`] of a finite float64, without exact arithmetic; 0 for NaN.
+    ///
+    /// Why it is the same: `y = x·2^F` is exact unless it overflows, where it saturates as it
+    /// should, or has less than `2^-1022`, where any such `y` rounds to 0. `y - floor(y)` is exact
+    /// for `y ≥ 0`, for `y ≤ -1`, and for `-1 < y ≤ -1/2` (Sterbenz); above it lies in `(1/2, 1]`
+    /// and rounding to nearest keeps it there. Mantissas have at most 32 bits.
+    pub fn quantize_f64(self, x: f64) -> i64 {
+        let y = x * 2f64.powi(self.frac);
+        let floor = y.floor();
+        let up = f64::from(u8::from(y - floor >= 0.5));
+        (floor + up).clamp(self.min() as f64, self.max() as f64) as i64
+    }
+
     /// The value that a mantissa stands for.
     pub fn value(self, mantissa: i64) -> Exact {
         Exact::dyadic(mantissa, -i64::from(self.frac))
@@ -285,5 +298,64 @@ mod tests {
             "u4q1".parse::<Format>().unwrap().quantize(&Exact::from(-3)),
             0
         );
+    }
+
+    /// Midpoints of two mantissas are where the two roundings could part.
+    #[test]
+    fn floats_are_quantized_as_exact_numbers_are() {
+        let formats: Vec<Format> = [
+            "s8q6", "u8q8", "s2q-3", "u1q0", "s32q-256", "u32q256", "s32q40",
+        ]
+        .iter()
+        .map(|t| t.parse().unwrap())
+        .collect();
+        let same = |f: Format, x: f64| {
+            let want = f.quantize(&Exact::from_f64(x).unwrap());
+            assert_eq!(f.quantize_f64(x), want, "{f} of {x:e}");
+        };
+        for f in &formats {
+            for m in [f.min(), f.min() + 1, -2, -1, 0, 1, 2, f.max() - 1, f.max()] {
+                let middle = (m as f64 + 0.5) * 2f64.powi(-f.frac());
+                for x in [middle, middle.next_up(), middle.next_down()] {
+                    same(*f, x);
+                    same(*f, -x);
+                }
+            }
+            for x in [
+                0.0,
+                -0.0,
+                5e-324,
+                f64::MIN_POSITIVE,
+                f64::MAX,
+                1e-300,
+                0.1,
+                1.0 / 3.0,
+            ] {
+                same(*f, x);
+                same(*f, -x);
+            }
+        }
+        assert_eq!(formats[0].quantize_f64(f64::NAN), 0);
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn any_float_is_quantized_as_its_exact_number(
+            bits: u64,
+            mantissa in -300i64..300,
+            ulps in -3i64..3,
+            signed: bool,
+            width in 1u8..=32,
+            frac in -FRAC_LIMIT..=FRAC_LIMIT,
+        ) {
+            let f = Format::new(signed, width, frac).unwrap();
+            let near = (mantissa as f64 / 2.0) * 2f64.powi(-frac);
+            let near = f64::from_bits(near.to_bits().wrapping_add_signed(ulps));
+            for x in [f64::from_bits(bits), near] {
+                if let Some(exact) = Exact::from_f64(x) {
+                    proptest::prop_assert_eq!(f.quantize_f64(x), f.quantize(&exact), "{} of {:e}", f, x);
+                }
+            }
+        }
     }
 }

@@ -3,7 +3,7 @@
 
 use crate::assignment::Assignment;
 use crate::formats::{activation_format, capped_format};
-use crate::ranges::{Range, ranges};
+use crate::ranges::{Range, RangeOptions, ranges};
 use ceg4n_base::Diagnostics;
 use ceg4n_ir::{
     Annotation, Annotations, Checked, Format, Network, Op, Program, Region, Rounding, TensorFormat,
@@ -47,20 +47,36 @@ pub struct Model {
     rounding: Rounding,
     /// Stored bits of constants that are added or subtracted: the same for every assignment.
     summand_bits: u64,
+    /// In how many places each constant is used.
+    users: BTreeMap<ValueId, usize>,
 }
 
 impl Model {
-    /// The model of a network on regions. `reference` is its real-valued program.
+    /// The model of a network on regions, with the default [`RangeOptions`]. `reference` is its
+    /// real-valued program.
     pub fn new(
         reference: &Reference,
         network: Arc<Network>,
         regions: &[Region],
         rounding: Rounding,
     ) -> Self {
-        let ranges = reference
-            .real()
-            .map(|r| ranges(reference, r, regions))
-            .unwrap_or_default();
+        Self::with_options(
+            reference,
+            network,
+            regions,
+            rounding,
+            &RangeOptions::default(),
+        )
+    }
+
+    /// As [`Self::new`], with a say in what activation formats are chosen from.
+    pub fn with_options(
+        reference: &Reference,
+        network: Arc<Network>,
+        regions: &[Region],
+        rounding: Rounding,
+        options: &RangeOptions,
+    ) -> Self {
         let layers = layers(&network);
         let mut tensors = vec![network.input()];
         for layer in &layers {
@@ -68,8 +84,13 @@ impl Model {
                 tensors.push(layer.operand);
             }
         }
+        let ranges = reference
+            .real()
+            .map(|r| ranges(reference, r, regions, &tensors, options))
+            .unwrap_or_default();
         Self {
             summand_bits: summands(&network) * u64::from(SUMMAND_BITS),
+            users: users(&network),
             network,
             layers,
             tensors,
@@ -148,6 +169,11 @@ impl Model {
         bits
     }
 
+    /// In how many places each constant is used.
+    pub(crate) fn users(&self) -> &BTreeMap<ValueId, usize> {
+        &self.users
+    }
+
     /// Gives a value a format, and a constant its mantissas.
     pub fn set(
         &self,
@@ -162,14 +188,29 @@ impl Model {
     }
 
     /// Adds the formats of biases and other summands; activations and weights have theirs. A
-    /// summand that has a format already keeps it.
+    /// summand that has a format already keeps it. Biases of a layer whose weight has a format per
+    /// channel have one per channel too.
     pub fn complete(&self, notes: &mut Annotations, a: &Assignment) {
-        for (c, Addend { bits, max_frac }) in self.addends(notes, a) {
+        for (c, addend) in self.addends(notes, a) {
             if notes.format(c).is_none() {
-                let format = capped_format(self.data(c), bits, max_frac);
-                self.set(notes, c, format.into(), None);
+                let format = addend.format(self.data(c));
+                self.set(notes, c, format, None);
             }
         }
+    }
+
+    /// The format of a summand with these values, as [`Self::complete`] would choose it under the
+    /// formats that stand in `notes`; `None` for a value that enters no sum.
+    pub(crate) fn addend_format(
+        &self,
+        notes: &Annotations,
+        a: &Assignment,
+        c: ValueId,
+        data: &[f32],
+    ) -> Option<TensorFormat> {
+        self.addends(notes, a)
+            .get(&c)
+            .map(|addend| addend.format(data))
     }
 
     /// The program of annotations, checked.
@@ -188,15 +229,6 @@ impl Model {
             .zip(&a.biases)
             .map(|(l, b)| (l.value, *b))
             .collect();
-        // Of formats per channel the coarsest counts, so that a bias is aligned to each by a left shift.
-        let fixed = |v: ValueId| {
-            let rows = self.network.value(v).shape.0.first().copied().unwrap_or(1);
-            let format = notes.format(v)?;
-            (0..rows.max(1))
-                .filter_map(|j| format.channel(j))
-                .map(Format::frac)
-                .min()
-        };
         let mut frac: BTreeMap<ValueId, i32> = BTreeMap::new();
         let mut addends: BTreeMap<ValueId, Addend> = BTreeMap::new();
         for (v, value) in self.network.values().iter() {
@@ -204,15 +236,28 @@ impl Model {
             let natural = match &value.op {
                 Op::Input | Op::Const(_) => 0,
                 Op::Dense { x, weight, bias } => {
-                    let target = of(x) + fixed(*weight).unwrap_or(0);
+                    let target: Vec<i32> = self
+                        .fracs(notes, *weight)
+                        .iter()
+                        .map(|f| of(x) + f)
+                        .collect();
+                    let coarsest = target.iter().min().copied().unwrap_or(of(x));
                     if let Some(b) = bias {
                         let bits = bits_of.get(&v).copied().unwrap_or(1);
-                        enter(&mut addends, *b, bits, target);
+                        match notes.format(*weight) {
+                            Some(TensorFormat::Channels(_)) => {
+                                enter(&mut addends, *b, bits, target);
+                            }
+                            Some(TensorFormat::Tensor(_)) | None => {
+                                enter(&mut addends, *b, bits, vec![coarsest]);
+                            }
+                        }
                     }
-                    target
+                    // Of formats per channel the coarsest counts for what is added later.
+                    coarsest
                 }
                 Op::Add { x, c } | Op::Sub { x, c } => {
-                    enter(&mut addends, *c, SUMMAND_BITS, of(x));
+                    enter(&mut addends, *c, SUMMAND_BITS, vec![of(x)]);
                     of(x)
                 }
                 // Division by 2^k moves the point; the checker refuses any other.
@@ -221,9 +266,22 @@ impl Model {
                     of(x)
                 }
             };
-            frac.insert(v, fixed(v).unwrap_or(natural));
+            let fixed = self.fracs(notes, v).iter().min().copied();
+            frac.insert(v, fixed.unwrap_or(natural));
         }
         addends
+    }
+
+    /// Fraction bits of every index of a value's first dimension; empty without a format.
+    fn fracs(&self, notes: &Annotations, v: ValueId) -> Vec<i32> {
+        let rows = self.network.value(v).shape.0.first().copied().unwrap_or(1);
+        match notes.format(v) {
+            Some(f) => (0..rows.max(1))
+                .filter_map(|j| f.channel(j))
+                .map(Format::frac)
+                .collect(),
+            None => Vec::new(),
+        }
     }
 
     /// The format of a stored activation of so many bits.
@@ -241,14 +299,37 @@ impl Model {
 /// A constant that enters sums.
 struct Addend {
     bits: u8,
-    /// No finer than this, or the checker refuses it.
-    max_frac: i32,
+    /// No finer than this, or the checker refuses it: one for all elements, or one each.
+    max_frac: Vec<i32>,
 }
 
-fn enter(addends: &mut BTreeMap<ValueId, Addend>, c: ValueId, bits: u8, max_frac: i32) {
-    let a = addends.entry(c).or_insert(Addend { bits, max_frac });
+impl Addend {
+    fn format(&self, data: &[f32]) -> TensorFormat {
+        match &self.max_frac[..] {
+            [one] => capped_format(data, self.bits, *one).into(),
+            all => {
+                let one = |(w, f): (&f32, &i32)| capped_format(&[*w], self.bits, *f);
+                TensorFormat::Channels(data.iter().zip(all).map(one).collect())
+            }
+        }
+    }
+}
+
+/// A sum that `c` enters, with the fraction bits of one or of each element.
+fn enter(addends: &mut BTreeMap<ValueId, Addend>, c: ValueId, bits: u8, max_frac: Vec<i32>) {
+    let Some(a) = addends.get_mut(&c) else {
+        addends.insert(c, Addend { bits, max_frac });
+        return;
+    };
     a.bits = a.bits.max(bits);
-    a.max_frac = a.max_frac.min(max_frac);
+    if a.max_frac.len() == max_frac.len() {
+        for (old, new) in a.max_frac.iter_mut().zip(max_frac) {
+            *old = (*old).min(new);
+        }
+    } else {
+        let least = a.max_frac.iter().chain(&max_frac).min().copied();
+        a.max_frac = vec![least.unwrap_or(0)];
+    }
 }
 
 /// `k` of `±2^k`; for other numbers that of the next power below.
@@ -259,6 +340,28 @@ fn exponent(v: f32) -> i32 {
     let v = f64::from(v.abs());
     // Every finite float32 is a normal float64.
     (v.to_bits() >> 52) as i32 - 1023
+}
+
+/// In how many places each constant is used.
+fn users(network: &Network) -> BTreeMap<ValueId, usize> {
+    let mut users = BTreeMap::new();
+    let mut count = |c: &ValueId| *users.entry(*c).or_insert(0) += 1;
+    for value in network.values().values() {
+        match &value.op {
+            Op::Dense { weight, bias, .. } => {
+                count(weight);
+                bias.iter().for_each(&mut count);
+            }
+            Op::Add { c, .. } | Op::Sub { c, .. } | Op::Div { c, .. } => count(c),
+            Op::Input
+            | Op::Const(_)
+            | Op::Relu { .. }
+            | Op::Reshape { .. }
+            | Op::Flatten { .. }
+            | Op::Identity { .. } => {}
+        }
+    }
+    users
 }
 
 /// Elements of constants that are added or subtracted.

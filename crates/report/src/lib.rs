@@ -3,8 +3,11 @@
 //! The fields are a contract with tools that read reports; `report.schema.json` beside this crate
 //! states it, and tests hold both together.
 
+mod accuracy;
 mod bench;
+pub mod plot;
 
+pub use accuracy::{Accuracy, AgreementSample, ChangedRow, DemandsReport};
 pub use bench::{
     BENCH_SCHEMA, BENCH_SCHEMA_VERSION, Bench, BenchLabel, BenchNetwork, BenchRegion, LabelRow,
     LabelTable, Row, Skipped, Table, Times,
@@ -25,7 +28,8 @@ pub const SCHEMA: &str = include_str!("../report.schema.json");
 pub enum Status {
     /// Every region of every requirement is proved and none is vacuous.
     Proved,
-    /// A region is refuted, or no program of the search space satisfies the requirements.
+    /// A region is refuted, a demand is missed on the data, or no program of the search space
+    /// satisfies both.
     Refuted,
     /// Neither.
     Unknown,
@@ -70,6 +74,21 @@ pub struct Report {
     /// The loop, for `compile`.
     #[serde(rename = "loop", skip_serializing_if = "Option::is_none", default)]
     pub loop_: Option<Loop>,
+    /// Proved programs, for `compile --pareto`.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub pareto: Option<Pareto>,
+    /// What the program does on data: on the test rows, or without these on the calibration rows.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub accuracy: Option<Accuracy>,
+    /// What it does on the calibration rows, where there are test rows too.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub calibration_accuracy: Option<Accuracy>,
+    /// What was demanded on the rows of `accuracy`.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub demands: Option<DemandsReport>,
+    /// What the program does on random points, where there are no data.
+    #[serde(skip_serializing_if = "Vec::is_empty", default)]
+    pub agreement_samples: Vec<AgreementSample>,
     /// Time spent.
     pub seconds: Seconds,
     /// Seed of everything random.
@@ -252,6 +271,39 @@ pub struct Loop {
     /// What is claimed of the result, for a named search space; absent without a claim.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub optimality: Option<String>,
+}
+
+/// Every proved program of a run; `pareto.svg` beside the report shows them.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Pareto {
+    /// What cost is weighed against: `accuracy`, or `agreement` with the reference where there are
+    /// no labels.
+    pub measure: String,
+    /// On how many samples, and which.
+    pub samples: String,
+    /// The programs, the cheapest first.
+    pub points: Vec<ParetoPoint>,
+}
+
+/// A proved program.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ParetoPoint {
+    /// Its IR version.
+    pub version: u32,
+    /// Weight bits per layer.
+    pub weight_bits: Vec<u8>,
+    /// Bias bits per layer.
+    pub bias_bits: Vec<u8>,
+    /// Bits of stored activations, the input's first.
+    pub activation_bits: Vec<u8>,
+    /// Its cost.
+    pub cost: u64,
+    /// The measure, 0 to 1.
+    pub value: f64,
+    /// No other is as cheap and better, or as good and cheaper.
+    pub on_front: bool,
 }
 
 /// A candidate that stayed open.

@@ -138,7 +138,20 @@ fn schema_and_structs_name_the_same_fields() {
 }
 
 /// What may be absent whatever the verdicts are.
-const OPTIONAL: [&str; 6] = [
+const OPTIONAL: [&str; 19] = [
+    "/accuracy/changed/*/label",
+    "/accuracy/kernel_accuracy",
+    "/accuracy/reference_accuracy",
+    "/agreement_samples",
+    "/calibration_accuracy",
+    "/calibration_accuracy/changed/*/label",
+    "/calibration_accuracy/kernel_accuracy",
+    "/calibration_accuracy/reference_accuracy",
+    "/demands",
+    "/demands/max_accuracy_drop",
+    "/demands/min_accuracy",
+    "/demands/min_agreement",
+    "/demands/missed",
     "/cost",
     "/loop",
     "/loop/optimality",
@@ -243,6 +256,12 @@ fn values_out_of_their_sets_are_refused() {
         ("/layers/0/activation/type", json!("real")),
         ("/layers/0/accumulator/type", json!("s65")),
         ("/cost/metric", json!("beauty")),
+        ("/accuracy/split", json!("train")),
+        ("/accuracy/rows", json!("10-14")),
+        ("/accuracy/agreement", json!(1.5)),
+        ("/demands/min_accuracy", json!("90%")),
+        ("/agreement_samples/0/kind", json!("noise")),
+        ("/agreement_samples", json!([])),
         ("/seconds/total", json!(-0.5)),
         ("/seed", json!(-1)),
     ];
@@ -269,6 +288,9 @@ fn verdicts_and_what_stands_with_them() {
         ("/regions/2/method", json!("smt")),
         ("/regions/0/reference_changes_class", json!(false)),
         ("/regions/0/vacuous", json!(false)),
+        // Both splits have their place.
+        ("/accuracy/split", json!("calibration")),
+        ("/calibration_accuracy/split", json!("test")),
     ];
     for (p, bad) in cases {
         let v = changed(&v, p, |o| *o = bad.clone());
@@ -284,6 +306,20 @@ fn verdicts_and_what_stands_with_them() {
         object(&mut v, "a report").extend(bad.as_object().cloned().unwrap_or_default());
         assert!(!validator.is_valid(&v), "{bad} in a proved report");
     }
+    let missed = changed(&proved, "", |r| {
+        for key in ["accuracy", "demands"] {
+            object(r, "a report").insert(key.to_owned(), v[key].clone());
+        }
+    });
+    assert!(!validator.is_valid(&missed), "a demand that is missed");
+    let met = changed(&missed, "/demands", |d| {
+        object(d, "demands").remove("missed");
+    });
+    assert!(validator.is_valid(&met), "{:?}", validator.errors(&met));
+    let unmeasured = changed(&met, "", |r| {
+        object(r, "a report").remove("accuracy");
+    });
+    assert!(!validator.is_valid(&unmeasured), "demands without data");
     let vacuous = changed(&proved, "/regions/0", |r| {
         object(r, "a region").insert("vacuous".to_owned(), json!(true));
         object(r, "a region").insert("vacuous_constant".to_owned(), json!("class 0"));

@@ -52,6 +52,18 @@ impl Effort {
 }
 
 impl Effort {
+    /// An eighth of the boxes and solver's work: for a search that has other candidates.
+    #[must_use]
+    pub fn brief(self) -> Self {
+        Self {
+            boxes: self.boxes / 8,
+            points: self.points / 8,
+            conflicts: self.conflicts / 8,
+            queries: self.queries / 8,
+            ..self
+        }
+    }
+
     /// Parts for a region of so many inputs: with many of them a part is dear, and more parts
     /// close little.
     pub fn boxes_for(&self, inputs: usize) -> u64 {

@@ -48,6 +48,7 @@ pub(crate) fn report(r: &Report) -> String {
             let _ = writeln!(out, "optimality: {claim}");
         }
     }
+    accuracy(&mut out, r);
     let _ = writeln!(out, "seconds: {:.2}", r.seconds.total);
     if r.clock_limited {
         out.push_str("the run was cut short by a limit or by hand; another one may find more\n");
@@ -149,6 +150,68 @@ fn details(out: &mut String, r: &Region) {
     }
 }
 
+fn accuracy(out: &mut String, r: &Report) {
+    for a in r.accuracy.iter().chain(&r.calibration_accuracy) {
+        let share = |v: f64| format!("{} %", percent(v, a.samples));
+        let right = match (a.reference_accuracy, a.kernel_accuracy) {
+            (Some(n), Some(k)) => format!("network {}, kernel {}, ", share(n), share(k)),
+            _ => String::new(),
+        };
+        let fitted = match a.split.as_str() {
+            "calibration" if r.calibration_accuracy.is_none() => {
+                " (the rows of the calibration: there are no test rows)"
+            }
+            _ => "",
+        };
+        let _ = writeln!(
+            out,
+            "{} on {} rows of {}: {right}agreement {}, at least {:.2} % with 95 % confidence{fitted}",
+            a.split,
+            a.samples,
+            a.data,
+            share(a.agreement),
+            (a.agreement_lower * 1e4).floor() / 1e2,
+        );
+        let shown = a.changed.len().min(CHANGED);
+        for c in &a.changed[..shown] {
+            let label = c.label.map_or(String::new(), |l| format!(", label {l}"));
+            let (network, kernel) = (c.reference, c.kernel);
+            let _ = writeln!(
+                out,
+                "  row {}: network {network}, kernel {kernel}{label}",
+                c.row
+            );
+        }
+        if as_usize(a.changed_count) > shown {
+            let rest = as_usize(a.changed_count) - shown;
+            let _ = writeln!(out, "  and {} with another class", count(rest, "row"));
+        }
+    }
+    if r.demands.as_ref().is_some_and(|d| d.missed.is_none()) {
+        out.push_str("every demand on the data is met\n");
+    }
+    for s in &r.agreement_samples {
+        let _ = writeln!(
+            out,
+            "agreement on {} random points ({}): {} %, at least {:.2} % with 95 % confidence",
+            s.samples,
+            s.kind,
+            percent(s.agreement, s.samples),
+            (s.lower * 1e4).floor() / 1e2,
+        );
+    }
+}
+
+/// So many changed rows are shown of each split; the report has more.
+const CHANGED: usize = 5;
+
+/// A share of `samples` in percent, rounded down: what is not all of it does not look like it.
+fn percent(share: f64, samples: u64) -> String {
+    let rows = (share * samples as f64).round() as u128;
+    let hundredths = rows * 10_000 / u128::from(samples.max(1));
+    format!("{}.{:02}", hundredths / 100, hundredths % 100)
+}
+
 fn set_aside(s: &ceg4n_report::SetAside) -> String {
     let list = |v: &[u8]| {
         let texts: Vec<_> = v.iter().map(ToString::to_string).collect();
@@ -172,6 +235,14 @@ fn set_aside(s: &ceg4n_report::SetAside) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn shares_are_rounded_down() {
+        assert_eq!(percent(0.9026, 10_000), "90.26");
+        assert_eq!(percent(0.99999, 100_000), "99.99");
+        assert_eq!(percent(2.0 / 3.0, 3), "66.66");
+        assert_eq!(percent(1.0, 7), "100.00");
+    }
 
     #[test]
     fn how_far_work_came_is_told_and_never_rounded_up_to_all() {

@@ -47,7 +47,7 @@ pub(super) fn subject(
 fn uniform(model: &Model, weights: u8, activations: u8) -> Result<Checked<Program>, Diagnostics> {
     let biases = BiasRule::default().bits(weights);
     let assignment = model.uniform(weights, biases, activations);
-    Nearest.program(model, &assignment, 1)
+    Nearest::default().program(model, &assignment, 1)
 }
 
 /// The formats of the constants alone: input and activations stay real.

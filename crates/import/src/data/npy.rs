@@ -1,7 +1,8 @@
-//! Data sets as npy: float32 or float64 in C order.
+//! Data sets as npy: float32 or float64 in C order, and integers as labels.
 
-use super::{Request, Row, malformed, not_finite};
-use ceg4n_base::{Diagnostic, Exact};
+use super::array::{Array, Element};
+use super::malformed;
+use ceg4n_base::Diagnostic;
 use pest::Parser;
 
 /// pest's derive makes items without documentation; they stay in this module.
@@ -12,91 +13,46 @@ mod generated {
 }
 use generated::{HeaderParser, Rule};
 
-/// The element types that are read.
-#[derive(Clone, Copy, Debug, PartialEq)]
-enum Element {
-    F32 { big: bool },
-    F64 { big: bool },
-}
-
-impl Element {
-    fn from_code(code: &str) -> Option<Self> {
-        match code {
-            "<f4" => Some(Self::F32 { big: false }),
-            ">f4" => Some(Self::F32 { big: true }),
-            "<f8" => Some(Self::F64 { big: false }),
-            ">f8" => Some(Self::F64 { big: true }),
-            _ => None,
-        }
-    }
-
-    fn size(self) -> usize {
-        match self {
-            Self::F32 { .. } => 4,
-            Self::F64 { .. } => 8,
-        }
-    }
-
-    /// The element in the first bytes; `None` if it is not finite.
-    fn read(self, bytes: &[u8]) -> Option<Exact> {
-        match self {
-            Self::F32 { big } => {
-                let b = *bytes.first_chunk()?;
-                Exact::from_f32(if big {
-                    f32::from_be_bytes(b)
-                } else {
-                    f32::from_le_bytes(b)
-                })
-            }
-            Self::F64 { big } => {
-                let b = *bytes.first_chunk()?;
-                Exact::from_f64(if big {
-                    f64::from_be_bytes(b)
-                } else {
-                    f64::from_le_bytes(b)
-                })
-            }
-        }
+/// The element type of a code: floats, and integers for labels.
+fn element(code: &str) -> Option<Element> {
+    let (order, kind) = code.split_at_checked(1)?;
+    let big = match order {
+        "<" => false,
+        ">" => true,
+        // One byte has no order.
+        "|" if matches!(kind, "i1" | "u1") => false,
+        _ => return None,
+    };
+    let integer = |bytes| Element::Integer {
+        bytes,
+        signed: kind.starts_with('i'),
+        big,
+    };
+    match kind {
+        "f4" => Some(Element::F32 { big }),
+        "f8" => Some(Element::F64 { big }),
+        "i1" | "u1" => Some(integer(1)),
+        "i2" | "u2" => Some(integer(2)),
+        "i4" | "u4" => Some(integer(4)),
+        "i8" | "u8" => Some(integer(8)),
+        _ => None,
     }
 }
 
-/// The rows wanted: the first dimension counts them, the others are flattened.
-pub(super) fn rows(bytes: &[u8], request: &Request<'_>) -> Result<Vec<Row>, Diagnostic> {
+/// The array of a file.
+pub(super) fn array(bytes: &[u8]) -> Result<Array<'_>, Diagnostic> {
     let (header, data) = split(bytes).ok_or_else(|| {
         malformed("no npy file: it does not start with \\x93NUMPY, a version and a header")
     })?;
-    let (element, shape) = parse(header)?;
-    let [rows, columns @ ..] = &shape[..] else {
-        return Err(malformed("the npy array has no dimension"));
+    let (element, code, shape) = parse(header)?;
+    let array = Array {
+        kind: "npy",
+        element,
+        code,
+        shape,
+        data,
     };
-    if columns.is_empty() {
-        return Err(malformed(format!(
-            "the npy array has one dimension, of {rows}; rows need two"
-        )));
-    }
-    let columns = columns.iter().copied().fold(1usize, usize::saturating_mul);
-    let size = rows.saturating_mul(columns).saturating_mul(element.size());
-    if size != data.len() {
-        return Err(malformed(format!(
-            "the npy header speaks of {size} bytes, {} follow",
-            data.len()
-        )));
-    }
-    let width = columns * element.size();
-    let mut out = Vec::new();
-    for index in request.of_table(*rows, columns)? {
-        let elements = data[index * width..][..width].chunks_exact(element.size());
-        let values: Vec<Option<Exact>> = elements.map(|b| element.read(b)).collect();
-        if let Some(column) = values.iter().position(Option::is_none) {
-            return Err(not_finite(index, column));
-        }
-        out.push(Row {
-            index,
-            line: None,
-            values: values.into_iter().flatten().collect(),
-        });
-    }
-    Ok(out)
+    array.check_size()
 }
 
 /// Header text and data.
@@ -118,12 +74,12 @@ fn split(bytes: &[u8]) -> Option<(&str, &[u8])> {
     Some((std::str::from_utf8(header).ok()?, data))
 }
 
-/// Element type and shape of a header.
-fn parse(header: &str) -> Result<(Element, Vec<usize>), Diagnostic> {
+/// Element type, with its name, and shape of a header.
+fn parse(header: &str) -> Result<(Element, String, Vec<usize>), Diagnostic> {
     let mut pairs = HeaderParser::parse(Rule::header, header).map_err(|_| {
         malformed("the npy header is no plain array; only float32 and float64 are read")
     })?;
-    let (mut element, mut shape) = (None, None);
+    let (mut found, mut shape) = (None, None);
     for entry in pairs.next().into_iter().flat_map(|p| p.into_inner()) {
         match entry.as_rule() {
             Rule::descr => {
@@ -132,11 +88,12 @@ fn parse(header: &str) -> Result<(Element, Vec<usize>), Diagnostic> {
                     .next()
                     .and_then(|t| t.into_inner().next());
                 let code = code.map_or("", |c| c.as_str());
-                element = Some(Element::from_code(code).ok_or_else(|| {
+                let element = element(code).ok_or_else(|| {
                     malformed(format!(
                         "npy elements of type {code}; only float32 and float64 are read"
                     ))
-                })?);
+                })?;
+                found = Some((element, code.to_owned()));
             }
             Rule::order if entry.clone().into_inner().any(|f| f.as_str() == "True") => {
                 let d = malformed("the npy array is in Fortran order");
@@ -151,8 +108,8 @@ fn parse(header: &str) -> Result<(Element, Vec<usize>), Diagnostic> {
             _ => {}
         }
     }
-    match (element, shape) {
-        (Some(e), Some(s)) => Ok((e, s)),
+    match (found, shape) {
+        (Some((e, code)), Some(s)) => Ok((e, code, s)),
         _ => Err(malformed("the npy header lacks `descr` or `shape`")),
     }
 }

@@ -1,13 +1,13 @@
 //! From bits to formats to a checked program.
 
-use crate::nets::{Rng, chain, constant, random_chain, region, rng, space, uniform};
+use crate::nets::{Rng, chain, constant, draw, model, random_chain, region, rng, uniform};
 use ceg4n_base::{Diagnostics, Exact, codes};
 use ceg4n_ir::{
     Annotation, Checked, Format, KernelOp, Network, NetworkBuilder, Op, Program, Shape, ValueId,
 };
-use ceg4n_search::ranges::Range;
-use ceg4n_search::space::{MIN_BIAS_BITS, SUMMAND_BITS, activation_format, weight_format};
-use ceg4n_search::{AnnotationSpace, Assignment};
+use ceg4n_quantize::formats::{activation_format, weight_format};
+use ceg4n_quantize::model::SUMMAND_BITS;
+use ceg4n_quantize::{Assignment, Model, Nearest, Quantizer, Range};
 use rand::RngExt;
 
 fn error(data: &[f32], f: Format) -> f64 {
@@ -98,16 +98,9 @@ fn activation_formats_of_odd_ranges() {
     }
 }
 
-fn draw(rng: &mut Rng, space: &AnnotationSpace) -> Assignment {
-    let (w, a) = (space.weight_bits, space.activation_bits);
-    Assignment {
-        weights: space
-            .layers()
-            .iter()
-            .map(|_| rng.random_range(w.0..=w.1))
-            .collect(),
-        activations: rng.random_range(a.0..=a.1),
-    }
+/// The program of round to nearest.
+fn program(model: &Model, a: &Assignment) -> Result<Checked<Program>, Diagnostics> {
+    Nearest::default().program(model, a, 1)
 }
 
 fn single(p: &Checked<Program>, v: ValueId) -> Format {
@@ -119,22 +112,23 @@ fn single(p: &Checked<Program>, v: ValueId) -> Format {
 }
 
 /// Formats have the bits of the assignment, and biases fit their sums.
-fn check_formats(space: &AnnotationSpace, a: &Assignment, p: &Checked<Program>) {
+fn check_formats(model: &Model, a: &Assignment, p: &Checked<Program>) {
     let network = &p.program().network;
-    assert_eq!(single(p, network.input()).width(), a.activations);
-    for (layer, bits) in space.layers().iter().zip(&a.weights) {
+    let activations = a.activations[0];
+    assert_eq!(single(p, network.input()).width(), activations);
+    for (i, (layer, bits)) in model.layers().iter().zip(&a.weights).enumerate() {
         let (w, x) = (single(p, layer.weight), single(p, layer.operand));
-        assert_eq!((w.width(), x.width()), (*bits, a.activations));
+        assert_eq!((w.width(), x.width()), (*bits, activations));
         if let Some(b) = layer.bias {
             let b = single(p, b);
-            assert_eq!(b.width(), MIN_BIAS_BITS.max(*bits));
+            assert_eq!(b.width(), a.biases[i]);
             assert!(b.frac() <= w.frac() + x.frac(), "{b} enters {w} times {x}");
         }
     }
     let kernel = p.kernel().expect("a fixed-point program");
     for node in kernel.nodes.values() {
         if let KernelOp::Requantize { format, .. } = &node.op {
-            assert_eq!(format.width(), a.activations);
+            assert_eq!(format.width(), activations);
         }
     }
 }
@@ -161,12 +155,12 @@ fn programs_of_random_networks_pass_or_have_wide_accumulators() {
             })
             .collect();
         let network = random_chain(&mut rng, &widths, &scales);
-        let space = space(network, &region(3, "-0.5", "1.5"), (2, 16), (4, 16));
+        let model = model(network, &region(3, "-0.5", "1.5"));
         for _ in 0..20 {
-            let a = draw(&mut rng, &space);
-            match space.program(&a, 1) {
+            let a = draw(&mut rng, &model, (2, 16), (4, 16));
+            match program(&model, &a) {
                 Ok(p) => {
-                    check_formats(&space, &a, &p);
+                    check_formats(&model, &a, &p);
                     passed += 1;
                 }
                 Err(errors) => {
@@ -177,12 +171,9 @@ fn programs_of_random_networks_pass_or_have_wide_accumulators() {
         }
         let ends = [(2, 4), (2, 16), (16, 4), (8, 8)];
         for (w, activations) in ends.into_iter().filter(|_| round % 3 != 0) {
-            let a = Assignment {
-                weights: vec![w; 3],
-                activations,
-            };
-            let p = space.program(&a, 1).expect("ordinary scales pass");
-            check_formats(&space, &a, &p);
+            let a = model.uniform(w, w.max(8), activations);
+            let p = program(&model, &a).expect("ordinary scales pass");
+            check_formats(&model, &a, &p);
         }
     }
     assert!(passed > 1000, "{passed} passed, {refused} refused");
@@ -201,11 +192,11 @@ fn values_far_beyond_float32_still_have_a_scale() {
             })
             .collect();
         let network = chain(&widths, &data);
-        let space = space(network, &region(3, "0", "1"), (2, 16), (4, 16));
+        let model = model(network, &region(3, "0", "1"));
         for _ in 0..50 {
-            let a = draw(&mut rng, &space);
-            match space.program(&a, 1) {
-                Ok(p) => check_formats(&space, &a, &p),
+            let a = draw(&mut rng, &model, (2, 16), (4, 16));
+            match program(&model, &a) {
+                Ok(p) => check_formats(&model, &a, &p),
                 Err(errors) => refused_for_accumulators(&errors),
             }
         }
@@ -216,66 +207,34 @@ fn values_far_beyond_float32_still_have_a_scale() {
 fn a_program_is_a_pure_function_of_its_assignment() {
     let mut rng = rng(4);
     let network = random_chain(&mut rng, &[3, 4, 2], &[1.0, 0.1]);
-    let make = || space(network.clone(), &region(3, "0", "1"), (2, 16), (4, 16));
+    let make = || model(network.clone(), &region(3, "0", "1"));
     let (one, two) = (make(), make());
-    let assignments: Vec<Assignment> = (0..40).map(|_| draw(&mut rng, &one)).collect();
+    let assignments: Vec<Assignment> = (0..40)
+        .map(|_| draw(&mut rng, &one, (2, 16), (4, 16)))
+        .collect();
     let hashes: Vec<_> = assignments
         .iter()
-        .map(|a| one.program(a, 1).expect("passes").hash())
+        .map(|a| program(&one, a).expect("passes").hash())
         .collect();
-    // In another order, of another space object, under another version number.
+    // In another order, of another model object, under another version number.
     for (a, hash) in assignments.iter().zip(&hashes).rev() {
-        let p = two.program(a, 9).expect("passes");
+        let p = Nearest::default().program(&two, a, 9).expect("passes");
         assert_eq!(p.hash(), *hash);
         assert_eq!(p.program().annotations.version, 9);
     }
-    let different = Assignment {
-        activations: 17 - assignments[0].activations.clamp(1, 8),
-        ..assignments[0].clone()
-    };
-    assert_ne!(
-        two.program(&different, 1).expect("passes").hash(),
-        hashes[0]
-    );
+    let mut different = assignments[0].clone();
+    different.activations[0] = 17 - different.activations[0].clamp(1, 8);
+    assert_ne!(program(&two, &different).expect("passes").hash(), hashes[0]);
 }
 
 #[test]
 fn all_zero_layers_pass() {
     let zero = |n: usize, m: usize| (vec![0.0; n * m], Some(vec![0.0; m]));
     let network = chain(&[2, 3, 2], &[zero(2, 3), zero(3, 2)]);
-    let space = space(network, &region(2, "0", "0"), (2, 16), (4, 16));
+    let model = model(network, &region(2, "0", "0"));
     for bits in 2..=16 {
-        let a = Assignment {
-            weights: vec![bits; 2],
-            activations: bits.max(4),
-        };
-        check_formats(&space, &a, &space.program(&a, 1).expect("passes"));
-    }
-}
-
-#[test]
-fn cost_counts_the_stored_bits() {
-    let layers = [(vec![1.0; 6], Some(vec![1.0; 3])), (vec![1.0; 6], None)];
-    let network = chain(&[2, 3, 2], &layers);
-    let space = space(network, &region(2, "0", "1"), (2, 16), (4, 16));
-    for (w, activations, cost) in [
-        ([2, 2], 4, 6 * 2 + 3 * 8 + 6 * 2),
-        ([9, 3], 4, 6 * 9 + 3 * 9 + 6 * 3),
-        ([9, 3], 16, 6 * 9 + 3 * 9 + 6 * 3),
-    ] {
-        let a = Assignment {
-            weights: w.to_vec(),
-            activations,
-        };
-        let p = space.program(&a, 1).expect("passes");
-        let notes = &p.program().annotations;
-        let stored: u64 = notes
-            .values
-            .keys()
-            .filter_map(|v| Some((p.program().network.constant(*v)?, *v)))
-            .map(|(c, v)| c.data.len() as u64 * u64::from(single(&p, v).width()))
-            .sum();
-        assert_eq!((space.cost(&a), stored), (cost, cost));
+        let a = model.uniform(bits, bits.max(8), bits.max(4));
+        check_formats(&model, &a, &program(&model, &a).expect("passes"));
     }
 }
 
@@ -313,13 +272,13 @@ fn added_constants_and_shared_ones_fit_every_sum_they_enter() {
     for divisor in [0.125, 0.5, 1.0, 2.0, 64.0] {
         let network = with_shifts(&mut rng, divisor);
         let mean = network.find("mean").expect("a value");
-        let space = space(network, &region(2, "0", "1"), (2, 16), (4, 16));
+        let model = model(network, &region(2, "0", "1"));
         for _ in 0..60 {
-            let a = draw(&mut rng, &space);
-            let p = space.program(&a, 1).expect("passes");
+            let a = draw(&mut rng, &model, (2, 16), (4, 16));
+            let p = program(&model, &a).expect("passes");
             assert_eq!(single(&p, mean).width(), SUMMAND_BITS);
             let most = a.weights.iter().copied().max().expect("two layers");
-            let w = single(&p, space.layers()[0].weight);
+            let w = single(&p, model.layers()[0].weight);
             assert_eq!(
                 w.width(),
                 most,
@@ -333,9 +292,9 @@ fn added_constants_and_shared_ones_fit_every_sum_they_enter() {
 fn the_quantizer_annotates_formats_and_no_mantissas() {
     let mut rng = rng(6);
     let network = random_chain(&mut rng, &[2, 3, 2], &[1.0, 1.0]);
-    let space = space(network, &region(2, "0", "1"), (2, 16), (4, 16));
-    let a = draw(&mut rng, &space);
-    let p = space.program(&a, 1).expect("passes");
+    let model = model(network, &region(2, "0", "1"));
+    let a = draw(&mut rng, &model, (2, 16), (4, 16));
+    let p = program(&model, &a).expect("passes");
     for (v, note) in &p.program().annotations.values {
         assert!(
             matches!(

@@ -5,7 +5,7 @@ use ceg4n_ir::network::Origin;
 use ceg4n_ir::{
     Constant, Network, NetworkBuilder, Op, Program, Region, Rounding, Shape, ValueId, check,
 };
-use ceg4n_search::AnnotationSpace;
+use ceg4n_quantize::{Assignment, BiasRule, Model};
 use ceg4n_verify::Reference;
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
@@ -78,33 +78,40 @@ pub(crate) fn random_chain(rng: &mut Rng, widths: &[usize], scales: &[f32]) -> N
     chain(widths, &data)
 }
 
-/// The space of a network on one region.
-pub(crate) fn space(
-    network: Network,
-    region: &Region,
-    weight_bits: (u8, u8),
-    activation_bits: (u8, u8),
-) -> AnnotationSpace {
+/// The model of a network on one region.
+pub(crate) fn model(network: Network, region: &Region) -> Model {
     let network = Arc::new(network);
     let reference = check(Program::reference(network.clone())).expect("a real program");
-    AnnotationSpace::new(
+    Model::new(
         &Reference::new(&reference),
         network,
         std::slice::from_ref(region),
         Rounding::HalfUp,
-        weight_bits,
-        activation_bits,
     )
 }
 
-/// A space of `layers` layers of different sizes.
-pub(crate) fn small(
-    layers: usize,
-    weight_bits: (u8, u8),
-    activation_bits: (u8, u8),
-) -> AnnotationSpace {
-    let widths: Vec<usize> = (0..=layers).map(|i| 2 + i % 3).collect();
-    let network = random_chain(&mut rng(7), &widths, &vec![1.0; layers]);
-    let n = network.input_len();
-    space(network, &region(n, "0", "1"), weight_bits, activation_bits)
+/// Random bits: each layer's weights of their own, all activations of one width.
+pub(crate) fn draw(rng: &mut Rng, model: &Model, w: (u8, u8), a: (u8, u8)) -> Assignment {
+    let weights: Vec<u8> = model
+        .layers()
+        .iter()
+        .map(|_| rng.random_range(w.0..=w.1))
+        .collect();
+    Assignment {
+        biases: weights
+            .iter()
+            .map(|b| BiasRule::default().bits(*b))
+            .collect(),
+        activations: vec![rng.random_range(a.0..=a.1); model.tensors().len()],
+        weights,
+    }
+}
+
+/// Standard normal numbers (Box and Muller).
+pub(crate) fn gaussian(rng: &mut Rng, n: usize) -> Vec<f32> {
+    let one = |_| {
+        let (u, v): (f64, f64) = (rng.random_range(1e-12..1.0), rng.random_range(0.0..1.0));
+        ((-2.0 * u.ln()).sqrt() * (std::f64::consts::TAU * v).cos()) as f32
+    };
+    (0..n).map(one).collect()
 }

@@ -2,7 +2,7 @@
 
 use crate::nets::{random_chain, region, rng};
 use ceg4n_ir::{Program, check};
-use ceg4n_search::ranges::ranges;
+use ceg4n_quantize::ranges::{RangeOptions, ranges};
 use ceg4n_verify::Reference;
 use rand::RngExt;
 use std::sync::Arc;
@@ -17,7 +17,14 @@ fn hold_the_input_box_and_nearly_every_sampled_value() {
         let reference = Reference::new(&checked);
         let program = reference.real().expect("a real reference");
         let regions = [region(3, "-0.5", "0"), region(3, "0.25", "0.75")];
-        let found = ranges(&reference, program, &regions);
+        let tensors: Vec<_> = network.values().keys().collect();
+        let found = ranges(
+            &reference,
+            program,
+            &regions,
+            &tensors,
+            &RangeOptions::default(),
+        );
         let input = found[&network.input()];
         assert!(input.lo <= -0.5 && input.lo > -0.5001, "{input:?}");
         assert!(input.hi >= 0.75 && input.hi < 0.7501, "{input:?}");

@@ -23,6 +23,9 @@ const ROUNDS: u32 = 4;
 /// Where the search stands.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Guided {
+    /// Every assignment of the chain is tried, and none is lowered: for a front of cost against
+    /// accuracy.
+    ladder: bool,
     stage: Stage,
     /// Runs on the present assignment.
     round: u32,
@@ -64,6 +67,14 @@ enum Stage {
 }
 
 impl Guided {
+    /// Along the whole chain, above the best too, and no further.
+    pub fn ladder() -> Self {
+        Self {
+            ladder: true,
+            ..Self::default()
+        }
+    }
+
     pub(crate) fn propose(
         &mut self,
         known: &mut Known<'_>,
@@ -107,7 +118,7 @@ impl Guided {
     /// The assignment to be rounded next.
     fn target(&mut self, known: &Known<'_>) -> Option<Assignment> {
         if self.stage == Stage::Start {
-            let chain = chain(known);
+            let chain = chain(known, self.ladder);
             self.stage = Stage::Chain {
                 at: 0,
                 low: 0,
@@ -119,6 +130,10 @@ impl Guided {
         if let Stage::Chain { chain, at, .. } = &self.stage {
             if let Some(a) = chain.get(*at) {
                 return Some(a.clone());
+            }
+            if self.ladder {
+                self.stage = Stage::End;
+                return None;
             }
             self.descend(known);
         }
@@ -167,7 +182,9 @@ impl Guided {
                 chain,
             } => {
                 *low = *at + 1;
-                if *high < chain.len() {
+                if self.ladder {
+                    *at = *low;
+                } else if *high < chain.len() {
                     *at = next_between(*low, *high, chain.len());
                 } else {
                     *at += *stride;
@@ -210,6 +227,10 @@ impl Guided {
                 chain,
                 ..
             } => {
+                if self.ladder {
+                    *at += 1;
+                    return;
+                }
                 *high = *at;
                 *at = next_between(*low, *high, chain.len());
             }
@@ -225,12 +246,18 @@ fn next_between(low: usize, high: usize, end: usize) -> usize {
     if low < high { (low + high) / 2 } else { end }
 }
 
+/// Widths beyond which a ladder shows nothing new.
+const LADDER_BITS: u8 = 8;
+
 /// Assignments from the fewest bits upwards, in half-bit steps of the largest layer, below the
-/// cost of what is proved already.
-fn chain(known: &Known<'_>) -> Vec<Assignment> {
+/// cost of what is proved already or, for a ladder, up to [`LADDER_BITS`].
+fn chain(known: &Known<'_>, ladder: bool) -> Vec<Assignment> {
     let space = known.space;
-    let limit = known.best().map_or(u64::MAX, |v| v.cost);
-    let (least, most) = space.weight_bits;
+    let (least, mut most) = space.weight_bits;
+    let mut limit = known.best().map_or(u64::MAX, |v| v.cost);
+    if ladder {
+        (most, limit) = (most.min(LADDER_BITS.max(least)), u64::MAX);
+    }
     let mut chain: Vec<Assignment> = Vec::new();
     for half_bits in 0..=2 * u32::from(most - least) {
         let a = balanced(space, f64::from(least) + f64::from(half_bits) / 2.0);

@@ -2,8 +2,9 @@
 
 use ceg4n_base::{ContentHash, Exact};
 use ceg4n_report::{
-    Accumulator, Activation, ClassPoint, Cost, Counterexample, Layer, Loop, Network, Open, Region,
-    Report, SCHEMA_VERSION, Seconds, SetAside, Status, Weight,
+    Accumulator, Accuracy, Activation, AgreementSample, ChangedRow, ClassPoint, Cost,
+    Counterexample, DemandsReport, Layer, Loop, Network, Open, Region, Report, SCHEMA_VERSION,
+    Seconds, SetAside, Status, Weight,
 };
 
 fn exact(text: &str) -> Exact {
@@ -54,6 +55,10 @@ pub(crate) fn minimal() -> Report {
         layers: Vec::new(),
         cost: None,
         loop_: None,
+        accuracy: None,
+        calibration_accuracy: None,
+        demands: None,
+        agreement_samples: Vec::new(),
         seconds: Seconds::default(),
         seed: 0,
     }
@@ -128,6 +133,20 @@ pub(crate) fn full() -> Report {
             }],
             optimality: Some("cost 64 is least".to_owned()),
         }),
+        accuracy: Some(accuracy("test")),
+        calibration_accuracy: Some(accuracy("calibration")),
+        demands: Some(DemandsReport {
+            min_accuracy: Some(exact("0.9")),
+            max_accuracy_drop: Some(exact("1/3")),
+            min_agreement: Some(exact("1")),
+            missed: Some("--min-agreement 1 is missed".to_owned()),
+        }),
+        agreement_samples: vec![AgreementSample {
+            kind: "hull".to_owned(),
+            samples: 2000,
+            agreement: 0.75,
+            lower: 0.73,
+        }],
         seconds: Seconds {
             total: 1.5,
             search: 0.5,
@@ -155,5 +174,25 @@ fn layer(name: &str, format: &str) -> Layer {
             proved_min: i64::MIN,
             proved_max: i64::MAX,
         },
+    }
+}
+
+fn accuracy(split: &str) -> Accuracy {
+    Accuracy {
+        split: split.to_owned(),
+        data: "digits.npy".to_owned(),
+        rows: "10..14".to_owned(),
+        samples: 4,
+        reference_accuracy: Some(1.0),
+        kernel_accuracy: Some(0.5),
+        agreement: 0.5,
+        agreement_lower: 0.09,
+        changed_count: 2,
+        changed: vec![ChangedRow {
+            row: 11,
+            label: Some(2),
+            reference: 2,
+            kernel: 1,
+        }],
     }
 }

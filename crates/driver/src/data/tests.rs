@@ -1,0 +1,1 @@
+//! Data, measured on a network small enough to count by hand.

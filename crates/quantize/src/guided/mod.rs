@@ -1,0 +1,241 @@
+//! Counterexample-guided rounding: which mantissas meet a requirement on regions, stay right at
+//! points that broke it before, and answer on data as the reference does.
+//!
+//! Formats are given; the mantissas of weights and biases are the variables. A surrogate of the
+//! kernel in floating point gives an objective over [`Examples`] and the worst points of
+//! [`RegionAim`]s, and its gradient. First latent real weights move under the rounded network's
+//! gradient, then single mantissas by steps as long as that lowers the objective. Nothing here
+//! proves anything: the kernel that comes out is verified like any other. In a loop the caller adds
+//! witnesses as examples and raises the lead of regions that stayed unproved.
+//!
+//! Few regions do not pin a function down. Without data the mantissas meet the regions and little
+//! else; then give points of the input domain as examples all the same.
+
+mod chain;
+mod each;
+mod examples;
+mod flips;
+mod latent;
+mod loss;
+mod numeric;
+mod pass;
+mod problem;
+mod quantizer;
+mod rows;
+mod scales;
+
+pub use examples::{Aim, Examples, RegionAim};
+pub use quantizer::GuidedQuantizer;
+
+use crate::model::Model;
+use ceg4n_ir::{Annotations, Program, ValueId};
+use ceg4n_verify::attack::float::Net;
+use chain::{Chain, Tensors};
+use latent::Schedule;
+use problem::Problem;
+use rand::SeedableRng;
+use rand_chacha::ChaCha8Rng;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+/// Real weights behind mantissas, row-major, by constant: what a next call may start from.
+pub type Latents = BTreeMap<ValueId, Arc<[f32]>>;
+
+/// The settings. Every budget is a count, and equal calls give equal results.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Guided {
+    /// Passes over all examples with latent weights, per unit of effort.
+    pub epochs: u32,
+    /// Examples between two moves of the latent weights.
+    pub batch: usize,
+    /// How far these move at first, per step, as a share of a quarter of their format's range.
+    pub rate: f64,
+    /// Passes over all examples while single mantissas move, per unit of effort.
+    pub evaluations: u32,
+    /// The weight of a point of the mean region against the mean loss over the data.
+    pub region_share: f64,
+    /// Other scales of each weight are tried too: half and twice.
+    pub scales: bool,
+    /// Of the order of examples.
+    pub seed: u64,
+}
+
+impl Default for Guided {
+    fn default() -> Self {
+        Self {
+            epochs: 30,
+            batch: 64,
+            rate: 0.02,
+            evaluations: 60,
+            region_share: 0.5,
+            scales: true,
+            seed: 1,
+        }
+    }
+}
+
+/// What came of it.
+#[derive(Clone, Debug)]
+pub struct Outcome {
+    /// The annotations with explicit mantissas for every weight and bias that could move.
+    pub annotations: Annotations,
+    /// The objective of the start; infinite where it could not be computed.
+    pub before: f64,
+    /// The objective of the result, over the same points; never more than `before`.
+    pub after: f64,
+    /// Mantissas that differ from the start's, or all if a scale does.
+    pub moved: usize,
+    /// Regions whose requirement holds at the worst points found, and regions with an aim.
+    pub held: (usize, usize),
+    /// The real weights that the latent phase ended with.
+    pub latents: Latents,
+}
+
+impl Guided {
+    /// Improves the mantissas of `start`, whose explicit mantissas, if any, it begins with.
+    ///
+    /// `effort` multiplies the budgets; `latents` are those of an earlier outcome (a constant that is
+    /// missing begins with the network's own weights, moved into the start's roundings). A start
+    /// that the checker refuses, or that single precision does not hold, comes back as it is.
+    pub fn improve(
+        &self,
+        model: &Model,
+        start: &Annotations,
+        examples: &Examples,
+        regions: &[RegionAim],
+        latents: &Latents,
+        effort: u32,
+        stop: &dyn Fn() -> bool,
+    ) -> Outcome {
+        let same = || Outcome {
+            annotations: start.clone(),
+            before: f64::INFINITY,
+            after: f64::INFINITY,
+            moved: 0,
+            held: (0, regions.len()),
+            latents: latents.clone(),
+        };
+        let reference = ceg4n_ir::check(Program::reference(model.network().clone()));
+        let Ok(reference) = reference.map(|r| Net::new(r.lowered())) else {
+            return same();
+        };
+        let task = Task {
+            guided: self,
+            model,
+            reference,
+            examples,
+            regions,
+            latents,
+            effort: effort.max(1),
+            stop,
+        };
+        let chosen = if self.scales {
+            task.scales(start)
+        } else {
+            None
+        };
+        let Some(outcome) = task.run(start, chosen.as_ref().unwrap_or(start)) else {
+            return same();
+        };
+        match model.check(outcome.annotations.clone()) {
+            Ok(_) => outcome,
+            Err(_) => same(),
+        }
+    }
+}
+
+/// One call of [`Guided::improve`].
+struct Task<'a> {
+    guided: &'a Guided,
+    model: &'a Model,
+    reference: Net,
+    examples: &'a Examples,
+    regions: &'a [RegionAim],
+    latents: &'a Latents,
+    effort: u32,
+    stop: &'a dyn Fn() -> bool,
+}
+
+impl Task<'_> {
+    fn chain(&self, notes: &Annotations) -> Option<(Chain, Tensors)> {
+        let checked = self.model.check(notes.clone()).ok()?;
+        Chain::new(self.model, notes, checked.kernel()?)
+    }
+
+    fn schedule(&self, epochs: u32) -> Schedule {
+        Schedule {
+            epochs,
+            batch: self.guided.batch,
+            rate: self.guided.rate,
+            refresh: (epochs / 8).max(1),
+        }
+    }
+
+    /// Latent weights that round to `mantissas`, as near to the network's own (or an earlier
+    /// outcome's) as that allows.
+    fn latent(&self, chain: &Chain, mantissas: &Tensors) -> Tensors {
+        let one = |(p, m): (&chain::Param, &Vec<f32>)| {
+            let reals = self.latents.get(&p.value);
+            let own = p.latent(self.model, reals.map(|r| &r[..]));
+            let near = |(v, m): (f32, &f32)| v.max(m - 0.5).min(m + 0.49);
+            own.into_iter().zip(m).map(near).collect()
+        };
+        chain.params.iter().zip(mantissas).map(one).collect()
+    }
+
+    /// Both phases under `notes`, compared with `start`.
+    fn run(&self, start: &Annotations, notes: &Annotations) -> Option<Outcome> {
+        let (chain, mantissas) = self.chain(notes)?;
+        let guided = self.guided;
+        let mut problem = self.problem(&chain, self.examples);
+        let mut latent = self.latent(&chain, &mantissas);
+        let mut rng = ChaCha8Rng::seed_from_u64(guided.seed);
+        let schedule = self.schedule(guided.epochs.saturating_mul(self.effort));
+        let mut best = latent::descend(
+            &mut problem,
+            &mantissas,
+            &mut latent,
+            schedule,
+            &mut rng,
+            self.stop,
+        );
+        let mut pass = problem.pass();
+        let evaluations = guided.evaluations.saturating_mul(self.effort);
+        for _ in 0..2 {
+            problem.refresh(&mut pass, &best);
+            flips::descend(&problem, &mut best, evaluations / 2, self.stop);
+        }
+        problem.refresh(&mut pass, &best);
+        let after = problem.objective(&mut pass, &best);
+        let (first, given) = self.chain(start)?;
+        let before = {
+            let mut problem = self.problem(&first, self.examples);
+            let mut pass = problem.pass();
+            problem.refresh(&mut pass, &given);
+            problem.objective(&mut pass, &given)
+        };
+        let reals = chain.params.iter().zip(&latent);
+        let latents = reals.map(|(p, v)| (p.value, p.reals(v))).collect();
+        let held = problem.held(&mut pass, &best);
+        let (annotations, after, moved) = if after <= before {
+            let differ = best.iter().flatten().zip(mantissas.iter().flatten());
+            let moved = differ.filter(|(a, b)| a != b).count();
+            (chain.annotations(notes, &best), after, moved)
+        } else {
+            (start.clone(), before, 0)
+        };
+        Some(Outcome {
+            annotations,
+            before,
+            after,
+            moved,
+            held,
+            latents,
+        })
+    }
+
+    fn problem<'c>(&'c self, chain: &'c Chain, examples: &Examples) -> Problem<'c> {
+        let share = self.guided.region_share;
+        Problem::new(chain, &self.reference, examples, self.regions, share)
+    }
+}
