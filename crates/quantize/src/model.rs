@@ -6,8 +6,8 @@ use crate::formats::{activation_format, capped_format};
 use crate::ranges::{Range, ranges};
 use ceg4n_base::Diagnostics;
 use ceg4n_ir::{
-    Annotation, Annotations, Checked, Format, Network, Op, Program, Region, Rounding,
-    TensorFormat, ValueId, check,
+    Annotation, Annotations, Checked, Format, Network, Op, Program, Region, Rounding, TensorFormat,
+    ValueId, check,
 };
 use ceg4n_verify::Reference;
 use std::collections::{BTreeMap, BTreeSet};
@@ -186,7 +186,10 @@ impl Model {
         let fixed = |v: ValueId| {
             let rows = self.network.value(v).shape.0.first().copied().unwrap_or(1);
             let format = notes.format(v)?;
-            (0..rows.max(1)).filter_map(|j| format.channel(j)).map(Format::frac).min()
+            (0..rows.max(1))
+                .filter_map(|j| format.channel(j))
+                .map(Format::frac)
+                .min()
         };
         let mut frac: BTreeMap<ValueId, i32> = BTreeMap::new();
         let mut addends: BTreeMap<ValueId, Addend> = BTreeMap::new();
@@ -308,4 +311,3 @@ fn layers(network: &Network) -> Vec<Layer> {
         })
         .collect()
 }
-

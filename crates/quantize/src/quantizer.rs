@@ -20,8 +20,12 @@ pub trait Quantizer: Send + Sync {
     ///
     /// # Errors
     /// What the quantizer cannot do with the network.
-    fn annotate(&self, model: &Model, a: &Assignment, version: u32)
-    -> Result<Annotations, Diagnostics>;
+    fn annotate(
+        &self,
+        model: &Model,
+        a: &Assignment,
+        version: u32,
+    ) -> Result<Annotations, Diagnostics>;
 
     /// The program of an assignment, checked.
     ///

@@ -3,8 +3,8 @@
 //! 2013), with Adam's step sizes (Kingma and Ba 2015).
 
 use super::chain::{Chain, Param, Tensors};
-use super::problem::Problem;
 use super::pass::Wanted;
+use super::problem::Problem;
 use pulp::{Arch, WithSimd};
 use rand::seq::SliceRandom;
 use rand_chacha::ChaCha8Rng;
@@ -24,11 +24,38 @@ pub(super) struct Schedule {
 const DECAY: (f32, f32) = (0.9, 0.99);
 
 /// The mantissas of latent weights.
-pub(super) fn rounded(chain: &Chain, latent: &Tensors, mantissas: &mut Tensors) {
-    for ((p, v), m) in chain.params.iter().zip(latent).zip(mantissas) {
-        for (v, m) in v.chunks_exact(p.lanes).zip(m.chunks_exact_mut(p.lanes)) {
-            for (j, (v, m)) in v.iter().zip(m).enumerate() {
-                *m = (v + 0.5).floor().max(p.lo[j]).min(p.hi[j]);
+fn rounded(chain: &Chain, latent: &Tensors, mantissas: &mut Tensors) {
+    Arch::new().dispatch(Rounded {
+        chain,
+        latent,
+        mantissas,
+    });
+}
+
+struct Rounded<'a> {
+    chain: &'a Chain,
+    latent: &'a Tensors,
+    mantissas: &'a mut Tensors,
+}
+
+impl WithSimd for Rounded<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: pulp::Simd>(self, _: S) {
+        let params = self
+            .chain
+            .params
+            .iter()
+            .zip(self.latent)
+            .zip(self.mantissas);
+        for ((p, v), m) in params.filter(|((p, _), _)| !p.frozen) {
+            let n = p.lanes;
+            let (lo, hi) = (&p.lo[..n], &p.hi[..n]);
+            for (v, m) in v.chunks_exact(n).zip(m.chunks_exact_mut(n)) {
+                for j in 0..n {
+                    m[j] = (v[j] + 0.5).floor().max(lo[j]).min(hi[j]);
+                }
             }
         }
     }
@@ -136,8 +163,14 @@ impl WithSimd for Move<'_> {
         let n = self.param.lanes;
         let unit = &self.param.unit[..n];
         let (lo, hi) = (&self.param.lo[..n], &self.param.hi[..n]);
-        let rows = self.latent.chunks_exact_mut(n).zip(self.gradient.chunks_exact(n));
-        let means = self.mean.chunks_exact_mut(n).zip(self.square.chunks_exact_mut(n));
+        let rows = self
+            .latent
+            .chunks_exact_mut(n)
+            .zip(self.gradient.chunks_exact(n));
+        let means = self
+            .mean
+            .chunks_exact_mut(n)
+            .zip(self.square.chunks_exact_mut(n));
         for ((v, g), (mean, square)) in rows.zip(means) {
             for j in 0..n {
                 let g = g[j] * unit[j];

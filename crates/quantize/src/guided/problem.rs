@@ -5,6 +5,7 @@ use super::examples::{Aim, Examples, RegionAim};
 use super::loss::Loss;
 use super::pass::{Pass, Wanted};
 use super::rows::Rows;
+use ceg4n_ir::kernel::argmax;
 use ceg4n_verify::attack::float::Net;
 use std::collections::VecDeque;
 
@@ -49,7 +50,10 @@ impl<'a> Problem<'a> {
         if (n, m) == (chain.inputs, chain.outputs) && total > 0.0 {
             for i in 0..examples.len() {
                 let weight = (f64::from(examples.weights[i]) / total) as f32;
-                let (x, y) = (&examples.inputs[i * n..(i + 1) * n], &examples.outputs[i * m..(i + 1) * m]);
+                let (x, y) = (
+                    &examples.inputs[i * n..(i + 1) * n],
+                    &examples.outputs[i * m..(i + 1) * m],
+                );
                 rows.push(chain, x, y, examples.aims[i], weight);
             }
         }
@@ -90,7 +94,11 @@ impl<'a> Problem<'a> {
     /// The reference's outputs at a point.
     fn answer(&self, x: &[f32]) -> Vec<f32> {
         let x: Vec<f64> = x.iter().map(|v| f64::from(*v)).collect();
-        self.reference.outputs(&x).iter().map(|v| *v as f32).collect()
+        self.reference
+            .outputs(&x)
+            .iter()
+            .map(|v| *v as f32)
+            .collect()
     }
 
     /// Buffers for passes.
@@ -154,7 +162,13 @@ impl<'a> Problem<'a> {
 
     /// A point of a region where direction `d` of its aim is worst: corners by the signs of
     /// gradients.
-    fn worst(&self, pass: &mut Pass<'_>, values: &Tensors, region: &RegionAim, d: usize) -> Vec<f32> {
+    fn worst(
+        &self,
+        pass: &mut Pass<'_>,
+        values: &Tensors,
+        region: &RegionAim,
+        d: usize,
+    ) -> Vec<f32> {
         let mut x = region.center.clone();
         let mut best = (f64::INFINITY, x.clone());
         for _ in 0..=CLIMBS {
@@ -162,28 +176,28 @@ impl<'a> Problem<'a> {
             row.push(self.chain, &x, &[], region.aim, 1.0);
             let k = pass.outputs(values, row.row(0)).to_vec();
             let n = match region.aim {
-                Aim::Within { .. } => self.answer(&x),
-                Aim::Near { .. } | Aim::Fidelity | Aim::Class { .. } => vec![0.0; k.len()],
+                Aim::Within { .. } | Aim::Near { .. } => self.answer(&x),
+                Aim::Fidelity | Aim::Class { .. } => Vec::new(),
             };
-            let form = self.form(region, d, &k);
-            let value: f64 = form
-                .iter()
-                .zip(k.iter().zip(&n))
-                .map(|(f, (k, n))| f64::from(*f) * (f64::from(*k) - f64::from(*n)))
-                .sum();
+            let (value, own, other) = forms(region.aim, d, &k, &n);
             if value < best.0 {
                 best = (value, x.clone());
             }
-            let mut g = pass.input_gradient(values, &form);
-            let mut slope = vec![1.0; x.len()];
-            let mut passed = x.clone();
-            self.chain.before.iter().for_each(|e| e.apply(&mut passed, &mut slope));
-            g.iter_mut().zip(&slope).for_each(|(g, s)| *g *= s);
-            if let Aim::Within { .. } = region.aim {
-                let x: Vec<f64> = x.iter().map(|v| f64::from(*v)).collect();
-                let form: Vec<f64> = form.iter().map(|f| f64::from(*f)).collect();
-                let own = self.reference.gradient(&x, &form);
-                g.iter_mut().zip(own).for_each(|(g, n)| *g -= n as f32);
+            let mut g = vec![0.0; x.len()];
+            if own.iter().any(|f| *f != 0.0) {
+                g = pass.input_gradient(values, &own);
+                let mut slope = vec![1.0; x.len()];
+                let mut passed = x.clone();
+                self.chain
+                    .before
+                    .iter()
+                    .for_each(|e| e.apply(&mut passed, &mut slope));
+                g.iter_mut().zip(&slope).for_each(|(g, s)| *g *= s);
+            }
+            if other.iter().any(|f| *f != 0.0) {
+                let at: Vec<f64> = x.iter().map(|v| f64::from(*v)).collect();
+                let by = self.reference.gradient(&at, &other);
+                g.iter_mut().zip(by).for_each(|(g, n)| *g += n as f32);
             }
             for (i, g) in g.iter().enumerate() {
                 if *g > 0.0 {
@@ -195,25 +209,39 @@ impl<'a> Problem<'a> {
         }
         best.1
     }
+}
 
-    /// The form of the outputs that direction `d` makes small.
-    fn form(&self, region: &RegionAim, d: usize, k: &[f32]) -> Vec<f32> {
-        let mut form = vec![0.0; k.len()];
-        match region.aim {
-            Aim::Fidelity => {}
-            Aim::Class { class, .. } => {
-                form[class] = 1.0;
-                form[d + usize::from(d >= class)] -= 1.0;
-            }
-            Aim::Near { .. } => {
-                let best = ceg4n_ir::kernel::argmax(k).unwrap_or(0);
-                form[best] = 1.0;
-                form[d] -= 1.0;
-            }
-            Aim::Within { .. } => form[d / 2] = if d % 2 == 0 { 1.0 } else { -1.0 },
+/// What direction `d` of an aim makes small where kernel and reference answer `k` and `n`: its
+/// value, and the forms of the kernel's and the reference's outputs that change it.
+fn forms(aim: Aim, d: usize, k: &[f32], n: &[f32]) -> (f64, Vec<f32>, Vec<f64>) {
+    let (mut own, mut other) = (vec![0.0; k.len()], vec![0.0; n.len()]);
+    let lead = |y: &[f32], c: usize, j: usize| f64::from(y[c]) - f64::from(y[j]);
+    let value = match aim {
+        Aim::Fidelity => 0.0,
+        Aim::Class { class, .. } => {
+            let rival = d + usize::from(d >= class);
+            (own[class], own[rival]) = (1.0, -1.0);
+            lead(k, class, rival)
         }
-        form
-    }
+        // Class `d` must win in the kernel and lie beyond the margin in the reference; what is
+        // further from that is worked on.
+        Aim::Near { margin } => {
+            let (a, b) = (argmax(k).unwrap_or(0), argmax(n).unwrap_or(0));
+            let (behind, room) = (lead(k, a, d), margin - lead(n, b, d));
+            if behind >= room && a != d {
+                (own[a], own[d]) = (1.0, -1.0);
+            } else if b != d {
+                (other[b], other[d]) = (-1.0, 1.0);
+            }
+            behind.max(room)
+        }
+        Aim::Within { .. } => {
+            let sign = if d % 2 == 0 { 1.0 } else { -1.0 };
+            (own[d / 2], other[d / 2]) = (sign, -f64::from(sign));
+            f64::from(sign) * (f64::from(k[d / 2]) - f64::from(n[d / 2]))
+        }
+    };
+    (value, own, other)
 }
 
 /// Directions in which an aim can be missed.
@@ -230,9 +258,9 @@ fn directions(aim: Aim, outputs: usize) -> usize {
 /// True if outputs `k` meet the requirement behind an aim (no lead, the whole margin) where the
 /// reference has `n`.
 pub(super) fn meets(aim: Aim, k: &[f32], n: &[f32]) -> bool {
-    let winner = ceg4n_ir::kernel::argmax(k);
+    let winner = argmax(k);
     match aim {
-        Aim::Fidelity => winner == ceg4n_ir::kernel::argmax(n),
+        Aim::Fidelity => winner == argmax(n),
         Aim::Class { class, .. } => winner == Some(class),
         Aim::Near { margin } => {
             let most = n.iter().fold(f32::NEG_INFINITY, |m, v| m.max(*v));
