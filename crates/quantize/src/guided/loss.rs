@@ -4,8 +4,12 @@
 use super::examples::Aim;
 use super::numeric::{exp, ln};
 
-/// The share of a margin or an eps that is aimed at, so that unseen points have room.
+/// The share of an eps that is aimed at, so that unseen points have room.
 const SHARE: f64 = 0.5;
+
+/// Classes further behind than this share of the margin count as beyond it, and the kernel's lead
+/// over them shall be the other share: room on both sides for unseen points.
+const BEYOND: (f64, f64) = (0.75, 0.1);
 
 /// Losses of one network's outputs.
 #[derive(Clone, Debug)]
@@ -107,12 +111,12 @@ impl Loss {
     /// Every class beyond the margin shall stay behind the best one within it.
     fn near(&self, k: &[f32], n: &[f32], margin: f64, g: &mut [f32], h: &mut [f32]) -> f64 {
         let most = n.iter().fold(f32::NEG_INFINITY, |m, v| m.max(*v));
-        let far = |j: usize| f64::from(most) - f64::from(n[j]) > margin * SHARE;
+        let far = |j: usize| f64::from(most) - f64::from(n[j]) > margin * BEYOND.0;
         let allowed = (0..k.len()).filter(|j| !far(*j));
         let Some(best) = allowed.max_by(|a, b| k[*a].total_cmp(&k[*b]).then(b.cmp(a))) else {
             return 0.0;
         };
-        let lead = margin * SHARE;
+        let lead = margin * BEYOND.1;
         let beyond = (0..k.len()).filter(|j| far(*j));
         beyond.map(|j| self.hinge(k, (best, j), lead, g, h)).sum()
     }

@@ -23,6 +23,7 @@ mod problem;
 mod quantizer;
 mod rows;
 mod scales;
+mod worst;
 
 pub use examples::{Aim, Examples, RegionAim};
 pub use quantizer::GuidedQuantizer;
@@ -64,8 +65,8 @@ impl Default for Guided {
     fn default() -> Self {
         Self {
             epochs: 30,
-            batch: 64,
-            rate: 0.02,
+            batch: 32,
+            rate: 0.01,
             evaluations: 60,
             region_share: 0.5,
             scales: true,
@@ -73,6 +74,15 @@ impl Default for Guided {
         }
     }
 }
+
+/// Networks of so many weights have the epochs of the settings.
+const LARGE: usize = 8000;
+
+/// Smaller ones have at most so many times as many.
+const MOST_MORE: usize = 4;
+
+/// Steps of a run that continues an earlier one, against those of a first run.
+const AGAIN: f64 = 0.3;
 
 /// What came of it.
 #[derive(Clone, Debug)]
@@ -163,11 +173,16 @@ impl Task<'_> {
     }
 
     fn schedule(&self, epochs: u32) -> Schedule {
+        // Small networks are cheap to look at and hard to get right.
+        let weights: usize = self.model.layers().iter().map(|l| l.weights).sum();
+        let more = (LARGE / weights.max(1)).clamp(1, MOST_MORE) as u32;
+        // What was found before is not thrown away by large steps.
+        let rate = if self.latents.is_empty() { 1.0 } else { AGAIN };
         Schedule {
-            epochs,
+            epochs: epochs.saturating_mul(more),
             batch: self.guided.batch,
-            rate: self.guided.rate,
-            refresh: (epochs / 8).max(1),
+            rate: self.guided.rate * rate,
+            refresh: (epochs / 8).max(1) * more,
         }
     }
 
