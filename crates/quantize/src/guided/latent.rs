@@ -14,7 +14,7 @@ use rand_chacha::ChaCha8Rng;
 pub(super) struct Schedule {
     pub epochs: u32,
     pub batch: usize,
-    /// Of a format's range, per step, at the start; falls to 0 linearly.
+    /// In mantissas of a format of two bits, per step, at the start; falls to 0 linearly.
     pub rate: f64,
     /// Epochs between searches for worst points.
     pub refresh: u32,
@@ -133,7 +133,8 @@ impl Adam {
         self.powers.1 *= f64::from(DECAY.1);
         let unbias = ((1.0 - self.powers.1).sqrt() / (1.0 - self.powers.0)) as f32;
         for (i, p) in chain.params.iter().enumerate().filter(|(_, p)| !p.frozen) {
-            let range = 2f64.powi(i32::from(p.width()) - 2);
+            // Wide formats need many steps to cross and small ones to settle.
+            let range = 2f64.powi(i32::from(p.width()) - 2).sqrt();
             self.arch.dispatch(Move {
                 param: p,
                 latent: &mut latent[i],

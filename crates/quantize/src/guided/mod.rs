@@ -49,7 +49,8 @@ pub struct Guided {
     pub epochs: u32,
     /// Examples between two moves of the latent weights.
     pub batch: usize,
-    /// How far these move at first, per step, as a share of a quarter of their format's range.
+    /// How far these move at first, per step: in mantissas of two bits; twice as far per two bits
+    /// more.
     pub rate: f64,
     /// Passes over all examples while single mantissas move, per unit of effort.
     pub evaluations: u32,

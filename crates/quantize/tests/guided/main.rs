@@ -307,10 +307,20 @@ fn other_scales_are_found() {
             model.set(&mut start, b, coarse.into(), None);
         }
     }
-    let fixed = improve(quick(), &model, &start, &examples, &[]);
+    let fixed = improve(
+        Guided {
+            epochs: 20,
+            ..quick()
+        },
+        &model,
+        &start,
+        &examples,
+        &[],
+    );
     let free = improve(
         Guided {
             scales: true,
+            epochs: 20,
             ..quick()
         },
         &model,
