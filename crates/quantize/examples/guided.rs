@@ -98,6 +98,7 @@ impl Bench {
             epochs: s.get("epochs", d.epochs),
             batch: s.get("batch", d.batch),
             rate: s.get("rate", d.rate),
+            stay: s.get("stay", d.stay),
             evaluations: s.get("flips", d.evaluations),
             region_share: s.get("share", d.region_share),
             scales: s.get("scales", d.scales),

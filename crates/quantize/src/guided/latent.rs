@@ -16,6 +16,9 @@ pub(super) struct Schedule {
     pub batch: usize,
     /// In mantissas of a format of two bits, per step, at the start; falls to 0 linearly.
     pub rate: f64,
+    /// How strongly latent weights are drawn to where they come from: at most `1/stay` mantissas
+    /// away from it.
+    pub stay: f64,
     /// Epochs between searches for worst points.
     pub refresh: u32,
 }
@@ -62,10 +65,11 @@ impl WithSimd for Rounded<'_> {
 }
 
 /// Moves latent weights; returns the mantissas of the least objective seen at an epoch's end, and
-/// leaves the last latent weights. `start` are those to begin with.
+/// leaves the last latent weights. `start` are those to begin with, `origin` the network's own.
 pub(super) fn descend(
     problem: &mut Problem<'_>,
     start: &Tensors,
+    origin: &Tensors,
     latent: &mut Tensors,
     schedule: Schedule,
     rng: &mut ChaCha8Rng,
@@ -97,7 +101,8 @@ pub(super) fn descend(
             gradient.iter_mut().for_each(|g| g.fill(0.0));
             let wanted = Wanted::Gradient(&mut gradient);
             pass.run(&values, &problem.rows, ids.iter().copied(), wanted);
-            adam.step(chain, latent, &gradient, schedule.rate * (1.0 - done));
+            let rate = schedule.rate * (1.0 - done);
+            adam.step(chain, latent, &gradient, (rate, origin, schedule.stay));
         }
         rounded(chain, latent, &mut mantissas);
         let value = problem.objective(&mut pass, &mantissas);
@@ -128,7 +133,13 @@ impl Adam {
         }
     }
 
-    fn step(&mut self, chain: &Chain, latent: &mut Tensors, gradient: &Tensors, rate: f64) {
+    fn step(
+        &mut self,
+        chain: &Chain,
+        latent: &mut Tensors,
+        gradient: &Tensors,
+        (rate, origin, stay): (f64, &Tensors, f64),
+    ) {
         self.powers.0 *= f64::from(DECAY.0);
         self.powers.1 *= f64::from(DECAY.1);
         let unbias = ((1.0 - self.powers.1).sqrt() / (1.0 - self.powers.0)) as f32;
@@ -141,7 +152,9 @@ impl Adam {
                 mean: &mut self.mean[i],
                 square: &mut self.square[i],
                 gradient: &gradient[i],
+                origin: &origin[i],
                 rate: (rate * range) as f32 * unbias,
+                back: (rate * range * stay) as f32,
             });
         }
     }
@@ -153,7 +166,9 @@ struct Move<'a> {
     mean: &'a mut [f32],
     square: &'a mut [f32],
     gradient: &'a [f32],
+    origin: &'a [f32],
     rate: f32,
+    back: f32,
 }
 
 impl WithSimd for Move<'_> {
@@ -167,17 +182,19 @@ impl WithSimd for Move<'_> {
         let rows = self
             .latent
             .chunks_exact_mut(n)
-            .zip(self.gradient.chunks_exact(n));
+            .zip(self.gradient.chunks_exact(n))
+            .zip(self.origin.chunks_exact(n));
         let means = self
             .mean
             .chunks_exact_mut(n)
             .zip(self.square.chunks_exact_mut(n));
-        for ((v, g), (mean, square)) in rows.zip(means) {
+        for (((v, g), origin), (mean, square)) in rows.zip(means) {
             for j in 0..n {
                 let g = g[j] * unit[j];
                 mean[j] = DECAY.0 * mean[j] + (1.0 - DECAY.0) * g;
                 square[j] = DECAY.1 * square[j] + (1.0 - DECAY.1) * g * g;
-                let by = self.rate * mean[j] / (square[j].sqrt() + 1e-12);
+                let by = self.rate * mean[j] / (square[j].sqrt() + 1e-12)
+                    + self.back * (v[j] - origin[j]);
                 // No further out than what rounds to the range, so that a way back is short.
                 v[j] = (v[j] - by).max(lo[j] - 0.49).min(hi[j] + 0.49);
             }

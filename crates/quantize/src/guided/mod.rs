@@ -52,6 +52,10 @@ pub struct Guided {
     /// How far these move at first, per step: in mantissas of two bits; twice as far per two bits
     /// more.
     pub rate: f64,
+    /// How strongly latent weights are drawn to the network's own: they go at most `1/stay`
+    /// mantissas away. Regions where the reference changes class are proved by the kernel's nearness
+    /// to it.
+    pub stay: f64,
     /// Passes over all examples while single mantissas move, per unit of effort.
     pub evaluations: u32,
     /// The weight of a point of the mean region against the mean loss over the data.
@@ -68,6 +72,7 @@ impl Default for Guided {
             epochs: 30,
             batch: 32,
             rate: 0.01,
+            stay: 0.3,
             evaluations: 60,
             region_share: 0.5,
             scales: true,
@@ -183,8 +188,15 @@ impl Task<'_> {
             epochs: epochs.saturating_mul(more),
             batch: self.guided.batch,
             rate: self.guided.rate * rate,
+            stay: self.guided.stay,
             refresh: (epochs / 8).max(1) * more,
         }
+    }
+
+    /// The network's own weights as latent ones.
+    fn origin(&self, chain: &Chain) -> Tensors {
+        let own = |p: &chain::Param| p.latent(self.model, None);
+        chain.params.iter().map(own).collect()
     }
 
     /// Latent weights that round to `mantissas`, as near to the network's own (or an earlier
@@ -210,6 +222,7 @@ impl Task<'_> {
         let mut best = latent::descend(
             &mut problem,
             &mantissas,
+            &self.origin(&chain),
             &mut latent,
             schedule,
             &mut rng,

@@ -51,6 +51,7 @@ impl Task<'_> {
         let best = latent::descend(
             &mut problem,
             &mantissas,
+            &self.origin(&chain),
             &mut latent,
             schedule,
             &mut rng,
