@@ -23,6 +23,7 @@ mod problem;
 mod quantizer;
 mod rows;
 mod scales;
+mod worst;
 
 pub use examples::{Aim, Examples, RegionAim};
 pub use quantizer::GuidedQuantizer;
@@ -48,8 +49,13 @@ pub struct Guided {
     pub epochs: u32,
     /// Examples between two moves of the latent weights.
     pub batch: usize,
-    /// How far these move at first, per step, as a share of a quarter of their format's range.
+    /// How far these move at first, per step: in mantissas of two bits; twice as far per two bits
+    /// more.
     pub rate: f64,
+    /// How strongly latent weights are drawn to the network's own: they go at most `1/stay`
+    /// mantissas away. Regions where the reference changes class are proved by the kernel's nearness
+    /// to it.
+    pub stay: f64,
     /// Passes over all examples while single mantissas move, per unit of effort.
     pub evaluations: u32,
     /// The weight of a point of the mean region against the mean loss over the data.
@@ -64,8 +70,9 @@ impl Default for Guided {
     fn default() -> Self {
         Self {
             epochs: 30,
-            batch: 64,
-            rate: 0.02,
+            batch: 32,
+            rate: 0.01,
+            stay: 0.3,
             evaluations: 60,
             region_share: 0.5,
             scales: true,
@@ -73,6 +80,15 @@ impl Default for Guided {
         }
     }
 }
+
+/// Networks of so many weights have the epochs of the settings.
+const LARGE: usize = 8000;
+
+/// Smaller ones have at most so many times as many.
+const MOST_MORE: usize = 4;
+
+/// Steps of a run that continues an earlier one, against those of a first run.
+const AGAIN: f64 = 0.3;
 
 /// What came of it.
 #[derive(Clone, Debug)]
@@ -163,12 +179,24 @@ impl Task<'_> {
     }
 
     fn schedule(&self, epochs: u32) -> Schedule {
+        // Small networks are cheap to look at and hard to get right.
+        let weights: usize = self.model.layers().iter().map(|l| l.weights).sum();
+        let more = (LARGE / weights.max(1)).clamp(1, MOST_MORE) as u32;
+        // What was found before is not thrown away by large steps.
+        let rate = if self.latents.is_empty() { 1.0 } else { AGAIN };
         Schedule {
-            epochs,
+            epochs: epochs.saturating_mul(more),
             batch: self.guided.batch,
-            rate: self.guided.rate,
-            refresh: (epochs / 8).max(1),
+            rate: self.guided.rate * rate,
+            stay: self.guided.stay,
+            refresh: (epochs / 8).max(1) * more,
         }
+    }
+
+    /// The network's own weights as latent ones.
+    fn origin(&self, chain: &Chain) -> Tensors {
+        let own = |p: &chain::Param| p.latent(self.model, None);
+        chain.params.iter().map(own).collect()
     }
 
     /// Latent weights that round to `mantissas`, as near to the network's own (or an earlier
@@ -194,6 +222,7 @@ impl Task<'_> {
         let mut best = latent::descend(
             &mut problem,
             &mantissas,
+            &self.origin(&chain),
             &mut latent,
             schedule,
             &mut rng,
