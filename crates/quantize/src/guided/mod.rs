@@ -53,8 +53,8 @@ pub struct Guided {
     /// more.
     pub rate: f64,
     /// How strongly latent weights are drawn to the network's own: they go at most `1/stay`
-    /// mantissas away. Regions where the reference changes class are proved by the kernel's nearness
-    /// to it.
+    /// mantissas of two bits away, half as many mantissas per two bits more. Regions where the
+    /// reference changes class are proved by the kernel's nearness to it.
     pub stay: f64,
     /// Passes over all examples while single mantissas move, per unit of effort.
     pub evaluations: u32,
@@ -72,7 +72,7 @@ impl Default for Guided {
             epochs: 30,
             batch: 32,
             rate: 0.01,
-            stay: 0.3,
+            stay: 0.1,
             evaluations: 60,
             region_share: 0.5,
             scales: true,
