@@ -9,7 +9,7 @@
 //! witnesses as examples and raises the lead of regions that stayed unproved.
 //!
 //! Few regions do not pin a function down. Without data the mantissas meet the regions and little
-//! else; then give points of the input domain as examples all the same.
+//! else; then [`Examples::from_regions`] is better than nothing.
 
 mod chain;
 mod each;
@@ -24,6 +24,9 @@ mod quantizer;
 mod rows;
 mod scales;
 mod worst;
+
+#[cfg(test)]
+mod tests;
 
 pub use examples::{Aim, Examples, RegionAim};
 pub use quantizer::GuidedQuantizer;
