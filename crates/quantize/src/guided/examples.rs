@@ -144,7 +144,7 @@ impl Examples {
     pub(super) fn sample(&self, n: usize) -> Self {
         let step = self.len().div_ceil(n.max(1)).max(1);
         let mut some = Self::new(self.lens.0, self.lens.1);
-        let chosen = |i: &usize| i % step == 0 || self.aims[*i] != Aim::Fidelity;
+        let chosen = |i: &usize| i.is_multiple_of(step) || self.aims[*i] != Aim::Fidelity;
         for i in (0..self.len()).filter(chosen) {
             let (n, m) = self.lens;
             some.push(

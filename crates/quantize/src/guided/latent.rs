@@ -84,7 +84,7 @@ pub(super) fn descend(
     let mut adam = Adam::new(chain);
     for epoch in 0..schedule.epochs {
         if epoch % schedule.refresh.max(1) == 0 {
-            problem.refresh(&mut pass, &mantissas);
+            problem.refresh(&mut pass, &chain.values_of(&mantissas));
             best_value = problem.objective(&mut pass, &best);
         }
         let mut order: Vec<usize> = (0..problem.rows.len()).collect();
