@@ -15,7 +15,7 @@ use ceg4n_ir::{
 };
 use ceg4n_jit::{CodeCache, Evaluator};
 use ceg4n_quantize::formats::weight_format;
-use ceg4n_quantize::guided::{Aim, Examples, Latents, RegionAim};
+use ceg4n_quantize::guided::{Aim, Examples, Goal, Latents, RegionAim};
 use ceg4n_quantize::{Assignment, Guided, Model, Nearest, Quantizer};
 use ceg4n_verify::label::label;
 use ceg4n_verify::leaf::NoLeaf;
@@ -185,9 +185,11 @@ impl Bench {
         let mut outcome = guided.improve(
             &model,
             &start,
-            &examples,
-            &aims,
             &Latents::new(),
+            Goal {
+                examples: &examples,
+                regions: &aims,
+            },
             effort,
             &|| false,
         );
@@ -206,9 +208,11 @@ impl Bench {
             outcome = guided.improve(
                 &model,
                 &outcome.annotations,
-                &examples,
-                &aims,
                 &outcome.latents,
+                Goal {
+                    examples: &examples,
+                    regions: &aims,
+                },
                 effort,
                 &|| false,
             );

@@ -6,6 +6,8 @@ use ceg4n_ir::kernel::argmax;
 use ceg4n_ir::{Property, Region};
 use ceg4n_verify::attack::float::BLOCK;
 use ceg4n_verify::{Label, Reference};
+use rand::{RngExt, SeedableRng};
+use rand_chacha::ChaCha8Rng;
 
 /// What the kernel `K` shall do where the reference is `N`.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -64,6 +66,33 @@ impl Examples {
         all
     }
 
+    /// Where there are no data: `n` random points of the regions and between pairs of them, as
+    /// [`Aim::Fidelity`]. They say little of what other inputs look like, but keep the kernel from
+    /// forgetting everything but the regions' classes.
+    pub fn from_regions(reference: &Reference, regions: &[RegionAim], n: usize, seed: u64) -> Self {
+        let mut all = Self::new(reference.input_len(), reference.output_len());
+        let sound = regions.iter().filter(|r| r.is_sound(all.lens.0));
+        let sound: Vec<&RegionAim> = sound.collect();
+        if sound.is_empty() {
+            return all;
+        }
+        let mut rng = ChaCha8Rng::seed_from_u64(seed);
+        let mut rows = Vec::with_capacity(n * all.lens.0);
+        for _ in 0..n {
+            let pair = [0, 1].map(|_| sound[rng.random_range(0..sound.len())]);
+            let t: f32 = rng.random_range(0.0..=1.0);
+            let points = pair.map(|r| {
+                let sides = r.lower.iter().zip(&r.upper);
+                let at = sides.map(|(l, u)| l + rng.random_range(0.0f32..=1.0) * (u - l));
+                at.collect::<Vec<f32>>()
+            });
+            let both = points[0].iter().zip(&points[1]);
+            rows.extend(both.map(|(a, b)| a + t * (b - a)));
+        }
+        all.push_rows(reference, &rows, Aim::Fidelity, 1.0);
+        all
+    }
+
     /// Adds rows as [`Self::from_rows`] takes them, all with one aim and weight.
     pub fn push_rows(&mut self, reference: &Reference, rows: &[f32], aim: Aim, weight: f32) {
         let net = reference.net();
@@ -115,7 +144,7 @@ impl Examples {
     pub(super) fn sample(&self, n: usize) -> Self {
         let step = self.len().div_ceil(n.max(1)).max(1);
         let mut some = Self::new(self.lens.0, self.lens.1);
-        let chosen = |i: &usize| i % step == 0 || self.aims[*i] != Aim::Fidelity;
+        let chosen = |i: &usize| i.is_multiple_of(step) || self.aims[*i] != Aim::Fidelity;
         for i in (0..self.len()).filter(chosen) {
             let (n, m) = self.lens;
             some.push(

@@ -17,7 +17,7 @@ pub(super) struct Schedule {
     /// In mantissas of a format of two bits, per step, at the start; falls to 0 linearly.
     pub rate: f64,
     /// How strongly latent weights are drawn to where they come from: at most `1/stay` mantissas
-    /// away from it.
+    /// of two bits away, half as many mantissas per two bits more.
     pub stay: f64,
     /// Epochs between searches for worst points.
     pub refresh: u32,
@@ -84,7 +84,7 @@ pub(super) fn descend(
     let mut adam = Adam::new(chain);
     for epoch in 0..schedule.epochs {
         if epoch % schedule.refresh.max(1) == 0 {
-            problem.refresh(&mut pass, &mantissas);
+            problem.refresh(&mut pass, &chain.values_of(&mantissas));
             best_value = problem.objective(&mut pass, &best);
         }
         let mut order: Vec<usize> = (0..problem.rows.len()).collect();
@@ -144,6 +144,8 @@ impl Adam {
         self.powers.1 *= f64::from(DECAY.1);
         let unbias = ((1.0 - self.powers.1).sqrt() / (1.0 - self.powers.0)) as f32;
         for (i, p) in chain.params.iter().enumerate().filter(|(_, p)| !p.frozen) {
+            // Biases make up for what rounded weights shift, so they are free.
+            let is_weight = f64::from(u8::from(chain.stages.iter().any(|s| s.weight == i)));
             // Wide formats need many steps to cross and small ones to settle.
             let range = 2f64.powi(i32::from(p.width()) - 2).sqrt();
             self.arch.dispatch(Move {
@@ -154,7 +156,7 @@ impl Adam {
                 gradient: &gradient[i],
                 origin: &origin[i],
                 rate: (rate * range) as f32 * unbias,
-                back: (rate * range * stay) as f32,
+                back: (rate * range * range * stay * is_weight) as f32,
             });
         }
     }

@@ -159,7 +159,7 @@ mod tests {
                 class: 2,
                 lead: 0.7,
             },
-            Aim::Near { margin: 0.5 },
+            Aim::Near { margin: 0.15 },
             Aim::Within { eps: 0.2 },
         ];
         for aim in aims {

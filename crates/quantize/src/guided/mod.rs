@@ -9,7 +9,7 @@
 //! witnesses as examples and raises the lead of regions that stayed unproved.
 //!
 //! Few regions do not pin a function down. Without data the mantissas meet the regions and little
-//! else; then give points of the input domain as examples all the same.
+//! else; then [`Examples::from_regions`] is better than nothing.
 
 mod chain;
 mod each;
@@ -24,6 +24,9 @@ mod quantizer;
 mod rows;
 mod scales;
 mod worst;
+
+#[cfg(test)]
+mod tests;
 
 pub use examples::{Aim, Examples, RegionAim};
 pub use quantizer::GuidedQuantizer;
@@ -53,8 +56,8 @@ pub struct Guided {
     /// more.
     pub rate: f64,
     /// How strongly latent weights are drawn to the network's own: they go at most `1/stay`
-    /// mantissas away. Regions where the reference changes class are proved by the kernel's nearness
-    /// to it.
+    /// mantissas of two bits away, half as many mantissas per two bits more. Regions where the
+    /// reference changes class are proved by the kernel's nearness to it.
     pub stay: f64,
     /// Passes over all examples while single mantissas move, per unit of effort.
     pub evaluations: u32,
@@ -72,13 +75,22 @@ impl Default for Guided {
             epochs: 30,
             batch: 32,
             rate: 0.01,
-            stay: 0.3,
+            stay: 0.1,
             evaluations: 60,
             region_share: 0.5,
             scales: true,
             seed: 1,
         }
     }
+}
+
+/// What mantissas are chosen by.
+#[derive(Clone, Copy, Debug)]
+pub struct Goal<'a> {
+    /// Points to be right at.
+    pub examples: &'a Examples,
+    /// Boxes to be right on.
+    pub regions: &'a [RegionAim],
 }
 
 /// Networks of so many weights have the epochs of the settings.
@@ -111,15 +123,15 @@ impl Guided {
     /// Improves the mantissas of `start`, whose explicit mantissas, if any, it begins with.
     ///
     /// `effort` multiplies the budgets; `latents` are those of an earlier outcome (a constant that is
-    /// missing begins with the network's own weights, moved into the start's roundings). A start
-    /// that the checker refuses, or that single precision does not hold, comes back as it is.
+    /// missing begins with the network's own weights, moved into the start's roundings). `stop` is
+    /// asked often and ends the search early. A start that the checker refuses, or that single
+    /// precision does not hold, comes back as it is.
     pub fn improve(
         &self,
         model: &Model,
         start: &Annotations,
-        examples: &Examples,
-        regions: &[RegionAim],
         latents: &Latents,
+        goal: Goal<'_>,
         effort: u32,
         stop: &dyn Fn() -> bool,
     ) -> Outcome {
@@ -128,7 +140,7 @@ impl Guided {
             before: f64::INFINITY,
             after: f64::INFINITY,
             moved: 0,
-            held: (0, regions.len()),
+            held: (0, goal.regions.len()),
             latents: latents.clone(),
         };
         let reference = ceg4n_ir::check(Program::reference(model.network().clone()));
@@ -139,8 +151,7 @@ impl Guided {
             guided: self,
             model,
             reference,
-            examples,
-            regions,
+            goal,
             latents,
             effort: effort.max(1),
             stop,
@@ -165,8 +176,7 @@ struct Task<'a> {
     guided: &'a Guided,
     model: &'a Model,
     reference: Net,
-    examples: &'a Examples,
-    regions: &'a [RegionAim],
+    goal: Goal<'a>,
     latents: &'a Latents,
     effort: u32,
     stop: &'a dyn Fn() -> bool,
@@ -215,7 +225,7 @@ impl Task<'_> {
     fn run(&self, start: &Annotations, notes: &Annotations) -> Option<Outcome> {
         let (chain, mantissas) = self.chain(notes)?;
         let guided = self.guided;
-        let mut problem = self.problem(&chain, self.examples);
+        let mut problem = self.problem(&chain, self.goal.examples);
         let mut latent = self.latent(&chain, &mantissas);
         let mut rng = ChaCha8Rng::seed_from_u64(guided.seed);
         let schedule = self.schedule(guided.epochs.saturating_mul(self.effort));
@@ -231,18 +241,16 @@ impl Task<'_> {
         let mut pass = problem.pass();
         let evaluations = guided.evaluations.saturating_mul(self.effort);
         for _ in 0..2 {
-            problem.refresh(&mut pass, &best);
+            problem.refresh(&mut pass, &chain.values_of(&best));
             flips::descend(&problem, &mut best, evaluations / 2, self.stop);
         }
-        problem.refresh(&mut pass, &best);
-        let after = problem.objective(&mut pass, &best);
+        // Other scales make other values, over the same points.
         let (first, given) = self.chain(start)?;
-        let before = {
-            let mut problem = self.problem(&first, self.examples);
-            let mut pass = problem.pass();
-            problem.refresh(&mut pass, &given);
-            problem.objective(&mut pass, &given)
-        };
+        let given = first.values_of(&given);
+        problem.refresh(&mut pass, &given);
+        problem.refresh(&mut pass, &chain.values_of(&best));
+        let before = problem.objective_at(&mut pass, &given);
+        let after = problem.objective(&mut pass, &best);
         let reals = chain.params.iter().zip(&latent);
         let latents = reals.map(|(p, v)| (p.value, p.reals(v))).collect();
         let held = problem.held(&mut pass, &best);
@@ -265,6 +273,6 @@ impl Task<'_> {
 
     fn problem<'c>(&'c self, chain: &'c Chain, examples: &Examples) -> Problem<'c> {
         let share = self.guided.region_share;
-        Problem::new(chain, &self.reference, examples, self.regions, share)
+        Problem::new(chain, &self.reference, examples, self.goal.regions, share)
     }
 }

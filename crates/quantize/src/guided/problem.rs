@@ -100,19 +100,20 @@ impl<'a> Problem<'a> {
 
     /// The objective of mantissas.
     pub(super) fn objective(&self, pass: &mut Pass<'_>, mantissas: &Tensors) -> f64 {
-        let mut values = self.chain.zeros();
-        self.chain.values(mantissas, &mut values);
-        pass.run(&values, &self.rows, 0..self.rows.len(), Wanted::Value)
+        self.objective_at(pass, &self.chain.values_of(mantissas))
     }
 
-    /// Seeks the worst points of every region for these mantissas and adds them.
-    pub(super) fn refresh(&mut self, pass: &mut Pass<'_>, mantissas: &Tensors) {
-        let mut values = self.chain.zeros();
-        self.chain.values(mantissas, &mut values);
+    /// The objective of values of the params.
+    pub(super) fn objective_at(&self, pass: &mut Pass<'_>, values: &Tensors) -> f64 {
+        pass.run(values, &self.rows, 0..self.rows.len(), Wanted::Value)
+    }
+
+    /// Seeks the worst points of every region for these values of the params and adds them.
+    pub(super) fn refresh(&mut self, pass: &mut Pass<'_>, values: &Tensors) {
         let mut regions = std::mem::take(&mut self.regions);
         for pool in &mut regions {
             for (direction, kept) in &mut pool.worst {
-                let x = self.search.worst(pass, &values, pool.region, *direction);
+                let x = self.search.worst(pass, values, pool.region, *direction);
                 if kept.back() != Some(&x) {
                     kept.push_back(x);
                 }
@@ -133,11 +134,9 @@ impl<'a> Problem<'a> {
         }
     }
 
-    /// The regions' points of which none misses its aim, and all regions, at worst points sought
-    /// for these mantissas.
+    /// Regions whose requirement holds at every worst point found for these mantissas, and all.
     pub(super) fn held(&self, pass: &mut Pass<'_>, mantissas: &Tensors) -> (usize, usize) {
-        let mut values = self.chain.zeros();
-        self.chain.values(mantissas, &mut values);
+        let values = self.chain.values_of(mantissas);
         let holds = |pass: &mut Pass<'_>, pool: &Pool<'_>| {
             pool.worst.iter().all(|(direction, _)| {
                 let x = self.search.worst(pass, &values, pool.region, *direction);

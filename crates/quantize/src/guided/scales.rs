@@ -19,7 +19,7 @@ const SHORT: u32 = 5;
 impl Task<'_> {
     /// The start with better scales; `None` if it cannot be evaluated.
     pub(super) fn scales(&self, start: &Annotations) -> Option<Annotations> {
-        let sample = self.examples.sample(SAMPLE);
+        let sample = self.goal.examples.sample(SAMPLE);
         let mut best = (self.short(start, &sample)?, start.clone());
         // Large layers first: they matter most and have the fewest bits.
         let mut layers: Vec<usize> = (0..self.model.layers().len()).collect();
@@ -58,7 +58,7 @@ impl Task<'_> {
             self.stop,
         );
         let mut pass = problem.pass();
-        problem.refresh(&mut pass, &best);
+        problem.refresh(&mut pass, &chain.values_of(&best));
         Some(problem.objective(&mut pass, &best))
     }
 

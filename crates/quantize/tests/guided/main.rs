@@ -8,7 +8,7 @@ use ceg4n_ir::kernel::argmax;
 use ceg4n_ir::{Annotation, Annotations, Domain, Format, Property, TensorFormat};
 use ceg4n_jit::{CodeCache, Evaluator};
 use ceg4n_quantize::formats::weight_format;
-use ceg4n_quantize::guided::{Aim, Examples, Latents, Outcome, RegionAim};
+use ceg4n_quantize::guided::{Aim, Examples, Goal, Latents, Outcome, RegionAim};
 use ceg4n_quantize::{Guided, GuidedQuantizer, Model, Nearest, Quantizer};
 use ceg4n_verify::label::label;
 use ceg4n_verify::leaf::NoLeaf;
@@ -35,7 +35,9 @@ fn improve(
     regions: &[RegionAim],
 ) -> Outcome {
     let none = Latents::new();
-    guided.improve(model, start, examples, regions, &none, 1, &|| false)
+    guided.improve(model, start, &none, Goal { examples, regions }, 1, &|| {
+        false
+    })
 }
 
 fn start(model: &Model, weights: u8) -> Annotations {
@@ -108,9 +110,11 @@ fn an_outcome_is_a_start() {
     let again = quick().improve(
         &model,
         &first.annotations,
-        &examples,
-        &[],
         &first.latents,
+        Goal {
+            examples: &examples,
+            regions: &[],
+        },
         1,
         &|| false,
     );
@@ -119,9 +123,11 @@ fn an_outcome_is_a_start() {
     let stopped = quick().improve(
         &model,
         &first.annotations,
-        &examples,
-        &[],
         &first.latents,
+        Goal {
+            examples: &examples,
+            regions: &[],
+        },
         1,
         &|| true,
     );
