@@ -212,7 +212,7 @@ fn space(loaded: &Loaded, options: &CompileOptions) -> AnnotationSpace {
     );
     AnnotationSpace::new(
         Arc::new(model),
-        Arc::new(Nearest),
+        Arc::new(Nearest::default()),
         (*options.weight_bits.start(), *options.weight_bits.end()),
         (
             *options.activation_bits.start(),

@@ -65,7 +65,10 @@ struct Settings(BTreeMap<String, String>);
 
 impl Settings {
     fn get<T: std::str::FromStr>(&self, key: &str, default: T) -> T {
-        self.0.get(key).and_then(|v| v.parse().ok()).unwrap_or(default)
+        self.0
+            .get(key)
+            .and_then(|v| v.parse().ok())
+            .unwrap_or(default)
     }
 }
 
@@ -98,7 +101,10 @@ impl Bench {
     }
 
     fn regions(&self, name: &str, reference: &Reference) -> Result<Vec<Asked>> {
-        let path = self.folder.join("ceg4n/regions").join(format!("{name}.json"));
+        let path = self
+            .folder
+            .join("ceg4n/regions")
+            .join(format!("{name}.json"));
         let radius = self.settings.get("radius", 0.01);
         let all = ceg4n_import::regions_from_file(path).map_err(|e| format!("{e:?}"))?;
         let of = |r: &Region| r.ball_size.as_ref().map_or(0.0, |b| b.to_f64());
@@ -120,7 +126,9 @@ impl Bench {
             };
             let property = match label.label {
                 Label::Robust(_) => Property::Top1,
-                Label::Changes(_) | Label::Undecided => Property::Top1Margin(ceg4n_base::Exact::clone(&margin)),
+                Label::Changes(_) | Label::Undecided => {
+                    Property::Top1Margin(ceg4n_base::Exact::clone(&margin))
+                }
             };
             Asked {
                 region,
@@ -132,7 +140,10 @@ impl Bench {
     }
 
     fn one(&self, name: &str, bits: &[u8]) -> Result<()> {
-        let path = self.folder.join("ceg4n/networks").join(format!("{name}.onnx"));
+        let path = self
+            .folder
+            .join("ceg4n/networks")
+            .join(format!("{name}.onnx"));
         let network = ceg4n_import::import_onnx_file(path).map_err(|e| format!("{e:?}"))?;
         let network = Arc::new(network.network);
         let reference = check(Program::reference(network.clone())).map_err(|e| format!("{e:?}"))?;
@@ -154,12 +165,20 @@ impl Bench {
         }
         let biases = self.settings.get("biases", 8);
         assignment.biases.fill(biases);
-        let start = Nearest.annotate(&model, &assignment, 1).map_err(|e| format!("{e:?}"))?;
+        let start = Nearest
+            .annotate(&model, &assignment, 1)
+            .map_err(|e| format!("{e:?}"))?;
         let began = Instant::now();
         let effort = self.settings.get("effort", 1);
-        let outcome =
-            self.guided()
-                .improve(&model, &start, &examples, &aims, &Latents::new(), effort, &|| false);
+        let outcome = self.guided().improve(
+            &model,
+            &start,
+            &examples,
+            &aims,
+            &Latents::new(),
+            effort,
+            &|| false,
+        );
         let seconds = began.elapsed().as_secs_f64();
         let own = classes_of_reference(&reference, &images.test);
         let float = share(&own, |i| usize::from(images.labels[i]));
@@ -214,7 +233,10 @@ impl Bench {
                     usize::from(a.property != Property::Top1);
             }
         }
-        println!("    {what}: {counts:?} in {:.1} s", began.elapsed().as_secs_f64());
+        println!(
+            "    {what}: {counts:?} in {:.1} s",
+            began.elapsed().as_secs_f64()
+        );
         Ok(())
     }
 
@@ -222,7 +244,10 @@ impl Bench {
         let program = model.check(notes.clone()).map_err(|e| format!("{e:?}"))?;
         let evaluator = Evaluator::new(&program, &self.cache)?;
         let format = evaluator.kernel().input_format;
-        let x: Vec<i64> = rows.iter().map(|v| i64::from(quantize_f32(format, *v))).collect();
+        let x: Vec<i64> = rows
+            .iter()
+            .map(|v| i64::from(quantize_f32(format, *v)))
+            .collect();
         let mut classes = Vec::new();
         evaluator.argmax_batch(&x, rows.len() / evaluator.input_len(), &mut classes)?;
         Ok(classes)
@@ -255,11 +280,21 @@ fn main() -> Result<()> {
         cache: CodeCache::new(),
     };
     let jobs: Vec<(String, String)> = match &others[..] {
-        [] => ["mnist_64_10x1", "mnist_64_25x2", "mnist_784_10x1", "mnist_784_10x2", "mnist_784_25x1", "mnist_784_25x2"]
-            .iter()
-            .flat_map(|n| ["2", "2,4", "3"].map(|b| ((*n).to_owned(), b.to_owned())))
+        [] => [
+            "mnist_64_10x1",
+            "mnist_64_25x2",
+            "mnist_784_10x1",
+            "mnist_784_10x2",
+            "mnist_784_25x1",
+            "mnist_784_25x2",
+        ]
+        .iter()
+        .flat_map(|n| ["2", "2,4", "3"].map(|b| ((*n).to_owned(), b.to_owned())))
+        .collect(),
+        some => some
+            .chunks_exact(2)
+            .map(|c| (c[0].clone(), c[1].clone()))
             .collect(),
-        some => some.chunks_exact(2).map(|c| (c[0].clone(), c[1].clone())).collect(),
     };
     for (name, bits) in jobs {
         let bits: Vec<u8> = bits.split(',').filter_map(|b| b.parse().ok()).collect();

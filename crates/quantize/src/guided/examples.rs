@@ -154,12 +154,13 @@ impl RegionAim {
     pub fn new(region: &Region, label: &Label, property: &Property, lead: f64) -> Self {
         let near = |v: &[Exact]| v.iter().map(|v| v.to_f64() as f32).collect();
         let aim = match (property, label) {
-            (Property::Top1 | Property::Top1Margin(_) | Property::TopK(_), Label::Robust(class)) => {
-                Aim::Class {
-                    class: *class,
-                    lead,
-                }
-            }
+            (
+                Property::Top1 | Property::Top1Margin(_) | Property::TopK(_),
+                Label::Robust(class),
+            ) => Aim::Class {
+                class: *class,
+                lead,
+            },
             (Property::Top1Margin(m), Label::Changes(_) | Label::Undecided) => {
                 Aim::Near { margin: m.to_f64() }
             }

@@ -38,7 +38,9 @@ pub(super) fn descend(
         pass.run(&values, &problem.rows, 0..problem.rows.len(), wanted);
         used += 3;
         let flips = promising(chain, mantissas, &g, &h);
-        let mut count = (flips.len() / (FIRST_SHARE * share)).max(1).min(flips.len());
+        let mut count = (flips.len() / (FIRST_SHARE * share))
+            .max(1)
+            .min(flips.len());
         let mut from = 0;
         let mut found = false;
         // Halves, then single moves in order.
@@ -86,7 +88,11 @@ fn promising(chain: &Chain, mantissas: &Tensors, g: &Tensors, h: &Tensors) -> Ve
                 continue;
             }
             // The Newton step where the curvature asks for more than one.
-            let far = if bend > 0.0 { (slope.abs() / bend).floor() } else { 1.0 };
+            let far = if bend > 0.0 {
+                (slope.abs() / bend).floor()
+            } else {
+                1.0
+            };
             let far = far.clamp(1.0, ((p.hi[j] - p.lo[j]) / 16.0).floor().max(1.0));
             let step = (m - slope.signum() * far).max(p.lo[j]).min(p.hi[j]) - m;
             let gain = slope * step + 0.5 * bend * step * step;

@@ -3,8 +3,8 @@
 //! 2013), with Adam's step sizes (Kingma and Ba 2015).
 
 use super::chain::{Chain, Param, Tensors};
-use super::problem::Problem;
 use super::pass::Wanted;
+use super::problem::Problem;
 use pulp::{Arch, WithSimd};
 use rand::seq::SliceRandom;
 use rand_chacha::ChaCha8Rng;
@@ -136,8 +136,14 @@ impl WithSimd for Move<'_> {
         let n = self.param.lanes;
         let unit = &self.param.unit[..n];
         let (lo, hi) = (&self.param.lo[..n], &self.param.hi[..n]);
-        let rows = self.latent.chunks_exact_mut(n).zip(self.gradient.chunks_exact(n));
-        let means = self.mean.chunks_exact_mut(n).zip(self.square.chunks_exact_mut(n));
+        let rows = self
+            .latent
+            .chunks_exact_mut(n)
+            .zip(self.gradient.chunks_exact(n));
+        let means = self
+            .mean
+            .chunks_exact_mut(n)
+            .zip(self.square.chunks_exact_mut(n));
         for ((v, g), (mean, square)) in rows.zip(means) {
             for j in 0..n {
                 let g = g[j] * unit[j];

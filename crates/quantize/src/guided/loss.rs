@@ -142,7 +142,10 @@ mod tests {
         let n = [0.3f32, 1.1, -0.4, 0.9];
         let aims = [
             Aim::Fidelity,
-            Aim::Class { class: 2, lead: 0.7 },
+            Aim::Class {
+                class: 2,
+                lead: 0.7,
+            },
             Aim::Near { margin: 0.5 },
             Aim::Within { eps: 0.2 },
         ];
@@ -158,7 +161,10 @@ mod tests {
                     loss.at(aim, &k, &n, &mut sink, &mut [0.0; 4])
                 };
                 let slope = (at(1e-3) - at(-1e-3)) / 2e-3;
-                assert!((slope - f64::from(g[j])).abs() < 2e-3 * (1.0 + slope.abs()), "{aim:?} {j}");
+                assert!(
+                    (slope - f64::from(g[j])).abs() < 2e-3 * (1.0 + slope.abs()),
+                    "{aim:?} {j}"
+                );
                 assert!(h[j] >= 0.0);
             }
         }
@@ -171,7 +177,10 @@ mod tests {
         let n = [0.0f32, 2.0, 1.0];
         let aims = [
             Aim::Fidelity,
-            Aim::Class { class: 1, lead: 1.0 },
+            Aim::Class {
+                class: 1,
+                lead: 1.0,
+            },
             Aim::Near { margin: 0.5 },
             Aim::Within { eps: 0.1 },
         ];

@@ -120,7 +120,12 @@ impl<'a> Pass<'a> {
 
     /// Adds to the sums of gradients (or, `SQUARED`, of curvatures) from what stands at the output.
     #[inline(always)]
-    fn backward<const SQUARED: bool>(&mut self, values: &Tensors, row: Row<'_>, sums: &mut Tensors) {
+    fn backward<const SQUARED: bool>(
+        &mut self,
+        values: &Tensors,
+        row: Row<'_>,
+        sums: &mut Tensors,
+    ) {
         let buffers = if SQUARED {
             &mut self.curvature
         } else {
@@ -220,7 +225,12 @@ impl<I: Iterator<Item = usize>> WithSimd for Run<'_, '_, '_, I> {
 #[inline(always)]
 fn sparse(y: &mut [f32], w: &[f32], row: Row<'_>) {
     let lanes = y.len();
-    let entries = || row.index.iter().map(|k| *k as usize).zip(row.value.iter().copied());
+    let entries = || {
+        row.index
+            .iter()
+            .map(|k| *k as usize)
+            .zip(row.value.iter().copied())
+    };
     blocks(y, |at, y| match y.len() {
         32 => block::<32>(y, w, lanes, at, entries()),
         16 => block::<16>(y, w, lanes, at, entries()),

@@ -49,7 +49,10 @@ impl<'a> Problem<'a> {
         if (n, m) == (chain.inputs, chain.outputs) && total > 0.0 {
             for i in 0..examples.len() {
                 let weight = (f64::from(examples.weights[i]) / total) as f32;
-                let (x, y) = (&examples.inputs[i * n..(i + 1) * n], &examples.outputs[i * m..(i + 1) * m]);
+                let (x, y) = (
+                    &examples.inputs[i * n..(i + 1) * n],
+                    &examples.outputs[i * m..(i + 1) * m],
+                );
                 rows.push(chain, x, y, examples.aims[i], weight);
             }
         }
@@ -90,7 +93,11 @@ impl<'a> Problem<'a> {
     /// The reference's outputs at a point.
     fn answer(&self, x: &[f32]) -> Vec<f32> {
         let x: Vec<f64> = x.iter().map(|v| f64::from(*v)).collect();
-        self.reference.outputs(&x).iter().map(|v| *v as f32).collect()
+        self.reference
+            .outputs(&x)
+            .iter()
+            .map(|v| *v as f32)
+            .collect()
     }
 
     /// Buffers for passes.
@@ -154,7 +161,13 @@ impl<'a> Problem<'a> {
 
     /// A point of a region where direction `d` of its aim is worst: corners by the signs of
     /// gradients.
-    fn worst(&self, pass: &mut Pass<'_>, values: &Tensors, region: &RegionAim, d: usize) -> Vec<f32> {
+    fn worst(
+        &self,
+        pass: &mut Pass<'_>,
+        values: &Tensors,
+        region: &RegionAim,
+        d: usize,
+    ) -> Vec<f32> {
         let mut x = region.center.clone();
         let mut best = (f64::INFINITY, x.clone());
         for _ in 0..=CLIMBS {
@@ -177,7 +190,10 @@ impl<'a> Problem<'a> {
             let mut g = pass.input_gradient(values, &form);
             let mut slope = vec![1.0; x.len()];
             let mut passed = x.clone();
-            self.chain.before.iter().for_each(|e| e.apply(&mut passed, &mut slope));
+            self.chain
+                .before
+                .iter()
+                .for_each(|e| e.apply(&mut passed, &mut slope));
             g.iter_mut().zip(&slope).for_each(|(g, s)| *g *= s);
             if let Aim::Within { .. } = region.aim {
                 let x: Vec<f64> = x.iter().map(|v| f64::from(*v)).collect();

@@ -33,10 +33,20 @@ impl Rows {
     }
 
     /// Adds a point.
-    pub(super) fn push(&mut self, chain: &Chain, x: &[f32], reference: &[f32], aim: Aim, weight: f32) {
+    pub(super) fn push(
+        &mut self,
+        chain: &Chain,
+        x: &[f32],
+        reference: &[f32],
+        aim: Aim,
+        weight: f32,
+    ) {
         let mut x = x.to_vec();
         let mut slope = vec![1.0; x.len()];
-        chain.before.iter().for_each(|e| e.apply(&mut x, &mut slope));
+        chain
+            .before
+            .iter()
+            .for_each(|e| e.apply(&mut x, &mut slope));
         for (k, v) in x.iter().enumerate().filter(|(_, v)| **v != 0.0) {
             self.index.push(k as u32);
             self.value.push(*v);

@@ -73,14 +73,20 @@ impl Task<'_> {
                 TensorFormat::Channels(all?)
             }
         };
-        let least = (0..layer.rows).filter_map(|j| format.channel(j)).map(Format::frac).min()?;
+        let least = (0..layer.rows)
+            .filter_map(|j| format.channel(j))
+            .map(Format::frac)
+            .min()?;
         let mut next = notes.clone();
         self.model.set(&mut next, layer.weight, format, None);
         let operand = notes.format(layer.operand)?.single()?.frac();
         if let Some(b) = layer.bias
             && let Some(Annotation::Fixed { format, .. }) = notes.get(b)
         {
-            let bits = (0..layer.rows).filter_map(|j| format.channel(j)).map(Format::width).max()?;
+            let bits = (0..layer.rows)
+                .filter_map(|j| format.channel(j))
+                .map(Format::width)
+                .max()?;
             let format = capped_format(self.model.data(b), bits, operand + least);
             self.model.set(&mut next, b, format.into(), None);
         }

@@ -130,11 +130,7 @@ fn enumeration_stops_after_so_many_and_goes_on() {
     assert!(!order.is_through());
     assert_eq!(order.order.tried, 7);
     order.most = None;
-    let state = run(
-        state.follow(Strategy::Enumerate(order)),
-        &space,
-        &mut world,
-    );
+    let state = run(state.follow(Strategy::Enumerate(order)), &space, &mut world);
     let found = state.proved().map(|v| v.assignment.clone());
     assert_eq!(found, cheapest(&space, truth));
     once(&world);
