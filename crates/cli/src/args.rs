@@ -169,7 +169,7 @@ pub struct BudgetArgs {
 /// Data and demands on them.
 #[derive(Args, Debug, Default)]
 pub struct DataArgs {
-    /// Inputs to measure on: .csv, .npy, idx or .safetensors[:TENSOR]
+    /// Inputs to measure on: .csv, .npy, idx, .safetensors or .safetensors:TENSOR
     #[arg(long, value_name = "FILE")]
     pub data: Option<String>,
     /// Their classes, counted from 0: a file, or column:NAME of a csv file of data (a name, a

@@ -18,7 +18,7 @@ use ceg4n_driver::options::{
 };
 use ceg4n_driver::run::RunOptions;
 use ceg4n_driver::smt::{Logic, SmtOptions};
-use ceg4n_ir::{Domain, Property, Rounding};
+use ceg4n_ir::{Domain, Format, Property, Rounding};
 use std::ops::{Range, RangeInclusive};
 use std::path::Path;
 use std::str::FromStr;
@@ -389,8 +389,8 @@ fn domain(text: &str) -> Result<Domain, Refusal> {
     if text == "real" {
         return Ok(Domain::Real);
     }
-    match text.strip_prefix("grid:").map(str::parse) {
-        Some(Ok(format)) => Ok(Domain::Grid(format)),
+    match text.strip_prefix("grid:").map(str::parse::<Format>) {
+        Some(Ok(format)) if format.multiplier() == 1 => Ok(Domain::Grid(format)),
         _ => expected("real or grid:FORMAT, for instance grid:u8q8"),
     }
 }

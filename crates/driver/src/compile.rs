@@ -310,7 +310,7 @@ fn search(
         session,
         plan,
         evaluate: Points::new(&plan.space, engine, data, budget.jobs),
-        guide: Guide::new(&plan.space, engine, data, budget.seed),
+        guide: Guide::new(&plan.space, engine, data, budget.seed, progress),
         decider: Decider::new(&plan.space, engine, plan.early),
         best: None,
     };
