@@ -183,7 +183,11 @@ fn another_question_is_another_case() {
     rows[1].question = ContentHash::of(b"with a demand on data");
     let cases = compile_cases(&rows);
     assert_eq!(cases.len(), 2);
-    assert!(cases.iter().all(|c| c.ratio.is_none() && c.cheaper.is_empty()));
+    assert!(
+        cases
+            .iter()
+            .all(|c| c.ratio.is_none() && c.cheaper.is_empty())
+    );
 }
 
 #[test]
@@ -194,7 +198,13 @@ fn sums_are_by_family_and_preset() {
         bench.sums.iter().find(own).expect("a sum").clone()
     };
     let all = of("all", "auto");
-    let statuses = [all.proved, all.vacuous, all.refuted, all.unknown, all.failed];
+    let statuses = [
+        all.proved,
+        all.vacuous,
+        all.refuted,
+        all.unknown,
+        all.failed,
+    ];
     assert_eq!((all.rows, statuses), (4, [2, 1, 1, 0, 0]));
     assert_eq!(all.compared, 3, "a refuted row is in no comparison");
     // The savings are 0.4, 0.25 and 0.2.

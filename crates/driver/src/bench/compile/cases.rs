@@ -25,6 +25,8 @@ pub(super) struct Cases {
 /// A network and a radius.
 pub(super) struct Case {
     pub network: BenchNetwork,
+    /// What the patterns of options are held against: the file's name without its extension.
+    pub stem: String,
     pub ball_size: Option<Exact>,
     /// What loads the network with these regions alone.
     pub load: LoadOptions,
@@ -44,7 +46,8 @@ pub(super) struct Case {
 pub(super) fn read(options: &CompileBenchOptions) -> Result<Cases, Failure> {
     let files = network_files(&options.folder, &options.networks)?;
     let names = names(&files);
-    options.check_patterns(&names)?;
+    let stems: Vec<String> = files.iter().map(|f| stem(f)).collect();
+    options.check_patterns(&stems)?;
     let mut cases = Cases {
         networks: Vec::new(),
         skipped: Vec::new(),
@@ -80,7 +83,7 @@ fn read_network(
 ) -> Result<(BenchNetwork, Vec<Case>), String> {
     let mut all = LoadOptions {
         net: file.to_owned(),
-        require: options.requirement(name),
+        require: options.requirement(&stem(file)),
         ..options.compile.load.clone()
     };
     let regions = options.folder.join("regions");
@@ -120,6 +123,7 @@ fn read_network(
         }
         Case {
             network: network.clone(),
+            stem: stem(file),
             ball_size: radius.clone(),
             load,
             regions: hash_of(&own),

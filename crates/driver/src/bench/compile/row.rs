@@ -26,11 +26,10 @@ pub(super) struct Sheet<'a> {
 
 impl<'a> Sheet<'a> {
     pub(super) fn new(bench: &CompileBenchOptions, case: &'a Case, preset: Preset) -> Self {
-        let name = &case.network.name;
         let mut options = bench.compile.clone();
         options.load = case.load.clone();
         options.preset = preset;
-        options.budget.time_limit = bench.time_limit(name);
+        options.budget.time_limit = bench.time_limit(&case.stem);
         // The default is written out: it is part of the question.
         options.boundary = Some(options.boundary.unwrap_or(Boundary::Margin));
         // Flash and RAM are those of the C kernel.
