@@ -2,10 +2,12 @@
 //! them exactly.
 
 mod bench;
+mod bench_compile;
 mod report;
 mod table;
 
 pub(crate) use bench::bench;
+pub(crate) use bench_compile::{bench_compile, bench_compile_markdown};
 pub(crate) use report::report;
 
 use ceg4n_base::Exact;

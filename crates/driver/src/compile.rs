@@ -247,7 +247,10 @@ impl Session<'_> {
         let seed = self.options.budget.seed;
         report.agreement_samples =
             random_agreement(&engine.reference, &kernel, regions, seed, jobs)?;
-        Ok(few_regions_warning(regions.len(), &report.agreement_samples))
+        Ok(few_regions_warning(
+            regions.len(),
+            &report.agreement_samples,
+        ))
     }
 }
 

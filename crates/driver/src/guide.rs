@@ -5,7 +5,7 @@ use crate::engine::Engine;
 use crate::progress::{Event, Progress};
 use ceg4n_base::Exact;
 use ceg4n_ir::{Annotations, Checked, Program, Property, Region};
-use ceg4n_quantize::guided::{Aim, Examples, Guided, Latents, RegionAim};
+use ceg4n_quantize::guided::{Aim, Examples, Goal, Guided, Latents, RegionAim};
 use ceg4n_refine::{Attempt, Counterexample};
 use ceg4n_search::AnnotationSpace;
 use ceg4n_verify::{Label, Reference, Stop};
@@ -24,7 +24,7 @@ const MIXTURES: (usize, f32) = (512, 0.25);
 const WORK: usize = 200_000_000;
 
 /// A question, as guided rounding needs it.
-struct Goal {
+struct Asked {
     region: Region,
     property: Property,
     label: Label,
@@ -34,7 +34,7 @@ struct Goal {
 pub(crate) struct Guide<'a> {
     space: &'a AnnotationSpace,
     reference: Reference,
-    goals: Vec<Goal>,
+    goals: Vec<Asked>,
     settings: Guided,
     /// Data or their stand-ins, then counterexamples.
     examples: Examples,
@@ -58,12 +58,12 @@ impl<'a> Guide<'a> {
         progress: &'a dyn Progress,
     ) -> Self {
         let reference = engine.reference.clone();
-        let goal = |a: &crate::engine::Asked| Goal {
+        let goal = |a: &crate::engine::Asked| Asked {
             region: a.region.clone(),
             property: a.property.clone(),
             label: a.label.label.clone(),
         };
-        let goals: Vec<Goal> = engine.asked.iter().map(goal).collect();
+        let goals: Vec<Asked> = engine.asked.iter().map(goal).collect();
         let examples = match data {
             Some(data) => Examples::from_rows(&reference, &fitted(data, space)),
             None => mixtures(&reference, &goals, seed),
@@ -123,7 +123,7 @@ impl<'a> Guide<'a> {
     }
 
     fn regions(&self, attempt: &Attempt<'_>) -> Vec<RegionAim> {
-        let aim = |(q, g): (usize, &Goal)| {
+        let aim = |(q, g): (usize, &Asked)| {
             let doubts = attempt.doubts.get(&q).copied().unwrap_or(0);
             let lead = LEAD * self.lead * f64::from(1 + doubts);
             let mut aim = RegionAim::new(&g.region, &g.label, &g.property, lead);
@@ -157,15 +157,14 @@ impl ceg4n_refine::Guide for Guide<'_> {
         let start = self.start(attempt)?;
         let stop = || self.stop.now().is_some();
         let model = self.space.model();
-        let outcome = self.settings.improve(
-            model,
-            &start,
-            &self.examples,
-            &self.regions(attempt),
-            &self.latents,
-            1 + attempt.round / 2,
-            &stop,
-        );
+        let goal = Goal {
+            examples: &self.examples,
+            regions: &self.regions(attempt),
+        };
+        let effort = 1 + attempt.round / 4;
+        let outcome = self
+            .settings
+            .improve(model, &start, &self.latents, goal, effort, &stop);
         self.progress.note(&Event::Note(format!(
             "guided: {}, round {}: objective {:.4} to {:.4}, {} of {} regions hold at the worst points, {} mantissas moved, {:.2} s",
             attempt.assignment,
@@ -201,14 +200,14 @@ fn fitted(data: &Data, space: &AnnotationSpace) -> Vec<f32> {
     out
 }
 
-fn centers(goals: &[Goal]) -> Vec<Vec<f32>> {
+fn centers(goals: &[Asked]) -> Vec<Vec<f32>> {
     let floats = |x: Vec<Exact>| x.iter().map(|v| v.to_f64() as f32).collect();
     goals.iter().map(|g| floats(g.region.center())).collect()
 }
 
 /// Random mixtures of region centres: few regions do not pin a function down, and between them it
 /// shall not become another.
-fn mixtures(reference: &Reference, goals: &[Goal], seed: u64) -> Examples {
+fn mixtures(reference: &Reference, goals: &[Asked], seed: u64) -> Examples {
     let centers = centers(goals);
     let mut rng = ChaCha8Rng::seed_from_u64(seed);
     let mut rows = Vec::new();

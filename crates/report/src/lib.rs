@@ -5,12 +5,18 @@
 
 mod accuracy;
 mod bench;
+mod bench_compile;
 pub mod plot;
 
 pub use accuracy::{Accuracy, AgreementSample, ChangedRow, DemandsReport};
 pub use bench::{
     BENCH_SCHEMA, BENCH_SCHEMA_VERSION, Bench, BenchLabel, BenchNetwork, BenchRegion, LabelRow,
     LabelTable, Row, Skipped, Table, Times,
+};
+
+pub use bench_compile::{
+    ALL, AUTO, COMPILE_BENCH_SCHEMA, COMPILE_BENCH_SCHEMA_VERSION, CompileBench, CompileCase,
+    CompileRow, CompileSum, RowAccuracy, RowStatus, UNIFORM_MIN, compile_cases, compile_sums,
 };
 
 use ceg4n_base::{ContentHash, Exact};

@@ -138,7 +138,7 @@ fn schema_and_structs_name_the_same_fields() {
 }
 
 /// What may be absent whatever the verdicts are.
-const OPTIONAL: [&str; 19] = [
+const OPTIONAL: [&str; 20] = [
     "/accuracy/changed/*/label",
     "/accuracy/kernel_accuracy",
     "/accuracy/reference_accuracy",
@@ -155,6 +155,7 @@ const OPTIONAL: [&str; 19] = [
     "/cost",
     "/loop",
     "/loop/optimality",
+    "/pareto",
     "/regions/*/margin_proved",
     "/regions/*/open",
     "/regions/*/open/best",
