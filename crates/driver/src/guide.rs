@@ -15,6 +15,10 @@ use std::time::Instant;
 
 /// The lead that a robust class shall have at first, as a share of the reference's typical lead.
 const LEAD: f64 = 0.1;
+/// The share of a margin or an eps that is aimed at after each failure to prove it, and how many
+/// failures count.
+const TIGHTER: f64 = 0.8;
+const MOST_DOUBTS: u32 = 6;
 /// The weight of a counterexample against a row of data.
 const COUNTEREXAMPLE: f32 = 4.0;
 /// Mixtures of region centres that stand in for data, and the weight of each.
@@ -128,6 +132,13 @@ impl<'a> Guide<'a> {
             let lead = LEAD * self.lead * f64::from(1 + doubts);
             let mut aim = RegionAim::new(&g.region, &g.label, &g.property, lead);
             aim.weight = (1 + doubts) as f32;
+            // What held at the worst points found and was not proved needs room.
+            let tighter = TIGHTER.powi(i32::try_from(doubts.min(MOST_DOUBTS)).unwrap_or(0));
+            match &mut aim.aim {
+                Aim::Near { margin } => *margin *= tighter,
+                Aim::Within { eps } => *eps *= tighter,
+                Aim::Fidelity | Aim::Class { .. } => {}
+            }
             aim
         };
         self.goals.iter().enumerate().map(aim).collect()
