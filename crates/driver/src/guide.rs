@@ -137,7 +137,7 @@ impl<'a> Guide<'a> {
             match &mut aim.aim {
                 Aim::Near { margin } => *margin *= tighter,
                 Aim::Within { eps } => *eps *= tighter,
-                Aim::Fidelity | Aim::Class { .. } => {}
+                Aim::Fidelity | Aim::Class { .. } | Aim::Lead { .. } => {}
             }
             aim
         };

@@ -22,6 +22,15 @@ pub enum Aim {
         /// By how much.
         lead: f64,
     },
+    /// `K_right ≥ K_wrong + lead`, in real units.
+    Lead {
+        /// The output that shall be greater.
+        right: usize,
+        /// The other one.
+        wrong: usize,
+        /// By how much.
+        lead: f64,
+    },
     /// `N_k ≥ max N - margin` for the kernel's class `k`, which shall lead every class outside the
     /// margin by half of it.
     Near {

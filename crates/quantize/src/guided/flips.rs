@@ -51,16 +51,16 @@ pub(super) fn descend(
     search.kept
 }
 
-struct Search<'a> {
-    problem: &'a Problem<'a>,
+struct Search<'s, 'p> {
+    problem: &'s Problem<'p>,
     value: f64,
     used: u32,
     evaluations: u32,
     kept: usize,
-    stop: &'a dyn Fn() -> bool,
+    stop: &'s dyn Fn() -> bool,
 }
 
-impl Search<'_> {
+impl Search<'_, '_> {
     fn objective(&mut self, mantissas: &Tensors) -> f64 {
         self.used += 1;
         self.problem.objective(&mut self.problem.pass(), mantissas)
@@ -97,6 +97,8 @@ impl Search<'_> {
             g.iter_mut().chain(&mut h).for_each(|t| t.fill(0.0));
             let wanted = Wanted::Curvature(&mut g, &mut h);
             pass.run(&values, rows, 0..rows.len(), wanted);
+            let wanted = Wanted::Curvature(&mut g, &mut h);
+            self.problem.differences(&mut pass, &values, true, wanted);
             self.used += 3;
             let flips = promising(chain, mantissas, &g, &h);
             let mut count = (flips.len() / share).max(1);

@@ -23,6 +23,9 @@ pub(super) struct Schedule {
     pub refresh: u32,
 }
 
+/// Steps between looks at all differences.
+const ALL_EVERY: usize = 16;
+
 /// Decay of the means of gradients and of their squares.
 const DECAY: (f32, f32) = (0.9, 0.99);
 
@@ -101,6 +104,10 @@ pub(super) fn descend(
             gradient.iter_mut().for_each(|g| g.fill(0.0));
             let wanted = Wanted::Gradient(&mut gradient);
             pass.run(&values, &problem.rows, ids.iter().copied(), wanted);
+            // A batch stands for its share of the examples; the worst corners for all of theirs.
+            gradient.iter_mut().flatten().for_each(|g| *g *= count as f32);
+            let wanted = Wanted::Gradient(&mut gradient);
+            problem.differences(&mut pass, &values, b % ALL_EVERY == 0, wanted);
             let rate = schedule.rate * (1.0 - done);
             adam.step(chain, latent, &gradient, (rate, origin, schedule.stay));
         }

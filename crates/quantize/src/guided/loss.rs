@@ -59,6 +59,10 @@ impl Loss {
                 }
                 sum
             }
+            Aim::Lead { right, wrong, lead } if right.max(wrong) < k.len() => {
+                self.hinge(k, (right, wrong), lead, gradient, curvature)
+            }
+            Aim::Lead { .. } => 0.0,
             Aim::Near { margin } => self.near(k, n, margin, gradient, curvature),
             Aim::Within { eps } => self.within(k, n, eps, gradient, curvature),
         }

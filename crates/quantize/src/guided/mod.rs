@@ -12,6 +12,7 @@
 //! else; then [`Examples::from_regions`] is better than nothing.
 
 mod chain;
+mod close;
 mod each;
 mod examples;
 mod flips;

@@ -1,12 +1,14 @@
 //! The objective of one kernel: examples, and the worst points found in regions so far.
 
 use super::chain::{Chain, Tensors};
+use super::close::{Close, closes, corners};
 use super::examples::{Aim, Examples, RegionAim};
 use super::loss::Loss;
 use super::pass::{Pass, Wanted};
 use super::rows::Rows;
 use super::worst::{Direction, Search, directions, meets};
 use ceg4n_verify::attack::float::Net;
+use std::cell::RefCell;
 use std::collections::VecDeque;
 
 /// Worst points that are kept per region and direction.
@@ -20,6 +22,8 @@ pub(super) struct Problem<'a> {
     data: usize,
     regions: Vec<Pool<'a>>,
     search: Search<'a>,
+    /// Differences whose worst corners are sought for every step.
+    closes: RefCell<Vec<Close<'a>>>,
     temperature: f64,
 }
 
@@ -66,8 +70,11 @@ impl<'a> Problem<'a> {
                 .map(|d| (d, VecDeque::new()))
                 .collect(),
         };
+        let weight = |r: &RegionAim| (point * f64::from(r.weight)) as f32;
+        let differences = sound().flat_map(|r| closes(&search, r, weight(r))).collect();
         let lead = examples.typical_lead();
         let mut problem = Self {
+            closes: RefCell::new(differences),
             chain,
             data: rows.len(),
             rows,
@@ -105,7 +112,22 @@ impl<'a> Problem<'a> {
 
     /// The objective of values of the params.
     pub(super) fn objective_at(&self, pass: &mut Pass<'_>, values: &Tensors) -> f64 {
-        pass.run(values, &self.rows, 0..self.rows.len(), Wanted::Value)
+        let points = pass.run(values, &self.rows, 0..self.rows.len(), Wanted::Value);
+        points + self.differences(pass, values, true, Wanted::Value)
+    }
+
+    /// The part of the objective that worst corners for these very values make; what is wanted of
+    /// it is added to. Only `all` of them tell which are worth a look in every step.
+    pub(super) fn differences(
+        &self,
+        pass: &mut Pass<'_>,
+        values: &Tensors,
+        all: bool,
+        wanted: Wanted<'_>,
+    ) -> f64 {
+        let mut closes = self.closes.borrow_mut();
+        let rows = corners(&mut closes, &self.search, pass, values, all);
+        pass.run(values, &rows, 0..rows.len(), wanted)
     }
 
     /// Seeks the worst points of every region for these values of the params and adds them.

@@ -14,7 +14,7 @@ const CLIMBS: usize = 3;
 const BALANCES: usize = 10;
 
 /// Classes of which every pair is searched where the reference changes class.
-const CLASSES: usize = 4;
+pub(super) const CLASSES: usize = 4;
 
 /// A way to miss an aim.
 #[derive(Clone, Copy, Debug)]
@@ -35,7 +35,7 @@ pub(super) enum Direction {
 pub(super) fn directions(aim: Aim, n: &[f32]) -> Vec<Direction> {
     let others = |c: usize| (0..n.len()).filter(move |j| *j != c);
     match aim {
-        Aim::Fidelity => Vec::new(),
+        Aim::Fidelity | Aim::Lead { .. } => Vec::new(),
         Aim::Class { class, .. } if class >= n.len() => Vec::new(),
         Aim::Class { class, .. } => others(class)
             .map(|rival| Direction::Rival { class, rival })
@@ -140,7 +140,7 @@ impl Search<'_> {
     }
 
     /// The gradient of forms of both outputs at the point of the last forward pass.
-    fn gradient(
+    pub(super) fn gradient(
         &self,
         pass: &mut Pass<'_>,
         values: &Tensors,
@@ -162,7 +162,7 @@ impl Search<'_> {
     }
 }
 
-fn widened(x: &[f32]) -> Vec<f64> {
+pub(super) fn widened(x: &[f32]) -> Vec<f64> {
     x.iter().map(|v| f64::from(*v)).collect()
 }
 
@@ -177,6 +177,10 @@ pub(super) fn meets(aim: Aim, k: &[f32], n: &[f32]) -> bool {
     match aim {
         Aim::Fidelity => winner == argmax(n),
         Aim::Class { class, .. } => winner == Some(class),
+        Aim::Lead { right, wrong, .. } => match (k.get(right), k.get(wrong)) {
+            (Some(a), Some(b)) => a >= b,
+            (None, _) | (_, None) => false,
+        },
         Aim::Near { margin } => {
             let most = n.iter().fold(f32::NEG_INFINITY, |m, v| m.max(*v));
             winner.is_some_and(|c| f64::from(most) - f64::from(n[c]) <= margin)
