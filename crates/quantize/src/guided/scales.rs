@@ -16,8 +16,8 @@ const SAMPLE: usize = 1000;
 /// The share of the epochs that a short run has.
 const SHORT: u32 = 5;
 
-/// A scale is left only for one whose short run ends so far below: short runs tell little less.
-const CLEARLY: f64 = 0.8;
+/// A scale is left only for one whose short run ends so far below: they differ by chance, too.
+const CLEARLY: f64 = 0.9;
 
 impl Task<'_> {
     /// The start with better scales; `None` if it cannot be evaluated.
