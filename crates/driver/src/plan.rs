@@ -115,7 +115,7 @@ impl Plan {
 }
 
 /// Points of each region that a calibration without data takes.
-const SAMPLES: u64 = 64;
+pub(crate) const SAMPLES: u64 = 64;
 
 fn quantizer(
     options: &CompileOptions,
