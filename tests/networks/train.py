@@ -4,7 +4,7 @@
     python train.py
 
 Data: iris and 8x8 digits, both part of scikit-learn. Outputs: iris.nnir,
-iris.regions.json, digits.nnir. Seeds are fixed and weights are rounded to
+iris.regions.json, iris.csv, digits.nnir. Seeds are fixed and weights are rounded to
 DECIMALS places before anything is measured, so that two versions of the
 numerical libraries give the same files as long as training agrees to that
 precision. tiny.nnir is written by hand.
@@ -159,13 +159,22 @@ def accuracy(layers, x, y):
     return float(np.mean(forward(layers, x).argmax(1) == y))
 
 
+def table(names, x, y):
+    """The text of a csv file: inputs in four decimals, and the class in the last column."""
+    rows = [",".join([f"{v:.4f}" for v in row] + [str(k)]) for row, k in zip(x, y)]
+    return "\n".join([",".join([*names, "class"]), *rows]) + "\n"
+
+
 def iris():
-    """4-5-5-3 on inputs scaled to [0, 1]."""
+    """4-5-5-3 on inputs scaled to [0, 1]. iris.csv has the 100 training and the 50 test rows."""
     data = load_iris()
     x = (data.data - data.data.min(0)) / (data.data.max(0) - data.data.min(0))
     train_x, test_x, train_y, test_y = train_test_split(
         x, data.target, test_size=50, random_state=0, stratify=data.target
     )
+    names = ("sepal_length", "sepal_width", "petal_length", "petal_width")
+    rows = np.concatenate([train_x, test_x]), np.concatenate([train_y, test_y])
+    (HERE / "iris.csv").write_text(table(names, *rows))
     layers = train(train_x, train_y, (5, 5), alpha=0.03, epochs=200, seed=24)
     names = list(enumerate(data.target_names))
     boxes = regions(layers, test_x, test_y, names, 3, Decimal("0.02"), 0.5)

@@ -53,6 +53,7 @@ codes! {
     STRUCTURE = "E0207", "a network without a proper input or output";
     NO_FIXED_MEANING = "E0208", "an operation without a fixed-point meaning";
     MANTISSAS = "E0209", "mantissas that do not fit their constant";
+    MULTIPLIER = "E0210", "a multiplier that no requantization takes up, or beside another one";
     ONNX_READ = "E0301", "a file that is no ONNX model";
     ONNX_UNSUPPORTED = "E0302", "an operator that is not supported";
     ONNX_GRAPH = "E0303", "an ONNX graph that cannot be imported";

@@ -4,7 +4,7 @@
 //! reported at once and under diagnostic codes. Options and commands that are planned but not
 //! built are recognised and refused, never ignored; they are hidden from the help.
 
-use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
+use clap::{Args, Parser, Subcommand, ValueEnum};
 use std::ffi::OsString;
 use std::path::PathBuf;
 
@@ -165,7 +165,7 @@ pub struct BudgetArgs {
 /// Data and demands on them.
 #[derive(Args, Debug, Default)]
 pub struct DataArgs {
-    /// Inputs to measure on: .csv, .npy, idx or .safetensors[:TENSOR]
+    /// Inputs to measure on: .csv, .npy, idx, .safetensors or .safetensors:TENSOR
     #[arg(long, value_name = "FILE")]
     pub data: Option<String>,
     /// Their classes, counted from 0: a file, or column:NAME of a csv file of data (a name, a
@@ -235,6 +235,12 @@ pub struct CompileArgs {
     /// What is made small: weight-bits, flash, bitops or cycles
     #[arg(long, value_name = "COST")]
     pub cost: Option<String>,
+    /// What shares a scale: tensor or channel
+    #[arg(long, value_name = "WHAT")]
+    pub granularity: Option<String>,
+    /// Look for a front of cost against accuracy; writes pareto.svg
+    #[arg(long)]
+    pub pareto: bool,
     /// Weight widths of the search, within 2..16
     #[arg(long, value_name = "MIN..MAX")]
     pub weight_bits: Option<String>,
@@ -267,8 +273,6 @@ pub struct CompileArgs {
 pub struct PlannedArgs {
     #[arg(long, hide = true)]
     pub resume: Option<String>,
-    #[arg(long, hide = true, action = ArgAction::SetTrue)]
-    pub pareto: bool,
     #[arg(long, hide = true)]
     pub target: Option<String>,
     #[arg(long, hide = true)]
@@ -277,8 +281,6 @@ pub struct PlannedArgs {
     pub max_flash: Option<String>,
     #[arg(long, hide = true)]
     pub max_ram: Option<String>,
-    #[arg(long, hide = true)]
-    pub granularity: Option<String>,
 }
 
 /// `verify`.

@@ -11,12 +11,12 @@ use crate::args::{
 use ceg4n_base::{Diagnostic, Diagnostics, Exact, codes};
 use ceg4n_driver::Precision;
 use ceg4n_driver::options::{
-    ACTIVATION_BITS, Boundary, Budget, CompileOptions, Cost, Demand, EmitSet, LoadOptions, Preset,
+    ACTIVATION_BITS, Boundary, Budget, CompileOptions, Cost, Demand, EmitSet, Granularity, LoadOptions, Preset,
     Strategy, VerifyOptions, WEIGHT_BITS,
 };
 use ceg4n_driver::run::RunOptions;
 use ceg4n_driver::smt::{Logic, SmtOptions};
-use ceg4n_ir::{Domain, Property, Rounding};
+use ceg4n_ir::{Domain, Format, Property, Rounding};
 use std::ops::{Range, RangeInclusive};
 use std::path::Path;
 use std::str::FromStr;
@@ -130,6 +130,10 @@ pub fn compile(args: &CompileArgs) -> Result<CompileOptions, Diagnostics> {
             r.conflict(given, name, "--preset fixes the formats");
         }
     }
+    options.granularity = r
+        .option("granularity", args.granularity.as_deref(), granularity)
+        .unwrap_or_default();
+    options.pareto = args.pareto;
     if !args.emit.is_empty() {
         options.emit = emit(&mut r, &args.emit);
     }
@@ -233,16 +237,10 @@ pub fn not_built(command: &str) -> Diagnostics {
 
 fn planned(r: &mut Reader, p: &PlannedArgs) {
     r.planned("resume", p.resume.is_some());
-    r.planned("pareto", p.pareto);
     r.planned("target", p.target.is_some());
     r.planned("kernel", p.kernel.is_some());
     r.planned("max-flash", p.max_flash.is_some());
     r.planned("max-ram", p.max_ram.is_some());
-    r.option("granularity", p.granularity.as_deref(), |t| match t {
-        "tensor" => Ok(()),
-        "channel" => Err(Refusal::NotBuilt),
-        _ => expected("tensor"),
-    });
 }
 
 fn question(r: &mut Reader, net: &Path, q: &QuestionArgs) -> LoadOptions {
@@ -387,8 +385,8 @@ fn domain(text: &str) -> Result<Domain, Refusal> {
     if text == "real" {
         return Ok(Domain::Real);
     }
-    match text.strip_prefix("grid:").map(str::parse) {
-        Some(Ok(format)) => Ok(Domain::Grid(format)),
+    match text.strip_prefix("grid:").map(str::parse::<Format>) {
+        Some(Ok(format)) if format.multiplier() == 1 => Ok(Domain::Grid(format)),
         _ => expected("real or grid:FORMAT, for instance grid:u8q8"),
     }
 }
@@ -440,6 +438,14 @@ fn strategy(text: &str) -> Result<Strategy, Refusal> {
         "nsga2" => Ok(Strategy::Nsga2),
         "greedy" => Ok(Strategy::Greedy),
         _ => expected("auto, greedy, exact or nsga2"),
+    }
+}
+
+fn granularity(text: &str) -> Result<Granularity, Refusal> {
+    match text {
+        "tensor" => Ok(Granularity::Tensor),
+        "channel" => Ok(Granularity::Channel),
+        _ => expected("tensor or channel"),
     }
 }
 

@@ -11,6 +11,7 @@ use crate::options::{Boundary, CompileOptions};
 use crate::optimality::{self, certificate};
 use crate::outcome::{Summary, region_rows, status_of};
 use crate::output::Staged;
+use crate::pareto::{Measure, plot};
 use crate::plan::Plan;
 use crate::progress::{Cancel, Event, Progress};
 use crate::verify::reference_name;
@@ -194,6 +195,19 @@ impl Session<'_> {
         artifacts.write(&mut report)?;
         self.certify(plan, engine, found, &staged, &mut report)?;
         let warning = self.measure(&mut report, engine, found)?;
+        if let Some(state) = found.state.as_ref().filter(|_| self.options.pareto && complete) {
+            let measure = Measure {
+                data: self.data.as_ref(),
+                reference: &engine.reference,
+                regions: &self.loaded.module.regions,
+                seed: self.options.budget.seed,
+                jobs: self.options.budget.jobs,
+            };
+            let pareto = measure.pareto(state, plan.space.model(), &engine.cache)?;
+            let plot = plot(&pareto, self.options.cost.name(), &self.loaded.name);
+            staged.write("pareto.svg", plot.to_svg().as_bytes())?;
+            report.pareto = Some(pareto);
+        }
         report.seconds = Seconds {
             total: self.started.elapsed().as_secs_f64(),
             search: found.seconds,
@@ -340,7 +354,7 @@ fn search(
         session,
         plan,
         evaluate: Points::new(&plan.space, engine, data, budget.jobs),
-        guide: Guide::new(&plan.space, engine, data, budget.seed),
+        guide: Guide::new(&plan.space, engine, data, budget.seed, progress),
         decider: Decider::new(&plan.space, engine, plan.early),
         best: None,
     };

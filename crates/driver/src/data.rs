@@ -15,7 +15,7 @@ mod split;
 pub use classes::{kernel_classes, quantized, reference_classes};
 pub use demands::{Decided, DemandCheck, Demands, Race};
 pub use measure::{Changed, MAX_CHANGED, Measured};
-pub use samples::{SAMPLES, few_regions_warning, random_agreement};
+pub use samples::{SAMPLES, few_regions_warning, random_agreement, without_data};
 pub(crate) use split::Test;
 pub use split::{Data, Split, SplitKind};
 

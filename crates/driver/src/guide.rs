@@ -2,6 +2,7 @@
 
 use crate::data::Data;
 use crate::engine::Engine;
+use crate::progress::{Event, Progress};
 use ceg4n_base::Exact;
 use ceg4n_ir::{Annotations, Checked, Program, Property, Region};
 use ceg4n_quantize::guided::{Aim, Examples, Guided, Latents, RegionAim};
@@ -43,6 +44,7 @@ pub(crate) struct Guide<'a> {
     lead: f64,
     latents: Latents,
     stop: Stop,
+    progress: &'a dyn Progress,
     /// Seconds spent.
     pub seconds: f64,
 }
@@ -53,6 +55,7 @@ impl<'a> Guide<'a> {
         engine: &Engine<'_>,
         data: Option<&Data>,
         seed: u64,
+        progress: &'a dyn Progress,
     ) -> Self {
         let reference = engine.reference.clone();
         let goal = |a: &crate::engine::Asked| Goal {
@@ -83,6 +86,7 @@ impl<'a> Guide<'a> {
             lead,
             latents: Latents::default(),
             stop: engine.stop().clone(),
+            progress,
             seconds: 0.0,
         }
     }
@@ -162,6 +166,17 @@ impl ceg4n_refine::Guide for Guide<'_> {
             1 + attempt.round / 2,
             &stop,
         );
+        self.progress.note(&Event::Note(format!(
+            "guided: {}, round {}: objective {:.4} to {:.4}, {} of {} regions hold at the worst points, {} mantissas moved, {:.2} s",
+            attempt.assignment,
+            attempt.round + 1,
+            outcome.before,
+            outcome.after,
+            outcome.held.0,
+            outcome.held.1,
+            outcome.moved,
+            begin.elapsed().as_secs_f64(),
+        )));
         self.latents = outcome.latents;
         let mut notes = outcome.annotations;
         notes.version = attempt.version;

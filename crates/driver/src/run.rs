@@ -233,7 +233,11 @@ fn traced(
     let values = mantissas
         .iter()
         .zip(node.frac.iter())
-        .map(|(m, frac)| Exact::dyadic(*m, -i64::from(*frac)))
+        .enumerate()
+        .map(|(j, (m, frac))| {
+            let m = i128::from(*m) * i128::from(node.multiplier(j));
+            Exact::dyadic(m, -i64::from(*frac))
+        })
         .collect();
     TracedKernel {
         name: program.program().network.value(node.value).name.clone(),

@@ -12,12 +12,14 @@ use ceg4n_driver::verify::verify;
 use ceg4n_driver::{Cancel, Loaded, Quiet};
 use ceg4n_eval::{kernel_outputs, real_outputs};
 use ceg4n_ir::{Checked, Program, Property, Rounding, check};
+use ceg4n_quantize::{Model, Nearest};
 use ceg4n_report::{Report, SCHEMA, Status};
 use ceg4n_search::{AnnotationSpace, Exact as CostOrder};
 use ceg4n_verify::Reference;
 use ceg4n_verify::subject::breaks;
 use serde_json::Value;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 use validator::Validator;
 
@@ -79,6 +81,7 @@ fn reports_of_runs_that_find_nothing_are_valid() {
     options.load.require = Some(Property::Eps("0.000001".parse().expect("a number")).into());
     options.weight_bits = 2..=3;
     options.activation_bits = 4..=4;
+    options.strategy = Strategy::Exact;
     let none = compiled(&options, &folder.path().join("none"));
     assert_eq!(none.status, Status::Refuted);
     assert_eq!((none.program, none.cost), (None, None));
@@ -201,11 +204,15 @@ fn recheck(report: &Report, points: &[Point], space: &AnnotationSpace) -> Cheape
 
 fn space(loaded: &Loaded, options: &CompileOptions) -> AnnotationSpace {
     let reference = check(loaded.module.reference()).expect("a real program");
-    AnnotationSpace::new(
+    let model = Model::new(
         &Reference::new(&reference),
         loaded.module.network.clone(),
         &loaded.module.regions,
         Rounding::HalfUp,
+    );
+    AnnotationSpace::new(
+        Arc::new(model),
+        Arc::new(Nearest::default()),
         (*options.weight_bits.start(), *options.weight_bits.end()),
         (
             *options.activation_bits.start(),

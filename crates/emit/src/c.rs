@@ -305,6 +305,13 @@ fn statements(name: &str, plan: &Plan<'_>, step: &Step, i: usize, acc: &str) -> 
             let table = &plan.tables[*t].name;
             vec![format!("{acc} = {acc} + ({}){name}_{table}[j];", word.c())]
         }
+        StepKind::Multiply(Operand::Uniform(m)) => {
+            vec![format!("{acc} = {acc} * {};", literal(word, *m))]
+        }
+        StepKind::Multiply(Operand::Table(t, ..)) => {
+            let table = &plan.tables[*t].name;
+            vec![format!("{acc} = {acc} * ({}){name}_{table}[j];", word.c())]
+        }
         StepKind::Shift(Operand::Uniform(s)) if *s < 0 => {
             vec![format!("{acc} = {acc} * {};", literal(word, 1 << -s))]
         }

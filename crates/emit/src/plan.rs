@@ -69,6 +69,8 @@ pub(crate) enum Operand {
 pub(crate) enum StepKind {
     Add(Operand),
     Relu,
+    /// `acc·M`, `M` positive.
+    Multiply(Operand),
     /// `round(acc·2^-s)`; a shift `≤ 0` is an exact left shift.
     Shift(Operand),
     /// Only the sides that can act.
@@ -82,8 +84,12 @@ impl StepKind {
     fn is_identity(&self) -> bool {
         match self {
             Self::Add(Operand::Uniform(c)) | Self::Shift(Operand::Uniform(c)) => *c == 0,
+            Self::Multiply(Operand::Uniform(c)) => *c == 1,
             Self::Clamp { lo, hi } => lo.is_none() && hi.is_none(),
-            Self::Add(Operand::Table(..)) | Self::Shift(Operand::Table(..)) | Self::Relu => false,
+            Self::Add(Operand::Table(..))
+            | Self::Multiply(Operand::Table(..))
+            | Self::Shift(Operand::Table(..))
+            | Self::Relu => false,
         }
     }
 }

@@ -235,10 +235,13 @@ fn stage(out: &mut String, plan: &Plan<'_>, number: usize, stage: &Stage) {
     }
     for (i, step) in stage.steps.iter().enumerate() {
         match step.kind {
-            StepKind::Add(Operand::Table(t, ..)) | StepKind::Shift(Operand::Table(t, ..)) => {
+            StepKind::Add(Operand::Table(t, ..))
+            | StepKind::Multiply(Operand::Table(t, ..))
+            | StepKind::Shift(Operand::Table(t, ..)) => {
                 walk(&format!("c{i}"), format!("&{}", table(plan, t)));
             }
             StepKind::Add(Operand::Uniform(_))
+            | StepKind::Multiply(Operand::Uniform(_))
             | StepKind::Shift(Operand::Uniform(_))
             | StepKind::Relu
             | StepKind::Clamp { .. } => {}
@@ -293,6 +296,16 @@ fn stage(out: &mut String, plan: &Plan<'_>, number: usize, stage: &Stage) {
     line!(out, "        *y = {};\n    }}\n}}", cast("acc", word, to));
 }
 
+/// The entry of a step's table as an operand in the step's word.
+fn entry(plan: &Plan<'_>, step: &Step, i: usize, table: usize) -> String {
+    let c = cast(&format!("*c{i}"), plan.tables[table].ty, step.word);
+    if c.contains(" as ") {
+        format!("({c})")
+    } else {
+        c
+    }
+}
+
 /// The new value of `acc` after one step; a table's entry is `c{i}`.
 fn expression(plan: &Plan<'_>, step: &Step, i: usize) -> String {
     let word = step.word.rust();
@@ -305,14 +318,9 @@ fn expression(plan: &Plan<'_>, step: &Step, i: usize) -> String {
             (None, None) => "acc".to_owned(),
         },
         StepKind::Add(Operand::Uniform(c)) => format!("acc + {c}"),
-        StepKind::Add(Operand::Table(t, ..)) => {
-            let c = cast(&format!("*c{i}"), plan.tables[*t].ty, step.word);
-            if c.contains(" as ") {
-                format!("acc + ({c})")
-            } else {
-                format!("acc + {c}")
-            }
-        }
+        StepKind::Add(Operand::Table(t, ..)) => format!("acc + {}", entry(plan, step, i, *t)),
+        StepKind::Multiply(Operand::Uniform(m)) => format!("acc * {m}"),
+        StepKind::Multiply(Operand::Table(t, ..)) => format!("acc * {}", entry(plan, step, i, *t)),
         StepKind::Shift(Operand::Uniform(s)) if *s < 0 => format!("acc * {}", 1i64 << -s),
         StepKind::Shift(Operand::Uniform(s)) => {
             let half = 1i64 << (s - 1);

@@ -78,7 +78,7 @@ fn element_wise<D: Domain>(
     domain: &mut D,
 ) -> Result<Vec<D::Value>, D::Error> {
     let limits: [i64; 2];
-    let shifts: Vec<i64>;
+    let (shifts, multipliers): (Vec<i64>, Vec<i64>);
     let vector = [("n", node.len)];
     type Parts<'a, V> = (
         OpName,
@@ -137,7 +137,16 @@ fn element_wise<D: Domain>(
                 vec![("t", &shifts)],
             )
         }
-        KernelOp::Requantize { x, shift, format } => {
+        KernelOp::Requantize {
+            x,
+            multiplier,
+            shift,
+            format,
+        } => {
+            multipliers = match multiplier {
+                Some(m) => m.iter().map(|m| i64::from(*m)).collect(),
+                None => vec![1; node.len],
+            };
             shifts = shift.iter().map(|s| i64::from(*s)).collect();
             limits = [format.min(), format.max()];
             (
@@ -145,6 +154,7 @@ fn element_wise<D: Domain>(
                 vec![("acc", Slot::Values(trace.node(*x)))],
                 vector.to_vec(),
                 vec![
+                    ("m", &multipliers[..]),
                     ("s", &shifts[..]),
                     ("lo", &limits[..1]),
                     ("hi", &limits[1..]),

@@ -1,16 +1,19 @@
 //! The checker: from a [`Program`] to the [`Checked`] value that every lowering demands.
 
+mod constants;
+mod dot_range;
 mod lower_kernel;
 mod lower_real;
+
+pub use constants::{quantize_f32, quantize_tensor};
 
 use crate::annotate::{Annotation, Program};
 use crate::kernel::Kernel;
 use crate::network::{Op, ValueId};
 use crate::real::RealProgram;
 use crate::types::{Format, TensorFormat};
-use ceg4n_base::{ContentHash, Diagnostic, Diagnostics, Exact, codes};
-use num_traits::ToPrimitive;
-use std::sync::Arc;
+use ceg4n_base::{ContentHash, Diagnostic, Diagnostics, codes};
+use std::sync::{Arc, OnceLock};
 
 /// What a program means, ready for evaluation.
 #[derive(Clone, Debug)]
@@ -26,7 +29,9 @@ pub enum Lowered {
 pub struct Checked<P> {
     inner: P,
     lowered: Lowered,
-    hash: ContentHash,
+    /// Computed when it is first asked for: most candidates of a search never are, and hashing
+    /// explicit mantissas costs more than checking them.
+    hash: OnceLock<ContentHash>,
 }
 
 impl Checked<Program> {
@@ -58,7 +63,7 @@ impl Checked<Program> {
 
     /// The program's content hash ([`Program::hash`]).
     pub fn hash(&self) -> ContentHash {
-        self.hash
+        *self.hash.get_or_init(|| self.inner.hash())
     }
 }
 
@@ -105,11 +110,10 @@ pub fn check(program: Program) -> Result<Checked<Program>, Diagnostics> {
     } else {
         Lowered::Real(Arc::new(lower_real::lower(&program)))
     };
-    let hash = program.hash();
     Ok(Checked {
         inner: program,
         lowered,
-        hash,
+        hash: OnceLock::new(),
     })
 }
 
@@ -157,6 +161,17 @@ fn check_annotations(program: &Program, errors: &mut Diagnostics) {
             }
         }
         let channels = value.shape.0.first().copied().unwrap_or(1);
+        if constant.is_none() && format.single().is_some_and(|f| f.multiplier() != 1) {
+            let d = Diagnostic::error(
+                codes::FORMAT,
+                format!("%{name} is no constant and has no multiplier"),
+            );
+            errors.push(
+                d.at(span, "")
+                    .help("multipliers are for weights, and for what is added to their products"),
+            );
+            continue;
+        }
         let unsigned32 = |f: Format| !f.signed() && f.width() == 32;
         if constant.is_some()
             && (0..channels)
@@ -205,10 +220,15 @@ fn check_mantissas(
             ),
         );
     }
-    let per_row = m.len() / value.shape.0.first().copied().unwrap_or(1).max(1);
-    let misfit = m.iter().enumerate().find_map(|(i, m)| {
-        let f = format.channel(i / per_row.max(1))?;
-        (!f.contains(i64::from(*m))).then_some((i, *m, f))
+    let channels = value.shape.0.first().copied().unwrap_or(1).max(1);
+    let per_row = (m.len() / channels).max(1);
+    let misfit = m.chunks(per_row).enumerate().find_map(|(j, row)| {
+        let f = format.channel(j)?;
+        // No early end, so that the loop becomes vector code; misfits are rare.
+        let (lo, hi) = (f.min() as i32, f.max().min(i64::from(i32::MAX)) as i32);
+        let bad = row.iter().fold(false, |bad, m| bad | (*m < lo) | (*m > hi));
+        let i = bad.then(|| row.iter().position(|m| *m < lo || *m > hi))??;
+        Some((j * per_row + i, row[i], f))
     });
     if let Some((i, m, f)) = misfit {
         fail(
@@ -219,46 +239,4 @@ fn check_mantissas(
             ),
         );
     }
-}
-
-/// The mantissas and the per-channel formats of an annotated constant; rows are indices of the
-/// first dimension. `None` without a format.
-pub(crate) fn constant_mantissas(
-    program: &Program,
-    v: ValueId,
-) -> Option<(Arc<[i32]>, Vec<Format>)> {
-    let value = program.network.value(v);
-    let constant = program.network.constant(v)?;
-    let Some(Annotation::Fixed { format, mantissas }) = program.annotations.get(v) else {
-        return None;
-    };
-    let rows = value.shape.0.first().copied().unwrap_or(1).max(1);
-    let per_row = (constant.data.len() / rows).max(1);
-    let formats: Vec<Format> = (0..rows).filter_map(|j| format.channel(j)).collect();
-    let mantissas = match mantissas {
-        Some(m) => m.clone(),
-        None => constant
-            .data
-            .iter()
-            .enumerate()
-            .map(|(i, w)| quantize_f32(formats[(i / per_row).min(rows - 1)], *w))
-            .collect(),
-    };
-    Some((mantissas, formats))
-}
-
-/// [`Format::quantize`] for a float32. The scaled value and the sum with 1/2 are exact in `f64`
-/// wherever they decide; the rest is left to exact arithmetic.
-pub fn quantize_f32(format: Format, w: f32) -> i32 {
-    let scaled = f64::from(w) * 2f64.powi(format.frac());
-    // |scaled| < 2^40 with a normal result: the power-of-two product is exact, and the sum has
-    // at most 53 significant bits unless the addend's low bits are far below 1/2.
-    let quick = scaled.abs() < 2f64.powi(20) && (scaled == 0.0 || scaled.abs() > 2f64.powi(-20));
-    let m = if quick {
-        ((scaled + 0.5).floor() as i64).clamp(format.min(), format.max())
-    } else {
-        Exact::from_f32(w).map_or(0, |x| format.quantize(&x))
-    };
-    // Only an unsigned 32-bit format exceeds the type, and the checker refuses it on constants.
-    m.to_i32().unwrap_or(i32::MAX)
 }

@@ -78,12 +78,14 @@ pub enum KernelOp {
         /// Operand.
         x: NodeId,
     },
-    /// `clamp(round(x·2^-shift), lo, hi)`; a shift `≤ 0` is an exact left shift.
+    /// `clamp(round(x·multiplier·2^-shift), lo, hi)`; a shift `≤ 0` is an exact left shift.
     Requantize {
         /// Operand.
         x: NodeId,
+        /// One per element, `1 ≤ M < 2^15`: those of the operand; `None` where all are 1.
+        multiplier: Option<Arc<[u16]>>,
         /// One per element; within `-63..=63`. A larger right shift was rewritten to the least
-        /// one of the same meaning on the operand's range.
+        /// one of the same meaning on the range of operand times multiplier.
         shift: Arc<[i32]>,
         /// The target, whose range is the clamp's.
         format: Format,
@@ -111,15 +113,30 @@ pub struct KernelNode {
     pub op: KernelOp,
     /// Number of elements.
     pub len: usize,
-    /// Element `j` stands for `m·2^-frac[j]`; length `len`.
+    /// Element `j` stands for `m·multiplier[j]·2^-frac[j]`; length `len`.
     pub frac: Arc<[i32]>,
+    /// One per element, `1 ≤ M < 2^15`; `None` where all are 1, as in every stored tensor and in
+    /// the output. Accumulators have those of their weights.
+    pub multiplier: Option<Arc<[u16]>>,
     /// The format, if the node is a stored tensor and no accumulator.
     pub format: Option<Format>,
     /// Type range per element: over every value of the input's format.
     pub range: Arc<[Interval]>,
     /// Bits of a two's complement register that holds every partial sum in any order, the
-    /// rounding addend and the result of a left shift; at most 64.
+    /// product with a multiplier, the rounding addend and the result of a left shift; at most 64.
     pub width: u8,
+}
+
+impl KernelNode {
+    /// The multiplier of element `j`.
+    pub fn multiplier(&self, j: usize) -> u16 {
+        multiplier(self.multiplier.as_deref(), j)
+    }
+}
+
+/// Entry `j` of optional multipliers: 1 where there are none.
+pub fn multiplier(multipliers: Option<&[u16]>, j: usize) -> u16 {
+    multipliers.map_or(1, |m| m[j])
 }
 
 /// A checked fixed-point program.

@@ -25,7 +25,7 @@ pub use module::{Anchor, Comments, Domain, Module, Property, Region, Requirement
 pub use network::{Constant, Network, NetworkBuilder, Op, Origin, Value, ValueId};
 pub use real::{RealNode, RealOp, RealProgram};
 pub use spec::{OutputConstraint, OutputSpec};
-pub use types::{Format, Rounding, Shape, TensorFormat};
+pub use types::{Format, MULTIPLIER_LIMIT, Rounding, Shape, TensorFormat};
 
 use ceg4n_base::entity;
 

@@ -9,12 +9,17 @@ use std::sync::Arc;
 /// Fraction bits beyond these limits are refused; then every mantissa is exact as an `f64`.
 pub const FRAC_LIMIT: i32 = 256;
 
-/// A fixed-point format `sWqF` or `uWqF`: mantissa `m` stands for `m·2^-F`.
+/// Multipliers of a [`Format`] are below this.
+pub const MULTIPLIER_LIMIT: u16 = 1 << 15;
+
+/// A fixed-point format `sWqF` or `uWqF`: mantissa `m` stands for `m·2^-F`. With a multiplier,
+/// `sWqF*M`, it stands for `m·M·2^-F`; only constants have one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Format {
     signed: bool,
     width: u8,
     frac: i32,
+    multiplier: u16,
 }
 
 impl Format {
@@ -23,15 +28,24 @@ impl Format {
         signed: true,
         width: 32,
         frac: 0,
+        multiplier: 1,
     };
 
-    /// `None` unless `1 ≤ width ≤ 32` and `|frac| ≤ 256`.
+    /// The format with multiplier 1; `None` unless `1 ≤ width ≤ 32` and `|frac| ≤ 256`.
     pub fn new(signed: bool, width: u8, frac: i32) -> Option<Self> {
         ((1..=32).contains(&width) && frac.abs() <= FRAC_LIMIT).then_some(Self {
             signed,
             width,
             frac,
+            multiplier: 1,
         })
+    }
+
+    /// The same format with the multiplier `M`; `None` unless `1 ≤ M < 2^15`.
+    pub fn with_multiplier(self, multiplier: u16) -> Option<Self> {
+        (1..MULTIPLIER_LIMIT)
+            .contains(&multiplier)
+            .then_some(Self { multiplier, ..self })
     }
 
     /// Two's complement or unsigned.
@@ -47,6 +61,11 @@ impl Format {
     /// Fraction bits `F`; may be negative or larger than the width.
     pub fn frac(self) -> i32 {
         self.frac
+    }
+
+    /// The multiplier `M` of the scale, `1 ≤ M < 2^15`; 1 if none is written.
+    pub fn multiplier(self) -> u16 {
+        self.multiplier
     }
 
     /// Least mantissa.
@@ -67,10 +86,16 @@ impl Format {
         }
     }
 
-    /// The mantissa of a real value: `sat(floor(x·2^F + 1/2))`, whatever the rounding option.
+    /// The mantissa of a real value: `sat(floor(x·2^F/M + 1/2))`, whatever the rounding option.
     /// Monotone in `x`.
     pub fn quantize(self, x: &Exact) -> i64 {
-        let floor = (&x.shifted(i64::from(self.frac)) + &Exact::dyadic(1, -1)).floor();
+        let mut scaled = x.shifted(i64::from(self.frac));
+        if self.multiplier != 1 {
+            let m = Exact::from(i64::from(self.multiplier));
+            // A multiplier is positive.
+            scaled = scaled.checked_div(&m).unwrap_or(scaled);
+        }
+        let floor = (&scaled + &Exact::dyadic(1, -1)).floor();
         match floor.to_i64() {
             Some(m) => m.clamp(self.min(), self.max()),
             None if x.signum() < 0 => self.min(),
@@ -78,13 +103,17 @@ impl Format {
         }
     }
 
-    /// [`Self::quantize`] of a finite float64, without exact arithmetic; 0 for NaN.
+    /// [`Self::quantize`] of a finite float64, without exact arithmetic unless there is a multiplier;
+    /// 0 for NaN.
     ///
     /// Why it is the same: `y = x·2^F` is exact unless it overflows, where it saturates as it
     /// should, or has less than `2^-1022`, where any such `y` rounds to 0. `y - floor(y)` is exact
     /// for `y ≥ 0`, for `y ≤ -1`, and for `-1 < y ≤ -1/2` (Sterbenz); above it lies in `(1/2, 1]`
     /// and rounding to nearest keeps it there. Mantissas have at most 32 bits.
     pub fn quantize_f64(self, x: f64) -> i64 {
+        if self.multiplier != 1 {
+            return Exact::from_f64(x).map_or(0, |x| self.quantize(&x));
+        }
         let y = x * 2f64.powi(self.frac);
         let floor = y.floor();
         let up = f64::from(u8::from(y - floor >= 0.5));
@@ -93,7 +122,8 @@ impl Format {
 
     /// The value that a mantissa stands for.
     pub fn value(self, mantissa: i64) -> Exact {
-        Exact::dyadic(mantissa, -i64::from(self.frac))
+        let m = i128::from(mantissa) * i128::from(self.multiplier);
+        Exact::dyadic(m, -i64::from(self.frac))
     }
 
     /// True if the mantissa lies in the range.
@@ -110,8 +140,19 @@ impl fmt::Display for Format {
             if self.signed { 's' } else { 'u' },
             self.width,
             self.frac
-        )
+        )?;
+        match self.multiplier {
+            1 => Ok(()),
+            m => write!(f, "*{m}"),
+        }
     }
+}
+
+/// The multiplier of a text of digits, if it is one.
+fn factor(text: &str) -> Option<u16> {
+    let digits = !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit());
+    let m = text.parse().ok().filter(|_| digits)?;
+    (1..MULTIPLIER_LIMIT).contains(&m).then_some(m)
 }
 
 impl std::str::FromStr for Format {
@@ -129,13 +170,29 @@ impl std::str::FromStr for Format {
             _ => return Err(bad()),
         };
         let (width, frac) = rest.split_once('q').ok_or_else(bad)?;
+        let (frac, multiplier) = match frac.split_once('*') {
+            Some((frac, m)) => (frac, Some(m)),
+            None => (frac, None),
+        };
         let digits = |t: &str| !t.is_empty() && t.bytes().all(|b| b.is_ascii_digit());
         if !digits(width) || !digits(frac.strip_prefix('-').unwrap_or(frac)) {
             return Err(bad());
         }
         let width = width.parse().map_err(|_| bad())?;
         let frac = frac.parse().map_err(|_| bad())?;
-        Self::new(signed, width, frac).ok_or_else(bad)
+        let plain = Self::new(signed, width, frac).ok_or_else(bad)?;
+        let multiplier = match multiplier {
+            Some(m) => factor(m).ok_or_else(|| {
+                format!(
+                    "`*{m}` is no multiplier; write *M with 1 <= M < {MULTIPLIER_LIMIT}, for instance s8q20*23170"
+                )
+            })?,
+            None => 1,
+        };
+        Ok(Self {
+            multiplier,
+            ..plain
+        })
     }
 }
 
@@ -274,14 +331,54 @@ mod tests {
 
     #[test]
     fn formats_print_and_parse() {
-        for text in ["s8q6", "u1q0", "s32q-4", "u5q40"] {
+        for text in [
+            "s8q6",
+            "u1q0",
+            "s32q-4",
+            "u5q40",
+            "s4q17*23170",
+            "s8q-3*32767",
+        ] {
             assert_eq!(text.parse::<Format>().unwrap().to_string(), text);
         }
         for text in [
-            "", "s0q1", "s33q1", "x8q1", "s8", "s8q", "s8q257", "s+8q1", "s8q--1",
+            "",
+            "s0q1",
+            "s33q1",
+            "x8q1",
+            "s8",
+            "s8q",
+            "s8q257",
+            "s+8q1",
+            "s8q--1",
+            "s8q1*",
+            "s8q1*0",
+            "s8q1*32768",
+            "s8q1*65537",
+            "s8q1*-3",
+            "s8q1*3*5",
         ] {
             assert!(text.parse::<Format>().is_err(), "{text}");
         }
+    }
+
+    #[test]
+    fn a_multiplier_of_one_is_none() {
+        let f: Format = "s8q6*1".parse().unwrap();
+        assert_eq!((f.to_string(), f.multiplier()), ("s8q6".to_owned(), 1));
+        assert_eq!(Some(f), Format::new(true, 8, 6));
+    }
+
+    #[test]
+    fn multiplied_scales_round_half_up() {
+        let f: Format = "s4q1*3".parse().unwrap();
+        // Steps of 3/2: the midpoints are odd multiples of 3/4.
+        let q = |t: &str| f.quantize(&t.parse().unwrap());
+        assert_eq!(q("0.75"), 1);
+        assert_eq!(q("-0.75"), 0);
+        assert_eq!(q("-0.76"), -1);
+        assert_eq!(q("100"), 7);
+        assert_eq!(f.value(-5), "-7.5".parse().unwrap());
     }
 
     #[test]

@@ -122,6 +122,110 @@ fn what_is_refused() {
 }
 
 #[test]
+fn what_is_refused_of_multipliers() {
+    let p = layer(&[1.0, 2.0, 3.0, 4.0], &[0.5, 0.25]);
+    let channels = |a: &str, b: &str| TensorFormat::Channels(Arc::from([format(a), format(b)]));
+    let with = |w: TensorFormat, b: TensorFormat, r: Option<&str>| {
+        let patch = p.patch().format(id(&p, "x"), format("s8q4"));
+        let patch = patch.format(id(&p, "w"), w).format(id(&p, "b"), b);
+        match r {
+            Some(r) => patch.format(id(&p, "r"), format(r)).finish(),
+            None => patch.finish(),
+        }
+    };
+    let (w, b) = (
+        channels("s4q9*23170", "s4q2"),
+        channels("s8q9*23170", "s8q4"),
+    );
+    assert!(check(with(w.clone(), b.clone(), Some("u8q3"))).is_ok());
+    // An output without a format.
+    assert_eq!(refused(with(w.clone(), b, None)), [codes::MULTIPLIER]);
+    // Another multiplier than that of the sum, none, or one beside a sum without.
+    for b in [
+        channels("s8q9*23171", "s8q4"),
+        channels("s8q4", "s8q4"),
+        channels("s8q9*23170", "s8q4*3"),
+    ] {
+        assert_eq!(
+            refused(with(w.clone(), b, Some("u8q3"))),
+            [codes::MULTIPLIER]
+        );
+    }
+    // Only constants have multipliers.
+    for v in ["x", "h", "r"] {
+        let q = annotated(&p, &[(v, "s8q4*3")]);
+        assert!(refused(q).contains(&codes::FORMAT), "{v}");
+    }
+}
+
+/// Products with multipliers count for the width, and shifts are rewritten by them.
+#[test]
+fn registers_hold_products_with_multipliers() {
+    let p = layer(&[1.0], &[0.0]);
+    let w = TensorFormat::Channels(Arc::from([format("s32q30*32767")]));
+    let kernel = |x: &str, r: &str| {
+        let patch = p.patch().format(id(&p, "x"), format(x));
+        let patch = patch.mantissas(id(&p, "w"), w.clone(), Arc::from([i32::MAX]));
+        let b = TensorFormat::Channels(Arc::from([format("s8q0*32767")]));
+        let patch = patch.mantissas(id(&p, "b"), b, Arc::from([0]));
+        check(patch.format(id(&p, "r"), format(r)).finish())
+    };
+    // 2^16 · 2^31 · 2^15: 62 bits and a sign; the rounding addend fits up to shift 62.
+    let fits = kernel("s17q0", "s8q-32").unwrap();
+    let last = fits.kernel().unwrap().nodes.values().next_back().unwrap();
+    assert_eq!(last.width, 64);
+    let KernelOp::Requantize {
+        multiplier, shift, ..
+    } = &last.op
+    else {
+        panic!("{:?}", last.op)
+    };
+    assert_eq!(
+        (multiplier.as_deref(), &shift[..]),
+        (Some(&[32767][..]), &[62][..])
+    );
+    assert!(kernel("s18q0", "s8q-32").is_err());
+    // Products of 62 and 49 bits: one place more has the meaning of every larger shift.
+    for (x, s) in [("s17q0", 63), ("s4q0", 50)] {
+        let far = kernel(x, "s8q-100").unwrap();
+        let last = far.kernel().unwrap().nodes.values().next_back().unwrap();
+        let KernelOp::Requantize { shift, .. } = &last.op else {
+            panic!("{:?}", last.op)
+        };
+        assert_eq!(shift[..], [s]);
+    }
+}
+
+#[test]
+fn real_weights_take_their_multipliers() {
+    let p = annotated(&layer(&[0.3], &[0.5]), &[("w", "s4q20*23170")]);
+    let checked = check(p).unwrap();
+    let real = checked.real().unwrap();
+    let weight = real.nodes.values().find_map(|n| match &n.op {
+        ceg4n_ir::RealOp::Dense { weight, .. } => Some(weight[0]),
+        _ => None,
+    });
+    // 0.3·2^20 / 23170 = 13.6 is out of range.
+    assert_eq!(weight, Some(7.0 * 23170.0 / 1048576.0));
+}
+
+proptest! {
+    /// The quick rounding agrees with the exact one, at midpoints too.
+    #[test]
+    fn floats_round_to_multiplied_scales(
+        w in prop_oneof![any::<f32>(), -4.0f32..4.0, (-4000i32..4000).prop_map(|v| v as f32 / 64.0)],
+        m in prop_oneof![1u16..40, 1u16..1 << 15],
+        frac in -10i32..30,
+        width in 1u8..31,
+    ) {
+        prop_assume!(w.is_finite());
+        let f = Format::new(true, width, frac).and_then(|f| f.with_multiplier(m)).unwrap();
+        let exact = f.quantize(&ceg4n_base::Exact::from_f32(w).unwrap());
+        prop_assert_eq!(i64::from(ceg4n_ir::check::quantize_f32(f, w)), exact);
+    }
+}
+
+#[test]
 fn weights_alone_leave_a_real_program() {
     let p = annotated(&layer(&[0.3], &[0.5]), &[("w", "s4q2")]);
     let checked = check(p).unwrap();

@@ -1,6 +1,7 @@
 //! The code cache: one compiled function per operator shape.
 
 use crate::error::JitError;
+use crate::layout::Layouts;
 use crate::native::{Code, host_has_vectors};
 use crate::shape::Shape;
 use std::collections::BTreeMap;
@@ -31,11 +32,15 @@ impl Default for CodeOptions {
 /// gives another handle on the same cache; it may be used from any thread.
 ///
 /// A function's memory is freed when neither the cache nor an evaluator holds it any more. The
-/// number of shapes is small and independent of the programs, so the cache never evicts.
+/// number of shapes is small and independent of the programs, so code is never evicted.
+///
+/// It also remembers the native layout of the weights used last, by the identity of their
+/// mantissas: programs that share an `Arc` of mantissas (`Patch::mantissas`) share it.
 #[derive(Clone)]
 pub struct CodeCache {
     options: CodeOptions,
     functions: Arc<Mutex<BTreeMap<Shape, Arc<Code>>>>,
+    layouts: Arc<Layouts>,
 }
 
 impl CodeCache {
@@ -53,7 +58,13 @@ impl CodeCache {
         Self {
             options,
             functions: Arc::default(),
+            layouts: Arc::default(),
         }
+    }
+
+    /// Weights that were laid out lately.
+    pub(crate) fn layouts(&self) -> &Layouts {
+        &self.layouts
     }
 
     /// What is in force; `vectors` is false on a host without them.
@@ -105,6 +116,6 @@ impl std::fmt::Debug for CodeCache {
         f.debug_struct("CodeCache")
             .field("options", &self.options)
             .field("functions", &functions.keys())
-            .finish()
+            .finish_non_exhaustive()
     }
 }

@@ -3,7 +3,7 @@
 //! All addresses are `base + index` with an index below the counts in [`Args`]; the caller
 //! (`stage.rs`) has checked that the buffers are that long. No instruction here can trap.
 
-use crate::shape::{Args, Body, Elem, Quad, Row, Shape, TILE};
+use crate::shape::{Args, Body, Elem, ProductQuad, Quad, Row, Shape, TILE, VectorEpilogue};
 use ceg4n_ir::Rounding;
 use cranelift_codegen::ir::condcodes::IntCC;
 use cranelift_codegen::ir::{BlockArg, Endianness, InstBuilder, MemFlagsData, Type, Value, types};
@@ -34,7 +34,7 @@ pub(crate) fn emit(b: &mut FunctionBuilder<'_>, shape: Shape, args: Value) {
     match shape.body {
         Body::Map => f.map(b),
         Body::Dense { weight } => f.dense(b, weight),
-        Body::DenseVector { narrow } => f.dense_vector(b, narrow),
+        Body::DenseVector { epilogue } => f.dense_vector(b, epilogue),
     }
     b.ins().return_(&[]);
 }
@@ -94,7 +94,7 @@ impl Function {
             counted(b, zero, self.rows, 1, &[], |b, j, _| {
                 let v = acc(b, x_row, j);
                 let row = scaled(b, self.epilogue, j, size_of::<Row>());
-                let v = wide_epilogue(b, v, row, self.shape.rounding);
+                let v = wide_epilogue(b, v, row, self.shape);
                 let at = element(b, y_row, j, self.shape.y);
                 store_narrowed(b, self.shape.y, v, at, 0);
                 vec![]
@@ -104,21 +104,26 @@ impl Function {
     }
 
     /// The vector body: tiles of [`TILE`] outputs times [`SAMPLES`] samples.
-    fn dense_vector(&self, b: &mut FunctionBuilder<'_>, narrow: bool) {
+    fn dense_vector(&self, b: &mut FunctionBuilder<'_>, kind: VectorEpilogue) {
         let zero = b.ins().iconst(types::I64, 0);
         let tail = b.ins().band_imm_s(self.n, !(SAMPLES as i64 - 1));
         counted(b, zero, self.rows, TILE as i64, &[], |b, j, _| {
             let elements = b.ins().imul(j, self.cols);
             let tile = Tile {
                 weight: element(b, self.weight, elements, Elem::I16),
-                epilogue: if narrow {
-                    let quad = b.ins().ushr_imm_u(j, i64::from(TILE.ilog2()));
-                    scaled(b, self.epilogue, quad, size_of::<Quad>())
-                } else {
-                    scaled(b, self.epilogue, j, size_of::<Row>())
+                epilogue: match kind {
+                    VectorEpilogue::Narrow => {
+                        let quad = b.ins().ushr_imm_u(j, i64::from(TILE.ilog2()));
+                        scaled(b, self.epilogue, quad, size_of::<Quad>())
+                    }
+                    VectorEpilogue::Product => {
+                        let quad = b.ins().ushr_imm_u(j, i64::from(TILE.ilog2()));
+                        scaled(b, self.epilogue, quad, size_of::<ProductQuad>())
+                    }
+                    VectorEpilogue::Wide => scaled(b, self.epilogue, j, size_of::<Row>()),
                 },
                 y: element(b, self.y, j, self.shape.y),
-                narrow,
+                kind,
             };
             counted(b, zero, tail, SAMPLES as i64, &[], |b, s, _| {
                 self.vector_tile(b, &tile, s, SAMPLES);
@@ -172,12 +177,16 @@ impl Function {
             let low = b.ins().iadd_pairwise(sums[0], sums[1]);
             let high = b.ins().iadd_pairwise(sums[2], sums[3]);
             let acc = b.ins().iadd_pairwise(low, high);
-            if tile.narrow {
-                let v = narrow_epilogue(b, acc, tile.epilogue, self.shape.rounding);
-                store_quad(b, self.shape.y, v, *y);
-            } else {
-                self.store_lanes(b, tile, acc, *y);
-            }
+            let rounding = self.shape.rounding;
+            let v = match tile.kind {
+                VectorEpilogue::Narrow => narrow_epilogue(b, acc, tile.epilogue, rounding),
+                VectorEpilogue::Product => product_epilogue(b, acc, tile.epilogue, rounding),
+                VectorEpilogue::Wide => {
+                    self.store_lanes(b, tile, acc, *y);
+                    continue;
+                }
+            };
+            store_quad(b, self.shape.y, v, *y);
         }
     }
 
@@ -189,7 +198,7 @@ impl Function {
             let row = b
                 .ins()
                 .iadd_imm_s(tile.epilogue, (lane * size_of::<Row>()) as i64);
-            let v = wide_epilogue(b, v, row, self.shape.rounding);
+            let v = wide_epilogue(b, v, row, self.shape);
             store_narrowed(b, self.shape.y, v, y, lane * self.shape.y.size());
         }
     }
@@ -200,7 +209,7 @@ struct Tile {
     weight: Value,
     epilogue: Value,
     y: Value,
-    narrow: bool,
+    kind: VectorEpilogue,
 }
 
 /// `a[2i]·b[2i] + a[2i+1]·b[2i+1]` as 32-bit integers: x64's `pmaddwd`. Only two pairs of
@@ -214,18 +223,22 @@ fn pairwise_products(b: &mut FunctionBuilder<'_>, x: Value, w: Value) -> Value {
 }
 
 /// The epilogue of the [`Row`] at an address, on one 64-bit integer.
-fn wide_epilogue(b: &mut FunctionBuilder<'_>, acc: Value, row: Value, rounding: Rounding) -> Value {
+fn wide_epilogue(b: &mut FunctionBuilder<'_>, acc: Value, row: Value, shape: Shape) -> Value {
     let field = |b: &mut FunctionBuilder<'_>, offset: usize| load(b, types::I64, row, offset);
     let bias = field(b, offset_of!(Row, bias));
     let floor = field(b, offset_of!(Row, floor));
     let left = field(b, offset_of!(Row, left));
     let right = field(b, offset_of!(Row, right));
     let v = b.ins().iadd(acc, bias);
-    let v = b.ins().smax(v, floor);
+    let mut v = b.ins().smax(v, floor);
+    if shape.multiplied {
+        let multiplier = field(b, offset_of!(Row, multiplier));
+        v = b.ins().imul(v, multiplier);
+    }
     let v = b.ins().ishl(v, left);
     let addend = field(b, offset_of!(Row, addend));
     let odd = field(b, offset_of!(Row, odd));
-    let v = round_shift(b, v, right, addend, odd, rounding);
+    let v = round_shift(b, v, right, addend, odd, shape.rounding);
     let lo = field(b, offset_of!(Row, lo));
     let hi = field(b, offset_of!(Row, hi));
     let v = b.ins().smax(v, lo);
@@ -254,6 +267,63 @@ fn narrow_epilogue(
     let hi = field(b, offset_of!(Quad, hi));
     let v = b.ins().smax(v, lo);
     b.ins().smin(v, hi)
+}
+
+/// The epilogue of the [`ProductQuad`] at an address, on four 32-bit integers.
+fn product_epilogue(
+    b: &mut FunctionBuilder<'_>,
+    acc: Value,
+    quad: Value,
+    rounding: Rounding,
+) -> Value {
+    let field = |b: &mut FunctionBuilder<'_>, offset: usize| load(b, types::I32X4, quad, offset);
+    let bias = field(b, offset_of!(ProductQuad, bias));
+    let floor = field(b, offset_of!(ProductQuad, floor));
+    let factor = field(b, offset_of!(ProductQuad, factor));
+    let v = b.ins().iadd(acc, bias);
+    let v = b.ins().smax(v, floor);
+    let round = |b: &mut FunctionBuilder<'_>, v: Value| match rounding {
+        Rounding::HalfUp => {
+            let half = b.ins().iconst(types::I64, 1 << 31);
+            let half = b.ins().splat(types::I64X2, half);
+            b.ins().iadd(v, half)
+        }
+        Rounding::HalfEven => {
+            let below = b.ins().iconst(types::I64, (1 << 31) - 1);
+            let below = b.ins().splat(types::I64X2, below);
+            let one = b.ins().iconst(types::I64, 1);
+            let one = b.ins().splat(types::I64X2, one);
+            let places = b.ins().iconst(types::I32, 32);
+            let quotient = b.ins().ushr(v, places);
+            let odd = b.ins().band(quotient, one);
+            let v = b.ins().iadd(v, below);
+            b.ins().iadd(v, odd)
+        }
+        Rounding::Floor => v,
+    };
+    // 32 times 32 bits: x64's `pmuldq`.
+    let (vl, fl) = (b.ins().swiden_low(v), b.ins().swiden_low(factor));
+    let (vh, fh) = (b.ins().swiden_high(v), b.ins().swiden_high(factor));
+    let low = b.ins().imul(vl, fl);
+    let high = b.ins().imul(vh, fh);
+    let (low, high) = (round(b, low), round(b, high));
+    let v = high_halves(b, low, high);
+    let lo = field(b, offset_of!(ProductQuad, lo));
+    let hi = field(b, offset_of!(ProductQuad, hi));
+    let v = b.ins().smax(v, lo);
+    b.ins().smin(v, hi)
+}
+
+/// The high 32 bits of four 64-bit integers.
+fn high_halves(b: &mut FunctionBuilder<'_>, low: Value, high: Value) -> Value {
+    // Vector code exists on little-endian hosts only (`native::host_has_vectors`).
+    let order = MemFlagsData::new().with_endianness(Endianness::Little);
+    let low = b.ins().bitcast(types::I8X16, order, low);
+    let high = b.ins().bitcast(types::I8X16, order, high);
+    let mask = [4, 5, 6, 7, 12, 13, 14, 15, 20, 21, 22, 23, 28, 29, 30, 31];
+    let mask = b.func.dfg.immediates.push((&mask[..]).into());
+    let v = b.ins().shuffle(low, high, mask);
+    b.ins().bitcast(types::I32X4, order, v)
 }
 
 /// `round(v·2^-right)` as [`Row`] says, on a scalar or a vector.

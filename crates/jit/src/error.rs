@@ -1,5 +1,7 @@
 //! What can go wrong between a checked program and its outputs.
 
+use ceg4n_ir::Format;
+
 /// Why a program was not compiled or a batch was not evaluated.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum JitError {
@@ -29,6 +31,30 @@ pub enum JitError {
         index: usize,
         /// The mantissa.
         mantissa: i64,
+    },
+    /// Samples were packed for another input format.
+    #[error("the samples have the format {found}, the program's input {expected}")]
+    InputFormat {
+        /// The program's.
+        expected: Format,
+        /// The samples'.
+        found: Format,
+    },
+    /// A range of samples that ends before it begins or beyond the last one.
+    #[error("the range of samples reaches {end}, there are {samples}")]
+    SampleRange {
+        /// The greater end of the range.
+        end: usize,
+        /// How many samples there are.
+        samples: usize,
+    },
+    /// A real input is infinite or not a number.
+    #[error("input {index} of sample {sample} is no finite number")]
+    NotFinite {
+        /// Which sample.
+        sample: usize,
+        /// Which input.
+        index: usize,
     },
     /// A box without a point.
     #[error("the box is empty: its lower end exceeds its upper end at input {index}")]

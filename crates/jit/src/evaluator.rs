@@ -1,12 +1,16 @@
 //! The batch evaluator: one program, many inputs.
 
+use crate::buffer::Buffer;
 use crate::cache::CodeCache;
 use crate::error::JitError;
 use crate::plan::{Source, plan};
+use crate::prefix::{BLOCK, Entry, PrefixCache};
+use crate::samples::Samples;
 use crate::shape::{Elem, padded};
-use crate::stage::{Buffer, Stage};
+use crate::stage::Stage;
 use ceg4n_ir::kernel::argmax;
 use ceg4n_ir::{Checked, Interval, Kernel, Program};
+use std::ops::Range;
 use std::sync::{Arc, Mutex, PoisonError};
 
 /// Bytes of activations that one chunk of samples may take; about half a first-level cache.
@@ -20,7 +24,7 @@ const CHUNK_SAMPLES: (usize, usize) = (8, 1024);
 /// `Send` and `Sync`: threads may evaluate at the same time, each call in buffers of its own.
 pub struct Evaluator {
     kernel: Arc<Kernel>,
-    stages: Vec<Stage>,
+    stages: Vec<Arc<Stage>>,
     input: Elem,
     range: Interval,
     /// Samples that the buffers hold.
@@ -31,6 +35,8 @@ pub struct Evaluator {
 
 /// Activations of one call.
 struct Buffers {
+    /// Samples that each buffer holds.
+    samples: usize,
     input: Buffer,
     stages: Vec<Buffer>,
 }
@@ -44,14 +50,14 @@ impl Evaluator {
     /// Cranelift back end, [`JitError::Compile`] for a defect.
     pub fn new(program: &Checked<Program>, cache: &CodeCache) -> Result<Self, JitError> {
         let kernel = program.kernel().ok_or(JitError::NotFixed)?.clone();
-        let stages: Vec<Stage> = plan(&kernel)
+        let stages: Vec<Arc<Stage>> = plan(&kernel)
             .into_iter()
-            .map(|stage| Stage::new(stage, kernel.rounding, cache))
+            .map(|stage| Stage::new(stage, kernel.rounding, cache).map(Arc::new))
             .collect::<Result<_, _>>()?;
         let range = Interval::new(kernel.input_format.min(), kernel.input_format.max());
         let input = Elem::of(range);
         let bytes = padded(kernel.input_len()) * input.size()
-            + stages.iter().map(Stage::output_bytes).sum::<usize>();
+            + stages.iter().map(|s| s.output_bytes()).sum::<usize>();
         let chunk = (CHUNK_BYTES / bytes.max(1)).clamp(CHUNK_SAMPLES.0, CHUNK_SAMPLES.1);
         Ok(Self {
             kernel,
@@ -139,6 +145,71 @@ impl Evaluator {
         done
     }
 
+    /// Evaluates the samples of a range and replaces `outputs` by their outputs. With a cache,
+    /// stages whose activations it holds are not computed, and others' are kept in it.
+    ///
+    /// # Errors
+    /// [`JitError::InputFormat`] and [`JitError::InputLength`] if the samples are not the
+    /// program's, [`JitError::SampleRange`]. `outputs` is empty then.
+    pub fn eval_samples(
+        &self,
+        samples: &Samples,
+        range: Range<usize>,
+        cache: Option<&PrefixCache>,
+        outputs: &mut Vec<i64>,
+    ) -> Result<(), JitError> {
+        outputs.clear();
+        if range.start > range.end || range.end > samples.len() {
+            return Err(JitError::SampleRange {
+                end: range.start.max(range.end),
+                samples: samples.len(),
+            });
+        }
+        self.job(samples, cache)?.run(range, outputs);
+        Ok(())
+    }
+
+    /// Checks that the samples are the program's, and looks its stages up.
+    pub(crate) fn job<'a>(
+        &'a self,
+        samples: &'a Samples,
+        cache: Option<&'a PrefixCache>,
+    ) -> Result<Job<'a>, JitError> {
+        if samples.format() != self.kernel.input_format {
+            return Err(JitError::InputFormat {
+                expected: self.kernel.input_format,
+                found: samples.format(),
+            });
+        }
+        if samples.input_len() != self.input_len() {
+            return Err(JitError::InputLength {
+                expected: self.input_len(),
+                found: samples.input_len(),
+            });
+        }
+        let prefix = self.stages.len().saturating_sub(1);
+        let path = match cache {
+            Some(cache) if self.is_chain() => cache.path(samples, &self.stages[..prefix]),
+            Some(_) | None => vec![],
+        };
+        Ok(Job {
+            evaluator: self,
+            samples,
+            cache: cache.filter(|_| !path.is_empty()),
+            path,
+        })
+    }
+
+    /// True if every stage reads the one before it.
+    fn is_chain(&self) -> bool {
+        let before = |i: usize| match i {
+            0 => Source::Input,
+            _ => Source::Stage(i - 1),
+        };
+        let mut stages = self.stages.iter().enumerate();
+        stages.all(|(i, stage)| stage.source() == before(i))
+    }
+
     /// The number of outputs of a batch, whose length is checked.
     fn checked_outputs(&self, inputs: &[i64], n: usize) -> Result<usize, JitError> {
         let expected = n.checked_mul(self.input_len());
@@ -164,7 +235,7 @@ impl Evaluator {
             return Ok(());
         }
         let mut buffers = self.buffers(n.min(self.chunk));
-        let capacity = buffers.input.len() / padded(len);
+        let capacity = buffers.samples;
         let mut done = Ok(());
         for (c, chunk) in inputs.chunks(capacity * len).enumerate() {
             done = buffers
@@ -179,40 +250,46 @@ impl Evaluator {
                 break;
             }
             let n = chunk.len() / len;
-            self.run(&mut buffers, n);
+            self.run((&buffers.input, 0), &mut buffers.stages, n);
             if let Some(last) = buffers.stages.last() {
                 take(last, n);
             }
         }
+        self.keep(buffers);
+        done
+    }
+
+    /// Leaves buffers to the next call.
+    fn keep(&self, buffers: Buffers) {
         let mut spare = self.spare.lock().unwrap_or_else(PoisonError::into_inner);
         spare.push(buffers);
-        done
     }
 
     /// Buffers for at least `n` samples: spare ones, or new ones.
     fn buffers(&self, n: usize) -> Buffers {
         let mut spare = self.spare.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(found) = spare.pop()
-            && found.input.len() >= n * found.input.row_len()
+            && found.samples >= n
         {
             return found;
         }
         drop(spare);
         Buffers {
+            samples: n,
             input: Buffer::new(self.input, self.input_len(), n),
             stages: self.stages.iter().map(|s| s.output(n)).collect(),
         }
     }
 
-    /// Runs every stage on the first `n` samples of the input buffer.
-    fn run(&self, buffers: &mut Buffers, n: usize) {
+    /// Runs every stage on `n` samples, those from `input.1` on.
+    fn run(&self, input: (&Buffer, usize), outputs: &mut [Buffer], n: usize) {
         for (i, stage) in self.stages.iter().enumerate() {
-            let (before, rest) = buffers.stages.split_at_mut(i);
+            let (before, rest) = outputs.split_at_mut(i);
             let x = match stage.source() {
-                Source::Input => &buffers.input,
-                Source::Stage(s) => &before[s],
+                Source::Input => input,
+                Source::Stage(s) => (&before[s], 0),
             };
-            stage.run(x, &mut rest[0], n);
+            stage.run(x, (&mut rest[0], 0), n);
         }
     }
 }
@@ -224,5 +301,91 @@ impl std::fmt::Debug for Evaluator {
             .field("output_len", &self.output_len())
             .field("stages", &self.stages.len())
             .finish_non_exhaustive()
+    }
+}
+
+/// An evaluation of samples that are known to fit.
+pub(crate) struct Job<'a> {
+    evaluator: &'a Evaluator,
+    samples: &'a Samples,
+    cache: Option<&'a PrefixCache>,
+    /// Where the activations of all stages but the last are kept; empty without a cache.
+    path: Vec<Arc<Entry>>,
+}
+
+impl Job<'_> {
+    /// Appends the outputs of a range of the samples.
+    pub(crate) fn run(&self, range: Range<usize>, outputs: &mut Vec<i64>) {
+        let e = self.evaluator;
+        outputs.reserve(range.len() * e.output_len());
+        let mut scratch = e.buffers(range.len().min(e.chunk));
+        match self.cache {
+            None => self.run_whole(range, &mut scratch, outputs),
+            Some(cache) => {
+                let mut start = range.start;
+                while start < range.end {
+                    let block = start / BLOCK;
+                    let end = range.end.min((block + 1) * BLOCK);
+                    self.run_block(cache, block, start..end, &mut scratch, outputs);
+                    start = end;
+                }
+            }
+        }
+        e.keep(scratch);
+    }
+
+    /// Every stage, chunk by chunk.
+    fn run_whole(&self, range: Range<usize>, scratch: &mut Buffers, outputs: &mut Vec<i64>) {
+        let e = self.evaluator;
+        for first in range.clone().step_by(scratch.samples) {
+            let n = scratch.samples.min(range.end - first);
+            e.run((self.samples.rows(), first), &mut scratch.stages, n);
+            if let Some(last) = scratch.stages.last() {
+                last.append_to(outputs, e.output_len(), n);
+            }
+        }
+    }
+
+    /// The outputs of a part of a block. Stages after the last one whose activations are held are
+    /// computed for the whole block and kept, all but the last.
+    fn run_block(
+        &self,
+        cache: &PrefixCache,
+        block: usize,
+        part: Range<usize>,
+        scratch: &mut Buffers,
+        outputs: &mut Vec<i64>,
+    ) {
+        let e = self.evaluator;
+        let known = self.path.iter().rposition(|p| p.block(block).is_some());
+        let begin = known.map_or(0, |k| k + 1);
+        let first = block * BLOCK;
+        let len = BLOCK.min(self.samples.len() - first);
+        let held = known.and_then(|k| self.path[k].block(block));
+        // What the first stage to run reads, and where the block begins in it.
+        let (input, offset) = held.map_or((self.samples.rows(), first), |b| (b, 0));
+        let prefix = &e.stages[begin..self.path.len()];
+        let mut fresh: Vec<Buffer> = prefix.iter().map(|s| s.output(len)).collect();
+        for at in (0..len).step_by(scratch.samples) {
+            let n = scratch.samples.min(len - at);
+            for (i, stage) in prefix.iter().enumerate() {
+                let (before, rest) = fresh.split_at_mut(i);
+                let x = before.last().map_or((input, offset + at), |b| (b, at));
+                stage.run(x, (&mut rest[0], at), n);
+            }
+            let wanted = part.start.max(first + at)..part.end.min(first + at + n);
+            if let (Some(stage), Some(y)) = (e.stages.last(), scratch.stages.last_mut())
+                && !wanted.is_empty()
+            {
+                let at = wanted.start - first;
+                let x = fresh.last().map_or((input, offset + at), |b| (b, at));
+                stage.run(x, (y, 0), wanted.len());
+                y.append_to(outputs, e.output_len(), wanted.len());
+            }
+        }
+        cache.count(prefix.len() * len, begin * len);
+        for (entry, outputs) in self.path[begin..].iter().zip(fresh) {
+            entry.fill(block, outputs);
+        }
     }
 }

@@ -40,17 +40,25 @@
 //! This is the workspace's only crate with `unsafe` code, all of it in `native.rs`: it frees code
 //! memory and calls the generated functions.
 
+mod blocks;
+mod buffer;
 mod cache;
 mod codegen;
 mod error;
 mod evaluator;
+mod layout;
 mod native;
 mod plan;
+mod prefix;
+mod samples;
 mod shape;
 mod stage;
 mod sweep;
 
+pub use blocks::{Blocks, Race, VisitBlock};
 pub use cache::{CodeCache, CodeOptions, live_modules};
 pub use error::JitError;
 pub use evaluator::Evaluator;
+pub use prefix::{PrefixCache, PrefixStats};
+pub use samples::Samples;
 pub use sweep::{Sweep, Visit, box_points};

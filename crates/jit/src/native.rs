@@ -1,10 +1,11 @@
 //! Compiled functions: compilation, the call, and the release of code memory. All unsafe code of
 //! the workspace is here.
 
+use crate::buffer::{Buffer, Weights};
 use crate::codegen;
 use crate::error::JitError;
-use crate::shape::{Args, Body, Elem, LANES, Quad, Row, Shape, TILE};
-use crate::stage::{Buffer, Epilogue, Weights};
+use crate::shape::{Args, Body, Elem, LANES, ProductQuad, Quad, Row, Shape, TILE, VectorEpilogue};
+use crate::stage::Epilogue;
 use cranelift_codegen::Context;
 use cranelift_codegen::ir::{AbiParam, types};
 use cranelift_codegen::settings::{self, Configurable};
@@ -80,7 +81,9 @@ impl Code {
     pub(crate) fn run(&self, call: Call<'_>) {
         let Call {
             x,
+            x_first,
             y,
+            y_first,
             weights,
             epilogue,
             n,
@@ -88,11 +91,12 @@ impl Code {
             rows,
         } = call;
         let (x_row, y_row) = (x.row_len(), y.row_len());
-        let fits = |len: usize, row: usize, used: usize| {
-            used <= row && n.checked_mul(row).is_some_and(|total| total <= len)
+        let fits = |len: usize, row: usize, used: usize, first: usize| {
+            let end = first.checked_add(n).and_then(|end| end.checked_mul(row));
+            used <= row && end.is_some_and(|end| end <= len)
         };
-        assert!(x.elem() == self.shape.x && fits(x.len(), x_row, cols));
-        assert!(y.elem() == self.shape.y && fits(y.len(), y_row, rows));
+        assert!(x.elem() == self.shape.x && fits(x.len(), x_row, cols, x_first));
+        assert!(y.elem() == self.shape.y && fits(y.len(), y_row, rows, y_first));
         let wanted = rows.checked_mul(cols);
         match self.shape.body {
             Body::Map => assert!(rows == cols),
@@ -104,20 +108,27 @@ impl Code {
                 assert!(rows.is_multiple_of(TILE) && cols.is_multiple_of(LANES));
             }
         }
-        let narrow = self.shape.body == Body::DenseVector { narrow: true };
+        let kind = match self.shape.body {
+            Body::DenseVector { epilogue } => epilogue,
+            Body::Map | Body::Dense { .. } => VectorEpilogue::Wide,
+        };
         let epilogue = match epilogue {
             Epilogue::Rows(list) => {
-                assert!(!narrow && list.len() == rows);
+                assert!(kind == VectorEpilogue::Wide && list.len() == rows);
                 list.as_ptr().cast::<u8>()
             }
             Epilogue::Quads(list) => {
-                assert!(narrow && list.len() * TILE == rows);
+                assert!(kind == VectorEpilogue::Narrow && list.len() * TILE == rows);
+                list.as_ptr().cast::<u8>()
+            }
+            Epilogue::ProductQuads(list) => {
+                assert!(kind == VectorEpilogue::Product && list.len() * TILE == rows);
                 list.as_ptr().cast::<u8>()
             }
         };
         let args = Args {
-            x: x.as_ptr(),
-            y: y.as_mut_ptr(),
+            x: x.sample(x_first),
+            y: y.sample_mut(y_first),
             weight: weights.as_ptr(),
             epilogue,
             n,
@@ -129,8 +140,8 @@ impl Code {
         // SAFETY:
         // - the code is mapped: only `drop` frees it, and `self` is borrowed;
         // - `args` outlives the call, and the function keeps no pointer;
-        // - by `codegen`, it reads elements `0..cols` of the first `n` rows of `x`, writes elements
-        //   `0..rows` of the first `n` rows of `y`, reads `rows·cols` weights and `rows` epilogues:
+        // - by `codegen`, it reads elements `0..cols` of `n` rows of `x`, writes elements `0..rows`
+        //   of `n` rows of `y`, each from its first row on, reads `rows·cols` weights and `rows` epilogues:
         //   the assertions say that so many exist, of the shape's element types;
         // - `y` is borrowed exclusively, so nothing else sees the writes, and it overlaps nothing
         //   that is read; every bit pattern is a valid integer;
@@ -148,7 +159,11 @@ impl Drop for Code {
 /// The operands of one call.
 pub(crate) struct Call<'a> {
     pub(crate) x: &'a Buffer,
+    /// The first sample that is read.
+    pub(crate) x_first: usize,
     pub(crate) y: &'a mut Buffer,
+    /// The first sample that is written.
+    pub(crate) y_first: usize,
     pub(crate) weights: &'a Weights,
     pub(crate) epilogue: &'a Epilogue,
     pub(crate) n: usize,
@@ -214,4 +229,5 @@ fn define(module: &mut JITModule, shape: Shape) -> Result<FuncId, Box<ModuleErro
 }
 
 // Native code reads these by offset and multiplies by their sizes.
-const _: () = assert!(size_of::<Row>() == 64 && size_of::<Quad>() == 104);
+const _: () =
+    assert!(size_of::<Row>() == 72 && size_of::<Quad>() == 104 && size_of::<ProductQuad>() == 80);

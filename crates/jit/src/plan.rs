@@ -3,6 +3,7 @@
 
 use crate::shape::{Elem, Row};
 use ceg4n_base::entity::SecondaryMap;
+use ceg4n_ir::kernel::multiplier;
 use ceg4n_ir::{Interval, Kernel, KernelOp, NodeId};
 use std::sync::Arc;
 
@@ -35,6 +36,8 @@ pub(crate) struct StagePlan {
     pub(crate) rows: Vec<Row>,
     /// The greatest register width of the stage's nodes.
     pub(crate) width: u8,
+    /// The same of those before multiplier and shift.
+    pub(crate) sum_width: u8,
     progress: Progress,
 }
 
@@ -93,6 +96,7 @@ pub(crate) fn plan(kernel: &Kernel) -> Vec<StagePlan> {
             dense: None,
             rows: vec![Row::IDENTITY; kernel.output_len()],
             width: 1,
+            sum_width: 1,
             progress: Progress::Shift,
         });
     }
@@ -110,6 +114,7 @@ impl StagePlan {
             dense: None,
             rows: vec![Row::IDENTITY; node.len],
             width: 1,
+            sum_width: 1,
             progress: Progress::Sum,
         };
         if let KernelOp::Dense {
@@ -122,6 +127,7 @@ impl StagePlan {
                 width: node.width,
             });
             stage.width = node.width;
+            stage.sum_width = node.width;
             if let Some(bias) = bias {
                 stage.add(bias);
             }
@@ -138,8 +144,14 @@ impl StagePlan {
         match &node.op {
             KernelOp::AddConst { c, .. } if self.progress == Progress::Sum => self.add(c),
             KernelOp::Relu { .. } => self.relu(),
-            KernelOp::Requantize { shift, format, .. } if self.progress < Progress::Shift => {
-                for (row, s) in self.rows.iter_mut().zip(shift.iter()) {
+            KernelOp::Requantize {
+                multiplier: factors,
+                shift,
+                format,
+                ..
+            } if self.progress < Progress::Shift => {
+                for (j, (row, s)) in self.rows.iter_mut().zip(shift.iter()).enumerate() {
+                    row.multiplier = multiplier(factors.as_deref(), j).into();
                     row.set_shift(*s, kernel.rounding);
                     (row.lo, row.hi) = (format.min(), format.max());
                 }
@@ -159,6 +171,9 @@ impl StagePlan {
             | KernelOp::Move { .. } => return false,
         }
         self.width = self.width.max(node.width);
+        if self.progress < Progress::Shift {
+            self.sum_width = self.sum_width.max(node.width);
+        }
         self.y = elem(kernel, id);
         true
     }

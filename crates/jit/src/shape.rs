@@ -54,10 +54,20 @@ pub(crate) enum Body {
     },
     /// The same over 32 bits with 16-bit operands; weights in tiles (see `stage::tiled`).
     DenseVector {
-        /// The epilogue runs on 32-bit vectors and reads [`Quad`]s; else it runs on single
-        /// 64-bit integers and reads [`Row`]s.
-        narrow: bool,
+        /// How an output follows from its sum.
+        epilogue: VectorEpilogue,
     },
+}
+
+/// The epilogue of [`Body::DenseVector`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum VectorEpilogue {
+    /// On 32-bit vectors; reads [`Quad`]s.
+    Narrow,
+    /// By the high halves of 64-bit products; reads [`ProductQuad`]s.
+    Product,
+    /// On single 64-bit integers; reads [`Row`]s.
+    Wide,
 }
 
 /// The operator shape that one native function serves, whatever the sizes and the data.
@@ -67,10 +77,12 @@ pub(crate) struct Shape {
     pub(crate) x: Elem,
     pub(crate) y: Elem,
     pub(crate) rounding: Rounding,
+    /// Some multiplier of a [`Row`] is not 1; false where no rows are read.
+    pub(crate) multiplied: bool,
 }
 
 /// The epilogue of one output element:
-/// `y = clamp(((max(acc + bias, floor) << left) + round) >> right, lo, hi)`, where `round` is
+/// `y = clamp(((max(acc + bias, floor)·multiplier << left) + round) >> right, lo, hi)`, where `round` is
 /// `addend` for half-up, `addend + (odd & (v >> right))` with the shifted `v` for half-even, and
 /// nothing for floor. Native code reads it at fixed offsets.
 #[repr(C)]
@@ -79,6 +91,7 @@ pub(crate) struct Row {
     pub(crate) bias: i64,
     /// 0 with a relu before the shift, else the least integer.
     pub(crate) floor: i64,
+    pub(crate) multiplier: i64,
     pub(crate) left: i64,
     pub(crate) right: i64,
     pub(crate) addend: i64,
@@ -92,6 +105,7 @@ impl Row {
     pub(crate) const IDENTITY: Self = Self {
         bias: 0,
         floor: i64::MIN,
+        multiplier: 1,
         left: 0,
         right: 0,
         addend: 0,
@@ -115,7 +129,7 @@ impl Row {
 
 /// The epilogues of [`TILE`] neighbouring outputs that share their shifts, over 32 bits.
 #[repr(C)]
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Quad {
     pub(crate) bias: [i32; TILE],
     pub(crate) floor: [i32; TILE],
@@ -127,6 +141,19 @@ pub(crate) struct Quad {
     pub(crate) right: i32,
 }
 
+/// The epilogues of [`TILE`] neighbouring outputs with shifts of their own:
+/// `y = clamp((max(acc + bias, floor)·factor + round) >> 32, lo, hi)` with 64-bit products, where
+/// `factor` is `multiplier << (32 - right)`, so that rounding and shift are the same for all.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct ProductQuad {
+    pub(crate) bias: [i32; TILE],
+    pub(crate) floor: [i32; TILE],
+    pub(crate) factor: [i32; TILE],
+    pub(crate) lo: [i32; TILE],
+    pub(crate) hi: [i32; TILE],
+}
+
 /// The argument of a native function; it reads it at fixed offsets.
 #[repr(C)]
 pub(crate) struct Args {
@@ -136,7 +163,7 @@ pub(crate) struct Args {
     pub(crate) y: *mut u8,
     /// Weights in the layout of the [`Body`]; not read by [`Body::Map`].
     pub(crate) weight: *const u8,
-    /// [`Row`]s or [`Quad`]s.
+    /// [`Row`]s, [`Quad`]s or [`ProductQuad`]s.
     pub(crate) epilogue: *const u8,
     pub(crate) n: usize,
     /// Input elements; a multiple of [`LANES`] for [`Body::DenseVector`].

@@ -261,7 +261,7 @@ fn rules_are_scalar_and_call_nothing() {
 fn several_mistakes_are_told_at_once() {
     let files = edited(
         "ops/requantize.toml",
-        "clamp(round(acc[i], s[i]), lo, hi)",
+        "clamp(round(acc[i] * m[i], s[i]), lo, hi)",
         "cut(acc[i])",
     );
     let files: Vec<_> = files

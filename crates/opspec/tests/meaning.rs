@@ -257,6 +257,7 @@ proptest! {
         m in 1usize..4,
         seed in proptest::collection::vec(-(1i64 << 40)..(1i64 << 40), 40),
         s in proptest::collection::vec(-6i64..50, 4),
+        factors in proptest::collection::vec(1i64..1 << 15, 4),
         rule in proptest::sample::select(RoundingName::ALL),
         lo in -1000i64..0,
         hi in 0i64..1000,
@@ -271,7 +272,8 @@ proptest! {
             let all = [("x", &small[..n]), ("w", &small[w.clone()]), ("b", &small[b.clone()])];
             let mut operands = Bindings::new(dense, &sizes, &all, &[]).unwrap();
             let acc = it.tensor(dense, &mut IntDomain, &mut operands).unwrap();
-            let parameters: [(&str, &[i64]); 3] = [("s", &s[..m]), ("lo", &[lo]), ("hi", &[hi])];
+            let parameters: [(&str, &[i64]); 4] =
+                [("m", &factors[..m]), ("s", &s[..m]), ("lo", &[lo]), ("hi", &[hi])];
             let mut operands =
                 Bindings::new(requantize, &[("n", m)], &[("acc", &acc)], &parameters).unwrap();
             it.tensor(requantize, &mut IntDomain, &mut operands).unwrap()
@@ -280,7 +282,8 @@ proptest! {
             let all = [("x", &big[..n]), ("w", &big[w]), ("b", &big[b])];
             let mut operands = Bindings::new(dense, &sizes, &all, &[]).unwrap();
             let acc = it.tensor(dense, &mut BigDomain, &mut operands).unwrap();
-            let parameters: [(&str, &[i64]); 3] = [("s", &s[..m]), ("lo", &[lo]), ("hi", &[hi])];
+            let parameters: [(&str, &[i64]); 4] =
+                [("m", &factors[..m]), ("s", &s[..m]), ("lo", &[lo]), ("hi", &[hi])];
             let mut operands =
                 Bindings::new(requantize, &[("n", m)], &[("acc", &acc)], &parameters).unwrap();
             it.tensor(requantize, &mut BigDomain, &mut operands).unwrap()

@@ -3,6 +3,7 @@
 //! Nothing may be left out of the emitted code because of it: regions choose formats, type ranges
 //! alone decide what code may rely on.
 
+use crate::ranges::parts;
 use ceg4n_base::Exact;
 use ceg4n_ir::{Format, Kernel, KernelOp, Region, ValueId};
 use ceg4n_verify::bounds::backward::bounds;
@@ -47,11 +48,15 @@ pub fn clamps(kernel: &Kernel, regions: &[Region]) -> Vec<Clamp> {
                 Bound::new(end(l), end(u))
             })
             .collect();
-        let found = bounds(&graph, &input, &Splits::default());
-        for (k, clamp) in out[1..].iter_mut().enumerate() {
-            match (&found, at.get(k)) {
-                (Some(b), Some(i)) => b.nodes[i - 1].iter().for_each(|b| clamp.see(*b)),
-                (None, _) | (_, None) => clamp.see(Bound::new(f64::NEG_INFINITY, f64::INFINITY)),
+        for part in parts(&graph, input) {
+            let found = bounds(&graph, &part, &Splits::default());
+            for (k, clamp) in out[1..].iter_mut().enumerate() {
+                match (&found, at.get(k)) {
+                    (Some(b), Some(i)) => b.nodes[i - 1].iter().for_each(|b| clamp.see(*b)),
+                    (None, _) | (_, None) => {
+                        clamp.see(Bound::new(f64::NEG_INFINITY, f64::INFINITY));
+                    }
+                }
             }
         }
     }

@@ -50,6 +50,9 @@ pub struct Gpfq {
     pub granularity: Granularity,
     /// What the scale is chosen from.
     pub radius: Radius,
+    /// How often every weight is chosen again, given all others, after the path: each sweep makes
+    /// the error on the samples smaller or leaves it. None in the papers.
+    pub sweeps: u32,
     /// Whether biases take over the mean error that is left.
     pub correct_biases: bool,
     /// The samples.
@@ -62,6 +65,7 @@ impl Gpfq {
         Self {
             granularity: Granularity::Tensor,
             radius: Radius::Max,
+            sweeps: 0,
             correct_biases: false,
             calibration,
         }
@@ -91,7 +95,7 @@ impl Gpfq {
                 Format::new(true, f.width(), f.frac() + finer).unwrap_or(f)
             };
             let row_formats: Vec<Format> = (0..layer.rows).map(of).collect();
-            let found = follow(data, &row_formats, &x.real, &x.fixed);
+            let found = follow(data, &row_formats, &x.real, &x.fixed, self.sweeps);
             let total = |list: &[(Format, Vec<i32>, f64)]| list.iter().map(|r| r.2).sum::<f64>();
             let rows: Vec<_> = row_formats
                 .into_iter()
@@ -124,7 +128,8 @@ impl Gpfq {
 impl Quantizer for Gpfq {
     fn name(&self) -> String {
         format!(
-            "greedy path following, power-of-two scales per {} (radius {}), biases {}, {}",
+            "greedy path following, {} sweeps, power-of-two scales per {} (radius {}), biases {}, {}",
+            self.sweeps,
             self.granularity,
             self.radius,
             if self.correct_biases {
@@ -177,15 +182,23 @@ pub struct Row {
 /// Quantizes a layer: `weights` has one row of `x.len()` weights for each format; `x` is the
 /// operand in the reference, `xq` in the kernel. With `u` the error so far, the weight `w_t` of
 /// column `t` becomes the value nearest to `⟨X̃_t, u + w_t·X_t⟩/‖X̃_t‖²`, or to `w_t` where the
-/// kernel's operand is zero on all samples.
+/// kernel's operand is zero on all samples. Each of the `sweeps` goes through the columns again:
+/// every mantissa becomes the best there is while all others stay (coordinate descent).
 ///
 /// The result is the same on every machine.
-pub fn follow(weights: &[f32], formats: &[Format], x: &Features, xq: &Features) -> Vec<Row> {
+pub fn follow(
+    weights: &[f32],
+    formats: &[Format],
+    x: &Features,
+    xq: &Features,
+    sweeps: u32,
+) -> Vec<Row> {
     Arch::new().dispatch(Follow {
         weights,
         formats,
         x,
         xq,
+        sweeps,
     })
 }
 
@@ -194,6 +207,7 @@ struct Follow<'a> {
     formats: &'a [Format],
     x: &'a Features,
     xq: &'a Features,
+    sweeps: u32,
 }
 
 impl WithSimd for Follow<'_> {
@@ -201,38 +215,79 @@ impl WithSimd for Follow<'_> {
 
     #[inline(always)]
     fn with_simd<S: pulp::Simd>(self, _: S) -> Vec<Row> {
-        let (rows, cols, n) = (self.formats.len(), self.x.len(), self.x.samples);
-        let mut error = vec![0.0; rows * n];
-        let mut mantissas = vec![vec![0i32; cols]; rows];
-        // Columns outside, so that a column stays in the nearest cache for all neurons.
+        let (rows, n) = (self.formats.len(), self.x.samples);
+        let mut errors = vec![0.0; rows * n];
+        let mut mantissas = vec![0; rows * self.x.len()];
+        self.path(&mut errors, &mut mantissas);
+        for _ in 0..self.sweeps {
+            if !self.sweep(&mut errors, &mut mantissas) {
+                break;
+            }
+        }
+        let rows = mantissas.chunks_exact(self.x.len().max(1));
+        let row = |(mantissas, u): (&[i32], &[f64])| Row {
+            mantissas: mantissas.to_vec(),
+            error: dot(u, u),
+        };
+        rows.zip(errors.chunks_exact(n.max(1))).map(row).collect()
+    }
+}
+
+impl Follow<'_> {
+    // Columns outside, so that a column stays in the nearest cache for all neurons.
+
+    #[inline(always)]
+    fn path(&self, errors: &mut [f64], mantissas: &mut [i32]) {
+        let (cols, n) = (self.x.len(), self.x.samples);
         for t in 0..cols {
             let (x, xq) = (self.x.row(t), self.xq.row(t));
             let (size, along) = (dot(xq, xq), dot(xq, x));
-            for (j, u) in error.chunks_exact_mut(n.max(1)).enumerate() {
+            for (j, u) in errors.chunks_exact_mut(n.max(1)).enumerate() {
                 let w = f64::from(self.weights[j * cols + t]);
-                let format = self.formats[j];
                 let target = if size > 0.0 {
                     (dot(xq, u) + w * along) / size
                 } else {
                     w
                 };
-                let m = (target * 2f64.powi(format.frac()) + 0.5)
-                    .floor()
-                    .clamp(format.min() as f64, format.max() as f64);
-                mantissas[j][t] = m as i32;
-                add(u, w, x, -m * 2f64.powi(-format.frac()), xq);
+                let m = nearest(self.formats[j], target);
+                mantissas[j * cols + t] = m as i32;
+                let value = m * 2f64.powi(-self.formats[j].frac());
+                add(u, w, x, -value, xq);
             }
         }
-        let rows = mantissas.into_iter().enumerate();
-        rows.map(|(j, mantissas)| {
-            let u = &error[j * n..(j + 1) * n];
-            Row {
-                mantissas,
-                error: dot(u, u),
-            }
-        })
-        .collect()
     }
+
+    /// True if a mantissa changed.
+    #[inline(always)]
+    fn sweep(&self, errors: &mut [f64], mantissas: &mut [i32]) -> bool {
+        let (cols, n) = (self.x.len(), self.x.samples);
+        let mut changed = false;
+        for t in 0..cols {
+            let xq = self.xq.row(t);
+            let size = dot(xq, xq);
+            if size <= 0.0 {
+                continue;
+            }
+            for (j, u) in errors.chunks_exact_mut(n.max(1)).enumerate() {
+                let step = 2f64.powi(-self.formats[j].frac());
+                let old = f64::from(mantissas[j * cols + t]);
+                let m = nearest(self.formats[j], old * step + dot(xq, u) / size);
+                if m != old {
+                    mantissas[j * cols + t] = m as i32;
+                    add(u, 0.0, xq, (old - m) * step, xq);
+                    changed = true;
+                }
+            }
+        }
+        changed
+    }
+}
+
+/// The mantissa nearest to a value, as a float.
+fn nearest(format: Format, value: f64) -> f64 {
+    (value * 2f64.powi(format.frac()) + 0.5)
+        .floor()
+        .clamp(format.min() as f64, format.max() as f64)
 }
 
 /// `Σ a·b` in eight interleaved sums, whatever the machine's vectors are.

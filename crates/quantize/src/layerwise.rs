@@ -104,83 +104,100 @@ pub fn run(
         );
         return Err(Diagnostic::error(codes::SHAPE, text).into());
     }
-    let users = model.users();
-    let mut layers = model.layers().iter();
     let mut pairs: BTreeMap<ValueId, Pair> = BTreeMap::new();
     for (v, value) in network.values().iter() {
-        let pair = match &value.op {
-            Op::Const(_) => continue,
-            Op::Input => {
-                let x = Arc::new(Features::of(calibration));
-                Pair {
-                    real: x.clone(),
-                    fixed: x,
-                }
-            }
-            Op::Dense { x, weight, bias } => {
-                let x = &pairs[x];
-                if let Some(layer) = layers.next() {
-                    choose(layer, x, notes);
-                }
-                if let Some(b) = bias.filter(|b| users[b] == 1) {
-                    settle(model, a, notes, b);
-                }
-                let rows = value.shape.len();
-                let dense =
-                    |x: &Features, w: Vec<f64>, b: Vec<f64>| Arc::new(product(x, &w, &b, rows));
-                let constant = |v: &ValueId, fixed: bool| {
-                    let notes = fixed.then_some(&*notes);
-                    constant_values(model, notes, *v)
-                };
-                let bias = |fixed| bias.map_or(vec![0.0; rows], |b| constant(&b, fixed));
-                Pair {
-                    real: dense(&x.real, constant(weight, false), bias(false)),
-                    fixed: dense(&x.fixed, constant(weight, true), bias(true)),
-                }
-            }
-            Op::Add { x, c } | Op::Sub { x, c } => {
-                if users[c] == 1 {
-                    settle(model, a, notes, *c);
-                }
-                let sign = if matches!(value.op, Op::Sub { .. }) {
-                    -1.0
-                } else {
-                    1.0
-                };
-                let add = |x: &Features, c: Vec<f64>| {
-                    Arc::new(x.map(|i, v| v + sign * c[if c.len() == 1 { 0 } else { i }]))
-                };
-                Pair {
-                    real: add(&pairs[x].real, constant_values(model, None, *c)),
-                    fixed: add(&pairs[x].fixed, constant_values(model, Some(notes), *c)),
-                }
-            }
-            Op::Div { x, c } => {
-                let c = constant_values(model, None, *c);
-                let by = |i: usize| c[if c.len() == 1 { 0 } else { i }];
-                pairs[x].each(|x| x.map(|i, v| v / by(i)))
-            }
-            Op::Relu { x } => pairs[x].each(|x| x.map(|_, v| v.max(0.0))),
-            Op::Reshape { x } | Op::Flatten { x } | Op::Identity { x } => pairs[x].clone(),
+        let layer = model.layers().iter().find(|l| l.value == v);
+        if let (Op::Dense { x, .. }, Some(layer)) = (&value.op, layer) {
+            choose(layer, &pairs[x], notes);
+        }
+        let Some(exact) = natural(model, calibration, a, notes, v, &pairs) else {
+            continue;
         };
         let pair = match notes.format(v).and_then(TensorFormat::single) {
             Some(format) => {
-                let input = v == network.input();
-                let rule = if input {
-                    Rounding::HalfUp
-                } else {
-                    model.rounding()
+                let rule = match &value.op {
+                    Op::Input => Rounding::HalfUp,
+                    Op::Const(_)
+                    | Op::Dense { .. }
+                    | Op::Add { .. }
+                    | Op::Sub { .. }
+                    | Op::Div { .. }
+                    | Op::Relu { .. }
+                    | Op::Reshape { .. }
+                    | Op::Flatten { .. }
+                    | Op::Identity { .. } => model.rounding(),
                 };
+                let fixed = exact.fixed.map(|_, v| requantized(v, format, rule));
                 Pair {
-                    fixed: Arc::new(pair.fixed.map(|_, v| requantized(v, format, rule))),
-                    ..pair
+                    fixed: Arc::new(fixed),
+                    ..exact
                 }
             }
-            None => pair,
+            None => exact,
         };
         pairs.insert(v, pair);
     }
     Ok(pairs)
+}
+
+/// A value before it is requantized; `None` for a constant. A summand used nowhere else gets its
+/// format.
+fn natural(
+    model: &Model,
+    calibration: &Calibration,
+    a: &Assignment,
+    notes: &mut Annotations,
+    v: ValueId,
+    pairs: &BTreeMap<ValueId, Pair>,
+) -> Option<Pair> {
+    let value = model.network().value(v);
+    let at = |c: &[f64], i: usize| c[if c.len() == 1 { 0 } else { i }];
+    Some(match &value.op {
+        Op::Const(_) => return None,
+        Op::Input => {
+            let x = Arc::new(Features::of(calibration));
+            Pair {
+                real: x.clone(),
+                fixed: x,
+            }
+        }
+        Op::Dense { x, weight, bias } => {
+            bias.iter().for_each(|b| settle(model, a, notes, *b));
+            let rows = value.shape.len();
+            let dense = |x: &Features, notes: Option<&Annotations>| {
+                let bias = bias.map_or(vec![0.0; rows], |b| constant_values(model, notes, b));
+                Arc::new(product(
+                    x,
+                    &constant_values(model, notes, *weight),
+                    &bias,
+                    rows,
+                ))
+            };
+            Pair {
+                real: dense(&pairs[x].real, None),
+                fixed: dense(&pairs[x].fixed, Some(notes)),
+            }
+        }
+        Op::Add { x, c } | Op::Sub { x, c } => {
+            settle(model, a, notes, *c);
+            let minus = matches!(value.op, Op::Sub { .. });
+            let add = |x: &Features, notes: Option<&Annotations>| {
+                let c = constant_values(model, notes, *c);
+                let one = |i, v| if minus { v - at(&c, i) } else { v + at(&c, i) };
+                Arc::new(x.map(one))
+            };
+            Pair {
+                real: add(&pairs[x].real, None),
+                fixed: add(&pairs[x].fixed, Some(notes)),
+            }
+        }
+        Op::Div { x, c } => {
+            let c = constant_values(model, None, *c);
+            pairs[x].each(|x| x.map(|i, v| v / at(&c, i)))
+        }
+        Op::Relu { x } => pairs[x].each(|x| x.map(|_, v| v.max(0.0))),
+        Op::Reshape { x } | Op::Flatten { x } | Op::Identity { x } => pairs[x].clone(),
+    })
 }
 
 impl Pair {
@@ -192,9 +209,10 @@ impl Pair {
     }
 }
 
-/// Gives a summand that has none the format that it would have at the end.
+/// Gives a summand of one sum, if it has none, the format that it would have at the end.
 fn settle(model: &Model, a: &Assignment, notes: &mut Annotations, c: ValueId) {
-    if notes.format(c).is_none()
+    if model.users()[&c] == 1
+        && notes.format(c).is_none()
         && let Some(format) = model.addend_format(notes, a, c, model.data(c))
     {
         model.set(notes, c, format, None);

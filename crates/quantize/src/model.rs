@@ -44,6 +44,7 @@ pub struct Model {
     layers: Vec<Layer>,
     tensors: Vec<ValueId>,
     ranges: BTreeMap<ValueId, Range>,
+    options: RangeOptions,
     rounding: Rounding,
     /// Stored bits of constants that are added or subtracted: the same for every assignment.
     summand_bits: u64,
@@ -95,6 +96,7 @@ impl Model {
             layers,
             tensors,
             ranges,
+            options: options.clone(),
             rounding,
         }
     }
@@ -113,6 +115,12 @@ impl Model {
     /// operands of dense layers, each once.
     pub fn tensors(&self) -> &[ValueId] {
         &self.tensors
+    }
+
+    /// What activation formats were chosen from; with the regions, part of what a program is a
+    /// function of.
+    pub fn options(&self) -> &RangeOptions {
+        &self.options
     }
 
     /// The rounding of every requantization.

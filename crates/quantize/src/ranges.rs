@@ -24,6 +24,10 @@ const SOUND_HEADROOM: f64 = 1.0625;
 /// Sound bounds that are so many times the range that samples ask for cost more precision (one
 /// bit) than they are worth.
 const LOOSEST: f64 = 2.0;
+/// Boxes of so many inputs are divided,
+const FEW_INPUTS: usize = 8;
+/// into so many parts.
+const PARTS: usize = 16;
 /// Random points per region.
 const SAMPLES: u64 = 64;
 
@@ -45,6 +49,20 @@ pub struct RangeOptions {
     pub clipping: Clipping,
     /// Samples whose values are to fit as well.
     pub data: Option<Arc<Calibration>>,
+}
+
+impl std::fmt::Display for RangeOptions {
+    /// What the name of a search space tells of activation formats.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self.clipping {
+            Clipping::Never => "activation formats hold sound bounds of the regions",
+            Clipping::Allowed => "activation formats hold samples of the regions",
+        })?;
+        match &self.data {
+            Some(data) => write!(f, " and {data}"),
+            None => Ok(()),
+        }
+    }
 }
 
 /// Least and greatest value of a tensor on the regions.
@@ -187,48 +205,90 @@ fn sound(program: &RealProgram, regions: &[Region], seen: &Ranges) -> Ranges {
     let nodes = graph_nodes(program);
     let mut out = Ranges::new();
     for region in regions {
-        let x = hull(&region.lower, &region.upper);
-        let splits = Splits::default();
-        let Some(mut bounds) = bounds(&graph, &x, &splits) else {
-            continue;
-        };
-        for (i, ids) in nodes.iter().enumerate().take(graph.nodes.len()) {
-            let relu = matches!(graph.nodes[i].op, Op::Relu);
-            if relu {
-                bounds.nodes[i] = bounds.nodes[i - 1].iter().map(|b| b.relu()).collect();
-            } else if i > 0 {
-                // What only a relu reads is of interest where it is positive.
-                let positive = matches!(graph.nodes.get(i + 1).map(|n| &n.op), Some(Op::Relu));
-                let known = ids
-                    .iter()
-                    .filter_map(|v| seen.get(v))
-                    .copied()
-                    .reduce(Range::hull);
-                let known = known.unwrap_or(Range::point(0.0));
-                let beyond = |b: &Bound| b.hi > known.hi || (!positive && b.lo < known.lo);
-                let elements: Vec<usize> = (0..graph.nodes[i].len)
-                    .filter(|j| beyond(&bounds.nodes[i][*j]))
-                    .collect();
-                let pass = Backward {
-                    graph: &graph,
-                    bounds: &bounds,
-                    splits: &splits,
-                    guide: None,
-                };
-                let lower = pass.lower(i, Rows::units(&elements, graph.nodes[i].len));
-                for (r, j) in elements.iter().enumerate() {
-                    let tight = Bound::new(lower[2 * r], -lower[2 * r + 1]);
-                    bounds.nodes[i][*j] = bounds.nodes[i][*j].meet(tight);
-                }
-            }
-            for b in &bounds.nodes[i] {
-                for v in ids {
-                    widen(&mut out, *v, Range { lo: b.lo, hi: b.hi });
-                }
-            }
+        for x in parts(&graph, hull(&region.lower, &region.upper)) {
+            sound_on(&graph, &nodes, &x, seen, &mut out);
         }
     }
     out
+}
+
+/// The ranges on one box join those in `out`.
+fn sound_on(graph: &Graph, ids: &[Vec<ValueId>], x: &[Bound], seen: &Ranges, out: &mut Ranges) {
+    let splits = Splits::default();
+    let Some(mut bounds) = bounds(graph, x, &splits) else {
+        return;
+    };
+    for (i, ids) in ids.iter().enumerate().take(graph.nodes.len()) {
+        if matches!(graph.nodes[i].op, Op::Relu) {
+            bounds.nodes[i] = bounds.nodes[i - 1].iter().map(|b| b.relu()).collect();
+        } else if i > 0 {
+            let known = ids.iter().filter_map(|v| seen.get(v)).copied();
+            let known = known.reduce(Range::hull).unwrap_or(Range::point(0.0));
+            // What only a relu reads is of interest where it is positive.
+            let positive = matches!(graph.nodes.get(i + 1).map(|n| &n.op), Some(Op::Relu));
+            let beyond = |b: &Bound| b.hi > known.hi || (!positive && b.lo < known.lo);
+            let len = graph.nodes[i].len;
+            let open: Vec<usize> = (0..len).filter(|j| beyond(&bounds.nodes[i][*j])).collect();
+            let pass = Backward {
+                graph,
+                bounds: &bounds,
+                splits: &splits,
+                guide: None,
+            };
+            let lower = pass.lower(i, Rows::units(&open, len));
+            for (r, j) in open.iter().enumerate() {
+                let tight = Bound::new(lower[2 * r], -lower[2 * r + 1]);
+                bounds.nodes[i][*j] = bounds.nodes[i][*j].meet(tight);
+            }
+        }
+        for b in &bounds.nodes[i] {
+            for v in ids {
+                widen(out, *v, Range { lo: b.lo, hi: b.hi });
+            }
+        }
+    }
+}
+
+/// Parts that cover a box: itself, or [`PARTS`] of a box of few inputs, where bounds are much
+/// tighter on parts. Each is halved where the first layer, or what comes before it, sees most.
+pub(crate) fn parts(graph: &Graph, x: Vec<Bound>) -> Vec<Vec<Bound>> {
+    let mut parts = vec![x];
+    if graph.input_len() > FEW_INPUTS {
+        return parts;
+    }
+    let dense = graph.nodes.iter().find_map(|n| match &n.op {
+        Op::Dense(d) => Some(d.clone()),
+        Op::Input
+        | Op::Scale { .. }
+        | Op::Shift(_)
+        | Op::Relu
+        | Op::Round(_)
+        | Op::Clamp { .. }
+        | Op::Float32 { .. } => None,
+    });
+    let Some(dense) = dense.filter(|d| d.cols == graph.input_len()) else {
+        return parts;
+    };
+    let column = |k: usize| (0..dense.rows).map(|j| dense.row(j)[k].abs()).sum::<f64>();
+    let columns: Vec<f64> = (0..dense.cols).map(column).collect();
+    while parts.len() < PARTS {
+        // All parts have the same widths, up to a rounding.
+        let first = &parts[0];
+        let size = |k: &usize| first[*k].width() * columns[*k];
+        let widest = (0..columns.len()).max_by(|a, b| size(a).total_cmp(&size(b)));
+        let Some(k) = widest.filter(|k| size(k) > 0.0 && size(k).is_finite()) else {
+            break;
+        };
+        let halves = |x: Vec<Bound>| {
+            let middle = x[k].lo + x[k].width() / 2.0;
+            let (mut below, mut above) = (x.clone(), x);
+            below[k].hi = middle;
+            above[k].lo = middle;
+            [below, above]
+        };
+        parts = parts.into_iter().flat_map(halves).collect();
+    }
+    parts
 }
 
 /// The IR values of each node of [`Graph::real`]: moves have the values of what they move.
@@ -262,4 +322,74 @@ fn graph_nodes(program: &RealProgram) -> Vec<Vec<ValueId>> {
         }
     }
     nodes
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use ceg4n_verify::bounds::graph::{Constant, Dense, Node};
+
+    /// One dense layer with these weights.
+    fn graph(weight: Vec<f64>, cols: usize) -> Graph {
+        let rows = weight.len() / cols;
+        let bias = Constant {
+            value: vec![0.0; rows],
+            error: vec![0.0; rows],
+        };
+        let dense = Dense {
+            weight: weight.into(),
+            bias,
+            rows,
+            cols,
+        };
+        let node = |op, len| Node {
+            op,
+            len,
+            kernel: None,
+            units: Vec::new(),
+        };
+        Graph {
+            nodes: vec![
+                node(Op::Input, cols),
+                node(Op::Dense(Arc::new(dense)), rows),
+            ],
+        }
+    }
+
+    #[test]
+    fn parts_cover_the_box_and_halve_what_matters() {
+        let x = vec![
+            Bound::new(-1.0, 1.0),
+            Bound::new(0.0, 3.0),
+            Bound::new(2.0, 2.0),
+        ];
+        let g = graph(vec![1.0, 0.0, 5.0, -2.0, 0.1, 5.0], 3);
+        let parts = parts(&g, x.clone());
+        assert_eq!(parts.len(), PARTS);
+        for i in 0..=64 {
+            for k in 0..=8 {
+                let point = [f64::from(i) / 32.0 - 1.0, f64::from(k) * 0.375, 2.0];
+                let holds =
+                    |p: &Vec<Bound>| p.iter().zip(point).all(|(b, v)| b.lo <= v && v <= b.hi);
+                assert!(parts.iter().any(holds), "{point:?}");
+            }
+        }
+        // The second input hardly counts, the third is a point.
+        assert!(
+            parts
+                .iter()
+                .all(|p| p[0].width() == 0.125 && p[1] == x[1] && p[2] == x[2])
+        );
+    }
+
+    #[test]
+    fn boxes_of_many_inputs_or_of_one_point_stay_whole() {
+        let many = FEW_INPUTS + 1;
+        let x = vec![Bound::new(0.0, 1.0); many];
+        assert_eq!(parts(&graph(vec![1.0; many], many), x.clone()), [x]);
+        let point = vec![Bound::new(0.5, 0.5)];
+        assert_eq!(parts(&graph(vec![1.0], 1), point.clone()), [point]);
+        let open = vec![Bound::new(f64::NEG_INFINITY, 0.5)];
+        assert_eq!(parts(&graph(vec![1.0], 1), open.clone()), [open]);
+    }
 }

@@ -1,27 +1,24 @@
 //! The loop against made-up evaluation and verification.
 
+
+mod strategies;
 mod world;
 
 use super::*;
+use crate::strategy::{Enumerate, Genetic, List};
+use ceg4n_search::{AnnotationSpace, Settings, Variation};
 use std::collections::BTreeSet;
-use world::{Eyes, Judge, Truth, World, bits, ends, genes, space};
+use world::{Truth, World, bits, ends, genes, judged_by, space};
 
 fn step(state: State, space: &AnnotationSpace, world: &mut World) -> State {
-    let mut judge = Judge {
-        truth: world.truth,
-        verified: &mut world.verified,
-        patience: world.patience,
-    };
     let before = state.clone();
-    let next = state
-        .step(space, &mut Eyes(&mut world.evaluated), &mut judge)
-        .expect("a made-up verifier does not fail");
-    grows(&before, &next);
+    let next = world.step(state, space);
+    grows(space, &before, &next);
     next
 }
 
 /// What every step owes.
-fn grows(before: &State, next: &State) {
+fn grows(space: &AnnotationSpace, before: &State, next: &State) {
     let (old, new) = (&before.counterexamples, &next.counterexamples);
     assert_eq!(old[..], new[..old.len()], "points only grow");
     assert_eq!(before.versions[..], next.versions[..before.versions.len()]);
@@ -34,7 +31,7 @@ fn grows(before: &State, next: &State) {
                 Some(v.version),
                 "the point names its version"
             );
-            assert!(ends(&new[*at], &v.assignment), "and ends it");
+            assert!(ends(&new[*at], space, &v.annotations), "and ends it");
         }
     }
     let points = new.iter().filter(|c| c.ended.is_some()).count();
@@ -51,7 +48,7 @@ fn run(mut state: State, space: &AnnotationSpace, world: &mut World) -> State {
 }
 
 fn exact(space: &AnnotationSpace) -> State {
-    State::new(Strategy::Exact(ceg4n_search::Exact::new(space)), Vec::new())
+    State::new(Strategy::Enumerate(Enumerate::new(space)), Vec::new())
 }
 
 fn genetic() -> State {
@@ -59,13 +56,13 @@ fn genetic() -> State {
         population: 12,
         evaluations: 300,
         seed: 5,
+        variation: Variation::Steps,
     };
-    State::new(Strategy::Nsga2 { settings }, Vec::new())
+    State::new(Strategy::Genetic(Genetic { settings }), Vec::new())
 }
 
 fn list(items: &[Assignment]) -> State {
-    let items = items.to_vec();
-    State::new(Strategy::List { items, at: 0 }, Vec::new())
+    State::new(Strategy::List(List::new(items.to_vec())), Vec::new())
 }
 
 /// Needs 4 bits, 3 bits and 5 bits; one hole, one open candidate that is cheap enough to be met.
@@ -106,7 +103,10 @@ fn exact_proves_the_cheapest_feasible_candidate() {
     let mut cheaper = 0;
     while let Some(a) = order.next(&space).filter(|a| space.cost(a) < best.cost) {
         let aside = state.set_aside().any(|v| v.assignment == a);
-        let ended = state.counterexamples.iter().any(|p| ends(p, &a));
+        let notes = space.program(&a, 1).expect("a program");
+        let notes = notes.program().annotations.clone();
+        let points = &state.counterexamples;
+        let ended = points.iter().any(|p| ends(p, &space, &notes));
         assert!(aside != ended, "{a:?}");
         cheaper += 1;
     }
@@ -139,13 +139,11 @@ fn a_strategy_that_follows_a_list_asks_nothing_again() {
     assert_eq!(state.status, Status::Exhausted);
     assert_eq!(state.versions.len(), 3);
     for strategy in [
-        Strategy::Exact(ceg4n_search::Exact::new(&space)),
+        exact(&space).strategy,
         genetic().strategy,
         list(&first).strategy,
     ] {
-        state.strategy = strategy;
-        state.status = Status::Running;
-        state = run(state, &space, &mut world);
+        state = run(state.follow(strategy), &space, &mut world);
         if state.status == Status::Proved {
             assert_eq!(world.verified.pop().map(|v| v.0), cheapest(&space, truth));
         }
@@ -210,7 +208,7 @@ fn exhausted_when_nothing_is_left() {
     assert_eq!(state.set_aside().count(), all);
     assert!(state.proved().is_none());
     // One general counterexample ends everything.
-    let mut world = World::new(|a| match a.activations {
+    let mut world = World::new(|a| match a.activations[0] {
         6 => Truth::Holds,
         _ => Truth::Broken(2),
     });
@@ -294,8 +292,7 @@ fn the_last_proved_version_is_the_result() {
     let (space, mut world) = (space(), World::new(truth));
     let mut state = run(list(&[bits([6, 6], 6)]), &space, &mut world);
     assert_eq!(state.proved().map(|v| v.version), Some(1));
-    state.strategy = exact(&space).strategy;
-    state.status = Status::Running;
+    state = state.follow(exact(&space).strategy);
     let state = run(state, &space, &mut world);
     let best = state.proved().expect("proved");
     assert_eq!(best.version as usize, state.versions.len());
@@ -342,7 +339,7 @@ fn goes_on_alike_from_its_serialised_state() {
 fn without_answers_nothing_is_proved() {
     struct Mute;
     impl Verify for Mute {
-        fn verify(&mut self, _: &Assignment, _: u32) -> Result<Vec<(usize, RegionResult)>, String> {
+        fn verify(&mut self, _: &Candidate, _: u32) -> Result<Vec<(usize, RegionResult)>, String> {
             Ok(Vec::new())
         }
 
@@ -351,10 +348,7 @@ fn without_answers_nothing_is_proved() {
         }
     }
     let space = space();
-    let mut eyes = Vec::new();
-    let state = list(&[bits([6, 6], 6)])
-        .step(&space, &mut Eyes(&mut eyes), &mut Mute)
-        .expect("a step");
+    let state = judged_by(&mut Mute, list(&[bits([6, 6], 6)]), &space).expect("a step");
     assert_eq!(state.status, Status::Running);
     assert!(state.proved().is_none());
 }
@@ -363,7 +357,7 @@ fn without_answers_nothing_is_proved() {
 fn a_verifier_that_cannot_work_ends_the_step() {
     struct Broken;
     impl Verify for Broken {
-        fn verify(&mut self, _: &Assignment, _: u32) -> Result<Vec<(usize, RegionResult)>, String> {
+        fn verify(&mut self, _: &Candidate, _: u32) -> Result<Vec<(usize, RegionResult)>, String> {
             Err("no solver".to_owned())
         }
 
@@ -372,7 +366,6 @@ fn a_verifier_that_cannot_work_ends_the_step() {
         }
     }
     let space = space();
-    let mut eyes = Vec::new();
-    let ended = exact(&space).step(&space, &mut Eyes(&mut eyes), &mut Broken);
+    let ended = judged_by(&mut Broken, exact(&space), &space);
     assert_eq!(ended, Err("no solver".to_owned()));
 }

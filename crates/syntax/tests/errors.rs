@@ -54,7 +54,7 @@ fn syntax() {
     );
     check(
         &with_network(
-            "format @n v1 {\n%x: 8q6;\n%w0: s3q;\n%y: acc 18;\n%h0 s8q6;\nrounding half-upp;\n}\n",
+            "format @n v1 {\n%x: 8q6;\n%w0: s3q;\n%y: acc 18;\n%h0 s8q6;\nrounding half-upp;\n%b0: channels [s8q9*3, s8q9*32768];\n}\nrequire top1 domain grid u8q8*3;\n",
         ),
         &[
             "11:5 E0101 expected a format like s8q6, `acc` or `channels`",
@@ -62,6 +62,8 @@ fn syntax() {
             "13:9 E0101 expected a width like s18 or `;`",
             "14:5 E0101 expected `:`",
             "15:10 E0101 `half-upp` is no rounding | did you mean `half-up`?",
+            "16:24 E0202 `*32768` is no multiplier; write *M with 1 <= M < 32768, for instance s8q20*23170",
+            "18:26 E0202 a grid has no multiplier",
         ],
     );
     check(

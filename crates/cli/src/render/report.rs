@@ -154,7 +154,7 @@ fn accuracy(out: &mut String, r: &Report) {
     for a in r.accuracy.iter().chain(&r.calibration_accuracy) {
         let share = |v: f64| format!("{} %", percent(v, a.samples));
         let right = match (a.reference_accuracy, a.kernel_accuracy) {
-            (Some(n), Some(k)) => format!("network {}, kernel {}, ", share(n), share(k)),
+            (Some(n), Some(k)) => format!("reference {}, kernel {}, ", share(n), share(k)),
             _ => String::new(),
         };
         let fitted = match a.split.as_str() {
@@ -175,10 +175,10 @@ fn accuracy(out: &mut String, r: &Report) {
         let shown = a.changed.len().min(CHANGED);
         for c in &a.changed[..shown] {
             let label = c.label.map_or(String::new(), |l| format!(", label {l}"));
-            let (network, kernel) = (c.reference, c.kernel);
+            let (reference, kernel) = (c.reference, c.kernel);
             let _ = writeln!(
                 out,
-                "  row {}: network {network}, kernel {kernel}{label}",
+                "  row {}: reference {reference}, kernel {kernel}{label}",
                 c.row
             );
         }

@@ -42,12 +42,12 @@ impl Demands {
         if goals.drop.is_some_and(|g| right < g) {
             let reference = found.reference_correct.unwrap_or(0);
             let what =
-                format!("the kernel is right on {right} of {n} rows, the network on {reference}");
+                format!("the kernel is right on {right} of {n} rows, the reference on {reference}");
             return short("max-accuracy-drop", &self.max_accuracy_drop, what);
         }
         if goals.agreement.is_some_and(|g| found.agreeing < g) {
             let what = format!(
-                "the kernel has the network's class on {} of {n} rows",
+                "the kernel has the reference's class on {} of {n} rows",
                 found.agreeing
             );
             return short("min-agreement", &self.min_agreement, what);

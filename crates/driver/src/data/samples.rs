@@ -7,7 +7,7 @@ use ceg4n_base::{Diagnostic, Exact, codes};
 use ceg4n_import::{DataSet, Values};
 use ceg4n_ir::Region;
 use ceg4n_jit::Evaluator;
-use ceg4n_report::AgreementSample;
+use ceg4n_report::{AgreementSample, Report};
 use ceg4n_verify::Reference;
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
@@ -118,15 +118,16 @@ fn mixtures(centers: &[Vec<f64>], rng: &mut ChaCha8Rng) -> Vec<f64> {
         }
         let sum: f64 = weights.iter().sum();
         let sum = if sum > 0.0 { sum } else { 1.0 };
-        for i in 0..columns {
+        out.extend((0..columns).map(|i| {
             let terms = chosen.iter().zip(&weights);
             let v: f64 = terms.map(|(c, w)| centers[*c][i] * (w / sum)).sum();
-            out.push(if v.is_finite() {
+            // Only where numbers leave the range of floats.
+            if v.is_finite() {
                 v
             } else {
                 centers[chosen[0]][i]
-            });
-        }
+            }
+        }));
     }
     out
 }
@@ -136,6 +137,25 @@ fn mix(lo: f64, hi: f64, t: f64) -> f64 {
     let v = lo * (1.0 - t) + hi * t;
     let v = if v.is_finite() { v } else { 0.0 };
     v.max(lo.max(f64::MIN)).min(hi.min(f64::MAX))
+}
+
+/// For a run without data: writes [`random_agreement`] into the report; returns the warning.
+///
+/// # Errors
+/// As for [`random_agreement`].
+pub fn without_data(
+    report: &mut Report,
+    reference: &Reference,
+    kernel: &Evaluator,
+    regions: &[Region],
+    seed: u64,
+    jobs: usize,
+) -> Result<Option<Diagnostic>, Diagnostic> {
+    report.agreement_samples = random_agreement(reference, kernel, regions, seed, jobs)?;
+    Ok(few_regions_warning(
+        regions.len(),
+        &report.agreement_samples,
+    ))
 }
 
 /// What a user is told of a kernel compiled from few regions and no data; `None` where there are

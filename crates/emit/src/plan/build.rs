@@ -209,12 +209,21 @@ impl<'a> Builder<'a> {
                 }
                 "relu".to_owned()
             }
-            KernelOp::Requantize { shift, format, .. } => {
-                let clamp = acting_clamp(self.kernel.rounding, of_x, shift, *format);
-                let (word, text) = self.shift(stage, name, width, of_x, shift)?;
+            KernelOp::Requantize {
+                multiplier,
+                shift,
+                format,
+                ..
+            } => {
+                let (product, factor) = match multiplier {
+                    None => (Cow::Borrowed(of_x), String::new()),
+                    Some(m) => self.multiply(stage, name, width, of_x, m),
+                };
+                let clamp = acting_clamp(self.kernel.rounding, &product, shift, *format);
+                let (word, text) = self.shift(stage, name, width, &product, shift)?;
                 stage.push(word, clamp);
                 let rounding = self.kernel.rounding.name();
-                format!("requantize to {format}, {text}, rounding {rounding}")
+                format!("requantize to {format}, {factor}{text}, rounding {rounding}")
             }
             KernelOp::Align { shift, .. } => {
                 let left: Vec<i32> = shift.iter().map(|s| -s).collect();
@@ -255,7 +264,7 @@ impl<'a> Builder<'a> {
         stage.dense = Some(Dense { weight, bias, cols });
         format!(
             "dense {cols} -> {rows}, weights {formats}; accumulator {}, any order of sums in {} bits",
-            scale(&node.frac),
+            scale(node),
             node.width
         )
     }
@@ -284,6 +293,36 @@ impl<'a> Builder<'a> {
         }
         let id = self.table(kind, Elem::holding(lo, hi), Data::Wide(values), comment);
         Operand::Table(id, lo, hi)
+    }
+
+    /// Appends the product with multipliers; returns its ranges and what it does. Where the operand
+    /// is always zero any multiplier gives zero, so such elements take that of the first one that
+    /// is not.
+    fn multiply(
+        &mut self,
+        stage: &mut Stage,
+        name: &str,
+        width: u8,
+        of_x: &[Interval],
+        multiplier: &[u16],
+    ) -> (Cow<'static, [Interval]>, String) {
+        let zero = |r: &Interval| r.lo == 0 && r.hi == 0;
+        let moving = of_x.iter().zip(multiplier).find(|(r, _)| !zero(r));
+        let common = moving.map_or(1, |(_, m)| *m);
+        let pick = |(r, m): (&Interval, &u16)| i64::from(if zero(r) { common } else { *m });
+        let values: Vec<i64> = of_x.iter().zip(multiplier).map(pick).collect();
+        // The checker proved that 64 bits hold the products.
+        let product = |(r, m): (&Interval, &i64)| Interval::new(r.lo * m, r.hi * m);
+        let products: Vec<Interval> = of_x.iter().zip(&values).map(product).collect();
+        let comment = format!("{name}: multipliers");
+        let factor = self.constants('m', Cow::Owned(values), comment);
+        let text = match &factor {
+            Operand::Uniform(1) => String::new(),
+            Operand::Uniform(m) => format!("times {m}, "),
+            Operand::Table(_, lo, hi) => format!("times {lo} to {hi} by channel, "),
+        };
+        stage.push(Elem::word(width), StepKind::Multiply(factor));
+        (Cow::Owned(products), text)
     }
 
     /// Appends shifts; returns their word and what they do. Where the operand is always zero any
@@ -362,9 +401,11 @@ fn shift_text(shift: &Operand) -> String {
 }
 
 /// The scale of accumulators, in words.
-fn scale(frac: &[i32]) -> String {
+fn scale(node: &KernelNode) -> String {
+    let frac = &node.frac;
+    let plain = node.multiplier.is_none();
     match frac.first() {
-        Some(f) if frac.iter().all(|g| g == f) => format!("at scale 2^{}", -f),
+        Some(f) if plain && frac.iter().all(|g| g == f) => format!("at scale 2^{}", -f),
         Some(_) | None => "at a scale per channel".to_owned(),
     }
 }

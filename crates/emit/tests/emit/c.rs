@@ -255,6 +255,8 @@ fn the_random_programs_cover_the_emitter() {
         ("= (int32_t)acc", 5),
         ("= 0; }", 20),
         (" >> s", 5),
+        ("acc * (int32_t)", 2),
+        ("acc * (int64_t)", 5),
         ("acc + (((int32_t)1 << (s", 3),
         ("acc + (((int64_t)1 << (s", 1),
         ("} else { acc", 3),

@@ -1,10 +1,11 @@
 //! Lowering to the integer program: explicit requantizations, aligned biases, type ranges,
 //! accumulator widths.
 
-use super::constant_mantissas;
+use super::constants::constant_mantissas;
+use super::dot_range::Operand;
 use crate::NodeId;
 use crate::annotate::{Annotation, Program};
-use crate::kernel::{Interval, Kernel, KernelNode, KernelOp};
+use crate::kernel::{Interval, Kernel, KernelNode, KernelOp, multiplier};
 use crate::network::{Op, ValueId};
 use crate::types::{Format, TensorFormat};
 use ceg4n_base::entity::PrimaryMap;
@@ -151,11 +152,22 @@ impl Lowering<'_> {
             .signed_width()
             .max(Interval::new(-extra, extra).signed_width());
         let len = range.len();
+        let multiplier = match &op {
+            // A dense node's is set by the caller; the others are stored tensors and outputs.
+            KernelOp::Input { .. }
+            | KernelOp::Dense { .. }
+            | KernelOp::Requantize { .. }
+            | KernelOp::Align { .. } => None,
+            KernelOp::AddConst { x, .. } | KernelOp::Relu { x } | KernelOp::Move { x } => {
+                self.nodes[*x].multiplier.clone()
+            }
+        };
         Some(self.nodes.push(KernelNode {
             value,
             op,
             len,
             frac: frac.into(),
+            multiplier,
             format,
             range: range.into(),
             width,
@@ -203,25 +215,22 @@ impl Lowering<'_> {
         };
         let (rows, cols) = (w_formats.len(), node.len);
         let frac: Vec<i32> = w_formats.iter().map(|f| format.frac() + f.frac()).collect();
+        let multiplier: Option<Arc<[u16]>> = w_formats
+            .iter()
+            .any(|f| f.multiplier() != 1)
+            .then(|| w_formats.iter().map(|f| f.multiplier()).collect());
         let bias = match bias {
-            Some(b) => Some(self.aligned_constant(v, b, &frac)?),
+            Some(b) => Some(self.aligned_constant(v, b, &frac, multiplier.as_deref())?),
             None => None,
         };
         let mut range = Vec::with_capacity(rows);
         let mut worst = 0u64;
+        let operand = Operand::new(&node.range);
         for j in 0..rows {
-            let b = bias.as_ref().map_or(0, |b| i128::from(b[j]));
-            // Any order of partial sums stays within |b| + Σ |w|·max|x|.
-            let (mut lo, mut hi, mut all) = (b, b, b.abs());
-            for (m, r) in w[j * cols..(j + 1) * cols].iter().zip(node.range.iter()) {
-                let m = i128::from(*m);
-                let (p, q) = (m * i128::from(r.lo), m * i128::from(r.hi));
-                lo += p.min(q);
-                hi += p.max(q);
-                all += m.abs() * i128::from(r.magnitude());
-            }
-            worst = worst.max(self.fits(v, all)?);
-            range.push(Interval::new(lo as i64, hi as i64));
+            let b = bias.as_ref().map_or(0, |b| b[j]);
+            let sum = operand.dot(&w[j * cols..(j + 1) * cols], b);
+            worst = worst.max(self.fits(v, sum.magnitude)?);
+            range.push(Interval::new(sum.lo as i64, sum.hi as i64));
         }
         let op = KernelOp::Dense {
             x: xn,
@@ -230,7 +239,9 @@ impl Lowering<'_> {
             rows,
             cols,
         };
-        self.push(v, op, frac, None, range, worst)
+        let n = self.push(v, op, frac, None, range, worst)?;
+        self.nodes[n].multiplier = multiplier;
+        Some(n)
     }
 
     /// Refuses a magnitude that 64-bit two's complement does not hold.
@@ -254,15 +265,26 @@ impl Lowering<'_> {
         }
     }
 
-    /// A constant's mantissas shifted left to the scales `frac` (one per element, or one constant
-    /// element for all).
-    fn aligned_constant(&mut self, v: ValueId, c: ValueId, frac: &[i32]) -> Option<Vec<i64>> {
+    /// A constant's mantissas shifted left to the scales of an accumulator: `frac` and
+    /// `multipliers` (one per element, or one constant element for all).
+    fn aligned_constant(
+        &mut self,
+        v: ValueId,
+        c: ValueId,
+        frac: &[i32],
+        multipliers: Option<&[u16]>,
+    ) -> Option<Vec<i64>> {
         let (m, formats) = self.constant(v, c)?;
         let per_row = (m.len() / formats.len()).max(1);
         let mut out = Vec::with_capacity(frac.len());
         for (j, target) in frac.iter().enumerate() {
             let i = if m.len() == 1 { 0 } else { j };
-            let own = formats[(i / per_row).min(formats.len() - 1)].frac();
+            let format = formats[(i / per_row).min(formats.len() - 1)];
+            let factor = multiplier(multipliers, j);
+            if format.multiplier() != factor {
+                return self.other_multiplier(v, c, j, format, factor);
+            }
+            let own = format.frac();
             let up = target - own;
             if up < 0 {
                 let name = self.name(c).to_owned();
@@ -287,11 +309,38 @@ impl Lowering<'_> {
         Some(out)
     }
 
+    /// Refuses a constant whose multiplier is not that of the sum that it joins.
+    fn other_multiplier<T>(
+        &mut self,
+        v: ValueId,
+        c: ValueId,
+        j: usize,
+        format: Format,
+        factor: u16,
+    ) -> Option<T> {
+        let (name, sum) = (self.name(c).to_owned(), self.name(v));
+        let d = Diagnostic::error(
+            codes::MULTIPLIER,
+            format!(
+                "element {j} of %{sum} has the multiplier {factor}, but its %{name} has {}",
+                format.multiplier()
+            ),
+        );
+        let finer = factor.ilog2() as i32 - format.multiplier().ilog2() as i32;
+        let fitting = Format::new(format.signed(), format.width(), format.frac() + finer)
+            .and_then(|f| f.with_multiplier(factor))
+            .unwrap_or(format);
+        let d = d.help(format!(
+            "give %{name} the multipliers of what it is added to, for instance {fitting} here"
+        ));
+        self.fail(d, c)
+    }
+
     fn add_const(&mut self, v: ValueId, x: ValueId, c: ValueId, sign: i64) -> Option<NodeId> {
         let xn = *self.node_of.get(&x)?;
         let node = self.nodes[xn].clone();
         let c: Vec<i64> = self
-            .aligned_constant(v, c, &node.frac)?
+            .aligned_constant(v, c, &node.frac, node.multiplier.as_deref())?
             .into_iter()
             .map(|c| sign * c)
             .collect();
@@ -385,26 +434,29 @@ impl Lowering<'_> {
         let mut shifts = Vec::with_capacity(node.len);
         let mut range = Vec::with_capacity(node.len);
         let mut worst = 0;
-        for (r, frac) in node.range.iter().zip(node.frac.iter()) {
-            let bits = (64 - r.magnitude().leading_zeros()) as i32;
+        for (j, (r, frac)) in node.range.iter().zip(node.frac.iter()).enumerate() {
+            let factor = i128::from(node.multiplier(j));
+            let magnitude = i128::from(r.magnitude()) * factor;
+            self.fits(v, magnitude)?;
+            let bits = (128 - magnitude.leading_zeros()) as i32;
             // Beyond one bit more than the magnitude every right shift means the same.
             let s = (frac - format.frac()).min(bits + 1);
             let register = if s <= 0 {
                 let up = s.unsigned_abs();
-                if up > 63 && r.magnitude() > 0 {
+                if up > 63 && magnitude > 0 {
                     i128::MAX
                 } else {
-                    i128::from(r.magnitude()) << up.min(63)
+                    magnitude << up.min(63)
                 }
             } else {
-                i128::from(r.magnitude()) + (1i128 << (s - 1))
+                magnitude + (1i128 << (s - 1))
             };
             worst = worst.max(self.fits(v, register)?);
             let s = s.max(-63);
             shifts.push(s);
             let y = |m: i64| {
                 rounding
-                    .shift(i128::from(m), s)
+                    .shift(i128::from(m) * factor, s)
                     .clamp(i128::from(format.min()), i128::from(format.max()))
                     as i64
             };
@@ -415,6 +467,7 @@ impl Lowering<'_> {
             v,
             KernelOp::Requantize {
                 x,
+                multiplier: node.multiplier,
                 shift: shifts.into(),
                 format,
             },
@@ -429,6 +482,17 @@ impl Lowering<'_> {
     /// Brings the outputs to one scale by exact left shifts.
     fn aligned_output(&mut self, n: NodeId) -> Option<NodeId> {
         let node = self.nodes[n].clone();
+        if node.multiplier.is_some() {
+            let name = self.name(node.value).to_owned();
+            let d = Diagnostic::error(
+                codes::MULTIPLIER,
+                format!("the output %{name} is an accumulator with multipliers"),
+            );
+            let d = d.help(format!(
+                "give %{name} a format, for instance %{name}: s16q8, or its weights formats without multipliers"
+            ));
+            return self.fail(d, node.value);
+        }
         let top = node.frac.iter().copied().max()?;
         if node.frac.iter().all(|f| *f == top) {
             return Some(n);

@@ -1,6 +1,6 @@
 //! Lowering to the real-valued program.
 
-use super::constant_mantissas;
+use super::constants::constant_mantissas;
 use crate::NodeId;
 use crate::annotate::Program;
 use crate::network::{Op, ValueId};
@@ -58,7 +58,7 @@ pub(super) fn lower(program: &Program) -> RealProgram {
     }
 }
 
-/// The exact values of a constant: float32, or `m·2^-F` where it has a format.
+/// The exact values of a constant: float32, or `m·M·2^-F` where it has a format.
 fn constant(program: &Program, v: ValueId) -> Arc<[f64]> {
     if let Some((mantissas, formats)) = constant_mantissas(program, v) {
         let per_row = (mantissas.len() / formats.len().max(1)).max(1);
@@ -66,7 +66,9 @@ fn constant(program: &Program, v: ValueId) -> Arc<[f64]> {
             .iter()
             .enumerate()
             .map(|(i, m)| {
-                f64::from(*m) * 2f64.powi(-formats[(i / per_row).min(formats.len() - 1)].frac())
+                let format = formats[(i / per_row).min(formats.len() - 1)];
+                // At most 47 bits: exact.
+                f64::from(*m) * f64::from(format.multiplier()) * 2f64.powi(-format.frac())
             })
             .collect();
     }

@@ -6,7 +6,7 @@ use ceg4n_ir::{
     Annotation, Checked, Format, Network, NetworkBuilder, Op, Program, Rounding, Shape,
     TensorFormat, ValueId, check,
 };
-use ceg4n_jit::{CodeCache, CodeOptions, Evaluator};
+use ceg4n_jit::{CodeCache, CodeOptions, Evaluator, PrefixCache, Samples};
 use std::sync::{Arc, LazyLock};
 
 /// SplitMix64, seeded by the test.
@@ -132,7 +132,7 @@ pub(crate) fn random_program(rng: &mut Rng) -> Option<Checked<Program>> {
     let mut x = b.input(cols as usize, input);
     let mut scale = i64::from(input.frac());
     if rng.one_in(4) {
-        x = constant_op(&mut b, rng, x, scale);
+        x = constant_op(&mut b, rng, x, scale, &[1]);
         x = maybe_relu(&mut b, rng, x);
         let f = format(rng, -3, 10);
         b.format(x, f);
@@ -140,15 +140,17 @@ pub(crate) fn random_program(rng: &mut Rng) -> Option<Checked<Program>> {
     }
     let layers = rng.range(1, 3);
     for layer in 0..layers {
-        let (next, w_frac, finest) = dense(&mut b, rng, x, scale, &format);
+        let requantized = layer + 1 < layers || rng.one_in(2);
+        let (next, w_frac, finest, factors) = dense(&mut b, rng, x, scale, requantized, &format);
         x = maybe_relu(&mut b, rng, next);
         if rng.one_in(6) {
-            x = constant_op(&mut b, rng, x, finest);
+            x = constant_op(&mut b, rng, x, finest, &factors);
             x = maybe_relu(&mut b, rng, x);
         }
-        if layer + 1 < layers || rng.one_in(2) {
+        if requantized {
             let spread = if rng.one_in(8) { 40 } else { 6 };
-            let centre = (scale + w_frac) / 2;
+            let most = factors.iter().copied().max().unwrap_or(1);
+            let centre = (scale + w_frac) / 2 - i64::from(most.ilog2());
             let f = format(rng, centre - spread, centre + spread);
             b.format(x, f);
             scale = i64::from(f.frac());
@@ -187,12 +189,15 @@ fn maybe_relu(b: &mut Builder, rng: &mut Rng, x: ValueId) -> ValueId {
     }
 }
 
-/// `x ± c` with mantissas at a scale not finer than that of `x`.
-fn constant_op(b: &mut Builder, rng: &mut Rng, x: ValueId, scale: i64) -> ValueId {
-    let len = if rng.one_in(3) { 1 } else { b.len(x) };
+/// `x ± c` with mantissas at a scale not finer than that of `x`, and its multipliers (one for all
+/// elements, or one each).
+fn constant_op(b: &mut Builder, rng: &mut Rng, x: ValueId, scale: i64, factors: &[u16]) -> ValueId {
+    let same = factors.iter().all(|m| *m == factors[0]);
+    let len = if same && rng.one_in(3) { 1 } else { b.len(x) };
     let f = fmt(true, rng.range(1, 14), scale - rng.range(0, 4));
     let m = (0..len).map(|_| rng.mantissa(f) as i32).collect();
-    let c = b.constant(vec![len], f.into(), m);
+    let formats = (0..len).map(|j| times(f, factors[if factors.len() == 1 { 0 } else { j }]));
+    let c = b.constant(vec![len], TensorFormat::Channels(formats.collect()), m);
     match rng.one_in(2) {
         true => b.push(Op::Add { x, c }, None),
         false => b.push(Op::Sub { x, c }, None),
@@ -206,8 +211,9 @@ fn dense(
     rng: &mut Rng,
     x: ValueId,
     scale: i64,
+    requantized: bool,
     format: &dyn Fn(&mut Rng, i64, i64) -> Format,
-) -> (ValueId, i64, i64) {
+) -> (ValueId, i64, i64, Vec<u16>) {
     let cols = b.len(x);
     let rows = rng.range(1, 11) as usize;
     let storable = |f: Format| f.signed() || f.width() < 32;
@@ -217,13 +223,20 @@ fn dense(
             return f;
         }
     };
-    let base = w_format();
-    let channels: Vec<Format> = (0..rows).map(|_| w_format()).collect();
+    let mut base = w_format();
+    let mut channels: Vec<Format> = (0..rows).map(|_| w_format()).collect();
+    if requantized && rng.one_in(2) {
+        base = times(base, multiplier(rng));
+        for f in &mut channels {
+            *f = times(*f, multiplier(rng));
+        }
+    }
     let (w_formats, tensor) = if rng.one_in(2) {
         (channels.clone(), TensorFormat::Channels(channels.into()))
     } else {
         (vec![base; rows], base.into())
     };
+    let factors: Vec<u16> = w_formats.iter().map(|f| f.multiplier()).collect();
     let m = w_formats
         .iter()
         .flat_map(|f| (0..cols).map(|_| *f).collect::<Vec<_>>())
@@ -235,11 +248,8 @@ fn dense(
         let formats: Vec<Format> = w_formats
             .iter()
             .map(|f| {
-                fmt(
-                    true,
-                    rng.range(1, 16),
-                    scale + i64::from(f.frac()) - rng.range(0, 3),
-                )
+                let frac = scale + i64::from(f.frac()) - rng.range(0, 3);
+                times(fmt(true, rng.range(1, 16), frac), f.multiplier())
             })
             .collect();
         let m = formats.iter().map(|f| rng.mantissa(*f) as i32).collect();
@@ -248,9 +258,23 @@ fn dense(
     let mut y = b.push(Op::Dense { x, weight, bias }, None);
     let finest = scale + i64::from(least);
     if rng.one_in(3) {
-        y = constant_op(b, rng, y, finest);
+        y = constant_op(b, rng, y, finest, &factors);
     }
-    (y, i64::from(base.frac()), finest)
+    (y, i64::from(base.frac()), finest, factors)
+}
+
+fn times(f: Format, multiplier: u16) -> Format {
+    f.with_multiplier(multiplier).expect("a multiplier")
+}
+
+/// Any multiplier; 1, the greatest and those that quantizers choose often.
+fn multiplier(rng: &mut Rng) -> u16 {
+    match rng.range(0, 5) {
+        0 => 1,
+        1 => (1 << 15) - 1,
+        2 | 3 => rng.range(1 << 14, (1 << 15) - 1) as u16,
+        _ => rng.range(1, (1 << 15) - 1) as u16,
+    }
 }
 
 /// `round(m·2^-s)` for any shift.
@@ -269,7 +293,7 @@ pub(crate) fn round(rounding: Rounding, m: i128, s: i32) -> i128 {
     floor + i128::from(up)
 }
 
-/// Elements `m·2^-frac`.
+/// Elements `m·2^-frac`; multipliers are taken into the mantissas of constants at once.
 type Tensor = Vec<(i128, i32)>;
 
 /// The outputs of a program on input mantissas.
@@ -319,15 +343,13 @@ fn constant_tensor(program: &Program, v: ValueId) -> Tensor {
         unreachable!("constants have mantissas")
     };
     let rows = program.network.value(v).shape.0[0];
-    let frac = |i: usize| {
-        format
-            .channel(i / (m.len() / rows))
-            .expect("a channel")
-            .frac()
-    };
+    let own = |i: usize| format.channel(i / (m.len() / rows)).expect("a channel");
     m.iter()
         .enumerate()
-        .map(|(i, m)| (i128::from(*m), frac(i)))
+        .map(|(i, m)| {
+            let f = own(i);
+            (i128::from(*m) * i128::from(f.multiplier()), f.frac())
+        })
         .collect()
 }
 
@@ -363,7 +385,10 @@ pub(crate) static CACHES: LazyLock<[CodeCache; 2]> = LazyLock::new(|| {
     })
 });
 
-/// Compares both code paths with the reference on `n` inputs.
+/// So small that it evicts all the time.
+static PREFIXES: LazyLock<PrefixCache> = LazyLock::new(|| PrefixCache::new(50_000));
+
+/// Compares both code paths, on packed samples too, with the reference on `n` inputs.
 pub(crate) fn compare(program: &Checked<Program>, inputs: &[i64], n: usize, what: &str) {
     let len = inputs.len() / n;
     let expected: Vec<i64> = inputs
@@ -378,5 +403,13 @@ pub(crate) fn compare(program: &Checked<Program>, inputs: &[i64], n: usize, what
             .expect("outputs");
         let vectors = cache.options().vectors;
         assert_eq!(found, expected, "{what}, vectors {vectors}");
+        let format = program.kernel().expect("a kernel").input_format;
+        let samples = Samples::new(format, len, inputs).expect("samples");
+        for prefix in [None, Some(&*PREFIXES), Some(&*PREFIXES)] {
+            evaluator
+                .eval_samples(&samples, 0..n, prefix, &mut found)
+                .expect("outputs");
+            assert_eq!(found, expected, "{what}, packed, vectors {vectors}");
+        }
     }
 }

@@ -4,3 +4,4 @@ mod common;
 mod evaluator;
 mod exhaustive;
 mod random;
+mod samples;

@@ -42,8 +42,9 @@ fn random_programs_agree_with_the_reference() {
         "Map",
         "Dense { weight: I16 }",
         "Dense { weight: I32 }",
-        "DenseVector { narrow: false }",
-        "DenseVector { narrow: true }",
+        "DenseVector { epilogue: Wide }",
+        "DenseVector { epilogue: Product }",
+        "DenseVector { epilogue: Narrow }",
     ] {
         let vectors = !body.starts_with("DenseVector") || CACHES[0].options().vectors;
         let seen = functions.contains(&format!("body: {body}, x: I16"));

@@ -66,7 +66,11 @@ pub(super) struct Chain {
 impl Chain {
     /// The chain of a kernel under `notes`, and the mantissas that they give. `None` for a network
     /// without a dense operator, and where single precision does not hold its numbers.
-    pub(super) fn new(model: &Model, notes: &Annotations, kernel: &Kernel) -> Option<(Self, Tensors)> {
+    pub(super) fn new(
+        model: &Model,
+        notes: &Annotations,
+        kernel: &Kernel,
+    ) -> Option<(Self, Tensors)> {
         let mut build = Build {
             network: model.network(),
             kernel,
@@ -132,7 +136,10 @@ impl Chain {
     /// True if every scale is a normal number.
     fn is_sound(&self) -> bool {
         let each = self.stages.iter().flat_map(|s| &s.after);
-        let units = self.params.iter().all(|p| p.unit.iter().all(|u| u.is_normal()));
+        let units = self
+            .params
+            .iter()
+            .all(|p| p.unit.iter().all(|u| u.is_normal()));
         units && self.before.iter().chain(each).all(Each::is_sound)
     }
 
@@ -140,6 +147,13 @@ impl Chain {
     pub(super) fn zeros(&self) -> Tensors {
         let zeros = |p: &Param| vec![0.0; p.cols * p.lanes];
         self.params.iter().map(zeros).collect()
+    }
+
+    /// The values of mantissas, anew.
+    pub(super) fn values_of(&self, mantissas: &Tensors) -> Tensors {
+        let mut values = self.zeros();
+        self.values(mantissas, &mut values);
+        values
     }
 
     /// The values of mantissas, in real units.

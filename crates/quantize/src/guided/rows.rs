@@ -24,6 +24,14 @@ pub(super) struct Row<'a> {
     pub value: &'a [f32],
 }
 
+impl<'a> Row<'a> {
+    #[inline(always)]
+    pub(super) fn entries(self) -> impl Iterator<Item = (usize, f32)> + Clone + 'a {
+        let places = self.index.iter().map(|k| *k as usize);
+        places.zip(self.value.iter().copied())
+    }
+}
+
 impl Rows {
     pub(super) fn new() -> Self {
         Self {
@@ -33,10 +41,20 @@ impl Rows {
     }
 
     /// Adds a point.
-    pub(super) fn push(&mut self, chain: &Chain, x: &[f32], reference: &[f32], aim: Aim, weight: f32) {
+    pub(super) fn push(
+        &mut self,
+        chain: &Chain,
+        x: &[f32],
+        reference: &[f32],
+        aim: Aim,
+        weight: f32,
+    ) {
         let mut x = x.to_vec();
         let mut slope = vec![1.0; x.len()];
-        chain.before.iter().for_each(|e| e.apply(&mut x, &mut slope));
+        chain
+            .before
+            .iter()
+            .for_each(|e| e.apply(&mut x, &mut slope));
         for (k, v) in x.iter().enumerate().filter(|(_, v)| **v != 0.0) {
             self.index.push(k as u32);
             self.value.push(*v);

@@ -19,7 +19,7 @@ const SHORT: u32 = 5;
 impl Task<'_> {
     /// The start with better scales; `None` if it cannot be evaluated.
     pub(super) fn scales(&self, start: &Annotations) -> Option<Annotations> {
-        let sample = self.examples.sample(SAMPLE);
+        let sample = self.goal.examples.sample(SAMPLE);
         let mut best = (self.short(start, &sample)?, start.clone());
         // Large layers first: they matter most and have the fewest bits.
         let mut layers: Vec<usize> = (0..self.model.layers().len()).collect();
@@ -51,13 +51,14 @@ impl Task<'_> {
         let best = latent::descend(
             &mut problem,
             &mantissas,
+            &self.origin(&chain),
             &mut latent,
             schedule,
             &mut rng,
             self.stop,
         );
         let mut pass = problem.pass();
-        problem.refresh(&mut pass, &best);
+        problem.refresh(&mut pass, &chain.values_of(&best));
         Some(problem.objective(&mut pass, &best))
     }
 
@@ -73,14 +74,20 @@ impl Task<'_> {
                 TensorFormat::Channels(all?)
             }
         };
-        let least = (0..layer.rows).filter_map(|j| format.channel(j)).map(Format::frac).min()?;
+        let least = (0..layer.rows)
+            .filter_map(|j| format.channel(j))
+            .map(Format::frac)
+            .min()?;
         let mut next = notes.clone();
         self.model.set(&mut next, layer.weight, format, None);
         let operand = notes.format(layer.operand)?.single()?.frac();
         if let Some(b) = layer.bias
             && let Some(Annotation::Fixed { format, .. }) = notes.get(b)
         {
-            let bits = (0..layer.rows).filter_map(|j| format.channel(j)).map(Format::width).max()?;
+            let bits = (0..layer.rows)
+                .filter_map(|j| format.channel(j))
+                .map(Format::width)
+                .max()?;
             let format = capped_format(self.model.data(b), bits, operand + least);
             self.model.set(&mut next, b, format.into(), None);
         }

@@ -46,7 +46,7 @@ fn the_error_is_that_of_the_mantissas_and_beats_nearest_on_gaussian_data() {
         for (v, e) in xq.data.iter_mut().zip(noise) {
             *v += 0.01 * f64::from(e);
         }
-        let row = follow(&w, &[f], &x, &xq).remove(0);
+        let row = follow(&w, &[f], &x, &xq, 0).remove(0);
         assert!(row.mantissas.iter().all(|m| f.contains(i64::from(*m))));
         let (path, plain) = (
             error(&w, &row.mantissas, f, &x, &xq),
@@ -71,20 +71,20 @@ fn one_column_or_columns_at_right_angles_are_rounded_to_nearest() {
         let w = gaussian(&mut rng, 3);
         let f = weight_format(&w, 3);
         let one = features(gaussian(&mut rng, 5), 5);
-        let row = follow(&w[..1], &[f], &one, &one).remove(0);
+        let row = follow(&w[..1], &[f], &one, &one, 0).remove(0);
         assert_eq!(row.mantissas, nearest(&w[..1], f));
         // Disjoint supports.
         let mut x = features(vec![0.0; 3 * 6], 6);
         for (i, v) in gaussian(&mut rng, 6).into_iter().enumerate() {
             x.data[i / 2 * 6 + i] = f64::from(v);
         }
-        let row = follow(&w, &[f], &x, &x).remove(0);
+        let row = follow(&w, &[f], &x, &x, 0).remove(0);
         assert_eq!(row.mantissas, nearest(&w, f));
     }
     // A column that is zero on every sample says nothing.
     let f: Format = "s4q2".parse().expect("a format");
     let x = features(vec![0.0, 0.0], 2);
-    assert_eq!(follow(&[0.6], &[f], &x, &x)[0].mantissas, [2]);
+    assert_eq!(follow(&[0.6], &[f], &x, &x, 0)[0].mantissas, [2]);
 }
 
 /// The least error over all mantissas, and over those of the last weight under the given others.
@@ -114,7 +114,7 @@ fn the_last_step_is_the_best_there_is_and_the_whole_near_the_optimum() {
         let w = gaussian(&mut rng, n);
         let f = weight_format(&w, 3);
         let x = features(gaussian(&mut rng, n * 4), 4);
-        let row = follow(&w, &[f], &x, &x).remove(0);
+        let row = follow(&w, &[f], &x, &x, 0).remove(0);
         let (best, last) = brute(&w, &row.mantissas, f, &x);
         assert!(row.error >= best - 1e-9, "nothing beats the optimum");
         assert!((row.error - last).abs() < 1e-9, "{} or {last}", row.error);
@@ -122,6 +122,38 @@ fn the_last_step_is_the_best_there_is_and_the_whole_near_the_optimum() {
         optimal += best;
     }
     assert!(found < 2.5 * optimal, "{found} of {optimal}");
+}
+
+#[test]
+fn sweeps_end_where_no_single_mantissa_can_be_better() {
+    let mut rng = rng(37);
+    for round in 0..40 {
+        let n = 3 + round % 6;
+        let w = gaussian(&mut rng, n);
+        let f = weight_format(&w, 2 + (round % 2) as u8);
+        let x = features(gaussian(&mut rng, n * 8), 8);
+        let mut before = f64::INFINITY;
+        for sweeps in 0..4 {
+            let row = follow(&w, &[f], &x, &x, sweeps).remove(0);
+            assert!(
+                row.error <= before * (1.0 + 1e-12),
+                "{} after {before}",
+                row.error
+            );
+            assert!((row.error - error(&w, &row.mantissas, f, &x, &x)).abs() < 1e-9);
+            before = row.error;
+        }
+        let last = follow(&w, &[f], &x, &x, 1000).remove(0);
+        for t in 0..n {
+            for step in [-1, 1] {
+                let mut m = last.mantissas.clone();
+                m[t] += step;
+                if f.contains(i64::from(m[t])) {
+                    assert!(error(&w, &m, f, &x, &x) >= last.error - 1e-9);
+                }
+            }
+        }
+    }
 }
 
 #[test]
@@ -173,6 +205,7 @@ fn programs_pass_are_pure_and_their_name_tells_the_samples() {
                 let gpfq = Gpfq {
                     granularity,
                     radius,
+                    sweeps: u32::from(correct_biases),
                     correct_biases,
                     calibration: samples.clone(),
                 };

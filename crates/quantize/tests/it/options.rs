@@ -58,6 +58,12 @@ fn channel_scales_are_never_worse_than_one_for_the_tensor() {
         for v in [layer.weight, bias] {
             assert!(matches!(channel.format(v), Some(TensorFormat::Channels(_))));
         }
+        // The channel of zeros does not coarsen what is added to it.
+        let Some(TensorFormat::Channels(formats)) = channel.format(layer.weight) else {
+            panic!("one format per channel");
+        };
+        let finest = formats.iter().map(|f| f.frac()).max();
+        assert_eq!(Some(formats[3].frac()), finest);
         let error = |notes| squared(&model, notes, layer.weight);
         // The finest of three for a row may clip less well than the tensor's, which is one of more.
         assert!(error(&channel) <= error(&tensor) * (1.0 + 1e-12));

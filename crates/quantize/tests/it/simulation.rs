@@ -3,7 +3,9 @@
 use crate::nets::{Rng, constant, draw, gaussian, model, random_chain, region, rng, uniform};
 use ceg4n_base::Exact;
 use ceg4n_ir::{Network, NetworkBuilder, Op, Rounding, Shape};
-use ceg4n_quantize::{Calibration, Gpfq, Granularity, Model, Nearest, Quantizer, layerwise};
+use ceg4n_quantize::{
+    Assignment, Calibration, Gpfq, Granularity, Model, Nearest, Quantizer, layerwise,
+};
 use std::sync::Arc;
 
 /// Shifted and scaled input, then two layers: every operator.
@@ -37,12 +39,11 @@ fn mixed(rng: &mut Rng) -> Network {
 }
 
 /// What a quantizer made, simulated, gives the outputs of the kernel exactly.
-fn check(model: &Model, quantizer: &dyn Quantizer, samples: &Calibration, rng: &mut Rng) {
-    let a = draw(rng, model, (2, 8), (4, 12));
-    let program = quantizer.program(model, &a, 1).expect("passes");
+fn check(model: &Model, quantizer: &dyn Quantizer, samples: &Calibration, a: &Assignment) {
+    let program = quantizer.program(model, a, 1).expect("passes");
     let kernel = program.kernel().expect("fixed-point");
     let mut notes = (*program.program().annotations).clone();
-    let values = layerwise::run(model, samples, &a, &mut notes, &mut |_, _, _| {})
+    let values = layerwise::run(model, samples, a, &mut notes, &mut |_, _, _| {})
         .expect("samples of the right length");
     let outputs = &values[&model.network().output()];
     let reference = ceg4n_ir::check(ceg4n_ir::Program::reference(model.network().clone()));
@@ -92,9 +93,11 @@ fn is_the_kernel_exactly() {
                 correct_biases: round % 2 == 0,
                 ..Gpfq::new(samples.clone())
             };
-            check(&model, &nearest, &samples, &mut rng);
-            check(&model, &corrected, &samples, &mut rng);
-            check(&model, &gpfq, &samples, &mut rng);
+            let quantizers: [&dyn Quantizer; 3] = [&nearest, &corrected, &gpfq];
+            for quantizer in quantizers {
+                let a = draw(&mut rng, &model, (2, 8), (4, 12));
+                check(&model, quantizer, &samples, &a);
+            }
         }
     }
 }
@@ -109,7 +112,11 @@ fn follows_every_rounding() {
         let regions = [region(3, "0", "1")];
         let model = Model::new(&reference, network, &regions, rounding);
         let samples = Calibration::from_regions(&regions, 50).expect("samples");
-        check(&model, &Nearest::default(), &samples, &mut rng);
+        // Few bits, so that halves occur.
+        for _ in 0..10 {
+            let a = draw(&mut rng, &model, (2, 3), (3, 4));
+            check(&model, &Nearest::default(), &samples, &a);
+        }
     }
 }
 

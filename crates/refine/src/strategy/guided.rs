@@ -18,7 +18,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 /// Runs of guided rounding on one assignment before it is given up.
-const ROUNDS: u32 = 4;
+const ROUNDS: u32 = 12;
 
 /// Where the search stands.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]

@@ -48,6 +48,7 @@ pub(crate) fn minimal() -> Report {
         domain: "real".to_owned(),
         reference: "real".to_owned(),
         status: Status::Proved,
+        complete: true,
         reason: None,
         regions: vec![region("left", "proved", "intervals")],
         clock_limited: false,
@@ -125,7 +126,8 @@ pub(crate) fn full() -> Report {
             set_aside: vec![SetAside {
                 version: 2,
                 weight_bits: vec![3, 4],
-                activation_bits: 8,
+                bias_bits: vec![8, 8],
+                activation_bits: vec![8, 8],
                 cost: 60,
                 reason: "right: boxes".to_owned(),
             }],

@@ -1,7 +1,8 @@
 //! Enumeration in order of cost.
 
 use crate::nets::{chain, region, small, space};
-use ceg4n_search::{AnnotationSpace, Assignment, Exact};
+use ceg4n_quantize::Assignment;
+use ceg4n_search::{AnnotationSpace, Exact};
 use std::collections::BTreeSet;
 
 fn all(space: &AnnotationSpace) -> Vec<Assignment> {
@@ -24,9 +25,10 @@ fn product(layers: usize, (lo, hi): (u8, u8), activations: (u8, u8)) -> BTreeSet
     vectors
         .into_iter()
         .flat_map(|weights| {
-            (activations.0..=activations.1).map(move |activations| Assignment {
+            (activations.0..=activations.1).map(move |bits| Assignment {
+                biases: weights.iter().map(|b| 8.max(*b)).collect(),
+                activations: vec![bits; layers],
                 weights: weights.clone(),
-                activations,
             })
         })
         .collect()
@@ -57,7 +59,7 @@ fn every_assignment_once_and_cheapest_first() {
 #[test]
 fn a_network_without_layers_has_activation_bits_only() {
     let space = space(chain(&[2], &[]), &region(2, "0", "1"), (2, 4), (4, 6));
-    let bits: Vec<u8> = all(&space).iter().map(|a| a.activations).collect();
+    let bits: Vec<u8> = all(&space).iter().map(|a| a.activations[0]).collect();
     assert_eq!(bits, [4, 5, 6]);
 }
 

@@ -1,7 +1,6 @@
-//! The space, the quantizer and the strategies on small and on random networks.
+//! The space, its costs and the walks through it, on small and on random networks.
 
+mod cost;
 mod exact;
 mod genetic;
 mod nets;
-mod quantizer;
-mod ranges;

@@ -5,6 +5,7 @@ use ceg4n_ir::network::Origin;
 use ceg4n_ir::{
     Constant, Network, NetworkBuilder, Op, Program, Region, Rounding, Shape, ValueId, check,
 };
+use ceg4n_quantize::{Model, Nearest};
 use ceg4n_search::AnnotationSpace;
 use ceg4n_verify::Reference;
 use rand::{RngExt, SeedableRng};
@@ -87,11 +88,15 @@ pub(crate) fn space(
 ) -> AnnotationSpace {
     let network = Arc::new(network);
     let reference = check(Program::reference(network.clone())).expect("a real program");
-    AnnotationSpace::new(
+    let model = Model::new(
         &Reference::new(&reference),
         network,
         std::slice::from_ref(region),
         Rounding::HalfUp,
+    );
+    AnnotationSpace::new(
+        Arc::new(model),
+        Arc::new(Nearest),
         weight_bits,
         activation_bits,
     )

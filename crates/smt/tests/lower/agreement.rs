@@ -123,6 +123,8 @@ struct Met {
     left_shifts: usize,
     /// Two largest outputs at some point.
     ties: usize,
+    /// Multipliers.
+    multiplied: usize,
     /// By rounding rule, in the order of `Rounding::ALL`.
     rounding: [usize; 3],
 }
@@ -130,6 +132,8 @@ struct Met {
 impl Met {
     fn add(&mut self, kernel: &Kernel, inputs: impl Iterator<Item = Vec<i64>>) {
         self.left_shifts += usize::from(shifts(kernel, true));
+        let multiplied = kernel.nodes.values().any(|n| n.multiplier.is_some());
+        self.multiplied += usize::from(multiplied);
         let rule = Rounding::ALL.iter().position(|r| *r == kernel.rounding);
         self.rounding[rule.unwrap()] += usize::from(shifts(kernel, false));
         let (mut clamped, mut tied) = (false, false);
@@ -162,8 +166,14 @@ fn shifts(kernel: &Kernel, left: bool) -> bool {
 fn clamps(kernel: &Kernel, input: &[i64]) -> bool {
     let trace = kernel_trace(kernel, input).unwrap();
     kernel.nodes.values().any(|n| match &n.op {
-        KernelOp::Requantize { x, shift, format } => {
-            trace.node(*x).iter().zip(shift.iter()).any(|(v, s)| {
+        KernelOp::Requantize {
+            x, shift, format, ..
+        } => {
+            let of = &kernel.nodes[*x];
+            let products = trace.node(*x).iter().enumerate();
+            let products = products.map(|(j, v)| v * i128::from(of.multiplier(j)));
+            let mut products = products.zip(shift.iter());
+            products.any(|(v, s)| {
                 let (low, high) = (i128::from(format.min()) - 1, i128::from(format.max()) + 1);
                 let (up, down) = ((*s).max(0), (-*s).max(0));
                 v << down < low << up || v << down > high << up
@@ -228,6 +238,7 @@ fn of_enumeration_and_solvers_in_both_logics() {
         met.saturating >= 60
             && met.left_shifts >= 40
             && met.ties >= 60
+            && met.multiplied >= 60
             && met.rounding.iter().all(|n| *n >= 30),
         "{met:?}"
     );

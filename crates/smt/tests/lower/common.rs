@@ -103,6 +103,10 @@ pub(crate) fn format(signed: bool, width: i64, frac: i64) -> Format {
     Format::new(signed, width as u8, frac as i32).unwrap()
 }
 
+fn times(f: Format, multiplier: u16) -> Format {
+    f.with_multiplier(multiplier).unwrap()
+}
+
 /// A value, its format, and explicit mantissas.
 type Entry = (ValueId, TensorFormat, Option<Arc<[i32]>>);
 
@@ -116,6 +120,8 @@ struct Growth<'a> {
     last: ValueId,
     len: usize,
     frac: Vec<i64>,
+    /// Its multipliers.
+    factors: Vec<u16>,
 }
 
 impl<'a> Growth<'a> {
@@ -133,6 +139,7 @@ impl<'a> Growth<'a> {
             last,
             len,
             frac: vec![f.frac().into(); len],
+            factors: vec![1; len],
         }
     }
 
@@ -143,7 +150,8 @@ impl<'a> Growth<'a> {
         }
         for _ in 0..self.d.roll(0, 2) {
             let rows = self.d.roll(1, self.size.hidden) as usize;
-            self.dense(rows);
+            let factored = self.d.one_in(3);
+            self.dense(rows, factored);
             if self.d.one_in(5) {
                 self.add();
             }
@@ -159,8 +167,10 @@ impl<'a> Growth<'a> {
             }
         }
         let rows = self.d.roll(2, self.size.outputs) as usize;
-        self.dense(rows);
-        if self.d.one_in(3) {
+        let requantized = self.d.one_in(3);
+        let factored = requantized && self.d.one_in(2);
+        self.dense(rows, factored);
+        if requantized {
             self.requantize();
         }
         if self.d.one_in(6) {
@@ -206,7 +216,8 @@ impl<'a> Growth<'a> {
                 let m = self.d.roll(f.min(), f.max()) as i32;
                 // Eighths of the last place, and few enough bits for a float32.
                 let near = f64::from(m) + self.d.roll(-7, 7) as f64 / 8.0;
-                data.push((near * 2f64.powi(-f.frac())).clamp(-1e30, 1e30) as f32);
+                let unit = f64::from(f.multiplier()) * 2f64.powi(-f.frac());
+                data.push((near * unit).clamp(-1e30, 1e30) as f32);
                 mantissas.push(m);
             }
         }
@@ -221,13 +232,23 @@ impl<'a> Growth<'a> {
         v
     }
 
-    fn dense(&mut self, rows: usize) {
+    /// A multiplier: small, the greatest, or anything.
+    fn factor(&mut self) -> u16 {
+        match self.d.roll(0, 3) {
+            0 => self.d.roll(1, 7) as u16,
+            1 => (1 << 15) - 1,
+            _ => self.d.roll(1, (1 << 15) - 1) as u16,
+        }
+    }
+
+    fn dense(&mut self, rows: usize, factored: bool) {
         let x_frac = self.frac[0];
         let spread = self.d.roll(0, 4);
         let base = self.d.roll(-2, 6);
         let mut formats = Vec::new();
         let mut biases = Vec::new();
         let mut frac = Vec::new();
+        let mut factors = Vec::new();
         let mut like: Vec<usize> = (0..rows).collect();
         for j in 0..rows {
             if self.size.twins && j > 0 && self.d.one_in(2) {
@@ -235,27 +256,30 @@ impl<'a> Growth<'a> {
                 formats.push(formats[j - 1]);
                 biases.push(biases[j - 1]);
                 frac.push(frac[j - 1]);
+                factors.push(factors[j - 1]);
                 continue;
             }
+            let factor = if factored { self.factor() } else { 1 };
+            factors.push(factor);
             let f = base + self.d.roll(0, spread);
             let bits = self.d.roll(2, self.size.weight_bits);
-            formats.push(format(true, bits, f));
+            formats.push(times(format(true, bits, f), factor));
             frac.push(x_frac + f);
             let coarser = self.d.roll(0, 5);
             let bits = self.d.roll(1, self.size.weight_bits + 2);
-            biases.push(format(true, bits, x_frac + f - coarser));
+            biases.push(times(format(true, bits, x_frac + f - coarser), factor));
         }
         let weight = self.constant(vec![rows, self.len], formats, &like);
         let bias = (!self.d.one_in(4)).then(|| self.constant(vec![rows], biases, &like));
         self.push(|x| Op::Dense { x, weight, bias });
-        (self.len, self.frac) = (rows, frac);
+        (self.len, self.frac, self.factors) = (rows, frac, factors);
     }
 
     fn add(&mut self) {
         let mut formats = Vec::new();
-        for f in self.frac.clone() {
+        for (f, factor) in self.frac.clone().into_iter().zip(self.factors.clone()) {
             let bits = self.d.roll(1, self.size.weight_bits);
-            formats.push(format(true, bits, f - self.d.roll(0, 3)));
+            formats.push(times(format(true, bits, f - self.d.roll(0, 3)), factor));
         }
         let like: Vec<usize> = (0..self.len).collect();
         let c = self.constant(vec![self.len], formats, &like);
@@ -279,11 +303,13 @@ impl<'a> Growth<'a> {
         } else {
             self.d.roll(-3, self.size.shift)
         };
+        let shift = shift + i64::from(self.factors[0].ilog2());
         let f = (self.frac[0] - shift).clamp(-256, 256);
         let bits = self.d.roll(1, self.size.activation_bits);
         let f = format(self.d.one_in(2), bits, f);
         self.formats.push((self.last, f.into(), None));
         self.frac = vec![f.frac().into(); self.len];
+        self.factors = vec![1; self.len];
     }
 }
 

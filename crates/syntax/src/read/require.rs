@@ -100,7 +100,12 @@ pub(crate) fn require(
     for part in inner {
         if part.as_rule() == Rule::domain {
             if let Some(word) = parts(part).next() {
-                domain = Domain::Grid(format::format(reader, &word)?);
+                let grid = format::format(reader, &word)?;
+                if grid.multiplier() != 1 {
+                    let message = "a grid has no multiplier";
+                    return reader.fail(codes::FORMAT, &word, message, "a format like u8q8");
+                }
+                domain = Domain::Grid(grid);
             }
         } else {
             let ids: Option<Vec<Name>> = parts(part).map(|p| reader.name(p)).collect();

@@ -30,6 +30,12 @@ impl Dice {
             .expect("inside the limits")
     }
 
+    /// A format as constants may have it.
+    fn multiplied(&mut self) -> Format {
+        let m = [1, 2, 23170, 32767][self.below(4)];
+        self.format().with_multiplier(m).expect("inside the limits")
+    }
+
     fn name(&mut self, k: usize) -> String {
         let odd = [
             "",
@@ -141,15 +147,15 @@ fn annotations(dice: &mut Dice, net: &Network, version: u32) -> Annotations {
                 width: (dice.below(2) == 0).then(|| 1 + dice.below(64) as u8),
             }),
             2 => Annotation::Fixed {
-                format: TensorFormat::Channels((0..3).map(|_| dice.format()).collect()),
+                format: TensorFormat::Channels((0..3).map(|_| dice.multiplied()).collect()),
                 mantissas: None,
             },
             3 => Annotation::Fixed {
-                format: dice.format().into(),
+                format: dice.multiplied().into(),
                 mantissas: Some((0..n).map(|_| dice.next() as i32).collect()),
             },
             _ => Annotation::Fixed {
-                format: dice.format().into(),
+                format: dice.multiplied().into(),
                 mantissas: None,
             },
         };

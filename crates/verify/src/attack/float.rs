@@ -407,7 +407,7 @@ fn kernel_layers(kernel: &Kernel) -> Vec<Layer> {
     let mut at = kernel.output;
     loop {
         let node = &kernel.nodes[at];
-        let unit = |j: usize| 2f64.powi(-node.frac[j]);
+        let unit = |j: usize| f64::from(node.multiplier(j)) * 2f64.powi(-node.frac[j]);
         let frac = |x: NodeId| &kernel.nodes[x].frac;
         at = match &node.op {
             KernelOp::Input { format } => {
@@ -423,7 +423,8 @@ fn kernel_layers(kernel: &Kernel) -> Vec<Layer> {
                 ..
             } => {
                 let bias = bias.as_deref();
-                layers.push(kernel_dense(frac(*x), weight, bias, *cols, &node.frac));
+                let units: Vec<f64> = (0..node.len).map(unit).collect();
+                layers.push(kernel_dense(frac(*x), weight, bias, *cols, &units));
                 *x
             }
             KernelOp::AddConst { x, c } => {
@@ -435,7 +436,10 @@ fn kernel_layers(kernel: &Kernel) -> Vec<Layer> {
                 layers.push(Layer::Relu(node.len));
                 *x
             }
-            KernelOp::Requantize { x, shift, format } => {
+            KernelOp::Requantize {
+                x, shift, format, ..
+            } => {
+                // What is shifted is the real value times 2^frac, multiplier included.
                 let scale = frac(*x).iter().zip(shift.iter());
                 let scale = scale.map(|(f, s)| 2f64.powi(f - s)).collect();
                 layers.push(round(scale, *format, kernel.rounding));
@@ -458,22 +462,22 @@ fn kernel_layers(kernel: &Kernel) -> Vec<Layer> {
     layers
 }
 
-/// A kernel's dense operator in real units; `from` and `to` are the fraction bits of its operand and
-/// its result.
+/// A kernel's dense operator in real units; `from` are the fraction bits of its operand, `to` the
+/// units of its result.
 fn kernel_dense(
     from: &[i32],
     weight: &[i32],
     bias: Option<&[i64]>,
     cols: usize,
-    to: &[i32],
+    to: &[f64],
 ) -> Layer {
     let rows = weight.chunks_exact(cols.max(1)).zip(to);
     let real = rows.flat_map(|(row, to)| {
         let row = row.iter().zip(from);
-        row.map(move |(w, f)| f64::from(*w) * 2f64.powi(f - to))
+        row.map(move |(w, f)| f64::from(*w) * (2f64.powi(*f) * to))
     });
     let bias = bias.map(|b| {
-        let real = b.iter().zip(to).map(|(b, to)| *b as f64 * 2f64.powi(-to));
+        let real = b.iter().zip(to).map(|(b, to)| *b as f64 * to);
         real.collect()
     });
     Layer::Dense {

@@ -1,11 +1,11 @@
 //! One view of both kinds of program for bounds: operators over real values, in real units.
 //!
-//! A kernel's mantissa `m` at scale `F` is the real `m·2^-F`; rounding is an error of at most a
+//! A kernel's mantissa `m` at scale `F` with multiplier `M` is the real `m·M·2^-F`; rounding is an error of at most a
 //! unit, clamping a piecewise-linear function. What the weights and constants of either program
 //! stand for is an `f64` exactly, but for wide biases, whose conversion error is kept.
 
 use crate::float::Bound;
-use ceg4n_ir::{Format, Kernel, KernelOp, NodeId, RealOp, RealProgram, Rounding};
+use ceg4n_ir::{Format, Kernel, KernelNode, KernelOp, NodeId, RealOp, RealProgram, Rounding};
 use std::sync::Arc;
 
 /// An operator; its operand is the node before it.
@@ -78,14 +78,17 @@ impl Constant {
         Self { value, error }
     }
 
-    /// `m·2^-frac` for each mantissa.
-    fn fixed(mantissas: &[i64], frac: &[i32]) -> Self {
-        let convert = |(m, f): (&i64, &i32)| {
-            let near = *m as f64;
-            let lost = (i128::from(*m) - near as i128) as f64;
-            (near * unit(*f), lost.abs() * unit(*f))
+    /// The real value of each mantissa of a node's scales.
+    fn fixed(mantissas: &[i64], node: &KernelNode) -> Self {
+        let convert = |(j, m): (usize, &i64)| {
+            // At most 79 bits; what is lost has at most 26 and is exact.
+            let whole = i128::from(*m) * i128::from(node.multiplier(j));
+            let near = whole as f64;
+            let lost = (whole - near as i128) as f64;
+            let u = unit(node.frac[j]);
+            (near * u, lost.abs() * u)
         };
-        let (value, error) = mantissas.iter().zip(frac).map(convert).unzip();
+        let (value, error) = mantissas.iter().enumerate().map(convert).unzip();
         Self { value, error }
     }
 }
@@ -103,6 +106,7 @@ pub struct Step {
 
 impl Step {
     /// Rounding of multiples of `2^-from` to multiples of `2^-to`; no error where none is lost.
+    /// Values of a scale with a multiplier are among those of the scale without it.
     fn fixed(rounding: Rounding, from: i32, to: i32) -> Self {
         let fine = unit(from);
         let coarse = unit(to);
@@ -174,7 +178,7 @@ pub struct Node {
     pub len: usize,
     /// The kernel node whose mantissas, in real units, are this node's values.
     pub kernel: Option<NodeId>,
-    /// Of such a node: the unit whose multiples each element takes; else empty.
+    /// Of such a node: a power of two whose multiples each element takes; else empty.
     pub units: Vec<f64>,
 }
 
@@ -354,10 +358,12 @@ impl Graph {
                 let operand = &kernel.nodes[*x].frac;
                 let real = (0..rows * cols).map(|i| {
                     let (j, k) = (i / cols, i % cols);
-                    f64::from(weight[i]) * unit(node.frac[j] - operand[k])
+                    // At most 47 bits: exact.
+                    let whole = f64::from(weight[i]) * f64::from(node.multiplier(j));
+                    whole * unit(node.frac[j] - operand[k])
                 });
                 let bias = match bias {
-                    Some(b) => Constant::fixed(b, &node.frac),
+                    Some(b) => Constant::fixed(b, node),
                     None => Constant::exact(vec![0.0; *rows]),
                 };
                 let dense = Dense {
@@ -369,7 +375,7 @@ impl Graph {
                 self.push(Op::Dense(Arc::new(dense)), len, Some(id));
             }
             KernelOp::AddConst { c, .. } => {
-                let c = Arc::new(Constant::fixed(c, &node.frac));
+                let c = Arc::new(Constant::fixed(c, node));
                 self.push(Op::Shift(c), len, Some(id));
             }
             KernelOp::Relu { .. } => self.push(Op::Relu, len, Some(id)),

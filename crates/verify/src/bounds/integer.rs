@@ -6,6 +6,7 @@
 
 use super::Form;
 use ceg4n_base::entity::SecondaryMap;
+use ceg4n_ir::kernel::multiplier;
 use ceg4n_ir::{Interval, Kernel, KernelOp, NodeId};
 
 /// An interval in 128 bits: differences of outputs may exceed 64.
@@ -88,7 +89,13 @@ pub fn forward(kernel: &Kernel, input: &[Interval]) -> Forward {
                 .collect(),
             KernelOp::AddConst { x, c } => each(f.node(*x), |i, v| v + i128::from(c[i])),
             KernelOp::Relu { x } => each(f.node(*x), |_, v| v.max(0)),
-            KernelOp::Requantize { x, shift, format } => each(f.node(*x), |i, v| {
+            KernelOp::Requantize {
+                x,
+                multiplier: factors,
+                shift,
+                format,
+            } => each(f.node(*x), |i, v| {
+                let v = v * i128::from(multiplier(factors.as_deref(), i));
                 kernel
                     .rounding
                     .shift(v, shift[i])

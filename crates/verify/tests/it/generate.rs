@@ -118,8 +118,10 @@ fn nudged(rng: &mut Rng, c: &mut Const) {
     c.mantissas = Some(m.collect());
 }
 
-/// A bias or an added constant on top of accumulators with these fraction bits, one per channel.
-fn aligned_constant(rng: &mut Rng, data: Vec<f32>, frac: &[i32]) -> Const {
+/// A bias or an added constant on top of accumulators with these fraction bits and multipliers, one
+/// per channel. One constant for all needs one multiplier for all.
+fn aligned_constant(rng: &mut Rng, data: Vec<f32>, s: &Stream) -> Const {
+    let frac = &s.frac;
     let rows = data.len();
     let formats = (0..rows).map(|j| {
         let most = f64::from(data[j].abs());
@@ -130,7 +132,9 @@ fn aligned_constant(rng: &mut Rng, data: Vec<f32>, frac: &[i32]) -> Const {
         } else {
             frac[j]
         };
-        Fmt::new(true, width, fit.frac.min(top).max(-250))
+        let factor = s.factors[if rows == 1 { 0 } else { j }];
+        let finer = factor.ilog2() as i32;
+        Fmt::new(true, width, (fit.frac + finer).min(top).max(-250)).times(factor)
     });
     let formats: Vec<Fmt> = formats.collect();
     Const {
@@ -144,6 +148,7 @@ fn aligned_constant(rng: &mut Rng, data: Vec<f32>, frac: &[i32]) -> Const {
 /// What a layer's operand looks like while a network is drawn.
 struct Stream {
     frac: Vec<i32>,
+    factors: Vec<u16>,
     most: f64,
 }
 
@@ -162,6 +167,7 @@ pub(crate) fn network(rng: &mut Rng, inputs: usize, input: Fmt, most: f64, exact
     let mut steps = Vec::new();
     let mut s = Stream {
         frac: vec![input.frac; inputs],
+        factors: vec![1; inputs],
         most,
     };
     if !exact && rng.one_in(12) {
@@ -170,7 +176,8 @@ pub(crate) fn network(rng: &mut Rng, inputs: usize, input: Fmt, most: f64, exact
     let hidden = rng.size(1, 2);
     for _ in 0..hidden {
         let rows = rng.size(1, 4);
-        dense(rng, &mut s, &mut steps, rows, style, exact);
+        let factored = !exact && rng.one_in(3);
+        dense(rng, &mut s, &mut steps, rows, style, (exact, factored));
         let format = if exact {
             Fmt::new(true, 20, 12)
         } else {
@@ -188,13 +195,16 @@ pub(crate) fn network(rng: &mut Rng, inputs: usize, input: Fmt, most: f64, exact
             steps.push((Step::Copy, None));
         }
         s.frac = vec![format.frac; rows];
+        s.factors = vec![1; rows];
     }
     let rows = rng.size(2, 4);
-    dense(rng, &mut s, &mut steps, rows, style, exact);
+    let formatted = rng.one_in(3) && !exact;
+    let factored = formatted && rng.one_in(2);
+    dense(rng, &mut s, &mut steps, rows, style, (exact, factored));
     if rng.one_in(10) {
         steps.push((Step::Relu, None));
     }
-    if rng.one_in(3) && !exact {
+    if formatted {
         let f = activation(rng, s.most);
         let f = Fmt::new(true, f.width, f.frac - i32::from(!f.signed));
         steps.last_mut().expect("a step").1 = Some(f);
@@ -221,7 +231,7 @@ fn normalize(rng: &mut Rng, s: &mut Stream, steps: &mut Vec<(Step, Option<Fmt>)>
     let n = if rng.one_in(2) { 1 } else { s.frac.len() };
     let data: Vec<f32> = (0..n).map(|_| style.draw(rng)).collect();
     s.most += data.iter().fold(0.0f64, |m, v| m.max(f64::from(v.abs())));
-    let c = aligned_constant(rng, data, &s.frac);
+    let c = aligned_constant(rng, data, s);
     let sub = rng.one_in(2);
     let width = rng.int(4, 10) as u32;
     let f = fitting(rng, true, width, s.most);
@@ -241,7 +251,7 @@ fn dense(
     steps: &mut Vec<(Step, Option<Fmt>)>,
     rows: usize,
     style: Style,
-    exact: bool,
+    (exact, factored): (bool, bool),
 ) {
     let cols = s.frac.len();
     let mut data: Vec<f32> = (0..rows * cols).map(|_| style.draw(rng)).collect();
@@ -275,10 +285,15 @@ fn dense(
             };
         }
     }
-    let formats = weight_formats(rng, &data, rows, exact);
-    let frac: Vec<i32> = (0..rows)
-        .map(|j| s.frac[0] + formats[if formats.len() == 1 { 0 } else { j }].frac)
-        .collect();
+    let mut formats = weight_formats(rng, &data, rows, exact);
+    if factored {
+        for f in &mut formats {
+            *f = multiplied(rng, *f);
+        }
+    }
+    let own = |j: usize| formats[if formats.len() == 1 { 0 } else { j }];
+    let factors: Vec<u16> = (0..rows).map(|j| own(j).factor).collect();
+    let frac: Vec<i32> = (0..rows).map(|j| s.frac[0] + own(j).frac).collect();
     let sum = |j: usize| {
         data[j * cols..(j + 1) * cols]
             .iter()
@@ -296,16 +311,18 @@ fn dense(
     if !exact && rng.one_in(8) {
         nudged(rng, &mut w);
     }
+    s.frac = frac;
+    s.factors = factors;
     let b = bias.map(|b| {
         if exact {
             Const {
                 rows,
-                formats: vec![Fmt::new(true, 12, frac[0].min(2))],
+                formats: vec![Fmt::new(true, 12, s.frac[0].min(2))],
                 mantissas: None,
                 data: b,
             }
         } else {
-            let mut b = aligned_constant(rng, b, &frac);
+            let mut b = aligned_constant(rng, b, s);
             if rng.one_in(8) {
                 nudged(rng, &mut b);
             }
@@ -314,16 +331,27 @@ fn dense(
     });
     steps.push((Step::Dense { w, b }, None));
     s.most = most;
-    s.frac = frac;
     if !exact && rng.one_in(5) {
-        let n = if rng.one_in(3) { 1 } else { rows };
+        let n = if rng.one_in(3) && !factored { 1 } else { rows };
         let data: Vec<f32> = (0..n)
             .map(|_| (rng.int(-4, 4) as f64 / 8.0 * most.clamp(1e-30, 1e30)) as f32)
             .collect();
-        let c = aligned_constant(rng, data, &s.frac);
+        let c = aligned_constant(rng, data, s);
         let sub = rng.one_in(2);
         steps.push((Step::AddSub { c, sub }, None));
     }
+}
+
+/// The format with a multiplier and a scale about as fine as before: small multipliers, the
+/// greatest, those that quantizers choose.
+fn multiplied(rng: &mut Rng, f: Fmt) -> Fmt {
+    let factor = match rng.int(0, 3) {
+        0 => rng.int(1, 9),
+        1 => (1 << 15) - 1,
+        _ => rng.int(1 << 14, (1 << 15) - 1),
+    } as u16;
+    let finer = factor.ilog2() as i32;
+    Fmt::new(f.signed, f.width, f.frac + finer).times(factor)
 }
 
 /// One coordinate's ends, about `cells` steps of `unit = 2^-frac` apart at most.
@@ -455,7 +483,9 @@ pub(crate) fn balance(rng: &mut Rng, model: &mut Model, x: &[Exact]) {
     b.mantissas = None;
     let most = b.data.iter().fold(0.0f64, |m, v| m.max(f64::from(v.abs())));
     for f in &mut b.formats {
-        *f = Fmt::new(true, 24, f.frac.min(23 - exponent(most)).max(-250));
+        let finer = f.factor.ilog2() as i32;
+        let frac = f.frac.min(23 - exponent(most) + finer).max(-250);
+        *f = Fmt::new(true, 24, frac).times(f.factor);
     }
 }
 

@@ -9,12 +9,13 @@ use ceg4n_ir::{
 use num_bigint::BigInt;
 use std::sync::Arc;
 
-/// `sWqF` or `uWqF`.
+/// `sWqF` or `uWqF`, of a constant perhaps `*M`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Fmt {
     pub(crate) signed: bool,
     pub(crate) width: u32,
     pub(crate) frac: i32,
+    pub(crate) factor: u16,
 }
 
 impl Fmt {
@@ -23,7 +24,12 @@ impl Fmt {
             signed,
             width,
             frac,
+            factor: 1,
         }
+    }
+
+    pub(crate) fn times(self, factor: u16) -> Self {
+        Self { factor, ..self }
     }
 
     pub(crate) fn min(self) -> i128 {
@@ -42,9 +48,10 @@ impl Fmt {
         }
     }
 
-    /// `sat(floor(x·2^F + 1/2))` by division of integers.
+    /// `sat(floor(x·2^F/M + 1/2))` by division of integers.
     pub(crate) fn quantize(self, x: &Exact) -> i128 {
         let (mut num, mut den) = x.to_ratio();
+        den *= self.factor;
         if self.frac >= 0 {
             num <<= self.frac as u32;
         } else {
@@ -58,11 +65,14 @@ impl Fmt {
     }
 
     pub(crate) fn value(self, m: i128) -> Exact {
-        value(m, self.frac)
+        value(m * i128::from(self.factor), self.frac)
     }
 
     pub(crate) fn ir(self) -> Format {
-        Format::new(self.signed, self.width as u8, self.frac).expect("a format")
+        let plain = Format::new(self.signed, self.width as u8, self.frac);
+        plain
+            .and_then(|f| f.with_multiplier(self.factor))
+            .expect("a format")
     }
 }
 
@@ -104,6 +114,13 @@ impl Const {
                 .format(i)
                 .quantize(&Exact::from_f32(self.data[i]).expect("finite")),
         }
+    }
+}
+
+impl Const {
+    /// The mantissa of element `i` times its multiplier: the constant at scale `2^-F`.
+    fn whole(&self, i: usize) -> i128 {
+        self.mantissa(i) * i128::from(self.format(i).factor)
     }
 }
 
@@ -192,11 +209,10 @@ impl Model {
                     v = (0..w.rows)
                         .map(|j| {
                             let frac = v[0].1 + w.format(j * cols).frac;
-                            let sum: i128 =
-                                (0..cols).map(|k| v[k].0 * w.mantissa(j * cols + k)).sum();
+                            let sum: i128 = (0..cols).map(|k| v[k].0 * w.whole(j * cols + k)).sum();
                             let bias = b
                                 .as_ref()
-                                .map_or(0, |b| up(b.mantissa(j), frac - b.format(j).frac));
+                                .map_or(0, |b| up(b.whole(j), frac - b.format(j).frac));
                             (sum + bias, frac)
                         })
                         .collect();
@@ -204,7 +220,7 @@ impl Model {
                 Step::AddSub { c, sub } => {
                     for (i, (m, frac)) in v.iter_mut().enumerate() {
                         let i = if c.data.len() == 1 { 0 } else { i };
-                        let c = up(c.mantissa(i), *frac - c.format(i).frac);
+                        let c = up(c.whole(i), *frac - c.format(i).frac);
                         *m += if *sub { -c } else { c };
                     }
                 }
@@ -234,7 +250,7 @@ impl Model {
     fn real_constant(c: &Const, i: usize, meaning: Meaning) -> Exact {
         match meaning {
             Meaning::Real => Exact::from_f32(c.data[i]).expect("finite"),
-            Meaning::Constants | Meaning::Fixed => value(c.mantissa(i), c.format(i).frac),
+            Meaning::Constants | Meaning::Fixed => c.format(i).value(c.mantissa(i)),
         }
     }
 

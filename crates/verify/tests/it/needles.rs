@@ -13,6 +13,7 @@ const INPUT: Fmt = Fmt {
     signed: true,
     width: 8,
     frac: 0,
+    factor: 1,
 };
 
 /// `height·(tent(x - a) + tent(y - b))` against 3, `tent` 1 at 0 and 0 from ±1 on. With height

@@ -47,6 +47,8 @@ struct Growing<'a> {
     at: ValueId,
     len: usize,
     frac: i32,
+    /// Multipliers of the value at hand.
+    factors: Vec<u16>,
     count: usize,
     /// Formats are wide, so that 64-bit accumulators are common.
     wide: bool,
@@ -81,10 +83,21 @@ impl Growing<'_> {
 
     /// Requantizes the value at hand to a format near its scale.
     fn requantize(&mut self) {
-        let frac = self.frac - self.rng.random_range(-3..=12);
+        let most = self.factors.iter().copied().max().unwrap_or(1);
+        let frac = self.frac - self.rng.random_range(-3..=12) - most.ilog2() as i32;
         let f = random_format(self.rng, self.wide, 32, frac);
         self.formats.push((self.at, f.into(), None));
         self.frac = frac;
+        self.factors = vec![1; self.len];
+    }
+
+    /// A multiplier: often none, the greatest, or anything.
+    fn factor(&mut self) -> u16 {
+        match self.rng.random_range(0..4) {
+            0 => 1,
+            1 => (1 << 15) - 1,
+            _ => self.rng.random_range(1..1 << 15),
+        }
     }
 
     fn dense(&mut self) {
@@ -106,6 +119,14 @@ impl Growing<'_> {
             );
             formats.push(f);
         }
+        if self.rng.random_bool(0.4) {
+            for f in &mut formats {
+                *f = f.with_multiplier(self.factor()).unwrap();
+            }
+        }
+        self.factors = (0..rows)
+            .map(|j| formats[j % formats.len()].multiplier())
+            .collect();
         let weight = self.constant(&[rows, self.len], formats, 1.0);
         self.frac += frac;
         let bias = self.rng.random_bool(0.7).then(|| {
@@ -113,11 +134,20 @@ impl Growing<'_> {
             let frac = self.frac - self.rng.random_range(0..=shift);
             let width = self.rng.random_range(1..=width);
             let f = Format::new(true, width, frac).unwrap();
-            self.constant(&[rows], vec![f], 1.0)
+            let formats = self.multiplied(f, rows);
+            self.constant(&[rows], formats, 1.0)
         });
         self.len = rows;
         let x = self.at;
         self.push("dense", Op::Dense { x, weight, bias });
+    }
+
+    /// A constant's formats with the multipliers of the value at hand: one if they are the same.
+    fn multiplied(&self, f: Format, len: usize) -> Vec<Format> {
+        let own = |m: &u16| f.with_multiplier(*m).unwrap();
+        let same = self.factors.iter().all(|m| *m == self.factors[0]);
+        let distinct = if same { 1 } else { len };
+        self.factors.iter().take(distinct).map(own).collect()
     }
 
     /// An operator that is no dense layer; the constants' scales fit most of the time.
@@ -126,14 +156,16 @@ impl Growing<'_> {
         match self.rng.random_range(0..6) {
             0 | 1 => self.push("relu", Op::Relu { x }),
             2 | 3 => {
-                let n = if self.rng.random_bool(0.5) {
+                let same = self.factors.iter().all(|m| *m == self.factors[0]);
+                let n = if self.rng.random_bool(0.5) && same {
                     1
                 } else {
                     self.len
                 };
                 let width = self.rng.random_range(1..=12);
                 let f = Format::new(true, width, self.frac - self.rng.random_range(0..=3)).unwrap();
-                let c = self.constant(&[n], vec![f], 1.0);
+                let formats = self.multiplied(f, n);
+                let c = self.constant(&[n], formats, 1.0);
                 let op = if self.rng.random_bool(0.5) {
                     Op::Add { x, c }
                 } else {
@@ -173,6 +205,7 @@ pub(crate) fn random_program(rng: &mut ChaCha8Rng) -> Option<Checked<Program>> {
         at: x,
         len,
         frac,
+        factors: vec![1; len],
         count: 0,
         wide,
     };

@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 fn rounded(rounding: Rounding, m: i128, s: i64) -> i128 {
     if s <= 0 {
         let up = (-s).min(90) as u32;
+        // Beyond 2^36 every format clamps, whatever the shift.
         return m.clamp(-(1 << 36), 1 << 36) * 2i128.pow(up.min(90));
     }
     let unit = 2i128.pow(s.min(100) as u32);
@@ -32,7 +33,8 @@ fn channel_format(program: &Program, c: ValueId, i: usize, len: usize) -> Format
     format.channel(i / (len / rows)).unwrap()
 }
 
-/// Mantissa and fraction bits of element `i` of a constant with explicit mantissas.
+/// Mantissa, times its multiplier, and fraction bits of element `i` of a constant with explicit
+/// mantissas.
 fn element(program: &Program, c: ValueId, i: usize) -> (i128, i64) {
     let Some(Annotation::Fixed { mantissas, .. }) = program.annotations.get(c) else {
         panic!("constants of the tests have formats");
@@ -41,7 +43,8 @@ fn element(program: &Program, c: ValueId, i: usize) -> (i128, i64) {
         .as_ref()
         .expect("constants of the tests have mantissas");
     let f = channel_format(program, c, i, m.len());
-    (i128::from(m[i]), i64::from(f.frac()))
+    let whole = i128::from(m[i]) * i128::from(f.multiplier());
+    (whole, i64::from(f.frac()))
 }
 
 /// Runs a program on input integers, straight from the semantics page.

@@ -159,12 +159,12 @@ pub(crate) fn exhaustive_cases() -> Vec<Case> {
     cases
 }
 
-/// One input into rows of one weight each, every row at a scale of its own, requantized to `to`
-/// or aligned; the vectors are every input.
+/// One input into rows of one weight each, every row at a scale of its own (weight, fraction bits,
+/// multiplier), requantized to `to` or aligned; the vectors are every input.
 fn scaled_rows(
     name: &str,
     input: &str,
-    rows: &[(i32, i32)],
+    rows: &[(i32, i32, u16)],
     to: Option<&str>,
     r: Rounding,
 ) -> Case {
@@ -174,10 +174,12 @@ fn scaled_rows(
     let bias = None;
     let y = b.push("y", Op::Dense { x, weight, bias }, None, None);
     let net = Arc::new(b.finish(y).unwrap());
-    let formats = rows
-        .iter()
-        .map(|(_, frac)| Format::new(true, 2, *frac).unwrap());
-    let mantissas: Vec<i32> = rows.iter().map(|(m, _)| *m).collect();
+    let own = |(_, frac, m): &(i32, i32, u16)| {
+        let plain = Format::new(true, 2, *frac).unwrap();
+        plain.with_multiplier(*m).unwrap()
+    };
+    let formats = rows.iter().map(own);
+    let mantissas: Vec<i32> = rows.iter().map(|(m, ..)| *m).collect();
     let patch = Program::reference(net).patch().rounding(r);
     let mut patch = patch.format(x, format(input)).mantissas(
         weight,
@@ -194,7 +196,10 @@ fn scaled_rows(
         output: evaluate(program.program(), &[m]),
         note: String::new(),
     };
-    let vectors = (lo..=hi).map(vector).collect();
+    // Every input of eight bits, or some of more.
+    let step = ((hi - lo) / 255).max(1) as usize;
+    let ends = (hi - 2..=hi).filter(|_| step > 1);
+    let vectors = (lo..=hi).step_by(step).chain(ends).map(vector).collect();
     Case {
         name: name.to_owned(),
         program,
@@ -215,10 +220,35 @@ pub(crate) fn channel_cases() -> Vec<Case> {
             ("zero", [(1, 1), (0, -200), (-1, 1), (0, 90)]),
         ] {
             let name = format!("rows_{what}_{r}");
+            let rows = rows.map(|(m, frac)| (m, frac, 1));
             cases.push(scaled_rows(&name, "s8q0", &rows, Some("s6q0"), rounding));
         }
+        // The last is always zero: its multiplier does not count.
+        for (what, rows) in [
+            (
+                "times",
+                [(1, 17, 32767), (-1, 15, 3), (1, 16, 257), (-1, 2, 1)],
+            ),
+            (
+                "time",
+                [(1, 10, 999), (-1, 9, 999), (1, 11, 999), (0, 8, 5)],
+            ),
+            ("up", [(1, 0, 3), (-1, -2, 7), (1, 0, 1), (0, 300, 32767)]),
+            (
+                "wide",
+                [(1, 38, 32767), (-1, 37, 32766), (1, 38, 1), (-1, 38, 2)],
+            ),
+        ] {
+            let name = format!("rows_{what}_{r}");
+            let rows = rows.map(|(m, frac, factor)| (m, frac.min(250), factor));
+            let (from, to) = match what {
+                "wide" => ("s24q0", "s20q0"),
+                _ => ("s8q0", "s6q0"),
+            };
+            cases.push(scaled_rows(&name, from, &rows, Some(to), rounding));
+        }
     }
-    let whole_word = [(-1, 0), (1, 31), (0, -120)];
+    let whole_word = [(-1, 0, 1), (1, 31, 1), (0, -120, 1)];
     cases.push(scaled_rows(
         "rows_word",
         "u1q0",

@@ -176,6 +176,14 @@ impl Terms {
     /// The floor of the mantissa over 2^s, for s > 0.
     pub(super) fn floor_of(&mut self, a: &Number, s: u32) -> Result<Number> {
         let down = |v: i128| v >> s.min(127);
+        let (lo, hi) = self.range(a)?;
+        if lo >= -1 && hi <= 0 {
+            // -1 and 0 are their own floors.
+            return Ok(Number {
+                exp: 0,
+                ..a.clone()
+            });
+        }
         let (t, r) = self.whole(a)?;
         let (lo, hi) = (down(r.lo), down(r.hi));
         let width = width_of(r.lo, r.hi);

@@ -162,6 +162,10 @@ impl Domain for Terms {
             let m = self.shl(&q, s)?;
             return self.sub(&a, &m);
         }
+        if a.terms.values().all(|c| c.trailing_zeros() >= s) {
+            // Whole multiples vanish.
+            return Ok(Number::constant(a.constant.rem_euclid(1 << s), 0));
+        }
         self.low_bits(&a, s)
     }
 

@@ -5,7 +5,7 @@
 //! part of what evidence means:
 //! - place 0 is the input; the places follow the nodes from the input to the output;
 //! - in a real program every operator has a place but those that only move data;
-//! - in a kernel, values are `m·2^-F`. A dense layer, an added constant and a relu have a place;
+//! - in a kernel, values are `m·M·2^-F`. A dense layer, an added constant and a relu have a place;
 //!   a requantization has one for the rounding, unless no element loses a bit, and one for the
 //!   clamp; a change of scale that keeps the value has none; one that keeps the mantissa (a
 //!   division by a power of two) has one;
@@ -15,7 +15,8 @@
 use crate::recheck::number::{Span, mul, rounded};
 use ceg4n_base::Exact;
 use ceg4n_ir::{
-    Checked, Format, Kernel, KernelOp, Lowered, NodeId, Program, RealOp, RealProgram, Rounding,
+    Checked, Format, Kernel, KernelNode, KernelOp, Lowered, NodeId, Program, RealOp, RealProgram,
+    Rounding,
 };
 
 /// One element's rounding: to multiples of `2^-frac`.
@@ -106,7 +107,8 @@ pub(crate) struct Chain {
     pub(crate) ops: Vec<Op>,
     /// Elements per place.
     pub(crate) len: Vec<usize>,
-    /// Fraction bits of the values of a place that are a kernel's mantissas; else empty.
+    /// Fraction bits of the values of a place that are a kernel's mantissas, whose multipliers left
+    /// aside; else empty.
     pub(crate) frac: Vec<Vec<i32>>,
     /// The outputs are multiples of it.
     pub(crate) unit: Option<Exact>,
@@ -116,8 +118,14 @@ fn power(frac: i32) -> Exact {
     Exact::dyadic(1, -i64::from(frac))
 }
 
-fn mantissa(m: i64, frac: i32) -> Exact {
+fn mantissa(m: i128, frac: i32) -> Exact {
     Exact::dyadic(m, -i64::from(frac))
+}
+
+/// A constant at the scale of a node's element.
+fn constant(node: &KernelNode, j: usize, m: i64) -> Exact {
+    let whole = i128::from(m) * i128::from(node.multiplier(j));
+    mantissa(whole, node.frac[j])
 }
 
 fn exact(v: f64) -> Exact {
@@ -251,12 +259,14 @@ impl Chain {
             } => {
                 let operand = &kernel.nodes[*x].frac;
                 let row = |(j, w): (usize, &[i32])| -> Vec<Exact> {
-                    let at =
-                        |(k, w): (usize, &i32)| mantissa(i64::from(*w), node.frac[j] - operand[k]);
+                    let factor = i128::from(node.multiplier(j));
+                    let at = |(k, w): (usize, &i32)| {
+                        mantissa(factor * i128::from(*w), node.frac[j] - operand[k])
+                    };
                     w.iter().enumerate().map(at).collect()
                 };
                 let bias = (0..len).map(|j| match bias {
-                    Some(b) => mantissa(b[j], node.frac[j]),
+                    Some(b) => constant(node, j, b[j]),
                     None => Exact::zero(),
                 });
                 let op = Op::Dense {
@@ -266,8 +276,11 @@ impl Chain {
                 self.push(op, len);
             }
             KernelOp::AddConst { c, .. } => {
-                let c = c.iter().zip(node.frac.iter());
-                self.push(Op::Shift(c.map(|(c, f)| mantissa(*c, *f)).collect()), len);
+                let c = c.iter().enumerate();
+                self.push(
+                    Op::Shift(c.map(|(j, c)| constant(node, j, *c)).collect()),
+                    len,
+                );
             }
             KernelOp::Relu { .. } => self.push(Op::Relu, len),
             KernelOp::Requantize { x, format, .. } => {
@@ -322,7 +335,7 @@ impl Chain {
 
 fn clamp(format: Format) -> Op {
     Op::Clamp {
-        lo: mantissa(format.min(), format.frac()),
-        hi: mantissa(format.max(), format.frac()),
+        lo: mantissa(format.min().into(), format.frac()),
+        hi: mantissa(format.max().into(), format.frac()),
     }
 }

@@ -46,11 +46,14 @@ pub(crate) fn at(kernel: &Kernel, input: &[i64]) -> Vec<i128> {
             KernelOp::Relu { x } => of(x).into_iter().map(|v| v.max(0)).collect(),
             KernelOp::Requantize {
                 x,
+                multiplier,
                 shift: by,
                 format,
             } => {
                 let (lo, hi) = (i128::from(format.min()), i128::from(format.max()));
-                let pairs = of(x).into_iter().zip(by.iter());
+                let factor = |j: usize| multiplier.as_ref().map_or(1, |m| i128::from(m[j]));
+                let products = of(x).into_iter().enumerate().map(|(j, v)| v * factor(j));
+                let pairs = products.zip(by.iter());
                 let round = |(v, s): (i128, &i32)| shift(kernel.rounding, v, *s);
                 pairs.map(round).map(|v| v.clamp(lo, hi)).collect()
             }
@@ -162,11 +165,14 @@ fn reach<'a>(
             .collect(),
         KernelOp::Requantize {
             x,
+            multiplier,
             shift: by,
             format,
         } => {
+            let factor = |j: usize| multiplier.as_ref().map_or(1, |m| i128::from(m[j]));
             let (least, most) = (i128::from(format.min()), i128::from(format.max()));
-            let mut each = |((l, h), s): (&(i128, i128), &i32)| {
+            let mut each = |(j, ((l, h), s)): (usize, (&(i128, i128), &i32))| {
+                let (l, h) = (l * factor(j), h * factor(j));
                 let size = l.abs().max(h.abs());
                 let met = if *s > 0 {
                     size + (1 << (s - 1))
@@ -175,9 +181,10 @@ fn reach<'a>(
                 };
                 register = register.max(met);
                 let end = |v: i128| shift(kernel.rounding, v, *s).clamp(least, most);
-                (end(*l), end(*h))
+                (end(l), end(h))
             };
-            of(*x).iter().zip(by.iter()).map(&mut each).collect()
+            let pairs = of(*x).iter().zip(by.iter());
+            pairs.enumerate().map(&mut each).collect()
         }
         KernelOp::Align { x, shift } => {
             let pairs = of(*x).iter().zip(shift.iter());
