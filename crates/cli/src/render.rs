@@ -2,10 +2,12 @@
 //! them exactly.
 
 mod bench;
+mod explain;
 mod report;
 mod table;
 
 pub(crate) use bench::bench;
+pub(crate) use explain::{explanation, recheck};
 pub(crate) use report::report;
 
 use ceg4n_base::Exact;

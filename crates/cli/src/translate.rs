@@ -1,9 +1,11 @@
 //! Typed texts to the driver's options. Every mistake is a diagnostic; all are reported at once.
 
 mod bench;
+mod explain;
 mod data;
 
 pub use bench::bench_verify;
+pub use explain::explain;
 
 use crate::args::{
     BoundaryArgs, BudgetArgs, CompileArgs, PlannedArgs, QuestionArgs, RunArgs, SmtArgs, VerifyArgs,

@@ -324,10 +324,13 @@ impl<'a> Walk<'a> {
 
     /// A node of the kernel in real units.
     fn values(&self, node: NodeId) -> Result<Vec<Exact>, Diagnostic> {
-        let frac = &self.kernel.nodes[node].frac;
+        let n = &self.kernel.nodes[node];
         let mantissas = self.integers(node)?;
-        let value = |(m, f): (i64, &i32)| Exact::dyadic(m, -i64::from(*f));
-        Ok(mantissas.into_iter().zip(frac.iter()).map(value).collect())
+        let value = |(j, m): (usize, i64)| {
+            let m = i128::from(m) * i128::from(n.multiplier(j));
+            Exact::dyadic(m, -i64::from(n.frac[j]))
+        };
+        Ok(mantissas.into_iter().enumerate().map(value).collect())
     }
 
     /// The kernel's nodes of a value, in order: the operator, then what stores it.
