@@ -4,6 +4,10 @@
 //! reported at once and under diagnostic codes. Options and commands that are planned but not
 //! built are recognised and refused, never ignored; they are hidden from the help.
 
+mod bench_compile;
+
+pub use bench_compile::{BenchCompileArgs, BenchDataArgs, TableFormat};
+
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -466,9 +470,8 @@ pub struct BenchArgs {
 pub enum BenchCommand {
     /// Decide every region of a folder under several presets, in one table
     Verify(Box<BenchVerifyArgs>),
-    /// Planned.
-    #[command(hide = true)]
-    Compile(NotBuilt),
+    /// Compile every network of a folder under several presets, in one table
+    Compile(Box<BenchCompileArgs>),
 }
 
 /// `bench verify`.

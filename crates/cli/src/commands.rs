@@ -1,8 +1,9 @@
 //! The commands: from arguments through the driver to text and exit code.
 
 use crate::args::{
-    BenchArgs, BenchCommand, BenchVerifyArgs, CheckArgs, Command, CompileArgs, DoctorArgs, ExplainArgs, Format,
-    ImportArgs, OptArgs, Print, ProgressWhen, RunArgs, SmtArgs, VerifyArgs,
+    BenchArgs, BenchCommand, BenchCompileArgs, BenchVerifyArgs, CheckArgs, Command, CompileArgs,
+    DoctorArgs, ExplainArgs, Format, ImportArgs, OptArgs, Print, ProgressWhen, RunArgs, SmtArgs,
+    TableFormat, VerifyArgs,
 };
 use crate::console::Console;
 use crate::{render, translate};
@@ -30,7 +31,7 @@ pub(crate) fn run(command: Command, console: &mut Console<'_>) -> i32 {
         Command::Smt(args) => smt(&args, console),
         Command::Bench(BenchArgs { what }) => match what {
             BenchCommand::Verify(args) => bench_verify(&args, console),
-            BenchCommand::Compile(_) => Err(translate::not_built("bench compile").into()),
+            BenchCommand::Compile(args) => bench_compile(&args, console),
         },
         Command::Doctor(args) => doctor(&args),
         Command::Explain(args) => explain(&args, console),
@@ -136,6 +137,21 @@ fn bench_verify(args: &BenchVerifyArgs, console: &mut Console<'_>) -> Done {
     };
     // What is refuted or open is a result; only a run that was cut short is not what was asked.
     Ok((text, if bench.clock_limited { 20 } else { 0 }))
+}
+
+fn bench_compile(args: &BenchCompileArgs, console: &mut Console<'_>) -> Done {
+    let options = translate::bench_compile(args)?;
+    let shown = shows_progress(args.budget.progress, console);
+    let cancel = console.cancel.clone();
+    let run = ceg4n_driver::bench::compile::bench_compile;
+    let bench = run(&options, &console.progress(shown), &cancel)?;
+    let text = match args.format {
+        TableFormat::Json => bench.to_json(),
+        TableFormat::Text => render::bench_compile(&bench),
+        TableFormat::Markdown => render::bench_compile_markdown(&bench),
+    };
+    // As for `bench verify`: a row's verdict is a result, whatever it is.
+    Ok((text, if bench.interrupted { 20 } else { 0 }))
 }
 
 fn check(args: &CheckArgs, console: &mut Console<'_>) -> Done {

@@ -60,13 +60,17 @@ impl<'a> Points<'a> {
     /// Evaluates the reference on new points. Where that fails the point decides nothing.
     fn learn(&mut self, points: &[Counterexample]) {
         for p in points.iter().skip(self.known.len()) {
-            self.known.push(self.reference.outputs(&p.x).unwrap_or_default());
+            self.known
+                .push(self.reference.outputs(&p.x).unwrap_or_default());
         }
     }
 
     /// The points as mantissas of a format.
     fn mantissas(&self, format: Format, points: &[Counterexample]) -> Arc<Vec<i64>> {
-        let mut all = self.mantissas.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut all = self
+            .mantissas
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
         let entry = all.entry(format.to_string()).or_default();
         let n = points.first().map_or(1, |p| p.x.len().max(1));
         let have = entry.len() / n;
@@ -96,7 +100,9 @@ impl<'a> Points<'a> {
         while end > 0 {
             let start = end.saturating_sub(BLOCK);
             let block = &inputs[start * n..end * n];
-            evaluator.eval_batch(block, end - start, &mut outputs).ok()?;
+            evaluator
+                .eval_batch(block, end - start, &mut outputs)
+                .ok()?;
             let broken = |i: &usize| {
                 let raw = &outputs[(i - start) * m..(i - start + 1) * m];
                 self.breaks(kernel, *i, &points[*i], raw)

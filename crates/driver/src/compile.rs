@@ -7,8 +7,8 @@ use crate::engine::{Engine, Timed, questions};
 use crate::failure::Failure;
 use crate::guide::Guide;
 use crate::load::{Loaded, load};
-use crate::options::{Boundary, CompileOptions};
 use crate::optimality::{self, certificate};
+use crate::options::{Boundary, CompileOptions};
 use crate::outcome::{Summary, region_rows, status_of};
 use crate::output::Staged;
 use crate::pareto::{Measure, plot};
@@ -195,7 +195,11 @@ impl Session<'_> {
         artifacts.write(&mut report)?;
         self.certify(plan, engine, found, &staged, &mut report)?;
         let warning = self.measure(&mut report, engine, found)?;
-        if let Some(state) = found.state.as_ref().filter(|_| self.options.pareto && complete) {
+        if let Some(state) = found
+            .state
+            .as_ref()
+            .filter(|_| self.options.pareto && complete)
+        {
             let measure = Measure {
                 data: self.data.as_ref(),
                 reference: &engine.reference,
@@ -280,7 +284,10 @@ impl Session<'_> {
         let seed = self.options.budget.seed;
         report.agreement_samples =
             random_agreement(&engine.reference, &kernel, regions, seed, jobs)?;
-        Ok(few_regions_warning(regions.len(), &report.agreement_samples))
+        Ok(few_regions_warning(
+            regions.len(),
+            &report.agreement_samples,
+        ))
     }
 }
 

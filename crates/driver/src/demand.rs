@@ -1,6 +1,6 @@
 //! Demands on data, asked of many candidates: early out, and input mantissas kept.
 
-use crate::data::{Data, DemandCheck, Decided, Split, quantized};
+use crate::data::{Data, Decided, DemandCheck, Split, quantized};
 use ceg4n_ir::{Checked, Format, Program};
 use ceg4n_jit::{CodeCache, Evaluator};
 use std::collections::BTreeMap;
@@ -61,7 +61,10 @@ impl<'a> Demanded<'a> {
     }
 
     fn mantissas(&self, i: usize, split: &Split, format: Format) -> Arc<Vec<i64>> {
-        let mut all = self.mantissas.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut all = self
+            .mantissas
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
         let entry = all.entry((i, format.to_string())).or_default();
         if entry.is_empty() {
             quantized(&split.set, 0..split.set.len(), format, Arc::make_mut(entry));

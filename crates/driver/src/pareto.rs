@@ -153,10 +153,17 @@ mod tests {
             (6, 120, 0.95),
         ];
         let versions: Vec<Version> = all.iter().map(|(v, c, _)| version(*v, *c)).collect();
-        let pairs: Vec<(&Version, f64)> =
-            versions.iter().zip(all).map(|(v, (_, _, a))| (v, a)).collect();
+        let pairs: Vec<(&Version, f64)> = versions
+            .iter()
+            .zip(all)
+            .map(|(v, (_, _, a))| (v, a))
+            .collect();
         let points = points(&pairs);
-        let front: Vec<u32> = points.iter().filter(|p| p.on_front).map(|p| p.version).collect();
+        let front: Vec<u32> = points
+            .iter()
+            .filter(|p| p.on_front)
+            .map(|p| p.version)
+            .collect();
         assert_eq!(front, [2, 1, 5]);
         assert!(points.is_sorted_by_key(|p| p.cost));
     }

@@ -6,7 +6,7 @@ use ceg4n_base::{Diagnostic, Diagnostics, codes};
 use ceg4n_quantize::{BiasRule, Calibration, Gpfq, Model, Nearest, Quantizer};
 use ceg4n_refine::strategy::{Enumerate, Genetic, Greedy, Guided, List, Narrow};
 use ceg4n_refine::{State, Strategy};
-use ceg4n_search::{AnnotationSpace, Settings, Variation};
+use ceg4n_search::{AnnotationSpace, Exact as CostOrder, Settings, Variation};
 use ceg4n_verify::Reference;
 use std::sync::Arc;
 
@@ -79,8 +79,10 @@ impl Plan {
             ends(&options.activation_bits),
         );
         space.cost = options.cost;
-        if options.preset == Preset::Ceg4n {
+        if matches!(options.preset, Preset::Auto | Preset::Ceg4n) {
             space.biases = BiasRule::AsWeights;
+        }
+        if options.preset == Preset::Ceg4n {
             space.activation_bits = (FINE_ACTIVATIONS, FINE_ACTIVATIONS);
         }
         Ok(Self {
@@ -117,10 +119,7 @@ impl Plan {
 /// Points of each region that a calibration without data takes.
 pub(crate) const SAMPLES: u64 = 64;
 
-fn quantizer(
-    options: &CompileOptions,
-    loaded: &Loaded,
-) -> Result<Arc<dyn Quantizer>, Diagnostics> {
+fn quantizer(options: &CompileOptions, loaded: &Loaded) -> Result<Arc<dyn Quantizer>, Diagnostics> {
     if options.preset != Preset::Gpfq {
         return Ok(Arc::new(Nearest {
             granularity: options.granularity,
@@ -170,8 +169,8 @@ fn preset_stages(options: &CompileOptions) -> Vec<Stage> {
         (Preset::Auto, Asked::Auto) => vec![
             Stage::Generous,
             Stage::Greedy,
-            Stage::Guided,
             Stage::Cheaper,
+            Stage::Guided,
             Stage::Narrow,
         ],
     }
@@ -214,6 +213,8 @@ impl Stage {
             Self::Cheaper => {
                 let best = state.and_then(State::proved)?;
                 let mut all = Enumerate::new(space);
+                // Of the same cost, wider activations are the likeliest to hold.
+                all.order = CostOrder::widest(space);
                 all.below = Some(best.cost);
                 all.most = Some(ENUMERATED * u64::from(plan.effort));
                 (!all.is_through()).then_some(Strategy::Enumerate(all))

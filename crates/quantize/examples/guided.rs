@@ -172,7 +172,7 @@ impl Bench {
         }
         let biases = self.settings.get("biases", 8);
         assignment.biases.fill(biases);
-        let mut start = Nearest
+        let mut start = Nearest::default()
             .annotate(&model, &assignment, 1)
             .map_err(|e| format!("{e:?}"))?;
         if self.settings.get("channels", false) {

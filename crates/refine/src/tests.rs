@@ -1,6 +1,5 @@
 //! The loop against made-up evaluation and verification.
 
-
 mod strategies;
 mod world;
 

@@ -5,6 +5,7 @@
 
 mod accuracy;
 mod bench;
+mod bench_compile;
 mod optimality;
 pub mod plot;
 
@@ -14,6 +15,10 @@ pub use bench::{
     LabelTable, Row, Skipped, Table, Times,
 };
 
+pub use bench_compile::{
+    ALL, AUTO, COMPILE_BENCH_SCHEMA, COMPILE_BENCH_SCHEMA_VERSION, CompileBench, CompileCase,
+    CompileRow, CompileSum, RowAccuracy, RowStatus, UNIFORM_MIN, compile_cases, compile_sums,
+};
 pub use optimality::{Optimality, RefutedBy, SetAsideBy};
 
 use ceg4n_base::{ContentHash, Exact};

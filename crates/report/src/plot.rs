@@ -69,7 +69,12 @@ impl Plot {
             );
         };
         let centred = "text-anchor=\"middle\"";
-        text(out, (middle, 20.0), "text-anchor=\"middle\" font-size=\"14\"", &self.title);
+        text(
+            out,
+            (middle, 20.0),
+            "text-anchor=\"middle\" font-size=\"14\"",
+            &self.title,
+        );
         text(out, (middle, HEIGHT - 14.0), centred, &self.x_label);
         let side = (ROOM.1 + HEIGHT - ROOM.3) / 2.0;
         let turned = format!("{centred} transform=\"rotate(-90 16 {side:.1})\"");
@@ -82,12 +87,22 @@ impl Plot {
         for t in y.ticks() {
             let at = y.place(t);
             line(out, (ROOM.0, at), (WIDTH - ROOM.2, at));
-            text(out, (ROOM.0 - 6.0, at + 4.0), "text-anchor=\"end\"", &number(t));
+            text(
+                out,
+                (ROOM.0 - 6.0, at + 4.0),
+                "text-anchor=\"end\"",
+                &number(t),
+            );
         }
     }
 
     fn legend(&self, out: &mut String) {
-        for (i, s) in self.series.iter().enumerate().filter(|_| self.series.len() > 1) {
+        for (i, s) in self
+            .series
+            .iter()
+            .enumerate()
+            .filter(|_| self.series.len() > 1)
+        {
             let y = HEIGHT - ROOM.3 - 12.0 - 16.0 * (self.series.len() - 1 - i) as f64;
             let x = WIDTH - ROOM.2 - 190.0;
             let _ = writeln!(
@@ -117,7 +132,10 @@ fn draw(out: &mut String, s: &Series, colour: &str, x: &Axis, y: &Axis) {
         .map(|p| (x.place(p.0), y.place(p.1)))
         .collect();
     if s.line {
-        let path: Vec<String> = places.iter().map(|p| format!("{:.1},{:.1}", p.0, p.1)).collect();
+        let path: Vec<String> = places
+            .iter()
+            .map(|p| format!("{:.1},{:.1}", p.0, p.1))
+            .collect();
         let _ = writeln!(
             out,
             "<polyline fill=\"none\" stroke=\"{colour}\" stroke-width=\"2\" points=\"{}\"/>",
@@ -155,7 +173,10 @@ impl Axis {
         let span = if hi > lo { hi - lo } else { lo.abs().max(1.0) };
         let power = 10f64.powf((span / TICKS).log10().floor());
         let nice = [1.0, 2.0, 5.0, 10.0];
-        let step = nice.into_iter().map(|n| n * power).find(|s| span / s <= TICKS);
+        let step = nice
+            .into_iter()
+            .map(|n| n * power)
+            .find(|s| span / s <= TICKS);
         let step = step.unwrap_or(10.0 * power);
         Self {
             lo: (lo / step).floor() * step,
@@ -180,11 +201,17 @@ impl Axis {
 fn number(v: f64) -> String {
     let text = format!("{v:.6}");
     let text = text.trim_end_matches('0').trim_end_matches('.');
-    if text == "-0" { "0".to_owned() } else { text.to_owned() }
+    if text == "-0" {
+        "0".to_owned()
+    } else {
+        text.to_owned()
+    }
 }
 
 fn escaped(text: &str) -> String {
-    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;")
+    text.replace('&', "&amp;")
+        .replace('<', "&lt;")
+        .replace('>', "&gt;")
 }
 
 #[cfg(test)]
@@ -193,7 +220,13 @@ mod tests {
 
     #[test]
     fn ticks_are_round_and_cover_the_values() {
-        for (lo, hi) in [(0.0, 1.0), (2.0, 8.0), (0.871, 0.8715), (-3e4, 7e5), (5.0, 5.0)] {
+        for (lo, hi) in [
+            (0.0, 1.0),
+            (2.0, 8.0),
+            (0.871, 0.8715),
+            (-3e4, 7e5),
+            (5.0, 5.0),
+        ] {
             let axis = Axis::around([lo, hi].into_iter(), (0.0, 100.0));
             let ticks: Vec<f64> = axis.ticks().collect();
             assert!((2..=8).contains(&ticks.len()), "{lo}..{hi}: {ticks:?}");
@@ -226,6 +259,9 @@ mod tests {
         let svg = plot.to_svg();
         // Two points and the legend's two.
         assert_eq!(svg.matches("<circle").count(), 4);
-        assert!(svg.contains("a &lt; b &amp; c") && !svg.contains("NaN"), "{svg}");
+        assert!(
+            svg.contains("a &lt; b &amp; c") && !svg.contains("NaN"),
+            "{svg}"
+        );
     }
 }

@@ -47,7 +47,11 @@ fn few(items: &[Exact]) -> String {
         return list(items, short);
     }
     let head = list(&items[..SHOWN], short);
-    format!("{}, … ({} in all)]", head.trim_end_matches(']'), items.len())
+    format!(
+        "{}, … ({} in all)]",
+        head.trim_end_matches(']'),
+        items.len()
+    )
 }
 
 fn divergence(out: &mut String, d: &Divergence) {
@@ -64,17 +68,43 @@ fn divergence(out: &mut String, d: &Divergence) {
     );
     let class = |c: Option<usize>| c.map_or(String::new(), |c| format!(", class {c}"));
     let _ = writeln!(out, "  x         {}", few(&d.x));
-    let _ = writeln!(out, "  reference {}{}", few(&d.reference), class(d.reference_class));
-    let _ = writeln!(out, "  kernel    {}{}", few(&d.kernel), class(d.kernel_class));
+    let _ = writeln!(
+        out,
+        "  reference {}{}",
+        few(&d.reference),
+        class(d.reference_class)
+    );
+    let _ = writeln!(
+        out,
+        "  kernel    {}{}",
+        few(&d.kernel),
+        class(d.kernel_class)
+    );
     let head = [
-        "value", "type", "element", "reference", "kernel", "difference", "% of range", "inherited",
-        "constants", "rounding", "clamping", "cause", "slack",
+        "value",
+        "type",
+        "element",
+        "reference",
+        "kernel",
+        "difference",
+        "% of range",
+        "inherited",
+        "constants",
+        "rounding",
+        "clamping",
+        "cause",
+        "slack",
     ];
     let mut rows = vec![head.map(str::to_owned).to_vec()];
     rows.extend(d.layers.iter().map(layer));
     out.push_str(&numbers(&rows, 2, 2));
     for l in d.layers.iter().filter(|l| l.clamped > 0) {
-        let _ = writeln!(out, "  %{}: {} clamped", l.name, count(l.clamped, "element"));
+        let _ = writeln!(
+            out,
+            "  %{}: {} clamped",
+            l.name,
+            count(l.clamped, "element")
+        );
     }
     match (&d.first, &d.lost_at, d.broken) {
         (None, _, _) => out.push_str("  reference and kernel agree everywhere\n"),
@@ -130,7 +160,11 @@ fn short_float(v: f64) -> String {
 }
 
 fn bits(out: &mut String, b: &Bits) {
-    let _ = writeln!(out, "one bit less than version v{}, all else equal:", b.version);
+    let _ = writeln!(
+        out,
+        "one bit less than version v{}, all else equal:",
+        b.version
+    );
     if !b.by_rounding {
         out.push_str(
             "  (its mantissas were moved by guided rounding; this is about rounding to narrower widths without that)\n",

@@ -30,7 +30,7 @@ pub(super) fn data(r: &mut Reader, a: &DataArgs) -> DataOptions {
 }
 
 /// A fraction from 0 to 1, or a percentage.
-fn share(text: &str) -> Result<Exact, Refusal> {
+pub(super) fn share(text: &str) -> Result<Exact, Refusal> {
     let (number, scale) = match text.strip_suffix('%') {
         Some(number) => (number.trim_end(), Exact::ratio(1, 100)),
         None => (text, None),

@@ -2,21 +2,25 @@
 
 use super::{Reader, Refusal, expected, positive, version};
 use crate::args::ExplainArgs;
-use ceg4n_base::{Diagnostics, codes};
+use ceg4n_base::Diagnostics;
 use ceg4n_driver::explain::ExplainOptions;
 use ceg4n_driver::options::Budget;
 
 /// The options of `explain`.
 ///
 /// # Errors
-/// [`codes::USAGE`].
+/// [`ceg4n_base::codes::USAGE`].
 pub fn explain(args: &ExplainArgs) -> Result<ExplainOptions, Diagnostics> {
     let mut r = Reader::default();
     for (name, given) in [
         ("version", args.version.is_some()),
         ("counterexample", args.counterexample.is_some()),
     ] {
-        r.conflict(args.recheck && given, name, "--recheck looks at all of them");
+        r.conflict(
+            args.recheck && given,
+            name,
+            "--recheck looks at all of them",
+        );
     }
     let jobs = r.option("jobs", args.jobs.as_deref(), positive);
     let options = ExplainOptions {

@@ -67,7 +67,7 @@ pub(super) fn requirement(load: &LoadOptions) -> Demand {
 /// # Errors
 /// A folder that cannot be read or holds no usable network.
 pub(super) fn read(options: &BenchOptions) -> Result<Inputs, Failure> {
-    let files = network_files(options)?;
+    let files = network_files(&options.folder, &options.networks)?;
     let names = names(&files);
     let read = parallel(options.budget.jobs, files.len(), |i| {
         read_network(options, &files[i], &names[i])
@@ -95,14 +95,14 @@ pub(super) fn read(options: &BenchOptions) -> Result<Inputs, Failure> {
     Ok(inputs)
 }
 
-fn stem(path: &Path) -> String {
+pub(super) fn stem(path: &Path) -> String {
     path.file_stem()
         .map(|s| s.to_string_lossy().into_owned())
         .unwrap_or_default()
 }
 
 /// What the networks are called: the stem of the file, with the extension where two share it.
-fn names(files: &[PathBuf]) -> Vec<String> {
+pub(super) fn names(files: &[PathBuf]) -> Vec<String> {
     let stems: Vec<String> = files.iter().map(|f| stem(f)).collect();
     let twice = |s: &String| stems.iter().filter(|t| *t == s).count() > 1;
     let name = |(file, stem): (&PathBuf, &String)| match file.file_name() {
@@ -113,8 +113,8 @@ fn names(files: &[PathBuf]) -> Vec<String> {
 }
 
 /// The files of the networks that were asked for, sorted by name.
-fn network_files(options: &BenchOptions) -> Result<Vec<PathBuf>, Failure> {
-    let folder = options.folder.join("networks");
+pub(super) fn network_files(folder: &Path, networks: &[String]) -> Result<Vec<PathBuf>, Failure> {
+    let folder = folder.join("networks");
     let unreadable = |e: std::io::Error| {
         let text = format!("cannot read {}: {e}", folder.display());
         Failure::from(
@@ -131,8 +131,7 @@ fn network_files(options: &BenchOptions) -> Result<Vec<PathBuf>, Failure> {
         }
     }
     files.sort();
-    if let Some(pattern) = options
-        .networks
+    if let Some(pattern) = networks
         .iter()
         .find(|p| !files.iter().any(|f| matches(p, &stem(f))))
     {
@@ -143,14 +142,14 @@ fn network_files(options: &BenchOptions) -> Result<Vec<PathBuf>, Failure> {
     }
     let wanted = |f: &PathBuf| {
         let name = stem(f);
-        options.networks.is_empty() || options.networks.iter().any(|p| matches(p, &name))
+        networks.is_empty() || networks.iter().any(|p| matches(p, &name))
     };
     files.retain(wanted);
     Ok(files)
 }
 
 /// Does a name match a pattern in which `*` stands for anything?
-fn matches(pattern: &str, name: &str) -> bool {
+pub(super) fn matches(pattern: &str, name: &str) -> bool {
     let mut parts = pattern.split('*');
     let Some(mut rest) = parts.next().and_then(|first| name.strip_prefix(first)) else {
         return false;
@@ -205,7 +204,7 @@ fn read_network(options: &BenchOptions, file: &Path, name: &str) -> Result<Net, 
     Ok(net)
 }
 
-fn first_error(f: &Failure) -> String {
+pub(super) fn first_error(f: &Failure) -> String {
     let errors = f.diagnostics.0.iter();
     errors
         .filter(|d| d.severity == Severity::Error)
@@ -272,7 +271,7 @@ fn name_families(nets: &mut [Net]) {
 }
 
 /// What names begin with, up to the last separator; all of a lone name.
-fn common_name(names: &[&str]) -> String {
+pub(super) fn common_name(names: &[&str]) -> String {
     let [first, others @ ..] = names else {
         return String::new();
     };

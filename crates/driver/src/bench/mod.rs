@@ -5,6 +5,7 @@
 //! one pool, so that no network waits for another; verdicts do not depend on the number of
 //! threads.
 
+pub mod compile;
 mod inputs;
 mod kernels;
 mod rows;

@@ -131,10 +131,7 @@ fn usage(text: String, help: String) -> Diagnostic {
 }
 
 /// Version and point.
-fn choose(
-    c: &Certificate,
-    options: &ExplainOptions,
-) -> Result<Option<(u32, usize)>, Diagnostic> {
+fn choose(c: &Certificate, options: &ExplainOptions) -> Result<Option<(u32, usize)>, Diagnostic> {
     let of_version = |k: u32| {
         let found = c.versions.iter().find(|v| v.version == k);
         let known = format!("the versions are v1 to v{}", c.versions.len());
@@ -193,7 +190,9 @@ fn of(
         return Err(foreign("the version is no fixed-point program").into());
     };
     let reference = folder.reference(&versioned.loaded)?;
-    let real = reference.real().ok_or_else(|| internal("the reference is not real"))?;
+    let real = reference
+        .real()
+        .ok_or_else(|| internal("the reference is not real"))?;
     let walk = Walk::new(real, kernel, &point.x).map_err(internal)?;
     let property = &question.requirement;
     let outputs = walk.real.node(real.output).to_vec();
@@ -318,7 +317,10 @@ impl<'a> Walk<'a> {
 
     fn integers(&self, node: NodeId) -> Result<Vec<i64>, Diagnostic> {
         let values = self.fixed.node(node).iter();
-        let narrow = |m: &i128| m.to_i64().ok_or_else(|| internal("a mantissa exceeds 64 bits"));
+        let narrow = |m: &i128| {
+            m.to_i64()
+                .ok_or_else(|| internal("a mantissa exceeds 64 bits"))
+        };
         values.map(narrow).collect()
     }
 
@@ -336,7 +338,10 @@ impl<'a> Walk<'a> {
     /// The kernel's nodes of a value, in order: the operator, then what stores it.
     fn nodes(&self, v: ValueId) -> Vec<NodeId> {
         let nodes = self.kernel.nodes.iter();
-        nodes.filter(|(_, n)| n.value == v).map(|(id, _)| id).collect()
+        nodes
+            .filter(|(_, n)| n.value == v)
+            .map(|(id, _)| id)
+            .collect()
     }
 
     /// The row of a node of the reference; `None` where the kernel has no such value.
@@ -359,14 +364,22 @@ impl<'a> Walk<'a> {
         // The first among equals.
         let element = (0..differences.len()).rev().max_by_key(most).unwrap_or(0);
         let parts = self.parts(node, (*first, *last), element)?;
-        let format = nodes.iter().rev().find_map(|n| self.kernel.nodes[*n].format);
+        let format = nodes
+            .iter()
+            .rev()
+            .find_map(|n| self.kernel.nodes[*n].format);
         let clamped = self.clamped(&nodes, format)?;
         let (slack, broken) = self.decision(node, &kernel, property, outputs)?;
-        let range = reference.iter().fold((Exact::zero(), Exact::zero()), |(lo, hi), v| {
-            (lo.min(v.clone()), hi.max(v.clone()))
-        });
+        let range = reference
+            .iter()
+            .fold((Exact::zero(), Exact::zero()), |(lo, hi), v| {
+                (lo.min(v.clone()), hi.max(v.clone()))
+            });
         let width = (&range.1 - &range.0).to_f64();
-        let difference = differences.get(element).cloned().unwrap_or_else(Exact::zero);
+        let difference = differences
+            .get(element)
+            .cloned()
+            .unwrap_or_else(Exact::zero);
         let size = difference.to_f64().abs();
         let [inherited, constants, rounding, clamping] = parts;
         Ok(Some(LayerRow {
@@ -375,7 +388,11 @@ impl<'a> Walk<'a> {
             element,
             reference: reference.get(element).cloned().unwrap_or_else(Exact::zero),
             kernel: kernel.get(element).cloned().unwrap_or_else(Exact::zero),
-            relative: if size == 0.0 { 0.0 } else { size / width.max(f64::MIN_POSITIVE) },
+            relative: if size == 0.0 {
+                0.0
+            } else {
+                size / width.max(f64::MIN_POSITIVE)
+            },
             cause: cause(&[&inherited, &constants, &rounding, &clamping]),
             difference,
             inherited,
@@ -490,7 +507,9 @@ fn slack(property: &Property, reference: &[Exact], outputs: &[Exact]) -> Option<
         }
         Property::Eps(e) => {
             let pairs = outputs.iter().zip(reference);
-            let far = pairs.map(|(k, n)| if k > n { k - n } else { n - k }).max()?;
+            let far = pairs
+                .map(|(k, n)| if k > n { k - n } else { n - k })
+                .max()?;
             Some(e - &far)
         }
         Property::TopK(_) | Property::Spec(_) => None,

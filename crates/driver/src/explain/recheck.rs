@@ -90,7 +90,10 @@ impl Checker<'_> {
             )
         });
         let aside: Vec<u32> = l.set_aside.iter().map(|s| s.version).collect();
-        let open = c.versions.iter().filter(|v| matches!(v.ended, Ended::Unknown(_)));
+        let open = c
+            .versions
+            .iter()
+            .filter(|v| matches!(v.ended, Ended::Unknown(_)));
         let open: Vec<u32> = open.map(|v| v.version).collect();
         self.require(aside == open, || {
             format!("report.json sets the versions {aside:?} aside, the certificate {open:?}")
@@ -111,7 +114,10 @@ impl Checker<'_> {
             "the regions are others".into()
         });
         let count = result.loaded.obligations().map_or(0, |o| o.len());
-        let all = c.questions.iter().all(|q| asked(&result.loaded, q).is_some());
+        let all = c
+            .questions
+            .iter()
+            .all(|q| asked(&result.loaded, q).is_some());
         self.require(all && count == c.questions.len(), || {
             "the requirements are others".into()
         });
@@ -181,7 +187,10 @@ impl Checker<'_> {
         }
         for (i, p) in c.counterexamples.iter().enumerate() {
             let Some(v) = p.ended else { continue };
-            let ends = c.versions.iter().any(|x| x.version == v && x.ended == Ended::Refuted(i));
+            let ends = c
+                .versions
+                .iter()
+                .any(|x| x.version == v && x.ended == Ended::Refuted(i));
             self.require(ends, || {
                 format!("stored point {i} ended version v{v}, which does not say so")
             });
@@ -219,7 +228,8 @@ impl Checker<'_> {
         let space = match c.space.rebuild(&result.loaded.module, &self.reference) {
             Ok(space) => space,
             Err(e) => {
-                self.faults.push(format!("the search space cannot be made again: {e}"));
+                self.faults
+                    .push(format!("the search space cannot be made again: {e}"));
                 return Ok(None);
             }
         };
@@ -231,9 +241,17 @@ impl Checker<'_> {
         let versions = c.versions.iter().map(|v| (v.version, v.program, &v.ended));
         let properties = c.questions.iter().map(|q| q.requirement.clone()).collect();
         let points = &c.counterexamples;
-        let stored = Stored::new(&space, &self.reference, properties, points, set_aside(versions));
+        let stored = Stored::new(
+            &space,
+            &self.reference,
+            properties,
+            points,
+            set_aside(versions),
+        );
         let limits = Limits {
-            below: stated.not_tried_from.map_or(r.cost, |from| from.min(r.cost)),
+            below: stated
+                .not_tried_from
+                .map_or(r.cost, |from| from.min(r.cost)),
             most: u64::MAX,
             jobs,
             stopped,
@@ -263,13 +281,15 @@ impl Checker<'_> {
         self.require(!differs, || {
             format!("the result costs {cost}, report.json says otherwise")
         });
-        let result = self.certificate.versions.iter().find(|v| v.version == r.version);
+        let result = self
+            .certificate
+            .versions
+            .iter()
+            .find(|v| v.version == r.version);
         let same = result.is_some_and(|v| {
             v.program == r.program && v.cost == r.cost && v.assignment == r.assignment
         });
-        self.require(same, || {
-            format!("version v{} is not the result", r.version)
-        });
+        self.require(same, || format!("version v{} is not the result", r.version));
     }
 
     fn compare(&mut self, stated: &Optimality, again: &Optimality) {
@@ -281,10 +301,18 @@ impl Checker<'_> {
         };
         differ("cost of the result", stated.cost, again.cost);
         differ("cheaper assignments", stated.cheaper, again.cheaper);
-        differ("refuted assignments", stated.refuted_count(), again.refuted_count());
+        differ(
+            "refuted assignments",
+            stated.refuted_count(),
+            again.refuted_count(),
+        );
         differ("refused assignments", stated.refused, again.refused);
         differ("missed demands", stated.missed_demand, again.missed_demand);
-        differ("assignments set aside", stated.set_aside_count(), again.set_aside_count());
+        differ(
+            "assignments set aside",
+            stated.set_aside_count(),
+            again.set_aside_count(),
+        );
         differ("assignments not tried", stated.not_tried, again.not_tried);
         let same = stated == again;
         let told = !self.faults.is_empty();

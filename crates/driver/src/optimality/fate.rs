@@ -143,7 +143,10 @@ impl<'a> Stored<'a> {
     /// The points as mantissas of a format, one after the other; a point that decides nothing as
     /// zeros, so that places agree.
     fn mantissas(&self, format: Format) -> Arc<Vec<i64>> {
-        let mut all = self.mantissas.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut all = self
+            .mantissas
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
         let entry = all.entry(format.to_string()).or_default();
         if entry.is_empty() {
             let n = self.reference.input_len();

@@ -109,7 +109,10 @@ pub(crate) fn in_space(space: &AnnotationSpace, a: &Assignment, program: Content
     genes.extend(a.activations.first());
     let limits = space.genes();
     let within = genes.len() == limits.len()
-        && genes.iter().zip(&limits).all(|(g, (lo, hi))| lo <= g && g <= hi);
+        && genes
+            .iter()
+            .zip(&limits)
+            .all(|(g, (lo, hi))| lo <= g && g <= hi);
     within
         && space.assignment(&genes) == *a
         && space.program(a, 0).is_ok_and(|p| p.hash() == program)
@@ -174,8 +177,16 @@ fn sentence(o: &Optimality) -> String {
         "breaks a stored counterexample or start point",
         "break a stored counterexample or start point",
     );
-    part(o.refused, "is refused by the checker", "are refused by the checker");
-    part(o.missed_demand, "misses a demand on data", "miss a demand on data");
+    part(
+        o.refused,
+        "is refused by the checker",
+        "are refused by the checker",
+    );
+    part(
+        o.missed_demand,
+        "misses a demand on data",
+        "miss a demand on data",
+    );
     part(aside, "was set aside", "were set aside");
     part(
         o.not_tried,
@@ -187,7 +198,11 @@ fn sentence(o: &Optimality) -> String {
         text += "; no assignment is cheaper";
     } else if o.cheaper > 0 {
         let s = if o.cheaper == 1 { "" } else { "s" };
-        text += &format!("; of {} cheaper assignment{s} {}", o.cheaper, parts.join(", "));
+        text += &format!(
+            "; of {} cheaper assignment{s} {}",
+            o.cheaper,
+            parts.join(", ")
+        );
     }
     if let Some(from) = o.not_tried_from {
         text += &format!("; those of cost {from} and above were not gone through");
@@ -266,7 +281,12 @@ impl Run<'_> {
     fn statement(&self, result: &StoredResult) -> Result<Optimality, Diagnostics> {
         let (space, engine) = (&self.plan.space, self.engine);
         let properties = engine.asked.iter().map(|a| a.property.clone()).collect();
-        let aside = set_aside(self.state.versions.iter().map(|v| (v.version, v.program, &v.ended)));
+        let aside = set_aside(
+            self.state
+                .versions
+                .iter()
+                .map(|v| (v.version, v.program, &v.ended)),
+        );
         let points = &self.state.counterexamples;
         let stored = Stored::new(space, &engine.reference, properties, points, aside)
             .with_demands(Demanded::new(self.data));

@@ -16,6 +16,9 @@ const SAMPLE: usize = 1000;
 /// The share of the epochs that a short run has.
 const SHORT: u32 = 5;
 
+/// A scale is left only for one whose short run ends so far below: short runs tell little less.
+const CLEARLY: f64 = 0.8;
+
 impl Task<'_> {
     /// The start with better scales; `None` if it cannot be evaluated.
     pub(super) fn scales(&self, start: &Annotations) -> Option<Annotations> {
@@ -29,7 +32,7 @@ impl Task<'_> {
                 // As long as a direction helps.
                 while let Some(notes) = self.shifted(&best.1, layer, by) {
                     match self.short(&notes, &sample) {
-                        Some(value) if value < best.0 => best = (value, notes),
+                        Some(value) if value < CLEARLY * best.0 => best = (value, notes),
                         Some(_) | None => break,
                     }
                 }

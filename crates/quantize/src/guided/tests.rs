@@ -1,10 +1,12 @@
 //! The surrogate against the kernel and against finite differences.
 
 use super::chain::{Chain, Tensors};
-use super::examples::{Aim, Examples};
+use super::each::Each;
+use super::examples::{Aim, Examples, RegionAim};
 use super::loss::Loss;
 use super::pass::{Pass, Wanted};
 use super::rows::Rows;
+use super::worst::{Direction, Search, directions};
 use crate::model::Model;
 use ceg4n_ir::network::Origin;
 use ceg4n_ir::{
@@ -181,4 +183,73 @@ fn gradients_are_those_of_the_objective() {
             "{k}: {found} {slope}"
         );
     }
+}
+
+/// Against all corners of small boxes, where the network is nearly linear.
+#[test]
+fn worst_points_are_the_worst_corners() {
+    let (mut hits, mut all) = (0, 0);
+    for seed in 0..10 {
+        let mut rng = ChaCha8Rng::seed_from_u64(seed);
+        let (model, reference) = network(&mut rng);
+        let (chain, mantissas) = chain(&model, &notes(&model, 20));
+        let values = chain.values_of(&mantissas);
+        let search = Search {
+            chain: &chain,
+            reference: reference.net(),
+        };
+        let center = uniform(&mut rng, 3);
+        let side = |by: f32| center.iter().map(|c| 0.9 * c + by).collect::<Vec<f32>>();
+        let region = RegionAim {
+            lower: side(-0.02),
+            upper: side(0.02),
+            center: side(0.0),
+            aim: Aim::Within { eps: 0.1 },
+            weight: 1.0,
+        };
+        let aims = [
+            region.aim,
+            Aim::Class {
+                class: 1,
+                lead: 0.1,
+            },
+        ];
+        let n = search.answer(&region.center);
+        for direction in aims.iter().flat_map(|a| directions(*a, &n)) {
+            let mut pass = Pass::new(&chain, Loss::new(4, 1.0));
+            let x = search.worst(&mut pass, &values, &region, direction);
+            let mut value = |x: &[f32]| {
+                let mut row = Rows::new();
+                row.push(&chain, x, &[], Aim::Fidelity, 1.0);
+                let k = pass.outputs(&values, row.row(0));
+                match direction {
+                    Direction::Rival { class, rival } => k[class] - k[rival],
+                    Direction::Output { output, sign } => {
+                        sign as f32 * (k[output] - search.answer(x)[output])
+                    }
+                    Direction::Swap { .. } => 0.0,
+                }
+            };
+            let corner = |mask: usize| -> Vec<f32> {
+                let ends = [&region.lower, &region.upper];
+                (0..3).map(|i| ends[mask >> i & 1][i]).collect()
+            };
+            let least = (0..8).map(|m| value(&corner(m))).fold(f32::MAX, f32::min);
+            hits += usize::from(value(&x) <= least + 1e-3 * (1.0 + least.abs()));
+            all += 1;
+        }
+    }
+    assert!(hits * 10 >= all * 8, "{hits} of {all}");
+}
+
+#[test]
+fn slopes_pass_roundings_and_stop_at_clamps() {
+    let format = Format::new(false, 2, 1).expect("a format");
+    let round = Each::round(vec![2.0; 4], format, Rounding::HalfUp);
+    let (mut x, mut slope) = ([-1.0, 0.3, 1.5, 2.0], [1.0; 4]);
+    round.apply(&mut x, &mut slope);
+    assert_eq!((x, slope), ([0.0, 0.5, 1.5, 1.5], [0.0, 1.0, 1.0, 0.0]));
+    let (mut x, mut slope) = ([-1.0, 2.0], [3.0; 2]);
+    Each::Relu.apply(&mut x, &mut slope);
+    assert_eq!((x, slope), ([0.0, 2.0], [0.0, 3.0]));
 }

@@ -18,7 +18,9 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 /// Runs of guided rounding on one assignment before it is given up.
-const ROUNDS: u32 = 12;
+pub(crate) const ROUNDS: u32 = 10;
+/// Of these, runs whose result breaks a stored point or a demand on data: they teach nothing.
+const VAIN: u32 = 2;
 
 /// Where the search stands.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -29,6 +31,8 @@ pub struct Guided {
     stage: Stage,
     /// Runs on the present assignment.
     round: u32,
+    /// Those of them whose result did not reach the verifier.
+    vain: u32,
     /// Mantissas of the present assignment, from its last run.
     warm: Option<Arc<Annotations>>,
     /// The last proved version of this search.
@@ -82,7 +86,7 @@ impl Guided {
     ) -> Option<Candidate> {
         while !engines.verify.stopped() {
             let assignment = self.target(known)?;
-            if self.round >= ROUNDS {
+            if self.round >= ROUNDS || self.vain >= VAIN {
                 self.fail();
                 continue;
             }
@@ -110,6 +114,8 @@ impl Guided {
                     program,
                     guided: true,
                 });
+            } else {
+                self.vain += 1;
             }
         }
         None
@@ -204,6 +210,7 @@ impl Guided {
 
     fn renew(&mut self) {
         self.round = 0;
+        self.vain = 0;
         self.warm = None;
         self.doubts.clear();
     }

@@ -2,6 +2,7 @@
 
 use super::world::Run;
 use super::*;
+use crate::strategy::guided::ROUNDS;
 use crate::strategy::{Greedy, Guided, Narrow};
 
 /// A list that ends with its first proof, then a strategy.
@@ -130,11 +131,7 @@ fn enumeration_stops_after_so_many_and_goes_on() {
     assert!(!order.is_through());
     assert_eq!(order.order.tried, 7);
     order.most = None;
-    let state = run(
-        state.follow(Strategy::Enumerate(order)),
-        &space,
-        &mut world,
-    );
+    let state = run(state.follow(Strategy::Enumerate(order)), &space, &mut world);
     let found = state.proved().map(|v| v.assignment.clone());
     assert_eq!(found, cheapest(&space, truth));
     once(&world);
@@ -187,9 +184,9 @@ fn guided_rounds_learn_from_their_verdicts() {
     // What follows starts from what is proved.
     assert_eq!(of([3, 3, 6])[0].warm, Some((vec![4, 3, 6], Some(2))));
     assert_eq!(of([3, 3, 6])[0].doubts, []);
-    // An assignment that stays open is given up after four runs; the same program is not asked
+    // An assignment that stays open is given up after some runs; the same program is not asked
     // about again.
-    assert_eq!(of([3, 2, 6]).len(), 4 + 1);
+    assert_eq!(of([3, 2, 6]).len(), ROUNDS as usize + 1);
     once_per_program(&space, &world);
 }
 
@@ -197,7 +194,7 @@ fn once_per_program(space: &AnnotationSpace, world: &World) {
     let all = all_verified(world);
     assert!(all.iter().all(|g| g.len() == space.layers().len() + 1));
     let open = all.iter().filter(|g| **g == [3, 2, 6]).count();
-    assert_eq!(open, 4);
+    assert_eq!(open, ROUNDS as usize);
 }
 
 #[test]
@@ -209,6 +206,24 @@ fn guided_descends_past_the_chain() {
     // (4, 4) ends the chain; the smaller layer goes on to 2 bits.
     assert_eq!(best(&state), (vec![2, 4, 6], true));
     assert!(all_verified(&world).contains(&vec![4, 4, 6]));
+}
+
+#[test]
+fn a_ladder_tries_the_whole_chain_and_lowers_nothing() {
+    let (space, mut world) = (space(), World::new(truth));
+    world.guided = |a, _| (a.weights[1] != 3).then_some(Truth::Holds);
+    let ladder = Strategy::Guided(Guided::ladder());
+    let state = after(&[bits([4, 4], 6)], ladder, &space, &mut world);
+    assert_eq!(state.status, Status::Exhausted);
+    // Also what is dearer than the best, each once, whatever became of the one before.
+    let tried: Vec<[u8; 2]> = world
+        .runs
+        .iter()
+        .map(|r| [r.assignment.weights[0], r.assignment.weights[1]])
+        .collect();
+    let chain = [[2, 2], [3, 2], [3, 3], [4, 3], [4, 4], [5, 4], [5, 5]];
+    assert_eq!(tried, [&chain[..], &[[6, 5], [6, 6]]].concat());
+    assert_eq!(best(&state), (vec![2, 2, 6], true));
 }
 
 #[test]

@@ -52,7 +52,12 @@ pub(super) fn space() -> AnnotationSpace {
     };
     let reference = Reference::new(&real);
     let model = Model::new(&reference, network, &[region], Rounding::HalfUp);
-    AnnotationSpace::new(Arc::new(model), Arc::new(Nearest), (2, 6), (4, 6))
+    AnnotationSpace::new(
+        Arc::new(model),
+        Arc::new(Nearest::default()),
+        (2, 6),
+        (4, 6),
+    )
 }
 
 pub(super) fn bits(weights: [u8; 2], activations: u8) -> Assignment {

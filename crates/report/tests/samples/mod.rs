@@ -3,8 +3,8 @@
 use ceg4n_base::{ContentHash, Exact};
 use ceg4n_report::{
     Accumulator, Accuracy, Activation, AgreementSample, ChangedRow, ClassPoint, Cost,
-    Counterexample, DemandsReport, Layer, Loop, Network, Open, Optimality, RefutedBy, SetAsideBy, Region, Report, SCHEMA_VERSION,
-    Seconds, SetAside, Status, Weight,
+    Counterexample, DemandsReport, Layer, Loop, Network, Open, Optimality, Pareto, ParetoPoint,
+    RefutedBy, Region, Report, SCHEMA_VERSION, Seconds, SetAside, SetAsideBy, Status, Weight,
 };
 
 fn exact(text: &str) -> Exact {
@@ -55,6 +55,7 @@ pub(crate) fn minimal() -> Report {
         layers: Vec::new(),
         cost: None,
         loop_: None,
+        pareto: None,
         accuracy: None,
         calibration_accuracy: None,
         demands: None,
@@ -153,6 +154,19 @@ pub(crate) fn full() -> Report {
                 not_tried_from: Some(63),
             }),
             certificate: Some(ContentHash::of(b"certificate")),
+        }),
+        pareto: Some(Pareto {
+            measure: "agreement".to_owned(),
+            samples: "100 rows of the test".to_owned(),
+            points: vec![ParetoPoint {
+                version: 3,
+                weight_bits: vec![4, 4],
+                bias_bits: vec![8, 8],
+                activation_bits: vec![8, 8],
+                cost: 64,
+                value: 0.75,
+                on_front: true,
+            }],
         }),
         accuracy: Some(accuracy("test")),
         calibration_accuracy: Some(accuracy("calibration")),

@@ -96,7 +96,7 @@ pub(crate) fn space(
     );
     AnnotationSpace::new(
         Arc::new(model),
-        Arc::new(Nearest),
+        Arc::new(Nearest::default()),
         weight_bits,
         activation_bits,
     )
