@@ -44,11 +44,10 @@ pub enum Command {
     Smt(SmtArgs),
     /// Measure on a folder of networks and regions
     Bench(BenchArgs),
+    /// Tell why a compile ended as it did, from its output folder
+    Explain(ExplainArgs),
     /// List the solvers, compilers and cross tools found
     Doctor(DoctorArgs),
-    /// Planned.
-    #[command(hide = true)]
-    Explain(NotBuilt),
     /// Planned.
     #[command(hide = true)]
     Rules(NotBuilt),
@@ -425,6 +424,29 @@ pub struct SmtArgs {
     /// lia (QF_LIA, the default) or bv (QF_BV)
     #[arg(long, value_name = "LOGIC")]
     pub logic: Option<String>,
+}
+
+/// `explain`.
+#[derive(Args, Debug)]
+pub struct ExplainArgs {
+    /// The folder that compile wrote
+    pub folder: PathBuf,
+    /// Check the optimality statement again, from the stored counterexamples alone
+    #[arg(long)]
+    pub recheck: bool,
+    /// The version whose divergence from the reference is shown; the last refuted one by default
+    #[arg(long, value_name = "K")]
+    pub version: Option<String>,
+    /// The stored point that it is shown on, counted from 0; the one that ended the version by
+    /// default
+    #[arg(long, value_name = "I")]
+    pub counterexample: Option<String>,
+    /// Threads; no result depends on it
+    #[arg(long, short, value_name = "N")]
+    pub jobs: Option<String>,
+    /// How results are printed.
+    #[command(flatten)]
+    pub format: FormatArgs,
 }
 
 /// `doctor`.

@@ -2,12 +2,13 @@
 
 use crate::args::{
     BenchArgs, BenchCommand, BenchCompileArgs, BenchVerifyArgs, CheckArgs, Command, CompileArgs,
-    DoctorArgs, Format, ImportArgs, OptArgs, Print, ProgressWhen, RunArgs, SmtArgs, TableFormat,
-    VerifyArgs,
+    DoctorArgs, ExplainArgs, Format, ImportArgs, OptArgs, Print, ProgressWhen, RunArgs, SmtArgs,
+    TableFormat, VerifyArgs,
 };
 use crate::console::Console;
 use crate::{render, translate};
 use ceg4n_base::{Diagnostic, Diagnostics, Sources, codes};
+use ceg4n_driver::explain::Outcome;
 use ceg4n_driver::opt::{OptOptions, opt, passes, pipelines, save, to_dot, to_text};
 use ceg4n_driver::options::LoadOptions;
 use ceg4n_driver::{Failure, Loaded};
@@ -33,7 +34,7 @@ pub(crate) fn run(command: Command, console: &mut Console<'_>) -> i32 {
             BenchCommand::Compile(args) => bench_compile(&args, console),
         },
         Command::Doctor(args) => doctor(&args),
-        Command::Explain(_) => Err(translate::not_built("explain").into()),
+        Command::Explain(args) => explain(&args, console),
         Command::Rules(_) => Err(translate::not_built("rules").into()),
         Command::Reduce(_) => Err(translate::not_built("reduce").into()),
         Command::Runs(_) => Err(translate::not_built("runs").into()),
@@ -243,6 +244,29 @@ fn smt(args: &SmtArgs, console: &mut Console<'_>) -> Done {
     let (loaded, script) = ceg4n_driver::smt::smt(&options)?;
     warn(&loaded, console);
     Ok((script, 0))
+}
+
+fn explain(args: &ExplainArgs, console: &Console<'_>) -> Done {
+    let options = translate::explain(args)?;
+    if args.recheck {
+        let found = ceg4n_driver::explain::recheck(&options, &console.cancel)?;
+        let text = match args.format.format {
+            Format::Json => json(&found)?,
+            Format::Text => render::recheck(&found),
+        };
+        let code = match found.outcome {
+            Outcome::Holds => 0,
+            Outcome::Fails => 10,
+            Outcome::Open => 20,
+        };
+        return Ok((text, code));
+    }
+    let told = ceg4n_driver::explain::explain(&options)?;
+    let text = match args.format.format {
+        Format::Json => json(&told)?,
+        Format::Text => render::explanation(&told),
+    };
+    Ok((text, 0))
 }
 
 fn doctor(args: &DoctorArgs) -> Done {

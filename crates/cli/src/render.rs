@@ -3,11 +3,13 @@
 
 mod bench;
 mod bench_compile;
+mod explain;
 mod report;
 mod table;
 
 pub(crate) use bench::bench;
 pub(crate) use bench_compile::{bench_compile, bench_compile_markdown};
+pub(crate) use explain::{explanation, recheck};
 pub(crate) use report::report;
 
 use ceg4n_base::Exact;

@@ -3,9 +3,11 @@
 mod bench;
 mod bench_compile;
 mod data;
+mod explain;
 
 pub use bench::bench_verify;
 pub use bench_compile::bench_compile;
+pub use explain::explain;
 
 use crate::args::{
     BoundaryArgs, BudgetArgs, CompileArgs, PlannedArgs, QuestionArgs, RunArgs, SmtArgs, VerifyArgs,
@@ -13,8 +15,8 @@ use crate::args::{
 use ceg4n_base::{Diagnostic, Diagnostics, Exact, codes};
 use ceg4n_driver::Precision;
 use ceg4n_driver::options::{
-    ACTIVATION_BITS, Boundary, Budget, CompileOptions, Cost, Demand, EmitSet, Granularity, LoadOptions, Preset,
-    Strategy, VerifyOptions, WEIGHT_BITS,
+    ACTIVATION_BITS, Boundary, Budget, CompileOptions, Cost, Demand, EmitSet, Granularity,
+    LoadOptions, Preset, Strategy, VerifyOptions, WEIGHT_BITS,
 };
 use ceg4n_driver::run::RunOptions;
 use ceg4n_driver::smt::{Logic, SmtOptions};

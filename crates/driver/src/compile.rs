@@ -7,6 +7,7 @@ use crate::engine::{Engine, Timed, questions};
 use crate::failure::Failure;
 use crate::guide::Guide;
 use crate::load::{Loaded, load};
+use crate::optimality::{self, certificate};
 use crate::options::{Boundary, CompileOptions};
 use crate::outcome::{Summary, region_rows, status_of};
 use crate::output::Staged;
@@ -192,8 +193,13 @@ impl Session<'_> {
             chosen: found.chosen.as_ref(),
         };
         artifacts.write(&mut report)?;
+        self.certify(plan, engine, found, &staged, &mut report)?;
         let warning = self.measure(&mut report, engine, found)?;
-        if let Some(state) = found.state.as_ref().filter(|_| self.options.pareto && complete) {
+        if let Some(state) = found
+            .state
+            .as_ref()
+            .filter(|_| self.options.pareto && complete)
+        {
             let measure = Measure {
                 data: self.data.as_ref(),
                 reference: &engine.reference,
@@ -224,6 +230,37 @@ impl Session<'_> {
             kept,
             warning,
         })
+    }
+
+    /// Writes what a statement about everything cheaper than the result is checked again from.
+    fn certify(
+        &self,
+        plan: &Plan,
+        engine: &Engine<'_>,
+        found: &Found,
+        staged: &Staged,
+        report: &mut Report,
+    ) -> Result<(), Diagnostics> {
+        let (Some(state), Some(l)) = (&found.state, &mut report.loop_) else {
+            return Ok(());
+        };
+        let run = optimality::Run {
+            plan,
+            engine,
+            module: &self.loaded.module,
+            state,
+            chosen: found.chosen.as_ref(),
+            data: self.data.as_ref(),
+            jobs: self.options.budget.jobs,
+            complete: report.complete,
+        };
+        let certificate = run.certificate()?;
+        staged.write(certificate::PATH, certificate.to_json().as_bytes())?;
+        let cut = |o: &ceg4n_report::Optimality| o.not_tried_from.is_some();
+        report.clock_limited |= engine.stopped() && certificate.statement.as_ref().is_some_and(cut);
+        l.certificate = Some(certificate.hash);
+        l.optimality = certificate.statement;
+        Ok(())
     }
 
     /// What the chosen kernel does on data, or without data on random points; then a warning.
@@ -487,7 +524,7 @@ fn report_of(
         || state.is_some_and(cut)
         || results.iter().any(|t| t.result.clock_limited);
     report.complete = complete;
-    report.loop_ = state.map(|s| loop_of(plan, s, found));
+    report.loop_ = state.map(loop_of);
     report
 }
 
@@ -543,7 +580,7 @@ fn outcome(
     }
 }
 
-fn loop_of(plan: &Plan, state: &State, found: &Found) -> Loop {
+fn loop_of(state: &State) -> Loop {
     let set_aside: Vec<SetAside> = state
         .versions
         .iter()
@@ -559,28 +596,12 @@ fn loop_of(plan: &Plan, state: &State, found: &Found) -> Loop {
             Ended::Proved | Ended::Refuted(_) => None,
         })
         .collect();
-    let proved = state
-        .proved()
-        .filter(|v| !v.guided && found.chosen.as_ref().is_some_and(|c| c.proof.is_some()));
-    // The enumeration ended with this proof: everything cheaper was passed.
-    let complete = proved.filter(|_| plan.is_enumeration() && state.status == LoopStatus::Proved);
-    let optimality = complete.map(|v| {
-        let cost = v.cost;
-        let cheaper = set_aside.iter().filter(|s| s.cost < cost).count();
-        let but = match cheaper {
-            0 => String::new(),
-            n => format!(" but for {n} set aside"),
-        };
-        format!(
-            "cost {cost} is least in this search space{but}: {}; every cheaper assignment{but} breaks a stored counterexample or start point, or is refused by the checker",
-            plan.space.name()
-        )
-    });
     Loop {
         iterations: state.versions.len() as u64,
         candidates: state.candidates,
         counterexamples: state.counterexamples.len() as u64,
         set_aside,
-        optimality,
+        optimality: None,
+        certificate: None,
     }
 }

@@ -126,7 +126,7 @@ impl Plan {
 }
 
 /// Points of each region that a calibration without data takes.
-const SAMPLES: u64 = 64;
+pub(crate) const SAMPLES: u64 = 64;
 
 fn quantizer(options: &CompileOptions, loaded: &Loaded) -> Result<Arc<dyn Quantizer>, Diagnostics> {
     if options.preset != Preset::Gpfq {

@@ -6,6 +6,7 @@
 mod accuracy;
 mod bench;
 mod bench_compile;
+mod optimality;
 pub mod plot;
 
 pub use accuracy::{Accuracy, AgreementSample, ChangedRow, DemandsReport};
@@ -18,6 +19,7 @@ pub use bench_compile::{
     ALL, AUTO, COMPILE_BENCH_SCHEMA, COMPILE_BENCH_SCHEMA_VERSION, CompileBench, CompileCase,
     CompileRow, CompileSum, RowAccuracy, RowStatus, UNIFORM_MIN, compile_cases, compile_sums,
 };
+pub use optimality::{Optimality, RefutedBy, SetAsideBy};
 
 use ceg4n_base::{ContentHash, Exact};
 use serde::{Deserialize, Serialize};
@@ -274,9 +276,13 @@ pub struct Loop {
     pub counterexamples: u64,
     /// Candidates that stayed open.
     pub set_aside: Vec<SetAside>,
-    /// What is claimed of the result, for a named search space; absent without a claim.
+    /// What is known of everything cheaper than the result in a named search space; absent where
+    /// the run did not go through the space.
     #[serde(skip_serializing_if = "Option::is_none", default)]
-    pub optimality: Option<String>,
+    pub optimality: Option<Optimality>,
+    /// Hash of `certificates/optimality.json`, from which the statement can be checked again.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub certificate: Option<ContentHash>,
 }
 
 /// Every proved program of a run; `pareto.svg` beside the report shows them.

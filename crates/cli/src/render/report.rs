@@ -44,8 +44,8 @@ pub(crate) fn report(r: &Report) -> String {
         for s in &l.set_aside {
             let _ = writeln!(out, "set aside: {}", set_aside(s));
         }
-        if let Some(claim) = &l.optimality {
-            let _ = writeln!(out, "optimality: {claim}");
+        if let Some(o) = &l.optimality {
+            let _ = writeln!(out, "optimality: {}", o.statement);
         }
     }
     accuracy(&mut out, r);

@@ -3,8 +3,8 @@
 use ceg4n_base::{ContentHash, Exact};
 use ceg4n_report::{
     Accumulator, Accuracy, Activation, AgreementSample, ChangedRow, ClassPoint, Cost,
-    Counterexample, DemandsReport, Layer, Loop, Network, Open, Pareto, ParetoPoint, Region, Report,
-    SCHEMA_VERSION, Seconds, SetAside, Status, Weight,
+    Counterexample, DemandsReport, Layer, Loop, Network, Open, Optimality, Pareto, ParetoPoint,
+    RefutedBy, Region, Report, SCHEMA_VERSION, Seconds, SetAside, SetAsideBy, Status, Weight,
 };
 
 fn exact(text: &str) -> Exact {
@@ -132,7 +132,28 @@ pub(crate) fn full() -> Report {
                 cost: 60,
                 reason: "right: boxes".to_owned(),
             }],
-            optimality: Some("cost 64 is least".to_owned()),
+            optimality: Some(Optimality {
+                statement: "cost 64 is not shown to be least".to_owned(),
+                space: "weights 2..16 bits".to_owned(),
+                metric: "weight-bits".to_owned(),
+                cost: 64,
+                in_space: true,
+                least: false,
+                cheaper: 17,
+                refuted: vec![RefutedBy {
+                    counterexample: 4,
+                    assignments: 10,
+                }],
+                refused: 3,
+                missed_demand: 2,
+                set_aside: vec![SetAsideBy {
+                    version: 2,
+                    assignments: 1,
+                }],
+                not_tried: 1,
+                not_tried_from: Some(63),
+            }),
+            certificate: Some(ContentHash::of(b"certificate")),
         }),
         pareto: Some(Pareto {
             measure: "agreement".to_owned(),
