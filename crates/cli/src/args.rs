@@ -8,7 +8,7 @@ mod bench_compile;
 
 pub use bench_compile::{BenchCompileArgs, BenchDataArgs, TableFormat};
 
-use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
+use clap::{Args, Parser, Subcommand, ValueEnum};
 use std::ffi::OsString;
 use std::path::PathBuf;
 
@@ -239,6 +239,12 @@ pub struct CompileArgs {
     /// What is made small: weight-bits, flash, bitops or cycles
     #[arg(long, value_name = "COST")]
     pub cost: Option<String>,
+    /// What shares a scale: tensor or channel
+    #[arg(long, value_name = "WHAT")]
+    pub granularity: Option<String>,
+    /// Look for a front of cost against accuracy; writes pareto.svg
+    #[arg(long)]
+    pub pareto: bool,
     /// Weight widths of the search, within 2..16
     #[arg(long, value_name = "MIN..MAX")]
     pub weight_bits: Option<String>,
@@ -271,8 +277,6 @@ pub struct CompileArgs {
 pub struct PlannedArgs {
     #[arg(long, hide = true)]
     pub resume: Option<String>,
-    #[arg(long, hide = true, action = ArgAction::SetTrue)]
-    pub pareto: bool,
     #[arg(long, hide = true)]
     pub target: Option<String>,
     #[arg(long, hide = true)]
@@ -281,8 +285,6 @@ pub struct PlannedArgs {
     pub max_flash: Option<String>,
     #[arg(long, hide = true)]
     pub max_ram: Option<String>,
-    #[arg(long, hide = true)]
-    pub granularity: Option<String>,
 }
 
 /// `verify`.

@@ -13,7 +13,7 @@ use crate::args::{
 use ceg4n_base::{Diagnostic, Diagnostics, Exact, codes};
 use ceg4n_driver::Precision;
 use ceg4n_driver::options::{
-    ACTIVATION_BITS, Boundary, Budget, CompileOptions, Cost, Demand, EmitSet, LoadOptions, Preset,
+    ACTIVATION_BITS, Boundary, Budget, CompileOptions, Cost, Demand, EmitSet, Granularity, LoadOptions, Preset,
     Strategy, VerifyOptions, WEIGHT_BITS,
 };
 use ceg4n_driver::run::RunOptions;
@@ -132,6 +132,10 @@ pub fn compile(args: &CompileArgs) -> Result<CompileOptions, Diagnostics> {
             r.conflict(given, name, "--preset fixes the formats");
         }
     }
+    options.granularity = r
+        .option("granularity", args.granularity.as_deref(), granularity)
+        .unwrap_or_default();
+    options.pareto = args.pareto;
     if !args.emit.is_empty() {
         options.emit = emit(&mut r, &args.emit);
     }
@@ -235,16 +239,10 @@ pub fn not_built(command: &str) -> Diagnostics {
 
 fn planned(r: &mut Reader, p: &PlannedArgs) {
     r.planned("resume", p.resume.is_some());
-    r.planned("pareto", p.pareto);
     r.planned("target", p.target.is_some());
     r.planned("kernel", p.kernel.is_some());
     r.planned("max-flash", p.max_flash.is_some());
     r.planned("max-ram", p.max_ram.is_some());
-    r.option("granularity", p.granularity.as_deref(), |t| match t {
-        "tensor" => Ok(()),
-        "channel" => Err(Refusal::NotBuilt),
-        _ => expected("tensor"),
-    });
 }
 
 fn question(r: &mut Reader, net: &Path, q: &QuestionArgs) -> LoadOptions {
@@ -442,6 +440,14 @@ fn strategy(text: &str) -> Result<Strategy, Refusal> {
         "nsga2" => Ok(Strategy::Nsga2),
         "greedy" => Ok(Strategy::Greedy),
         _ => expected("auto, greedy, exact or nsga2"),
+    }
+}
+
+fn granularity(text: &str) -> Result<Granularity, Refusal> {
+    match text {
+        "tensor" => Ok(Granularity::Tensor),
+        "channel" => Ok(Granularity::Channel),
+        _ => expected("tensor or channel"),
     }
 }
 

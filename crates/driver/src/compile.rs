@@ -10,6 +10,7 @@ use crate::load::{Loaded, load};
 use crate::options::{Boundary, CompileOptions};
 use crate::outcome::{Summary, region_rows, status_of};
 use crate::output::Staged;
+use crate::pareto::{Measure, plot};
 use crate::plan::Plan;
 use crate::progress::{Cancel, Event, Progress};
 use crate::verify::reference_name;
@@ -192,6 +193,19 @@ impl Session<'_> {
         };
         artifacts.write(&mut report)?;
         let warning = self.measure(&mut report, engine, found)?;
+        if let Some(state) = found.state.as_ref().filter(|_| self.options.pareto && complete) {
+            let measure = Measure {
+                data: self.data.as_ref(),
+                reference: &engine.reference,
+                regions: &self.loaded.module.regions,
+                seed: self.options.budget.seed,
+                jobs: self.options.budget.jobs,
+            };
+            let pareto = measure.pareto(state, plan.space.model(), &engine.cache)?;
+            let plot = plot(&pareto, self.options.cost.name(), &self.loaded.name);
+            staged.write("pareto.svg", plot.to_svg().as_bytes())?;
+            report.pareto = Some(pareto);
+        }
         report.seconds = Seconds {
             total: self.started.elapsed().as_secs_f64(),
             search: found.seconds,

@@ -5,7 +5,7 @@ use crate::engine::Engine;
 use crate::progress::{Event, Progress};
 use ceg4n_base::Exact;
 use ceg4n_ir::{Annotations, Checked, Program, Property, Region};
-use ceg4n_quantize::guided::{Aim, Examples, Guided, Latents, RegionAim};
+use ceg4n_quantize::guided::{Aim, Examples, Goal, Guided, Latents, RegionAim};
 use ceg4n_refine::{Attempt, Counterexample};
 use ceg4n_search::AnnotationSpace;
 use ceg4n_verify::{Label, Reference, Stop};
@@ -15,6 +15,10 @@ use std::time::Instant;
 
 /// The lead that a robust class shall have at first, as a share of the reference's typical lead.
 const LEAD: f64 = 0.1;
+/// The share of a margin or an eps that is aimed at after each failure to prove it, and how many
+/// failures count.
+const TIGHTER: f64 = 0.8;
+const MOST_DOUBTS: u32 = 6;
 /// The weight of a counterexample against a row of data.
 const COUNTEREXAMPLE: f32 = 4.0;
 /// Mixtures of region centres that stand in for data, and the weight of each.
@@ -24,7 +28,7 @@ const MIXTURES: (usize, f32) = (512, 0.25);
 const WORK: usize = 200_000_000;
 
 /// A question, as guided rounding needs it.
-struct Goal {
+struct Asked {
     region: Region,
     property: Property,
     label: Label,
@@ -34,7 +38,7 @@ struct Goal {
 pub(crate) struct Guide<'a> {
     space: &'a AnnotationSpace,
     reference: Reference,
-    goals: Vec<Goal>,
+    goals: Vec<Asked>,
     settings: Guided,
     /// Data or their stand-ins, then counterexamples.
     examples: Examples,
@@ -58,12 +62,12 @@ impl<'a> Guide<'a> {
         progress: &'a dyn Progress,
     ) -> Self {
         let reference = engine.reference.clone();
-        let goal = |a: &crate::engine::Asked| Goal {
+        let goal = |a: &crate::engine::Asked| Asked {
             region: a.region.clone(),
             property: a.property.clone(),
             label: a.label.label.clone(),
         };
-        let goals: Vec<Goal> = engine.asked.iter().map(goal).collect();
+        let goals: Vec<Asked> = engine.asked.iter().map(goal).collect();
         let examples = match data {
             Some(data) => Examples::from_rows(&reference, &fitted(data, space)),
             None => mixtures(&reference, &goals, seed),
@@ -123,11 +127,18 @@ impl<'a> Guide<'a> {
     }
 
     fn regions(&self, attempt: &Attempt<'_>) -> Vec<RegionAim> {
-        let aim = |(q, g): (usize, &Goal)| {
+        let aim = |(q, g): (usize, &Asked)| {
             let doubts = attempt.doubts.get(&q).copied().unwrap_or(0);
             let lead = LEAD * self.lead * f64::from(1 + doubts);
             let mut aim = RegionAim::new(&g.region, &g.label, &g.property, lead);
             aim.weight = (1 + doubts) as f32;
+            // What held at the worst points found and was not proved needs room.
+            let tighter = TIGHTER.powi(i32::try_from(doubts.min(MOST_DOUBTS)).unwrap_or(0));
+            match &mut aim.aim {
+                Aim::Near { margin } => *margin *= tighter,
+                Aim::Within { eps } => *eps *= tighter,
+                Aim::Fidelity | Aim::Class { .. } | Aim::Lead { .. } => {}
+            }
             aim
         };
         self.goals.iter().enumerate().map(aim).collect()
@@ -157,15 +168,14 @@ impl ceg4n_refine::Guide for Guide<'_> {
         let start = self.start(attempt)?;
         let stop = || self.stop.now().is_some();
         let model = self.space.model();
-        let outcome = self.settings.improve(
-            model,
-            &start,
-            &self.examples,
-            &self.regions(attempt),
-            &self.latents,
-            1 + attempt.round / 2,
-            &stop,
-        );
+        let goal = Goal {
+            examples: &self.examples,
+            regions: &self.regions(attempt),
+        };
+        let effort = 1 + attempt.round / 4;
+        let outcome = self
+            .settings
+            .improve(model, &start, &self.latents, goal, effort, &stop);
         self.progress.note(&Event::Note(format!(
             "guided: {}, round {}: objective {:.4} to {:.4}, {} of {} regions hold at the worst points, {} mantissas moved, {:.2} s",
             attempt.assignment,
@@ -201,14 +211,14 @@ fn fitted(data: &Data, space: &AnnotationSpace) -> Vec<f32> {
     out
 }
 
-fn centers(goals: &[Goal]) -> Vec<Vec<f32>> {
+fn centers(goals: &[Asked]) -> Vec<Vec<f32>> {
     let floats = |x: Vec<Exact>| x.iter().map(|v| v.to_f64() as f32).collect();
     goals.iter().map(|g| floats(g.region.center())).collect()
 }
 
 /// Random mixtures of region centres: few regions do not pin a function down, and between them it
 /// shall not become another.
-fn mixtures(reference: &Reference, goals: &[Goal], seed: u64) -> Examples {
+fn mixtures(reference: &Reference, goals: &[Asked], seed: u64) -> Examples {
     let centers = centers(goals);
     let mut rng = ChaCha8Rng::seed_from_u64(seed);
     let mut rows = Vec::new();

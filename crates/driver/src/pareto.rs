@@ -1,11 +1,79 @@
 //! The proved programs of a run: what they cost and how good they are.
 
-use ceg4n_refine::Version;
+use crate::data::{Data, random_agreement};
+use ceg4n_base::{Diagnostic, Diagnostics, codes};
+use ceg4n_ir::Region;
+use ceg4n_jit::{CodeCache, Evaluator};
+use ceg4n_quantize::Model;
+use ceg4n_refine::{Ended, State, Version};
 use ceg4n_report::plot::{Plot, Series};
 use ceg4n_report::{Pareto, ParetoPoint};
+use ceg4n_verify::Reference;
+
+/// How good a program is: its accuracy or its agreement on the deciding rows, and without data its
+/// agreement on random mixtures of region centres (or, of one region, on random points of it).
+pub(crate) struct Measure<'a> {
+    pub data: Option<&'a Data>,
+    pub reference: &'a Reference,
+    pub regions: &'a [Region],
+    pub seed: u64,
+    pub jobs: usize,
+}
+
+impl Measure<'_> {
+    /// Its name and the samples, in words.
+    fn name(&self) -> (String, String) {
+        match self.data {
+            Some(data) => {
+                let split = data.deciding();
+                let samples = format!("{} {} rows", split.set.len(), split.kind.name());
+                let labelled = split.set.labels.is_some();
+                let name = if labelled { "accuracy" } else { "agreement" };
+                (name.to_owned(), samples)
+            }
+            None => ("agreement".to_owned(), "random points".to_owned()),
+        }
+    }
+
+    fn of(&self, kernel: &Evaluator) -> Result<f64, Diagnostic> {
+        if let Some(data) = self.data {
+            let found = data.deciding().of_kernel(kernel, self.jobs)?;
+            let count = found.kernel_correct.unwrap_or(found.agreeing);
+            return Ok(count as f64 / found.samples.max(1) as f64);
+        }
+        let (regions, seed) = (self.regions, self.seed);
+        let samples = random_agreement(self.reference, kernel, regions, seed, self.jobs)?;
+        Ok(samples.last().map_or(1.0, |s| s.agreement))
+    }
+
+    /// The proved versions of a run with their measures.
+    ///
+    /// # Errors
+    /// A version that the checker or native code refuses: a defect.
+    pub(crate) fn pareto(
+        &self,
+        state: &State,
+        model: &Model,
+        cache: &CodeCache,
+    ) -> Result<Pareto, Diagnostics> {
+        let mut measured = Vec::new();
+        for v in state.versions.iter().filter(|v| v.ended == Ended::Proved) {
+            let program = model.check((*v.annotations).clone())?;
+            let kernel = Evaluator::new(&program, cache)
+                .map_err(|e| Diagnostic::error(codes::INTERNAL, e.to_string()))?;
+            measured.push((v, self.of(&kernel)?));
+        }
+        let (measure, samples) = self.name();
+        Ok(Pareto {
+            measure,
+            samples,
+            points: points(&measured),
+        })
+    }
+}
 
 /// The points of proved versions with their measures, the cheapest first.
-pub(crate) fn points(versions: &[(&Version, f64)]) -> Vec<ParetoPoint> {
+fn points(versions: &[(&Version, f64)]) -> Vec<ParetoPoint> {
     let point = |(v, value): &(&Version, f64)| {
         let better = |(o, other): &(&Version, f64)| {
             let no_worse = o.cost <= v.cost && other >= value;

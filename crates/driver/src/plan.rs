@@ -1,17 +1,20 @@
 //! What a preset does: the search space, and the strategies that walk it one after the other.
 
 use crate::load::Loaded;
-use crate::options::{CompileOptions, Preset, Strategy as Asked};
+use crate::options::{CompileOptions, DEFAULT_ACTIVATION_BITS, Preset, Strategy as Asked};
 use ceg4n_base::{Diagnostic, Diagnostics, codes};
+use ceg4n_ir::Property;
 use ceg4n_quantize::{BiasRule, Calibration, Gpfq, Model, Nearest, Quantizer};
 use ceg4n_refine::strategy::{Enumerate, Genetic, Greedy, Guided, List, Narrow};
 use ceg4n_refine::{State, Strategy};
-use ceg4n_search::{AnnotationSpace, Settings, Variation};
+use ceg4n_search::{AnnotationSpace, Exact as CostOrder, Settings, Variation};
 use ceg4n_verify::Reference;
 use std::sync::Arc;
 
 /// Activations of the preset `ceg4n`, whose original leaves them in float32.
 const FINE_ACTIVATIONS: u8 = 16;
+/// The widest activations that are searched by default where outputs must be close as numbers.
+const NUMERIC_ACTIVATIONS: u8 = 20;
 /// Evaluations of one genetic search.
 const EVALUATIONS: usize = 1000;
 /// Individuals of a genetic search that is no comparison.
@@ -79,8 +82,16 @@ impl Plan {
             ends(&options.activation_bits),
         );
         space.cost = options.cost;
-        if options.preset == Preset::Ceg4n {
+        let numeric = |r: &ceg4n_ir::Requirement| matches!(r.property, Property::Eps(_));
+        if options.activation_bits == DEFAULT_ACTIVATION_BITS
+            && loaded.module.requirements.iter().any(numeric)
+        {
+            space.activation_bits.1 = NUMERIC_ACTIVATIONS;
+        }
+        if matches!(options.preset, Preset::Auto | Preset::Ceg4n) {
             space.biases = BiasRule::AsWeights;
+        }
+        if options.preset == Preset::Ceg4n {
             space.activation_bits = (FINE_ACTIVATIONS, FINE_ACTIVATIONS);
         }
         Ok(Self {
@@ -167,8 +178,8 @@ fn preset_stages(options: &CompileOptions) -> Vec<Stage> {
         (Preset::Auto, Asked::Auto) => vec![
             Stage::Generous,
             Stage::Greedy,
-            Stage::Guided,
             Stage::Cheaper,
+            Stage::Guided,
             Stage::Narrow,
         ],
     }
@@ -211,6 +222,8 @@ impl Stage {
             Self::Cheaper => {
                 let best = state.and_then(State::proved)?;
                 let mut all = Enumerate::new(space);
+                // Of the same cost, wider activations are the likeliest to hold.
+                all.order = CostOrder::widest(space);
                 all.below = Some(best.cost);
                 all.most = Some(ENUMERATED * u64::from(plan.effort));
                 (!all.is_through()).then_some(Strategy::Enumerate(all))

@@ -221,7 +221,7 @@ proptest! {
         prop_assume!(w.is_finite());
         let f = Format::new(true, width, frac).and_then(|f| f.with_multiplier(m)).unwrap();
         let exact = f.quantize(&ceg4n_base::Exact::from_f32(w).unwrap());
-        prop_assert_eq!(i64::from(ceg4n_ir::check::quantize_f32(f, w)), exact);
+        prop_assert_eq!(i64::from(check::quantize_f32(f, w)), exact);
     }
 }
 

@@ -58,7 +58,8 @@ impl Evaluator {
         let input = Elem::of(range);
         let bytes = padded(kernel.input_len()) * input.size()
             + stages.iter().map(|s| s.output_bytes()).sum::<usize>();
-        let chunk = (CHUNK_BYTES / bytes.max(1)).clamp(CHUNK_SAMPLES.0, CHUNK_SAMPLES.1);
+        // Even: vector code takes two samples at once.
+        let chunk = (CHUNK_BYTES / bytes.max(1)).clamp(CHUNK_SAMPLES.0, CHUNK_SAMPLES.1) & !1;
         Ok(Self {
             kernel,
             stages,
@@ -317,8 +318,13 @@ impl Job<'_> {
     /// Appends the outputs of a range of the samples.
     pub(crate) fn run(&self, range: Range<usize>, outputs: &mut Vec<i64>) {
         let e = self.evaluator;
+        if range.is_empty() {
+            return;
+        }
         outputs.reserve(range.len() * e.output_len());
-        let mut scratch = e.buffers(range.len().min(e.chunk));
+        // With a cache, whole blocks are computed for any part of them.
+        let most = self.cache.map_or(range.len(), |_| BLOCK);
+        let mut scratch = e.buffers(most.min(e.chunk));
         match self.cache {
             None => self.run_whole(range, &mut scratch, outputs),
             Some(cache) => {

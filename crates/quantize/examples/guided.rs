@@ -10,14 +10,19 @@
 
 use ceg4n_ir::check::quantize_f32;
 use ceg4n_ir::kernel::argmax;
-use ceg4n_ir::{Annotations, Domain, Format, Program, Property, Region, Rounding, check};
+use ceg4n_ir::{
+    Annotations, Domain, Format, Program, Property, Region, Rounding, TensorFormat, check,
+};
 use ceg4n_jit::{CodeCache, Evaluator};
-use ceg4n_quantize::guided::{Examples, Latents, RegionAim};
-use ceg4n_quantize::{Guided, Model, Nearest, Quantizer};
+use ceg4n_quantize::formats::weight_format;
+use ceg4n_quantize::guided::{Aim, Examples, Goal, Latents, RegionAim};
+use ceg4n_quantize::{Assignment, Guided, Model, Nearest, Quantizer};
 use ceg4n_verify::label::label;
 use ceg4n_verify::leaf::NoLeaf;
 use ceg4n_verify::space::Space;
-use ceg4n_verify::{Effort, Label, Labelled, Question, Reference, Stop, Subject, Verdict, decide};
+use ceg4n_verify::{
+    Effort, Label, Labelled, Question, Reference, RegionResult, Stop, Subject, Verdict, decide,
+};
 use std::collections::BTreeMap;
 use std::error::Error;
 use std::path::{Path, PathBuf};
@@ -93,6 +98,7 @@ impl Bench {
             epochs: s.get("epochs", d.epochs),
             batch: s.get("batch", d.batch),
             rate: s.get("rate", d.rate),
+            stay: s.get("stay", d.stay),
             evaluations: s.get("flips", d.evaluations),
             region_share: s.get("share", d.region_share),
             scales: s.get("scales", d.scales),
@@ -113,7 +119,7 @@ impl Bench {
         let mut centres = Examples::new(reference.input_len(), reference.output_len());
         for r in &regions {
             let x: Vec<f32> = r.center().iter().map(|v| v.to_f64() as f32).collect();
-            centres.push_rows(reference, &x, ceg4n_quantize::guided::Aim::Fidelity, 1.0);
+            centres.push_rows(reference, &x, Aim::Fidelity, 1.0);
         }
         let margin = format!("{:.6}", centres.typical_lead() * 0.05).parse()?;
         let format = Format::new(true, 16, 8).ok_or("a format")?;
@@ -159,26 +165,58 @@ impl Bench {
             .iter()
             .map(|a| RegionAim::new(&a.region, &a.label.label, &a.property, lead))
             .collect();
-        let mut assignment = model.uniform(8, 8, 12);
+        let activations = self.settings.get("activations", 12);
+        let mut assignment = model.uniform(8, 8, activations);
         for (i, b) in assignment.weights.iter_mut().enumerate() {
             *b = bits.get(i).or(bits.last()).copied().unwrap_or(2);
         }
         let biases = self.settings.get("biases", 8);
         assignment.biases.fill(biases);
-        let start = Nearest
+        let mut start = Nearest::default()
             .annotate(&model, &assignment, 1)
             .map_err(|e| format!("{e:?}"))?;
+        if self.settings.get("channels", false) {
+            start = by_channel(&model, &assignment);
+        }
         let began = Instant::now();
         let effort = self.settings.get("effort", 1);
-        let outcome = self.guided().improve(
+        let (mut examples, mut aims) = (examples, aims);
+        let mut guided = self.guided();
+        let mut outcome = guided.improve(
             &model,
             &start,
-            &examples,
-            &aims,
             &Latents::new(),
+            Goal {
+                examples: &examples,
+                regions: &aims,
+            },
             effort,
             &|| false,
         );
+        for _ in 0..self.settings.get("loop", 0) {
+            let results = self.decide(&model, &outcome.annotations, &reference, &asked)?;
+            if !strengthen(&reference, &results, &mut examples, &mut aims) {
+                break;
+            }
+            let open = results
+                .iter()
+                .filter(|r| !matches!(r.verdict, Verdict::Proved(_)));
+            let open: Vec<&str> = open.map(|r| r.id.as_str()).collect();
+            println!("    not proved: {open:?}, objective {:.4}", outcome.after);
+            guided.scales = false;
+            guided.epochs = self.settings.get("again", 10);
+            outcome = guided.improve(
+                &model,
+                &outcome.annotations,
+                &outcome.latents,
+                Goal {
+                    examples: &examples,
+                    regions: &aims,
+                },
+                effort,
+                &|| false,
+            );
+        }
         let seconds = began.elapsed().as_secs_f64();
         let own = classes_of_reference(&reference, &images.test);
         let float = share(&own, |i| usize::from(images.labels[i]));
@@ -205,19 +243,16 @@ impl Bench {
         Ok(())
     }
 
-    fn prove(
+    fn decide(
         &self,
-        what: &str,
         model: &Model,
         notes: &Annotations,
         reference: &Reference,
         asked: &[Asked],
-    ) -> Result<()> {
+    ) -> Result<Vec<RegionResult>> {
         let program = model.check(notes.clone()).map_err(|e| format!("{e:?}"))?;
         let subject = Subject::new(program, &self.cache).map_err(|e| e.to_string())?;
-        let began = Instant::now();
-        let mut counts: BTreeMap<&str, usize> = BTreeMap::new();
-        for a in asked {
+        let result = |a: &Asked| {
             let question = Question {
                 reference,
                 subject: &subject,
@@ -226,12 +261,29 @@ impl Bench {
                 domain: Domain::Real,
                 label: &a.label,
             };
-            let result = decide(&question, &Effort::default(), &Stop::default(), &mut NoLeaf);
-            *counts.entry(result.verdict.name()).or_default() += 1;
-            if let Verdict::Unknown(_) = &result.verdict {
-                *counts.entry("(of these with a margin)").or_default() +=
-                    usize::from(a.property != Property::Top1);
-            }
+            decide(&question, &Effort::default(), &Stop::default(), &mut NoLeaf)
+        };
+        Ok(asked.iter().map(result).collect())
+    }
+
+    fn prove(
+        &self,
+        what: &str,
+        model: &Model,
+        notes: &Annotations,
+        reference: &Reference,
+        asked: &[Asked],
+    ) -> Result<()> {
+        let began = Instant::now();
+        let mut counts: BTreeMap<String, usize> = BTreeMap::new();
+        for r in self.decide(model, notes, reference, asked)? {
+            let strict = if r.property == Property::Top1 {
+                "strict"
+            } else {
+                "margin"
+            };
+            let key = format!("{} {strict}", r.verdict.name());
+            *counts.entry(key).or_default() += 1;
         }
         println!(
             "    {what}: {counts:?} in {:.1} s",
@@ -254,6 +306,36 @@ impl Bench {
     }
 }
 
+/// Adds witnesses to the examples and raises what is aimed at where nothing was decided; false if
+/// everything is proved.
+fn strengthen(
+    reference: &Reference,
+    results: &[RegionResult],
+    examples: &mut Examples,
+    aims: &mut [RegionAim],
+) -> bool {
+    let mut open = false;
+    for (r, a) in results.iter().zip(aims) {
+        match &r.verdict {
+            Verdict::Proved(_) => {}
+            Verdict::Refuted(w) => {
+                let x: Vec<f32> = w.x.iter().map(|v| v.to_f64() as f32).collect();
+                examples.push_rows(reference, &x, a.aim, 2.0);
+                a.weight *= 1.5;
+                open = true;
+            }
+            Verdict::Unknown(_) => {
+                if let Aim::Class { lead, .. } = &mut a.aim {
+                    *lead *= 1.5;
+                }
+                a.weight *= 1.5;
+                open = true;
+            }
+        }
+    }
+    open
+}
+
 fn classes_of_reference(reference: &Reference, rows: &[f32]) -> Vec<usize> {
     rows.chunks_exact(reference.input_len())
         .map(|x| {
@@ -261,6 +343,23 @@ fn classes_of_reference(reference: &Reference, rows: &[f32]) -> Vec<usize> {
             argmax(&reference.approximate(&x)).unwrap_or(0)
         })
         .collect()
+}
+
+/// A scale per output channel.
+fn by_channel(model: &Model, a: &Assignment) -> Annotations {
+    let mut notes = model.activations(a, 1);
+    for (layer, bits) in model.layers().iter().zip(&a.weights) {
+        let rows = model.data(layer.weight).chunks_exact(layer.cols.max(1));
+        let formats: Arc<[Format]> = rows.map(|r| weight_format(r, *bits)).collect();
+        model.set(
+            &mut notes,
+            layer.weight,
+            TensorFormat::Channels(formats),
+            None,
+        );
+    }
+    model.complete(&mut notes, a);
+    notes
 }
 
 /// Per cent of classes that are what they should be.

@@ -10,6 +10,8 @@ use std::collections::BTreeSet;
 /// Where the enumeration stands.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Exact {
+    /// Least and greatest value of each gene.
+    limits: Vec<(u8, u8)>,
     /// Cost and genes of what comes next; all that was not passed is at or above one of these.
     frontier: BTreeSet<(u64, Genes)>,
     /// Assignments passed.
@@ -17,10 +19,24 @@ pub struct Exact {
 }
 
 impl Exact {
-    /// At the start.
+    /// At the start of the whole space.
     pub fn new(space: &AnnotationSpace) -> Self {
-        let least = space.genes().iter().map(|(least, _)| *least).collect();
+        Self::within(space, space.genes())
+    }
+
+    /// At the start of the part of the space with the widest activations.
+    pub fn widest(space: &AnnotationSpace) -> Self {
+        let mut limits = space.genes();
+        if let Some(activations) = limits.last_mut() {
+            activations.0 = activations.1;
+        }
+        Self::within(space, limits)
+    }
+
+    fn within(space: &AnnotationSpace, limits: Vec<(u8, u8)>) -> Self {
+        let least = limits.iter().map(|(least, _)| *least).collect();
         Self {
+            limits,
             frontier: BTreeSet::from([(space.cost_of_genes(&least), least)]),
             tried: 0,
         }
@@ -42,11 +58,10 @@ impl Exact {
     /// Adds the successors. All genes have one parent (the last one above its least, lowered by
     /// one), so that none is reached twice; costs never fall from parent to child.
     fn expand(&mut self, space: &AnnotationSpace, genes: &Genes) {
-        let limits = space.genes();
         let above = |(g, (least, _)): (&u8, &(u8, u8))| g > least;
-        let last = genes.iter().zip(&limits).rposition(above).unwrap_or(0);
+        let last = genes.iter().zip(&self.limits).rposition(above).unwrap_or(0);
         for i in last..genes.len() {
-            if genes[i] < limits[i].1 {
+            if genes[i] < self.limits[i].1 {
                 let mut up = genes.clone();
                 up[i] += 1;
                 self.frontier.insert((space.cost_of_genes(&up), up));

@@ -326,9 +326,12 @@ impl Lowering<'_> {
                 format.multiplier()
             ),
         );
-        let fitting = format.with_multiplier(factor).unwrap_or(format);
+        let finer = factor.ilog2() as i32 - format.multiplier().ilog2() as i32;
+        let fitting = Format::new(format.signed(), format.width(), format.frac() + finer)
+            .and_then(|f| f.with_multiplier(factor))
+            .unwrap_or(format);
         let d = d.help(format!(
-            "give %{name} the multipliers of what it is added to, here {fitting}"
+            "give %{name} the multipliers of what it is added to, for instance {fitting} here"
         ));
         self.fail(d, c)
     }

@@ -1,7 +1,7 @@
 //! The evaluator's interface: batches, classes, boxes, refusals, threads, the code cache.
 
 use crate::common::{Builder, CACHES, Rng, fmt, random_program, reference};
-use ceg4n_ir::{Checked, Op, Program, Rounding, check};
+use ceg4n_ir::{Checked, Format, Op, Program, Rounding, TensorFormat, check};
 use ceg4n_jit::{CodeCache, Evaluator, JitError, Sweep, box_points};
 use std::ops::ControlFlow;
 
@@ -218,6 +218,35 @@ fn folded_constants_may_exceed_the_accumulator() {
     let widths = program.kernel().unwrap().nodes.values().map(|n| n.width);
     assert!(widths.max() <= Some(32), "vectors serve this program");
     crate::common::compare(&program, &[-7, 0, 9], 3, "a wrapping constant");
+}
+
+/// The products of 32-bit vectors may not be taken where a constant after the sum needs more bits.
+#[test]
+fn a_sum_that_grows_beyond_the_vector_is_exact() {
+    let (s16, s32) = (fmt(true, 16, 0), fmt(true, 32, 0));
+    let factors: [u16; 4] = [3, 23_170, 1, 32_767];
+    let formats = |f: Format| {
+        let own = factors.map(|m| f.with_multiplier(m).unwrap());
+        TensorFormat::Channels(own.into())
+    };
+    for rounding in Rounding::ALL {
+        let mut b = Builder::new();
+        let x = b.input(1, s16);
+        let w = vec![32_767, -32_767, 30_000, -1];
+        let weight = b.constant(vec![4, 1], formats(s16), w);
+        let bias = None;
+        let x = b.push(Op::Dense { x, weight, bias }, None);
+        let c = b.constant(vec![4], formats(s32), vec![i32::MAX, i32::MIN, i32::MAX, 7]);
+        let y = b.push(Op::Add { x, c }, None);
+        b.format(y, fmt(true, 32, -20));
+        let program = check(b.finish(y, rounding)).unwrap();
+        let widths: Vec<u8> = (program.kernel().unwrap().nodes.values())
+            .map(|n| n.width)
+            .collect();
+        assert!(widths[1] <= 32 && widths[2] > 32, "{widths:?}");
+        let inputs = [32_767, -32_768, 0, 1, -1, 20_000];
+        crate::common::compare(&program, &inputs, 6, "a sum of 33 bits");
+    }
 }
 
 #[test]

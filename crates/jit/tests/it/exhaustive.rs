@@ -1,7 +1,7 @@
 //! Exhaustive at small widths: every weight, bias, input, shift and rounding of one neuron.
 
 use crate::common::{Builder, compare, fmt};
-use ceg4n_ir::{Format, Op, Program, Rounding, check};
+use ceg4n_ir::{Format, Op, Program, Rounding, TensorFormat, check};
 
 /// Where the relu stands.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -88,6 +88,50 @@ fn every_neuron_of_four_bits() {
                         let what = format!("{x} to {y}, {rounding:?}, {relu:?}");
                         compare(&program, &all(x), all(x).len(), &what);
                     }
+                }
+            }
+        }
+    }
+}
+
+/// Multipliers by channel: every weight and bias of three bits with each of several multipliers,
+/// shifts on both sides of what 64-bit products take in their high halves.
+#[test]
+fn every_neuron_with_multipliers() {
+    const FACTORS: [u16; 6] = [1, 3, 255, 1 << 14, 23170, (1 << 15) - 1];
+    let times = |f: Format, m: u16| f.with_multiplier(m).expect("a multiplier");
+    let rows: Vec<((i64, i64), u16)> = pairs(3)
+        .into_iter()
+        .flat_map(|p| FACTORS.map(|m| (p, m)))
+        .collect();
+    for signed in [true, false] {
+        let x = fmt(signed, 4, 1);
+        for relu in [false, true] {
+            for rounding in Rounding::ALL {
+                for shift in (-2..=38).filter(|s| s % 3 != 1 || *s > 30) {
+                    let mut b = Builder::new();
+                    let input = b.input(1, x);
+                    let formats = |f: Format| rows.iter().map(|r| times(f, r.1)).collect();
+                    let w = rows.iter().map(|r| r.0.0 as i32).collect();
+                    let format = TensorFormat::Channels(formats(fmt(true, 3, 2)));
+                    let weight = b.constant(vec![rows.len(), 1], format, w);
+                    let c = rows.iter().map(|r| r.0.1 as i32).collect();
+                    let format = TensorFormat::Channels(formats(fmt(true, 3, 3)));
+                    let bias = Some(b.constant(vec![rows.len()], format, c));
+                    let dense = Op::Dense {
+                        x: input,
+                        weight,
+                        bias,
+                    };
+                    let mut v = b.push(dense, None);
+                    if relu {
+                        v = b.push(Op::Relu { x: v }, None);
+                    }
+                    let y = fmt(shift % 2 == 0, 6, 3 - shift);
+                    b.format(v, y);
+                    let program = check(finish(b, rounding)).expect("a valid program");
+                    let what = format!("{x} to {y}, {rounding:?}, relu {relu}");
+                    compare(&program, &all(x), all(x).len(), &what);
                 }
             }
         }

@@ -200,6 +200,25 @@ fn samples_of_another_program_are_refused() {
 }
 
 #[test]
+fn a_range_may_be_empty() {
+    let chain = Chain::new(1);
+    let cache = PrefixCache::new(1 << 20);
+    let set = Samples::new(chain.input, SIZES[0], &[0; 18]).unwrap();
+    let mut y = vec![7];
+    for cache in [None, Some(&cache)] {
+        // A new evaluator: it has no buffers yet.
+        let evaluator = Evaluator::new(&chain.program(), &CACHES[0]).unwrap();
+        for at in 0..=2 {
+            evaluator.eval_samples(&set, at..at, cache, &mut y).unwrap();
+            assert!(y.is_empty());
+        }
+        evaluator.eval_samples(&set, 0..1, cache, &mut y).unwrap();
+        evaluator.eval_samples(&set, 0..2, cache, &mut y).unwrap();
+        assert_eq!(y, expected(&chain.program(), &[0; 18]));
+    }
+}
+
+#[test]
 fn real_inputs_are_quantized_as_the_format_says() {
     let mut b = Builder::new();
     let x = b.input(1, fmt(false, 32, 4));

@@ -149,6 +149,13 @@ impl Chain {
         self.params.iter().map(zeros).collect()
     }
 
+    /// The values of mantissas, anew.
+    pub(super) fn values_of(&self, mantissas: &Tensors) -> Tensors {
+        let mut values = self.zeros();
+        self.values(mantissas, &mut values);
+        values
+    }
+
     /// The values of mantissas, in real units.
     pub(super) fn values(&self, mantissas: &Tensors, values: &mut Tensors) {
         for ((p, m), v) in self.params.iter().zip(mantissas).zip(values) {

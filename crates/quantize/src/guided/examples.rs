@@ -6,6 +6,8 @@ use ceg4n_ir::kernel::argmax;
 use ceg4n_ir::{Property, Region};
 use ceg4n_verify::attack::float::BLOCK;
 use ceg4n_verify::{Label, Reference};
+use rand::{RngExt, SeedableRng};
+use rand_chacha::ChaCha8Rng;
 
 /// What the kernel `K` shall do where the reference is `N`.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -17,6 +19,15 @@ pub enum Aim {
     Class {
         /// The class that shall win.
         class: usize,
+        /// By how much.
+        lead: f64,
+    },
+    /// `K_right ≥ K_wrong + lead`, in real units.
+    Lead {
+        /// The output that shall be greater.
+        right: usize,
+        /// The other one.
+        wrong: usize,
         /// By how much.
         lead: f64,
     },
@@ -34,6 +45,10 @@ pub enum Aim {
 }
 
 /// Points with the reference's outputs there and what is aimed at.
+///
+/// The weights of [`Aim::Fidelity`] count among themselves: the objective has their weighted mean
+/// loss. A point with another aim, for instance a counterexample, counts as a worst point of a
+/// region of the same weight.
 #[derive(Clone, Debug, Default)]
 pub struct Examples {
     pub(super) inputs: Vec<f32>,
@@ -57,6 +72,33 @@ impl Examples {
     pub fn from_rows(reference: &Reference, rows: &[f32]) -> Self {
         let mut all = Self::new(reference.input_len(), reference.output_len());
         all.push_rows(reference, rows, Aim::Fidelity, 1.0);
+        all
+    }
+
+    /// Where there are no data: `n` random points of the regions and between pairs of them, as
+    /// [`Aim::Fidelity`]. They say little of what other inputs look like, but keep the kernel from
+    /// forgetting everything but the regions' classes.
+    pub fn from_regions(reference: &Reference, regions: &[RegionAim], n: usize, seed: u64) -> Self {
+        let mut all = Self::new(reference.input_len(), reference.output_len());
+        let sound = regions.iter().filter(|r| r.is_sound(all.lens.0));
+        let sound: Vec<&RegionAim> = sound.collect();
+        if sound.is_empty() {
+            return all;
+        }
+        let mut rng = ChaCha8Rng::seed_from_u64(seed);
+        let mut rows = Vec::with_capacity(n * all.lens.0);
+        for _ in 0..n {
+            let pair = [0, 1].map(|_| sound[rng.random_range(0..sound.len())]);
+            let t: f32 = rng.random_range(0.0..=1.0);
+            let points = pair.map(|r| {
+                let sides = r.lower.iter().zip(&r.upper);
+                let at = sides.map(|(l, u)| l + rng.random_range(0.0f32..=1.0) * (u - l));
+                at.collect::<Vec<f32>>()
+            });
+            let both = points[0].iter().zip(&points[1]);
+            rows.extend(both.map(|(a, b)| a + t * (b - a)));
+        }
+        all.push_rows(reference, &rows, Aim::Fidelity, 1.0);
         all
     }
 
@@ -100,11 +142,19 @@ impl Examples {
         self.aims.is_empty()
     }
 
-    /// At most `n` of them, evenly spaced.
+    /// The weight of all with [`Aim::Fidelity`].
+    pub(super) fn fidelity(&self) -> f64 {
+        let all = self.aims.iter().zip(&self.weights);
+        let some = all.filter(|(a, _)| **a == Aim::Fidelity);
+        some.map(|(_, w)| f64::from(*w)).sum()
+    }
+
+    /// At most about `n` of the [`Aim::Fidelity`] ones, evenly spaced, and all others.
     pub(super) fn sample(&self, n: usize) -> Self {
         let step = self.len().div_ceil(n.max(1)).max(1);
         let mut some = Self::new(self.lens.0, self.lens.1);
-        for i in (0..self.len()).step_by(step) {
+        let chosen = |i: &usize| i.is_multiple_of(step) || self.aims[*i] != Aim::Fidelity;
+        for i in (0..self.len()).filter(chosen) {
             let (n, m) = self.lens;
             some.push(
                 &self.inputs[i * n..(i + 1) * n],
@@ -125,12 +175,15 @@ impl Examples {
     }
 }
 
-/// The lead of the largest output over the second.
+/// The lead of the largest output over the second; the magnitude of a lone one.
 fn lead(y: &[f32]) -> f64 {
+    if let [y] = y {
+        return f64::from(y.abs());
+    }
     let Some(c) = argmax(y) else { return 0.0 };
     let rivals = y.iter().enumerate().filter(|(j, _)| *j != c);
     let least = rivals.map(|(_, v)| f64::from(y[c]) - f64::from(*v));
-    least.fold(f64::INFINITY, f64::min).min(f64::from(f32::MAX))
+    least.fold(f64::INFINITY, f64::min)
 }
 
 /// A box on which an aim holds; its worst points are sought while mantissas change.

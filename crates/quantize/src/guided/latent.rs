@@ -14,31 +14,65 @@ use rand_chacha::ChaCha8Rng;
 pub(super) struct Schedule {
     pub epochs: u32,
     pub batch: usize,
-    /// Of a format's range, per step, at the start; falls to 0 linearly.
+    /// In mantissas of a format of two bits, per step, at the start; falls to 0 linearly.
     pub rate: f64,
+    /// How strongly latent weights are drawn to where they come from: at most `1/stay` mantissas
+    /// of two bits away, half as many mantissas per two bits more.
+    pub stay: f64,
     /// Epochs between searches for worst points.
     pub refresh: u32,
 }
+
+/// Steps between looks at all differences.
+const ALL_EVERY: usize = 16;
 
 /// Decay of the means of gradients and of their squares.
 const DECAY: (f32, f32) = (0.9, 0.99);
 
 /// The mantissas of latent weights.
-pub(super) fn rounded(chain: &Chain, latent: &Tensors, mantissas: &mut Tensors) {
-    for ((p, v), m) in chain.params.iter().zip(latent).zip(mantissas) {
-        for (v, m) in v.chunks_exact(p.lanes).zip(m.chunks_exact_mut(p.lanes)) {
-            for (j, (v, m)) in v.iter().zip(m).enumerate() {
-                *m = (v + 0.5).floor().max(p.lo[j]).min(p.hi[j]);
+fn rounded(chain: &Chain, latent: &Tensors, mantissas: &mut Tensors) {
+    Arch::new().dispatch(Rounded {
+        chain,
+        latent,
+        mantissas,
+    });
+}
+
+struct Rounded<'a> {
+    chain: &'a Chain,
+    latent: &'a Tensors,
+    mantissas: &'a mut Tensors,
+}
+
+impl WithSimd for Rounded<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: pulp::Simd>(self, _: S) {
+        let params = self
+            .chain
+            .params
+            .iter()
+            .zip(self.latent)
+            .zip(self.mantissas);
+        for ((p, v), m) in params.filter(|((p, _), _)| !p.frozen) {
+            let n = p.lanes;
+            let (lo, hi) = (&p.lo[..n], &p.hi[..n]);
+            for (v, m) in v.chunks_exact(n).zip(m.chunks_exact_mut(n)) {
+                for j in 0..n {
+                    m[j] = (v[j] + 0.5).floor().max(lo[j]).min(hi[j]);
+                }
             }
         }
     }
 }
 
 /// Moves latent weights; returns the mantissas of the least objective seen at an epoch's end, and
-/// leaves the last latent weights. `start` are those to begin with.
+/// leaves the last latent weights. `start` are those to begin with, `origin` the network's own.
 pub(super) fn descend(
     problem: &mut Problem<'_>,
     start: &Tensors,
+    origin: &Tensors,
     latent: &mut Tensors,
     schedule: Schedule,
     rng: &mut ChaCha8Rng,
@@ -53,7 +87,7 @@ pub(super) fn descend(
     let mut adam = Adam::new(chain);
     for epoch in 0..schedule.epochs {
         if epoch % schedule.refresh.max(1) == 0 {
-            problem.refresh(&mut pass, &mantissas);
+            problem.refresh(&mut pass, &chain.values_of(&mantissas));
             best_value = problem.objective(&mut pass, &best);
         }
         let mut order: Vec<usize> = (0..problem.rows.len()).collect();
@@ -70,7 +104,12 @@ pub(super) fn descend(
             gradient.iter_mut().for_each(|g| g.fill(0.0));
             let wanted = Wanted::Gradient(&mut gradient);
             pass.run(&values, &problem.rows, ids.iter().copied(), wanted);
-            adam.step(chain, latent, &gradient, schedule.rate * (1.0 - done));
+            // A batch stands for its share of the examples; the worst corners for all of theirs.
+            gradient.iter_mut().flatten().for_each(|g| *g *= count as f32);
+            let wanted = Wanted::Gradient(&mut gradient);
+            problem.differences(&mut pass, &values, b % ALL_EVERY == 0, wanted);
+            let rate = schedule.rate * (1.0 - done);
+            adam.step(chain, latent, &gradient, (rate, origin, schedule.stay));
         }
         rounded(chain, latent, &mut mantissas);
         let value = problem.objective(&mut pass, &mantissas);
@@ -101,19 +140,30 @@ impl Adam {
         }
     }
 
-    fn step(&mut self, chain: &Chain, latent: &mut Tensors, gradient: &Tensors, rate: f64) {
+    fn step(
+        &mut self,
+        chain: &Chain,
+        latent: &mut Tensors,
+        gradient: &Tensors,
+        (rate, origin, stay): (f64, &Tensors, f64),
+    ) {
         self.powers.0 *= f64::from(DECAY.0);
         self.powers.1 *= f64::from(DECAY.1);
         let unbias = ((1.0 - self.powers.1).sqrt() / (1.0 - self.powers.0)) as f32;
         for (i, p) in chain.params.iter().enumerate().filter(|(_, p)| !p.frozen) {
-            let range = 2f64.powi(i32::from(p.width()) - 2);
+            // Biases make up for what rounded weights shift, so they are free.
+            let is_weight = f64::from(u8::from(chain.stages.iter().any(|s| s.weight == i)));
+            // Wide formats need many steps to cross and small ones to settle.
+            let range = 2f64.powi(i32::from(p.width()) - 2).sqrt();
             self.arch.dispatch(Move {
                 param: p,
                 latent: &mut latent[i],
                 mean: &mut self.mean[i],
                 square: &mut self.square[i],
                 gradient: &gradient[i],
+                origin: &origin[i],
                 rate: (rate * range) as f32 * unbias,
+                back: (rate * range * range * stay * is_weight) as f32,
             });
         }
     }
@@ -125,7 +175,9 @@ struct Move<'a> {
     mean: &'a mut [f32],
     square: &'a mut [f32],
     gradient: &'a [f32],
+    origin: &'a [f32],
     rate: f32,
+    back: f32,
 }
 
 impl WithSimd for Move<'_> {
@@ -139,17 +191,19 @@ impl WithSimd for Move<'_> {
         let rows = self
             .latent
             .chunks_exact_mut(n)
-            .zip(self.gradient.chunks_exact(n));
+            .zip(self.gradient.chunks_exact(n))
+            .zip(self.origin.chunks_exact(n));
         let means = self
             .mean
             .chunks_exact_mut(n)
             .zip(self.square.chunks_exact_mut(n));
-        for ((v, g), (mean, square)) in rows.zip(means) {
+        for (((v, g), origin), (mean, square)) in rows.zip(means) {
             for j in 0..n {
                 let g = g[j] * unit[j];
                 mean[j] = DECAY.0 * mean[j] + (1.0 - DECAY.0) * g;
                 square[j] = DECAY.1 * square[j] + (1.0 - DECAY.1) * g * g;
-                let by = self.rate * mean[j] / (square[j].sqrt() + 1e-12);
+                let by = self.rate * mean[j] / (square[j].sqrt() + 1e-12)
+                    + self.back * (v[j] - origin[j]);
                 // No further out than what rounds to the range, so that a way back is short.
                 v[j] = (v[j] - by).max(lo[j] - 0.49).min(hi[j] + 0.49);
             }

@@ -4,8 +4,12 @@
 use super::examples::Aim;
 use super::numeric::{exp, ln};
 
-/// The share of a margin or an eps that is aimed at, so that unseen points have room.
+/// The share of an eps that is aimed at, so that unseen points have room.
 const SHARE: f64 = 0.5;
+
+/// Classes further behind than this share of the margin count as beyond it, and the kernel's lead
+/// over them shall be the other share: room on both sides for unseen points.
+const BEYOND: (f64, f64) = (0.75, 0.1);
 
 /// Losses of one network's outputs.
 #[derive(Clone, Debug)]
@@ -51,12 +55,16 @@ impl Loss {
             Aim::Class { class, lead } => {
                 let mut sum = 0.0;
                 for j in (0..k.len()).filter(|j| *j != class && class < k.len()) {
-                    sum += hinge(k, (class, j), lead, gradient, curvature);
+                    sum += self.hinge(k, (class, j), lead, gradient, curvature);
                 }
                 sum
             }
-            Aim::Near { margin } => near(k, n, margin, gradient, curvature),
-            Aim::Within { eps } => within(k, n, eps, gradient, curvature),
+            Aim::Lead { right, wrong, lead } if right.max(wrong) < k.len() => {
+                self.hinge(k, (right, wrong), lead, gradient, curvature)
+            }
+            Aim::Lead { .. } => 0.0,
+            Aim::Near { margin } => self.near(k, n, margin, gradient, curvature),
+            Aim::Within { eps } => self.within(k, n, eps, gradient, curvature),
         }
     }
 
@@ -75,6 +83,59 @@ impl Loss {
         }
         sum.max(0.0)
     }
+
+    /// The lack `u` of `k[c] - k[j]` against `lead`, in temperatures, as `u + u²`: the linear part
+    /// keeps pushing until nothing lacks.
+    fn hinge(
+        &self,
+        k: &[f32],
+        (c, j): (usize, usize),
+        lead: f64,
+        g: &mut [f32],
+        h: &mut [f32],
+    ) -> f64 {
+        let (loss, slope, bend) = self.lack(lead - (f64::from(k[c]) - f64::from(k[j])));
+        g[c] -= slope;
+        g[j] += slope;
+        h[c] += bend;
+        h[j] += bend;
+        loss
+    }
+
+    /// Value, slope and bend of a lack in real units; nothing where it is negative.
+    fn lack(&self, lack: f64) -> (f64, f32, f32) {
+        let (u, t) = (lack / self.temperature, self.temperature);
+        if u <= 0.0 {
+            return (0.0, 0.0, 0.0);
+        }
+        let slope = (1.0 + 2.0 * u) / t;
+        (u + u * u, slope as f32, (2.0 / (t * t)) as f32)
+    }
+
+    /// Every class beyond the margin shall stay behind the best one within it.
+    fn near(&self, k: &[f32], n: &[f32], margin: f64, g: &mut [f32], h: &mut [f32]) -> f64 {
+        let most = n.iter().fold(f32::NEG_INFINITY, |m, v| m.max(*v));
+        let far = |j: usize| f64::from(most) - f64::from(n[j]) > margin * BEYOND.0;
+        let allowed = (0..k.len()).filter(|j| !far(*j));
+        let Some(best) = allowed.max_by(|a, b| k[*a].total_cmp(&k[*b]).then(b.cmp(a))) else {
+            return 0.0;
+        };
+        let lead = margin * BEYOND.1;
+        let beyond = (0..k.len()).filter(|j| far(*j));
+        beyond.map(|j| self.hinge(k, (best, j), lead, g, h)).sum()
+    }
+
+    fn within(&self, k: &[f32], n: &[f32], eps: f64, g: &mut [f32], h: &mut [f32]) -> f64 {
+        let mut sum = 0.0;
+        for (j, (k, n)) in k.iter().zip(n).enumerate() {
+            let d = f64::from(*k) - f64::from(*n);
+            let (loss, slope, bend) = self.lack(d.abs() - SHARE * eps);
+            sum += loss;
+            g[j] = slope * d.signum() as f32;
+            h[j] = bend;
+        }
+        sum
+    }
 }
 
 /// `softmax(y/t)`.
@@ -86,50 +147,6 @@ fn softmax(y: &[f32], t: f64, out: &mut [f64]) {
         sum += *o;
     }
     out.iter_mut().for_each(|o| *o /= sum);
-}
-
-/// The squared lack of `k[c] - k[j]` against `lead`, in leads.
-fn hinge(k: &[f32], (c, j): (usize, usize), lead: f64, g: &mut [f32], h: &mut [f32]) -> f64 {
-    let scale = lead.max(1e-12);
-    let lack = (lead - (f64::from(k[c]) - f64::from(k[j]))) / scale;
-    if lack <= 0.0 {
-        return 0.0;
-    }
-    let slope = (2.0 * lack / scale) as f32;
-    let bend = (2.0 / scale / scale) as f32;
-    g[c] -= slope;
-    g[j] += slope;
-    h[c] += bend;
-    h[j] += bend;
-    lack * lack
-}
-
-/// Every class beyond the margin shall stay behind the best one within it.
-fn near(k: &[f32], n: &[f32], margin: f64, g: &mut [f32], h: &mut [f32]) -> f64 {
-    let most = n.iter().fold(f32::NEG_INFINITY, |m, v| m.max(*v));
-    let far = |j: usize| f64::from(most) - f64::from(n[j]) > margin * SHARE;
-    let allowed = (0..k.len()).filter(|j| !far(*j));
-    let Some(best) = allowed.max_by(|a, b| k[*a].total_cmp(&k[*b]).then(b.cmp(a))) else {
-        return 0.0;
-    };
-    let lead = margin * SHARE;
-    let beyond = (0..k.len()).filter(|j| far(*j));
-    beyond.map(|j| hinge(k, (best, j), lead, g, h)).sum()
-}
-
-fn within(k: &[f32], n: &[f32], eps: f64, g: &mut [f32], h: &mut [f32]) -> f64 {
-    let scale = eps.max(1e-12);
-    let mut sum = 0.0;
-    for (j, (k, n)) in k.iter().zip(n).enumerate() {
-        let d = f64::from(*k) - f64::from(*n);
-        let excess = (d.abs() - SHARE * eps) / scale;
-        if excess > 0.0 {
-            sum += excess * excess;
-            g[j] = (2.0 * excess / scale * d.signum()) as f32;
-            h[j] = (2.0 / scale / scale) as f32;
-        }
-    }
-    sum
 }
 
 #[cfg(test)]
@@ -146,7 +163,7 @@ mod tests {
                 class: 2,
                 lead: 0.7,
             },
-            Aim::Near { margin: 0.5 },
+            Aim::Near { margin: 0.15 },
             Aim::Within { eps: 0.2 },
         ];
         for aim in aims {

@@ -9,9 +9,10 @@
 //! witnesses as examples and raises the lead of regions that stayed unproved.
 //!
 //! Few regions do not pin a function down. Without data the mantissas meet the regions and little
-//! else; then give points of the input domain as examples all the same.
+//! else; then [`Examples::from_regions`] is better than nothing.
 
 mod chain;
+mod close;
 mod each;
 mod examples;
 mod flips;
@@ -23,6 +24,10 @@ mod problem;
 mod quantizer;
 mod rows;
 mod scales;
+mod worst;
+
+#[cfg(test)]
+mod tests;
 
 pub use examples::{Aim, Examples, RegionAim};
 pub use quantizer::GuidedQuantizer;
@@ -48,8 +53,13 @@ pub struct Guided {
     pub epochs: u32,
     /// Examples between two moves of the latent weights.
     pub batch: usize,
-    /// How far these move at first, per step, as a share of a quarter of their format's range.
+    /// How far these move at first, per step: in mantissas of two bits; twice as far per two bits
+    /// more.
     pub rate: f64,
+    /// How strongly latent weights are drawn to the network's own: they go at most `1/stay`
+    /// mantissas of two bits away, half as many mantissas per two bits more. Regions where the
+    /// reference changes class are proved by the kernel's nearness to it.
+    pub stay: f64,
     /// Passes over all examples while single mantissas move, per unit of effort.
     pub evaluations: u32,
     /// The weight of a point of the mean region against the mean loss over the data.
@@ -64,8 +74,9 @@ impl Default for Guided {
     fn default() -> Self {
         Self {
             epochs: 30,
-            batch: 64,
-            rate: 0.02,
+            batch: 32,
+            rate: 0.01,
+            stay: 0.1,
             evaluations: 60,
             region_share: 0.5,
             scales: true,
@@ -73,6 +84,24 @@ impl Default for Guided {
         }
     }
 }
+
+/// What mantissas are chosen by.
+#[derive(Clone, Copy, Debug)]
+pub struct Goal<'a> {
+    /// Points to be right at.
+    pub examples: &'a Examples,
+    /// Boxes to be right on.
+    pub regions: &'a [RegionAim],
+}
+
+/// Networks of so many weights have the epochs of the settings.
+const LARGE: usize = 8000;
+
+/// Smaller ones have at most so many times as many.
+const MOST_MORE: usize = 4;
+
+/// Steps of a run that continues an earlier one, against those of a first run.
+const AGAIN: f64 = 0.3;
 
 /// What came of it.
 #[derive(Clone, Debug)]
@@ -95,15 +124,15 @@ impl Guided {
     /// Improves the mantissas of `start`, whose explicit mantissas, if any, it begins with.
     ///
     /// `effort` multiplies the budgets; `latents` are those of an earlier outcome (a constant that is
-    /// missing begins with the network's own weights, moved into the start's roundings). A start
-    /// that the checker refuses, or that single precision does not hold, comes back as it is.
+    /// missing begins with the network's own weights, moved into the start's roundings). `stop` is
+    /// asked often and ends the search early. A start that the checker refuses, or that single
+    /// precision does not hold, comes back as it is.
     pub fn improve(
         &self,
         model: &Model,
         start: &Annotations,
-        examples: &Examples,
-        regions: &[RegionAim],
         latents: &Latents,
+        goal: Goal<'_>,
         effort: u32,
         stop: &dyn Fn() -> bool,
     ) -> Outcome {
@@ -112,7 +141,7 @@ impl Guided {
             before: f64::INFINITY,
             after: f64::INFINITY,
             moved: 0,
-            held: (0, regions.len()),
+            held: (0, goal.regions.len()),
             latents: latents.clone(),
         };
         let reference = ceg4n_ir::check(Program::reference(model.network().clone()));
@@ -123,8 +152,7 @@ impl Guided {
             guided: self,
             model,
             reference,
-            examples,
-            regions,
+            goal,
             latents,
             effort: effort.max(1),
             stop,
@@ -149,8 +177,7 @@ struct Task<'a> {
     guided: &'a Guided,
     model: &'a Model,
     reference: Net,
-    examples: &'a Examples,
-    regions: &'a [RegionAim],
+    goal: Goal<'a>,
     latents: &'a Latents,
     effort: u32,
     stop: &'a dyn Fn() -> bool,
@@ -163,12 +190,24 @@ impl Task<'_> {
     }
 
     fn schedule(&self, epochs: u32) -> Schedule {
+        // Small networks are cheap to look at and hard to get right.
+        let weights: usize = self.model.layers().iter().map(|l| l.weights).sum();
+        let more = (LARGE / weights.max(1)).clamp(1, MOST_MORE) as u32;
+        // What was found before is not thrown away by large steps.
+        let rate = if self.latents.is_empty() { 1.0 } else { AGAIN };
         Schedule {
-            epochs,
+            epochs: epochs.saturating_mul(more),
             batch: self.guided.batch,
-            rate: self.guided.rate,
-            refresh: (epochs / 8).max(1),
+            rate: self.guided.rate * rate,
+            stay: self.guided.stay,
+            refresh: (epochs / 8).max(1) * more,
         }
+    }
+
+    /// The network's own weights as latent ones.
+    fn origin(&self, chain: &Chain) -> Tensors {
+        let own = |p: &chain::Param| p.latent(self.model, None);
+        chain.params.iter().map(own).collect()
     }
 
     /// Latent weights that round to `mantissas`, as near to the network's own (or an earlier
@@ -187,13 +226,14 @@ impl Task<'_> {
     fn run(&self, start: &Annotations, notes: &Annotations) -> Option<Outcome> {
         let (chain, mantissas) = self.chain(notes)?;
         let guided = self.guided;
-        let mut problem = self.problem(&chain, self.examples);
+        let mut problem = self.problem(&chain, self.goal.examples);
         let mut latent = self.latent(&chain, &mantissas);
         let mut rng = ChaCha8Rng::seed_from_u64(guided.seed);
         let schedule = self.schedule(guided.epochs.saturating_mul(self.effort));
         let mut best = latent::descend(
             &mut problem,
             &mantissas,
+            &self.origin(&chain),
             &mut latent,
             schedule,
             &mut rng,
@@ -202,18 +242,16 @@ impl Task<'_> {
         let mut pass = problem.pass();
         let evaluations = guided.evaluations.saturating_mul(self.effort);
         for _ in 0..2 {
-            problem.refresh(&mut pass, &best);
+            problem.refresh(&mut pass, &chain.values_of(&best));
             flips::descend(&problem, &mut best, evaluations / 2, self.stop);
         }
-        problem.refresh(&mut pass, &best);
-        let after = problem.objective(&mut pass, &best);
+        // Other scales make other values, over the same points.
         let (first, given) = self.chain(start)?;
-        let before = {
-            let mut problem = self.problem(&first, self.examples);
-            let mut pass = problem.pass();
-            problem.refresh(&mut pass, &given);
-            problem.objective(&mut pass, &given)
-        };
+        let given = first.values_of(&given);
+        problem.refresh(&mut pass, &given);
+        problem.refresh(&mut pass, &chain.values_of(&best));
+        let before = problem.objective_at(&mut pass, &given);
+        let after = problem.objective(&mut pass, &best);
         let reals = chain.params.iter().zip(&latent);
         let latents = reals.map(|(p, v)| (p.value, p.reals(v))).collect();
         let held = problem.held(&mut pass, &best);
@@ -236,6 +274,6 @@ impl Task<'_> {
 
     fn problem<'c>(&'c self, chain: &'c Chain, examples: &Examples) -> Problem<'c> {
         let share = self.guided.region_share;
-        Problem::new(chain, &self.reference, examples, self.regions, share)
+        Problem::new(chain, &self.reference, examples, self.goal.regions, share)
     }
 }

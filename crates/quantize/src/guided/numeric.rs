@@ -8,13 +8,14 @@ pub(super) fn exp(x: f64) -> f64 {
     if x < -700.0 {
         return 0.0;
     }
-    let n = (x * LOG2_E).round();
-    let r = x - n * LN_2;
+    // To nearest; the cast cuts towards 0.
+    let n = (x * LOG2_E - 0.5) as i64;
+    let r = x - n as f64 * LN_2;
     // |r| ≤ 0.35: the 13th term is below 2^-53.
     let series = (1..=13u8)
         .rev()
         .fold(1.0, |sum, k| 1.0 + r * sum / f64::from(k));
-    series * f64::from_bits(((n as i64 + 1023) as u64) << 52)
+    series * f64::from_bits(((n + 1023) as u64) << 52)
 }
 
 /// The natural logarithm of a normal positive number.

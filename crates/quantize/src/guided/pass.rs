@@ -107,8 +107,8 @@ impl<'a> Pass<'a> {
             }
             let w = &values[stage.weight];
             match before.last() {
-                None => sparse(y, w, row),
-                Some(x) => dense(y, w, &x[..stage.cols]),
+                None => add_product(y, w, row.entries()),
+                Some(x) => add_product(y, w, x[..stage.cols].iter().copied().enumerate()),
             }
             let slope = &mut self.slope[i];
             slope.fill(1.0);
@@ -221,70 +221,48 @@ impl<I: Iterator<Item = usize>> WithSimd for Run<'_, '_, '_, I> {
     }
 }
 
-/// `y += Σ_k x_k·w[k]` over the entries of a row.
+/// `y += Σ_k x_k·w[k]`, in parts of 32, 16 and 8 elements so that sums stay in registers.
 #[inline(always)]
-fn sparse(y: &mut [f32], w: &[f32], row: Row<'_>) {
+fn add_product(y: &mut [f32], w: &[f32], entries: impl Iterator<Item = (usize, f32)> + Clone) {
     let lanes = y.len();
-    let entries = || {
-        row.index
-            .iter()
-            .map(|k| *k as usize)
-            .zip(row.value.iter().copied())
-    };
-    blocks(y, |at, y| match y.len() {
-        32 => block::<32>(y, w, lanes, at, entries()),
-        16 => block::<16>(y, w, lanes, at, entries()),
-        _ => block::<LANES>(y, w, lanes, at, entries()),
-    });
-}
-
-/// The same over all of `x`.
-#[inline(always)]
-fn dense(y: &mut [f32], w: &[f32], x: &[f32]) {
-    let lanes = y.len();
-    let entries = || x.iter().copied().enumerate();
-    blocks(y, |at, y| match y.len() {
-        32 => block::<32>(y, w, lanes, at, entries()),
-        16 => block::<16>(y, w, lanes, at, entries()),
-        _ => block::<LANES>(y, w, lanes, at, entries()),
-    });
-}
-
-/// Parts of 32, 16 and 8 elements, so that sums stay in registers.
-#[inline(always)]
-fn blocks(y: &mut [f32], mut each: impl FnMut(usize, &mut [f32])) {
     let mut at = 0;
-    while at < y.len() {
-        let left = y.len() - at;
-        let size = if left >= 32 {
-            32
-        } else if left >= 16 {
-            16
-        } else {
-            LANES
+    while at < lanes {
+        match (lanes - at) / LANES {
+            0 | 1 => block::<1>(y, w, lanes, at, entries.clone()),
+            2 | 3 => block::<2>(y, w, lanes, at, entries.clone()),
+            _ => block::<4>(y, w, lanes, at, entries.clone()),
+        }
+        at += match (lanes - at) / LANES {
+            0 | 1 => LANES,
+            2 | 3 => 2 * LANES,
+            _ => 4 * LANES,
         };
-        each(at, &mut y[at..at + size]);
-        at += size;
     }
 }
 
+/// [`add_product`] for `V` groups of [`LANES`] elements from `at` on.
 #[inline(always)]
-fn block<const L: usize>(
+fn block<const V: usize>(
     y: &mut [f32],
     w: &[f32],
     lanes: usize,
     at: usize,
     entries: impl Iterator<Item = (usize, f32)>,
 ) {
-    let mut sums = [0.0f32; L];
-    sums.copy_from_slice(&y[..L]);
+    let y = &mut y[at..at + V * LANES];
+    let mut sums = [[0.0f32; LANES]; V];
+    for (sum, y) in sums.iter_mut().zip(y.chunks_exact(LANES)) {
+        sum.copy_from_slice(y);
+    }
     for (k, x) in entries {
-        let w = &w[k * lanes + at..][..L];
-        for l in 0..L {
-            sums[l] += x * w[l];
+        let w = &w[k * lanes + at..][..V * LANES];
+        for (sum, w) in sums.iter_mut().zip(w.as_chunks::<LANES>().0) {
+            *sum = std::array::from_fn(|l| sum[l] + x * w[l]);
         }
     }
-    y[..L].copy_from_slice(&sums);
+    for (sum, y) in sums.iter().zip(y.chunks_exact_mut(LANES)) {
+        y.copy_from_slice(sum);
+    }
 }
 
 #[inline(always)]

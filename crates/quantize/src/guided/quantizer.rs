@@ -1,6 +1,6 @@
 //! Guided rounding as a quantizer.
 
-use super::{Examples, Guided, Latents, RegionAim};
+use super::{Examples, Goal, Guided, Latents, RegionAim};
 use crate::assignment::Assignment;
 use crate::model::Model;
 use crate::quantizer::Quantizer;
@@ -43,15 +43,13 @@ impl Quantizer for GuidedQuantizer {
         version: u32,
     ) -> Result<Annotations, Diagnostics> {
         let start = self.start.annotate(model, a, version)?;
-        let outcome = self.guided.improve(
-            model,
-            &start,
-            &self.examples,
-            &self.regions,
-            &Latents::new(),
-            self.effort,
-            &|| false,
-        );
+        let goal = Goal {
+            examples: &self.examples,
+            regions: &self.regions,
+        };
+        let outcome =
+            self.guided
+                .improve(model, &start, &Latents::new(), goal, self.effort, &|| false);
         Ok(outcome.annotations)
     }
 }

@@ -24,6 +24,14 @@ pub(super) struct Row<'a> {
     pub value: &'a [f32],
 }
 
+impl<'a> Row<'a> {
+    #[inline(always)]
+    pub(super) fn entries(self) -> impl Iterator<Item = (usize, f32)> + Clone + 'a {
+        let places = self.index.iter().map(|k| *k as usize);
+        places.zip(self.value.iter().copied())
+    }
+}
+
 impl Rows {
     pub(super) fn new() -> Self {
         Self {

@@ -16,10 +16,13 @@ const SAMPLE: usize = 1000;
 /// The share of the epochs that a short run has.
 const SHORT: u32 = 5;
 
+/// A scale is left only for one whose short run ends so far below: they differ by chance, too.
+const CLEARLY: f64 = 0.9;
+
 impl Task<'_> {
     /// The start with better scales; `None` if it cannot be evaluated.
     pub(super) fn scales(&self, start: &Annotations) -> Option<Annotations> {
-        let sample = self.examples.sample(SAMPLE);
+        let sample = self.goal.examples.sample(SAMPLE);
         let mut best = (self.short(start, &sample)?, start.clone());
         // Large layers first: they matter most and have the fewest bits.
         let mut layers: Vec<usize> = (0..self.model.layers().len()).collect();
@@ -29,7 +32,7 @@ impl Task<'_> {
                 // As long as a direction helps.
                 while let Some(notes) = self.shifted(&best.1, layer, by) {
                     match self.short(&notes, &sample) {
-                        Some(value) if value < best.0 => best = (value, notes),
+                        Some(value) if value < CLEARLY * best.0 => best = (value, notes),
                         Some(_) | None => break,
                     }
                 }
@@ -51,13 +54,14 @@ impl Task<'_> {
         let best = latent::descend(
             &mut problem,
             &mantissas,
+            &self.origin(&chain),
             &mut latent,
             schedule,
             &mut rng,
             self.stop,
         );
         let mut pass = problem.pass();
-        problem.refresh(&mut pass, &best);
+        problem.refresh(&mut pass, &chain.values_of(&best));
         Some(problem.objective(&mut pass, &best))
     }
 

@@ -1,12 +1,15 @@
 //! From the cheapest proved version downwards, one width at a time, by the space's quantizer.
 //!
 //! A width is set to each lower value, the lowest first: what is feasible is not monotone in bits,
-//! and evaluation on stored points is cheap. The first value that holds goes to the verifier.
+//! and evaluation on stored points is cheap. The first value that holds goes to the verifier. Where
+//! it stays open, which is dear, half of the way to the present value is left out. Where wider
+//! activations cost nothing the descent has the widest ones.
 
 use super::{Known, Width, savings};
 use crate::state::{Ended, Version};
 use crate::{Candidate, Engines};
 use ceg4n_quantize::Assignment;
+use ceg4n_search::AnnotationSpace;
 use serde::{Deserialize, Serialize};
 
 /// Where the descent stands.
@@ -32,7 +35,7 @@ impl Greedy {
             // Mantissas that were moved are not to be had by rounding alone.
             let plain = known.versions.iter();
             let plain = plain.filter(|v| v.ended == Ended::Proved && !v.guided);
-            let start = plain.min_by_key(|v| v.cost)?.assignment.clone();
+            let start = widened(known.space, &plain.min_by_key(|v| v.cost)?.assignment);
             self.widths = savings(known.space, &start);
             self.current = Some(start);
         }
@@ -70,6 +73,25 @@ impl Greedy {
             self.current = Some(version.assignment.clone());
             self.changed = true;
             self.pass();
+        } else if let (Ended::Unknown(_), Some(width), Some(current), Some(next)) = (
+            &version.ended,
+            self.widths.first(),
+            &self.current,
+            &mut self.next,
+        ) {
+            let left = width.of(current).saturating_sub(*next);
+            *next += left / 2;
         }
     }
+}
+
+/// The assignment with the widest activations, unless they cost anything.
+fn widened(space: &AnnotationSpace, a: &Assignment) -> Assignment {
+    let mut wide = a.clone();
+    let most = space.activation_bits.1;
+    wide.activations.iter_mut().for_each(|b| *b = (*b).max(most));
+    if space.cost(&wide) > space.cost(a) {
+        return a.clone();
+    }
+    wide
 }

@@ -18,7 +18,11 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 /// Runs of guided rounding on one assignment before it is given up.
-pub(crate) const ROUNDS: u32 = 12;
+pub(crate) const ROUNDS: u32 = 10;
+/// Of these, runs whose result breaks a stored point or a demand on data: they teach nothing.
+const VAIN: u32 = 2;
+/// And runs whose result stayed open.
+const OPEN: u32 = 3;
 
 /// Where the search stands.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -29,6 +33,10 @@ pub struct Guided {
     stage: Stage,
     /// Runs on the present assignment.
     round: u32,
+    /// Those of them whose result did not reach the verifier.
+    vain: u32,
+    /// Those of them whose result stayed open.
+    open: u32,
     /// Mantissas of the present assignment, from its last run.
     warm: Option<Arc<Annotations>>,
     /// The last proved version of this search.
@@ -82,7 +90,7 @@ impl Guided {
     ) -> Option<Candidate> {
         while !engines.verify.stopped() {
             let assignment = self.target(known)?;
-            if self.round >= ROUNDS {
+            if self.round >= ROUNDS || self.vain >= VAIN || self.open >= OPEN {
                 self.fail();
                 continue;
             }
@@ -110,6 +118,8 @@ impl Guided {
                     program,
                     guided: true,
                 });
+            } else {
+                self.vain += 1;
             }
         }
         None
@@ -204,12 +214,18 @@ impl Guided {
 
     fn renew(&mut self) {
         self.round = 0;
+        self.vain = 0;
+        self.open = 0;
         self.warm = None;
         self.doubts.clear();
     }
 
     pub(crate) fn told(&mut self, version: &Version) {
         if version.ended != Ended::Proved {
+            // A proof that is not found is dear, and the next one is not far.
+            if matches!(version.ended, Ended::Unknown(_)) {
+                self.open += 1;
+            }
             for (q, r) in &version.results {
                 if !matches!(r.verdict, Verdict::Proved(_)) {
                     *self.doubts.entry(*q).or_default() += 1;
