@@ -243,19 +243,28 @@ fn line_without_times(line: &str) -> String {
     {
         return format!("{front} [..] s");
     }
+    // A table in Markdown, whose last column is a time.
+    if let Some(rest) = line.strip_suffix(" |").filter(|_| line.starts_with("| "))
+        && let Some((front, last)) = rest.rsplit_once("| ")
+        && let Some(found) = last.split(' ').next().filter(|n| is_time(n))
+    {
+        return format!("{front}| [..]{} |", &last[found.len()..]);
+    }
     match line.starts_with("  ") {
         true => columns_without_times(line),
         false => line.to_owned(),
     }
 }
 
+/// Digits with three decimals.
+fn is_time(word: &str) -> bool {
+    let digits = |t: &str| !t.is_empty() && t.bytes().all(|b| b.is_ascii_digit());
+    let parts = word.split_once('.');
+    parts.is_some_and(|(whole, rest)| digits(whole) && digits(rest) && rest.len() == 3)
+}
+
 /// The line of a table without its times: neighbouring columns with three decimals.
 fn columns_without_times(line: &str) -> String {
-    let is_time = |t: &str| {
-        let digits = |t: &str| !t.is_empty() && t.bytes().all(|b| b.is_ascii_digit());
-        let parts = t.split_once('.');
-        parts.is_some_and(|(whole, rest)| digits(whole) && digits(rest) && rest.len() == 3)
-    };
     // Where the words begin that stand in a column of their own, and which they are.
     let mut at = 0;
     let words = line.split(' ').map(|word| {
@@ -297,6 +306,9 @@ mod tests {
                 "  a  0.1  2      0.125    11.500  note 3",
                 "  a  0.1  2 [..]  note 3",
             ),
+            ("| a | 1.000 | 2.125 |", "| a | 1.000 | [..] |"),
+            ("| a | 2.125 a note |", "| a | [..] a note |"),
+            ("| a | 2.5 |", "| a | 2.5 |"),
             ("  reference [0.125, 0.250]", "  reference [0.125, 0.250]"),
             ("  a  0.1  0.25", "  a  0.1  0.25"),
             ("  a  0.015  2  1.250     0.250", "  a  0.015  2 [..]"),

@@ -88,8 +88,8 @@ fn greedy_does_not_start_from_moved_mantissas() {
     assert_eq!(best(&state), (vec![2, 2, 6], true));
     let plain = state.follow(greedy());
     let state = run(plain, &space, &mut world);
-    let unmoved = state.versions.iter().filter(|v| !v.guided);
-    let least = unmoved.filter(|v| v.ended == Ended::Proved).last();
+    let mut unmoved = state.versions.iter().filter(|v| !v.guided);
+    let least = unmoved.rfind(|v| v.ended == Ended::Proved);
     assert_eq!(least.map(|v| genes(&v.assignment)), Some(vec![5, 3, 6]));
     assert_eq!(best(&state), (vec![2, 2, 6], true), "the cheapest stays");
 }

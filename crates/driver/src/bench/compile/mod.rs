@@ -193,12 +193,11 @@ impl Done {
     ) -> Result<(), Failure> {
         let sheet = Sheet::new(options, case, preset);
         let place = sheet.place();
-        if let Some(row) = store.row(&place).filter(|r| r.key == sheet.key) {
-            if !options.rerun {
-                self.reused += 1;
-                self.rows.push(row);
-                return Ok(());
-            }
+        let stored = store.row(&place).filter(|r| r.key == sheet.key);
+        if let Some(row) = stored.filter(|_| !options.rerun) {
+            self.reused += 1;
+            self.rows.push(row);
+            return Ok(());
         }
         if cancel.load(Ordering::Relaxed) {
             self.interrupted = true;
