@@ -439,7 +439,7 @@ impl Walk<'_, '_> {
         let found = Found {
             state: Some(state.clone()),
             chosen: Some(chosen),
-            seconds: self.evaluate.seconds,
+            seconds: self.evaluate.seconds + self.guide.seconds,
             ..Found::default()
         };
         let engine = self.decider.engine();
@@ -450,7 +450,7 @@ impl Walk<'_, '_> {
     /// What is written at the end.
     fn finish(mut self, state: State) -> Result<Found, Diagnostics> {
         let last = std::mem::take(&mut self.decider.last);
-        let seconds = self.evaluate.seconds;
+        let seconds = self.evaluate.seconds + self.guide.seconds;
         let engine = self.decider.engine();
         engine.brief = false;
         let newest = state.versions.last().map(|v| v.version);

@@ -1,19 +1,27 @@
-//! Demands on data, asked of many candidates: early out, and input mantissas kept.
+//! Demands on data, asked of many candidates: the rows that candidates failed on come first, and
+//! what their first layers have in common is computed once.
 
 use crate::data::{Data, Decided, DemandCheck, Split, quantized};
+use ceg4n_ir::kernel::argmax;
 use ceg4n_ir::{Checked, Format, Program};
-use ceg4n_jit::{CodeCache, Evaluator};
+use ceg4n_jit::{Blocks, CodeCache, Evaluator, JitError, PrefixCache, Samples};
 use std::collections::BTreeMap;
+use std::ops::ControlFlow;
 use std::sync::{Arc, Mutex, PoisonError};
 
 /// Rows between two looks at what they decide.
-const BLOCK: usize = 256;
+const BLOCK: usize = 128;
+/// Bytes of activations that are kept between candidates.
+const KEPT: usize = 64 << 20;
 
 /// The demands of a run and the rows that decide them.
 pub(crate) struct Demanded<'a> {
     data: &'a Data,
-    /// Input mantissas by split and format.
-    mantissas: Mutex<BTreeMap<(usize, String), Arc<Vec<i64>>>>,
+    /// Packed rows by split and input format.
+    samples: Mutex<BTreeMap<(usize, String), Arc<Samples>>>,
+    /// Per split and block, how many rows candidates had another class on than the reference.
+    misses: Mutex<BTreeMap<usize, Vec<u64>>>,
+    kept: PrefixCache,
 }
 
 impl<'a> Demanded<'a> {
@@ -22,7 +30,9 @@ impl<'a> Demanded<'a> {
         let data = data.filter(|d| !d.demands.is_empty())?;
         Some(Self {
             data,
-            mantissas: Mutex::default(),
+            samples: Mutex::default(),
+            misses: Mutex::default(),
+            kept: PrefixCache::new(KEPT),
         })
     }
 
@@ -34,41 +44,67 @@ impl<'a> Demanded<'a> {
         };
         let splits = [Some(&self.data.calibration), self.data.test.as_ref()];
         let mut splits = splits.into_iter().flatten().enumerate();
-        splits.all(|(i, split)| self.split_met(i, split, &evaluator))
+        splits.all(|(i, split)| self.split_met(i, split, &evaluator).unwrap_or(true))
     }
 
-    fn split_met(&self, i: usize, split: &Split, evaluator: &Evaluator) -> bool {
+    fn split_met(&self, i: usize, split: &Split, evaluator: &Evaluator) -> Result<bool, JitError> {
         let check = DemandCheck::new(split, &self.data.demands);
         let mut race = check.race();
-        let inputs = self.mantissas(i, split, evaluator.kernel().input_format);
-        let row_len = split.set.columns.max(1);
-        let mut classes = Vec::new();
-        for (b, block) in inputs.chunks(BLOCK * row_len).enumerate() {
-            let n = block.len() / row_len;
-            if evaluator.argmax_batch(block, n, &mut classes).is_err() {
-                return true;
+        let samples = self.samples(i, split, evaluator.kernel().input_format)?;
+        let order = self.order(i, split);
+        let blocks = Blocks {
+            block: BLOCK,
+            order: Some(&order),
+            // Candidates run beside each other.
+            threads: 1,
+            cache: Some(&self.kept),
+        };
+        let outputs = evaluator.output_len().max(1);
+        let mut missed: Vec<(usize, u64)> = Vec::new();
+        let _ = evaluator.for_each_block(&samples, blocks, &mut |rows, y| {
+            let mut other = 0;
+            for (row, y) in rows.clone().zip(y.chunks_exact(outputs)) {
+                let class = argmax(y).and_then(|c| u32::try_from(c).ok());
+                let class = class.unwrap_or(u32::MAX);
+                other += u64::from(split.reference.get(row) != Some(&class));
+                race.add(row, class);
             }
-            for (k, class) in classes.iter().enumerate() {
-                race.add(b * BLOCK + k, u32::try_from(*class).unwrap_or(u32::MAX));
-            }
+            missed.push((rows.start / BLOCK, other));
             match race.decided() {
-                Decided::Met => return true,
-                Decided::Missed => return false,
-                Decided::Open => {}
+                Decided::Open => ControlFlow::Continue(()),
+                Decided::Met | Decided::Missed => ControlFlow::Break(()),
+            }
+        })?;
+        let mut misses = self.misses.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(counts) = misses.get_mut(&i) {
+            for (block, other) in missed {
+                counts[block] += other;
             }
         }
-        race.decided() == Decided::Met
+        Ok(race.decided() == Decided::Met)
     }
 
-    fn mantissas(&self, i: usize, split: &Split, format: Format) -> Arc<Vec<i64>> {
-        let mut all = self
-            .mantissas
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
-        let entry = all.entry((i, format.to_string())).or_default();
-        if entry.is_empty() {
-            quantized(&split.set, 0..split.set.len(), format, Arc::make_mut(entry));
+    /// Blocks with the most misses so far first. What is decided does not depend on it.
+    fn order(&self, i: usize, split: &Split) -> Vec<usize> {
+        let blocks = split.set.len().div_ceil(BLOCK);
+        let mut misses = self.misses.lock().unwrap_or_else(PoisonError::into_inner);
+        let counts = misses.entry(i).or_insert_with(|| vec![0; blocks]);
+        let mut order: Vec<usize> = (0..blocks).collect();
+        order.sort_by_key(|b| (std::cmp::Reverse(counts[*b]), *b));
+        order
+    }
+
+    fn samples(&self, i: usize, split: &Split, format: Format) -> Result<Arc<Samples>, JitError> {
+        let mut all = self.samples.lock().unwrap_or_else(PoisonError::into_inner);
+        let key = (i, format.to_string());
+        if let Some(samples) = all.get(&key) {
+            return Ok(samples.clone());
         }
-        entry.clone()
+        let mut mantissas = Vec::new();
+        quantized(&split.set, 0..split.set.len(), format, &mut mantissas);
+        let samples = Samples::new(format, split.set.columns, &mantissas)?;
+        let samples = Arc::new(samples);
+        all.insert(key, samples.clone());
+        Ok(samples)
     }
 }
