@@ -13,8 +13,8 @@ use crate::args::{
 use ceg4n_base::{Diagnostic, Diagnostics, Exact, codes};
 use ceg4n_driver::Precision;
 use ceg4n_driver::options::{
-    ACTIVATION_BITS, Boundary, Budget, CompileOptions, Cost, Demand, EmitSet, Granularity, LoadOptions, Preset,
-    Strategy, VerifyOptions, WEIGHT_BITS,
+    ACTIVATION_BITS, Boundary, Budget, CompileOptions, Cost, Demand, EmitSet, Granularity,
+    LoadOptions, Preset, Strategy, VerifyOptions, WEIGHT_BITS,
 };
 use ceg4n_driver::run::RunOptions;
 use ceg4n_driver::smt::{Logic, SmtOptions};

@@ -193,7 +193,11 @@ impl Session<'_> {
         };
         artifacts.write(&mut report)?;
         let warning = self.measure(&mut report, engine, found)?;
-        if let Some(state) = found.state.as_ref().filter(|_| self.options.pareto && complete) {
+        if let Some(state) = found
+            .state
+            .as_ref()
+            .filter(|_| self.options.pareto && complete)
+        {
             let measure = Measure {
                 data: self.data.as_ref(),
                 reference: &engine.reference,

@@ -49,7 +49,11 @@ impl Form {
 }
 
 /// The differences that a region's aim asks to be small.
-pub(super) fn closes<'a>(search: &Search<'_>, region: &'a RegionAim, weight: f32) -> Vec<Close<'a>> {
+pub(super) fn closes<'a>(
+    search: &Search<'_>,
+    region: &'a RegionAim,
+    weight: f32,
+) -> Vec<Close<'a>> {
     let n = search.answer(&region.center);
     let forms: Vec<(Form, f64)> = match region.aim {
         Aim::Fidelity | Aim::Class { .. } | Aim::Lead { .. } => Vec::new(),
@@ -57,7 +61,9 @@ pub(super) fn closes<'a>(search: &Search<'_>, region: &'a RegionAim, weight: f32
             let mut classes: Vec<usize> = (0..n.len()).collect();
             classes.sort_by(|a, b| n[*b].total_cmp(&n[*a]));
             classes.truncate(CLASSES);
-            let pairs = classes.iter().flat_map(|a| classes.iter().map(move |b| (*a, *b)));
+            let pairs = classes
+                .iter()
+                .flat_map(|a| classes.iter().map(move |b| (*a, *b)));
             let pairs = pairs.filter(|(a, b)| a != b);
             pairs
                 .map(|(right, wrong)| (Form::Pair { right, wrong }, margin))
@@ -68,7 +74,11 @@ pub(super) fn closes<'a>(search: &Search<'_>, region: &'a RegionAim, weight: f32
             .collect(),
     };
     let close = |(form, allowed): (Form, f64)| {
-        let c: Vec<f64> = form.coefficients(n.len()).iter().map(|c| f64::from(*c)).collect();
+        let c: Vec<f64> = form
+            .coefficients(n.len())
+            .iter()
+            .map(|c| f64::from(*c))
+            .collect();
         let own = search.reference.gradient(&widened(&region.center), &c);
         let gradient: Vec<f32> = own.iter().map(|g| *g as f32).collect();
         // Where one output leads the other on the whole box, so much may be lost.

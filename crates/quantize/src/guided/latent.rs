@@ -105,7 +105,10 @@ pub(super) fn descend(
             let wanted = Wanted::Gradient(&mut gradient);
             pass.run(&values, &problem.rows, ids.iter().copied(), wanted);
             // A batch stands for its share of the examples; the worst corners for all of theirs.
-            gradient.iter_mut().flatten().for_each(|g| *g *= count as f32);
+            gradient
+                .iter_mut()
+                .flatten()
+                .for_each(|g| *g *= count as f32);
             let wanted = Wanted::Gradient(&mut gradient);
             problem.differences(&mut pass, &values, b % ALL_EVERY == 0, wanted);
             let rate = schedule.rate * (1.0 - done);

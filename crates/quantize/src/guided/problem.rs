@@ -71,7 +71,9 @@ impl<'a> Problem<'a> {
                 .collect(),
         };
         let weight = |r: &RegionAim| (point * f64::from(r.weight)) as f32;
-        let differences = sound().flat_map(|r| closes(&search, r, weight(r))).collect();
+        let differences = sound()
+            .flat_map(|r| closes(&search, r, weight(r)))
+            .collect();
         let lead = examples.typical_lead();
         let mut problem = Self {
             closes: RefCell::new(differences),

@@ -89,7 +89,9 @@ impl Greedy {
 fn widened(space: &AnnotationSpace, a: &Assignment) -> Assignment {
     let mut wide = a.clone();
     let most = space.activation_bits.1;
-    wide.activations.iter_mut().for_each(|b| *b = (*b).max(most));
+    wide.activations
+        .iter_mut()
+        .for_each(|b| *b = (*b).max(most));
     if space.cost(&wide) > space.cost(a) {
         return a.clone();
     }
