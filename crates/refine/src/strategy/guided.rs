@@ -20,9 +20,9 @@ use std::sync::Arc;
 /// Runs of guided rounding on one assignment before it is given up.
 pub(crate) const ROUNDS: u32 = 10;
 /// Of these, runs whose result breaks a stored point or a demand on data: they teach nothing.
-const VAIN: u32 = 2;
+pub(crate) const VAIN: u32 = 2;
 /// And runs whose result stayed open.
-const OPEN: u32 = 3;
+pub(crate) const OPEN: u32 = 3;
 
 /// Where the search stands.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]

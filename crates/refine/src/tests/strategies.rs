@@ -2,7 +2,7 @@
 
 use super::world::Run;
 use super::*;
-use crate::strategy::guided::ROUNDS;
+use crate::strategy::guided::{OPEN, ROUNDS, VAIN};
 use crate::strategy::{Greedy, Guided, Narrow};
 
 /// A list that ends with its first proof, then a strategy.
@@ -67,6 +67,32 @@ fn greedy_goes_round_again_when_something_was_lowered() {
     let first = first.expect("the smaller layer was lowered");
     let mut before = world.verified[..first].iter();
     assert!(before.all(|(a, _)| a.weights[1] > 4 || late(a) != Truth::Holds));
+}
+
+#[test]
+fn greedy_leaves_out_half_of_the_way_after_an_open_one() {
+    let open: fn(&Assignment) -> Truth = |a| match (a.weights[0], a.weights[1]) {
+        (6, 6) => Truth::Holds,
+        _ => Truth::Open,
+    };
+    let (space, mut world) = (space(), World::new(open));
+    after(&[bits([6, 6], 6)], greedy(), &space, &mut world);
+    let expected = [[6, 6, 6], [6, 2, 6], [6, 4, 6], [6, 5, 6]];
+    let expected = [&expected[..], &[[2, 6, 6], [4, 6, 6], [5, 6, 6]]].concat();
+    assert_eq!(all_verified(&world), expected);
+}
+
+#[test]
+fn greedy_widens_activations_where_they_cost_nothing() {
+    let (mut space, mut world) = (space(), World::new(truth));
+    after(&[bits([6, 6], 5)], greedy(), &space, &mut world);
+    let later = &all_verified(&world)[1..];
+    assert!(!later.is_empty() && later.iter().all(|g| g[2] == 6));
+    space.cost = ceg4n_search::Cost::Bitops;
+    let mut world = World::new(truth);
+    after(&[bits([6, 6], 5)], greedy(), &space, &mut world);
+    let later = &all_verified(&world)[1..];
+    assert!(!later.is_empty() && later.iter().all(|g| g[2] <= 5));
 }
 
 #[test]
@@ -186,7 +212,7 @@ fn guided_rounds_learn_from_their_verdicts() {
     assert_eq!(of([3, 3, 6])[0].doubts, []);
     // An assignment that stays open is given up after some runs; the same program is not asked
     // about again.
-    assert_eq!(of([3, 2, 6]).len(), ROUNDS as usize + 1);
+    assert_eq!(of([3, 2, 6]).len(), OPEN as usize + 1);
     once_per_program(&space, &world);
 }
 
@@ -194,7 +220,34 @@ fn once_per_program(space: &AnnotationSpace, world: &World) {
     let all = all_verified(world);
     assert!(all.iter().all(|g| g.len() == space.layers().len() + 1));
     let open = all.iter().filter(|g| **g == [3, 2, 6]).count();
-    assert_eq!(open, ROUNDS as usize);
+    assert_eq!(open, OPEN as usize);
+}
+
+#[test]
+fn guided_gives_up_after_so_many_runs() {
+    let space = space();
+    let runs_of = |world: &World, g: [u8; 3]| {
+        let runs = world.runs.iter();
+        runs.filter(|r| genes(&r.assignment) == g).count()
+    };
+    // Each run has its own counterexample, so each is verified.
+    let mut world = World::new(truth);
+    world.guided = |_, _| Some(Truth::Hole);
+    run(State::new(guided(), Vec::new()), &space, &mut world);
+    assert_eq!(runs_of(&world, [2, 2, 6]), ROUNDS as usize);
+    // What breaks a stored point teaches nothing and is not verified.
+    let mut world = World::new(truth);
+    world.guided = |_, _| Some(Truth::Holds);
+    let broken = Counterexample {
+        question: 0,
+        x: vec![Exact::from(1), Exact::from(2)],
+        ended: None,
+    };
+    let state = run(State::new(guided(), vec![broken]), &space, &mut world);
+    // Along the chain, and again in the descent from (2, 3).
+    assert_eq!(runs_of(&world, [2, 2, 6]), 2 * VAIN as usize);
+    assert!(world.verified.iter().all(|(a, _)| a.weights[1] > 2));
+    assert_eq!(best(&state), (vec![2, 3, 6], true));
 }
 
 #[test]
