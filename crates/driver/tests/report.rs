@@ -6,6 +6,7 @@ mod validator;
 
 use ceg4n_base::Exact;
 use ceg4n_driver::compile::compile;
+use ceg4n_driver::explain::{self, ExplainOptions, Outcome};
 use ceg4n_driver::load::load;
 use ceg4n_driver::options::{CompileOptions, LoadOptions, Preset, Strategy, VerifyOptions};
 use ceg4n_driver::verify::verify;
@@ -174,9 +175,9 @@ fn passes(program: &Checked<Program>, points: &[Point]) -> bool {
 /// How the cheaper assignments failed.
 #[derive(Debug, Default)]
 struct Cheaper {
-    broken: usize,
-    set_aside: usize,
-    refused: usize,
+    broken: u64,
+    set_aside: u64,
+    refused: u64,
     /// Neither: the claim is wrong.
     unexplained: Vec<String>,
 }
@@ -239,29 +240,46 @@ fn an_optimality_claim_can_be_checked_again() {
         let report = compiled(&options, &output);
         let cost = report.cost.as_ref().map_or(0, |c| c.value);
         let the_loop = report.loop_.as_ref().expect("a loop");
-        let claim = the_loop.optimality.as_deref().expect("a claim");
+        let claim = the_loop.optimality.as_ref().expect("a claim");
         let loaded = load(&LoadOptions {
             net: shipped(name),
             ..LoadOptions::default()
         })
         .unwrap_or_else(|f| panic!("{name}: {f:?}"));
         let space = space(&loaded, &options);
-        assert!(claim.contains(&space.name()), "{claim} names its space");
-        assert!(
-            claim.starts_with(&format!("cost {cost} is least")),
-            "{claim}"
-        );
+        assert_eq!(claim.space, space.name());
+        assert!(claim.in_space && claim.least, "{claim:?}");
+        let text = &claim.statement;
+        assert!(text.starts_with(&format!("cost {cost} is least")), "{text}");
+        assert!(text.contains(&space.name()), "{text} names its space");
 
         let points = stored(&output, &report, &loaded);
         assert_eq!(points.len() as u64, the_loop.counterexamples);
         let found = recheck(&report, &points, &space);
         assert_eq!(found.unexplained, Vec::<String>::new(), "{name}");
         assert!(found.broken > 10, "{name}: {found:?}");
+        let counts = [
+            claim.refuted_count(),
+            claim.set_aside_count(),
+            claim.refused,
+        ];
         assert_eq!(
-            claim.contains(&format!(" but for {} set aside", found.set_aside)),
-            found.set_aside > 0,
-            "{claim}"
+            counts,
+            [found.broken, found.set_aside, found.refused],
+            "{name}"
         );
+        assert_eq!(claim.cheaper, counts.iter().sum::<u64>());
+        // `explain --recheck` comes to the same.
+        let again = explain::recheck(
+            &ExplainOptions {
+                folder: output.clone(),
+                ..ExplainOptions::default()
+            },
+            &Cancel::default(),
+        )
+        .unwrap_or_else(|f| panic!("{name}: {f:?}"));
+        assert_eq!(again.outcome, Outcome::Holds, "{again:?}");
+        assert_eq!(again.cheaper, claim.cheaper);
         // The check is not empty: without the loop's counterexamples it would fail.
         let centres = &points[..loaded.module.regions.len()];
         let weaker = recheck(&report, centres, &space);

@@ -172,11 +172,11 @@ fn bits(out: &mut String, b: &Bits) {
     }
     let head = ["width", "", "bits", "cost", "one bit less"];
     let mut rows = vec![head.map(str::to_owned).to_vec()];
-    rows.extend(b.rows.iter().map(width));
+    rows.extend(b.rows.iter().map(|r| width(r, b.demands)));
     out.push_str(&table(&rows, 2));
 }
 
-fn width(r: &BitRow) -> Vec<String> {
+fn width(r: &BitRow, demands: bool) -> Vec<String> {
     let name = match r.what {
         "activations" if r.name == "all" => "all".to_owned(),
         _ => format!("%{}", r.name),
@@ -190,7 +190,10 @@ fn width(r: &BitRow) -> Vec<String> {
         ("refused", _) => "is refused by the checker".to_owned(),
         ("set-aside", _) => "stayed open and was set aside".to_owned(),
         ("least", _) => "the space has no less".to_owned(),
-        _ => "satisfies every stored point; not decided, or kept up by a demand on data".to_owned(),
+        _ if demands => {
+            "satisfies every stored point; not decided, or short of a demand on data".to_owned()
+        }
+        _ => "satisfies every stored point; the verifier was not asked".to_owned(),
     };
     if !r.versions.is_empty() {
         let _ = write!(text, "; {}", r.versions.join("; "));

@@ -18,6 +18,8 @@ pub struct Bits {
     /// The result is the program that rounding makes of its widths. If not, what follows is about
     /// programs that rounding makes of narrower widths, not about the result's own mantissas.
     pub by_rounding: bool,
+    /// Data had to be satisfied too, which are not in the folder: a demand may keep a width up.
+    pub demands: bool,
     /// The version whose widths these are.
     pub version: u32,
     /// A row for each width.
@@ -92,6 +94,7 @@ pub(super) fn bits(folder: &Folder, jobs: usize) -> Result<Option<Bits>, Failure
             || space
                 .program(&result.assignment, 0)
                 .is_ok_and(|p| p.hash() == result.program),
+        demands: folder.report.demands.is_some(),
         version: result.version,
         rows,
     }))

@@ -139,7 +139,7 @@ fn choose(c: &Certificate, options: &ExplainOptions) -> Result<Option<(u32, usiz
     };
     if let Some(i) = options.counterexample {
         let Some(p) = c.counterexamples.get(i) else {
-            let known = format!("they are counted from 0 to {}", c.counterexamples.len() - 1);
+            let known = format!("there are {}, counted from 0", c.counterexamples.len());
             return Err(usage(format!("there is no stored point {i}"), known));
         };
         let result = c.result.as_ref().map(|r| r.version);

@@ -126,3 +126,6 @@ pub fn recheck(options: &ExplainOptions, cancel: &Cancel) -> Result<Recheck, Fai
     let stopped = || cancel.load(Ordering::Relaxed);
     recheck::recheck(&folder, options.jobs.max(1), &stopped)
 }
+
+#[cfg(test)]
+mod tests;

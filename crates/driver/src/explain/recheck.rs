@@ -321,3 +321,29 @@ impl Checker<'_> {
         });
     }
 }
+
+/// The statement that a certificate's points allow, for tests that write certificates.
+#[cfg(test)]
+pub(super) fn restate(path: &std::path::Path, c: &Certificate) -> Optimality {
+    let folder = Folder::open(path).expect("a folder");
+    let result = folder.result().expect("a result");
+    let reference = folder.reference(&result.loaded).expect("a reference");
+    let space = c
+        .space
+        .rebuild(&result.loaded.module, &reference)
+        .expect("a space");
+    let versions = c.versions.iter().map(|v| (v.version, v.program, &v.ended));
+    let properties = c.questions.iter().map(|q| q.requirement.clone()).collect();
+    let points = &c.counterexamples;
+    let stored = Stored::new(&space, &reference, properties, points, set_aside(versions));
+    let r = c.result.as_ref().expect("a result");
+    let limits = Limits {
+        below: r.cost,
+        most: u64::MAX,
+        jobs: 1,
+        stopped: &|| false,
+    };
+    let tally = go_through(&stored, &limits).expect("no defect");
+    let own = in_space(&space, &r.assignment, r.program);
+    statement(&space, r.cost, own, &tally)
+}

@@ -161,9 +161,7 @@ fn sentence(o: &Optimality) -> String {
     };
     let claim = match (o.least, o.in_space) {
         (true, true) => format!("cost {cost} is least in this search space{but}"),
-        (true, false) => format!(
-            "no program of this search space costs less than {cost}{but}; the result is none of its programs"
-        ),
+        (true, false) => format!("no program of this search space costs less than {cost}{but}"),
         (false, _) => format!("cost {cost} is not shown to be least in this search space"),
     };
     let mut parts = Vec::new();
@@ -206,6 +204,9 @@ fn sentence(o: &Optimality) -> String {
     }
     if let Some(from) = o.not_tried_from {
         text += &format!("; those of cost {from} and above were not gone through");
+    }
+    if !o.in_space {
+        text += "; the result itself is none of its programs";
     }
     text
 }
