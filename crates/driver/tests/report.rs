@@ -13,7 +13,7 @@ use ceg4n_driver::verify::verify;
 use ceg4n_driver::{Cancel, Loaded, Quiet};
 use ceg4n_eval::{kernel_outputs, real_outputs};
 use ceg4n_ir::{Checked, Program, Property, Rounding, check};
-use ceg4n_quantize::{Model, Nearest};
+use ceg4n_quantize::{BiasRule, Model, Nearest};
 use ceg4n_report::{Report, SCHEMA, Status};
 use ceg4n_search::{AnnotationSpace, Exact as CostOrder};
 use ceg4n_verify::Reference;
@@ -211,7 +211,7 @@ fn space(loaded: &Loaded, options: &CompileOptions) -> AnnotationSpace {
         &loaded.module.regions,
         Rounding::HalfUp,
     );
-    AnnotationSpace::new(
+    let mut space = AnnotationSpace::new(
         Arc::new(model),
         Arc::new(Nearest::default()),
         (*options.weight_bits.start(), *options.weight_bits.end()),
@@ -219,7 +219,9 @@ fn space(loaded: &Loaded, options: &CompileOptions) -> AnnotationSpace {
             *options.activation_bits.start(),
             *options.activation_bits.end(),
         ),
-    )
+    );
+    space.biases = BiasRule::AsWeights;
+    space
 }
 
 #[test]

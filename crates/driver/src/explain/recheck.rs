@@ -322,9 +322,14 @@ impl Checker<'_> {
     }
 }
 
-/// The statement that a certificate's points allow, for tests that write certificates.
+/// What becomes of the assignments of a certificate's space, for tests that write certificates.
 #[cfg(test)]
-pub(super) fn restate(path: &std::path::Path, c: &Certificate) -> Optimality {
+pub(super) fn tally(
+    path: &std::path::Path,
+    c: &Certificate,
+    (most, jobs): (u64, usize),
+    stopped: bool,
+) -> (crate::optimality::Tally, Optimality) {
     let folder = Folder::open(path).expect("a folder");
     let result = folder.result().expect("a result");
     let reference = folder.reference(&result.loaded).expect("a reference");
@@ -339,11 +344,12 @@ pub(super) fn restate(path: &std::path::Path, c: &Certificate) -> Optimality {
     let r = c.result.as_ref().expect("a result");
     let limits = Limits {
         below: r.cost,
-        most: u64::MAX,
-        jobs: 1,
-        stopped: &|| false,
+        most,
+        jobs,
+        stopped: &|| stopped,
     };
     let tally = go_through(&stored, &limits).expect("no defect");
     let own = in_space(&space, &r.assignment, r.program);
-    statement(&space, r.cost, own, &tally)
+    let told = statement(&space, r.cost, own, &tally);
+    (tally, told)
 }

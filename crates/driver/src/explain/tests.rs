@@ -145,23 +145,52 @@ fn each_deleted_counterexample_is_missed() {
     }
 }
 
+/// A run with a counterexample that no other stands in for.
+fn close() -> TempDir {
+    let mut options = options("iris", Strategy::Exact);
+    let eps = "0.3".parse().expect("a number");
+    options.load.require = Some(Property::Eps(eps).into());
+    run(&options)
+}
+
+/// A counterexample without which a cheaper assignment satisfies all others.
+fn needed(dir: &TempDir) -> usize {
+    let c = certificate(dir);
+    let open = |place: &usize| {
+        let mut less = c.clone();
+        forget(&mut less, *place, &Ended::Proved);
+        let (_, again) = recheck::tally(&at(dir).folder, &less, (u64::MAX, 1), false);
+        again.not_tried > 0
+    };
+    let ended = |i: &usize| c.counterexamples[*i].ended.is_some();
+    let found = (0..c.counterexamples.len()).filter(ended).find(open);
+    found.expect("a counterexample that is needed")
+}
+
+/// Takes a counterexample away with every trace of it: what it ended has another end, and all
+/// places are counted anew.
+fn forget(c: &mut Certificate, place: usize, end: &Ended) {
+    c.counterexamples.remove(place);
+    for v in &mut c.versions {
+        match &mut v.ended {
+            Ended::Refuted(i) if *i == place => v.ended = end.clone(),
+            Ended::Refuted(i) if *i > place => *i -= 1,
+            Ended::Refuted(_) | Ended::Proved | Ended::Unknown(_) => {}
+        }
+    }
+    if let Some(s) = &mut c.statement {
+        s.refuted.retain(|r| r.counterexample != place);
+        for r in &mut s.refuted {
+            r.counterexample -= usize::from(r.counterexample > place);
+        }
+    }
+}
+
 #[test]
 fn a_counterexample_deleted_with_every_trace_leaves_assignments_unexplained() {
-    // The version that it ended says "proved" and all places are counted anew: what is left is
-    // that nothing else refutes what it refuted.
-    let dir = tiny();
-    let place = certificate(&dir).counterexamples.len() - 1;
-    change(&dir, Seal::Both, |c| {
-        c.counterexamples.truncate(place);
-        for v in &mut c.versions {
-            if v.ended == Ended::Refuted(place) {
-                v.ended = Ended::Proved;
-            }
-        }
-        if let Some(s) = &mut c.statement {
-            s.refuted.retain(|r| r.counterexample != place);
-        }
-    });
+    let dir = close();
+    let place = needed(&dir);
+    change(&dir, Seal::Both, |c| forget(c, place, &Ended::Proved));
     let found = checked(&dir);
     assert_eq!(found.outcome, Outcome::Fails, "{found:?}");
     let told = found.faults.iter().any(|f| f.contains("not tried"));
@@ -267,23 +296,16 @@ fn altered_requirements_and_regions_are_noticed() {
     assert_eq!(checked(&dir).outcome, Outcome::Fails);
 }
 
-/// A version that the last counterexample ended, set aside instead: a folder that is true to
+/// A version that a counterexample ended, set aside instead: a folder that is true to
 /// itself.
 fn with_set_aside() -> (TempDir, u32) {
-    let dir = tiny();
-    let place = certificate(&dir).counterexamples.len() - 1;
+    let dir = close();
+    let place = needed(&dir);
     let version = certificate(&dir).counterexamples[place]
         .ended
         .expect("a counterexample");
     let mut report: Report = serde_json::from_str(&read(&dir, "report.json")).expect("a report");
-    let edit = |c: &mut Certificate| {
-        c.counterexamples.truncate(place);
-        for v in &mut c.versions {
-            if v.version == version {
-                v.ended = Ended::Unknown("by hand".to_owned());
-            }
-        }
-    };
+    let edit = |c: &mut Certificate| forget(c, place, &Ended::Unknown("by hand".to_owned()));
     let mut c = certificate(&dir);
     edit(&mut c);
     let v = c
@@ -300,7 +322,7 @@ fn with_set_aside() -> (TempDir, u32) {
         reason: "by hand".to_owned(),
     }];
     write(&dir, "report.json", &report.to_json());
-    let again = recheck::restate(&at(&dir).folder, &c);
+    let (_, again) = recheck::tally(&at(&dir).folder, &c, (u64::MAX, 1), false);
     change(&dir, Seal::Both, |c| {
         edit(c);
         c.statement = Some(again.clone());
@@ -325,6 +347,37 @@ fn what_was_set_aside_is_named_and_missed_when_it_is_not() {
         });
         assert_eq!(checked(&dir).outcome, Outcome::Fails, "{seal:?}");
     }
+}
+
+#[test]
+fn a_limit_cuts_between_costs_and_threads_change_nothing() {
+    let dir = close();
+    let c = certificate(&dir);
+    let folder = at(&dir).folder;
+    let all = c.statement.as_ref().expect("a statement");
+    let run = |most, jobs| recheck::tally(&folder, &c, (most, jobs), false);
+    assert_eq!(run(u64::MAX, 3).1, *all);
+    let mut before = 0;
+    for most in [1, 40, 100, 1000] {
+        let (cut, told) = run(most, 1);
+        assert_eq!((&cut, &told), (&run(most, 3).0, &run(most, 2).1));
+        assert!(cut.cheaper >= most && cut.cheaper < all.cheaper && cut.cheaper >= before);
+        before = cut.cheaper;
+        let from = cut.from.expect("a cut");
+        assert!(from < all.cost && !told.least);
+        assert!(
+            told.statement.starts_with("cost 433 is not shown"),
+            "{told:?}"
+        );
+        // What was not gone through begins with a whole cost.
+        let mut below = c.clone();
+        below.result.as_mut().expect("a result").cost = from;
+        let (less, _) = recheck::tally(&folder, &below, (u64::MAX, 1), false);
+        assert_eq!(less.cheaper, cut.cheaper);
+    }
+    let (none, told) = recheck::tally(&folder, &c, (u64::MAX, 2), true);
+    assert_eq!((none.cheaper, told.least), (0, false));
+    assert!(none.from.is_some());
 }
 
 #[test]
