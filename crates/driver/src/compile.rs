@@ -151,7 +151,7 @@ fn run(
             "where the reference changes class: top1 margin {m}"
         )));
     }
-    let plan = Plan::new(options, loaded, &engine.reference)?;
+    let plan = Plan::new(options, loaded, &engine.reference, session.data.as_ref())?;
     let given = given_version(options, loaded, &mut engine)?;
     let found = match given {
         Some(chosen) if chosen.proof.is_some() => Found {

@@ -1,9 +1,11 @@
 //! What a preset does: the search space, and the strategies that walk it one after the other.
 
+use crate::data::Data;
 use crate::load::Loaded;
 use crate::options::{CompileOptions, DEFAULT_ACTIVATION_BITS, Preset, Strategy as Asked};
 use ceg4n_base::{Diagnostic, Diagnostics, codes};
 use ceg4n_ir::Property;
+use ceg4n_quantize::ranges::RangeOptions;
 use ceg4n_quantize::{BiasRule, Calibration, Gpfq, Model, Nearest, Quantizer};
 use ceg4n_refine::strategy::{Enumerate, Genetic, Greedy, Guided, List, Narrow};
 use ceg4n_refine::{State, Strategy};
@@ -69,12 +71,19 @@ impl Plan {
         options: &CompileOptions,
         loaded: &Loaded,
         reference: &Reference,
+        data: Option<&Data>,
     ) -> Result<Self, Diagnostics> {
         let network = loaded.module.network.clone();
         let rounding = options.rounding.unwrap_or_default();
-        let model = Model::new(reference, network, &loaded.module.regions, rounding);
+        let regions = &loaded.module.regions;
+        let calibration = data.map(calibration).transpose()?;
+        let ranges = RangeOptions {
+            data: calibration.clone(),
+            ..RangeOptions::default()
+        };
+        let model = Model::with_options(reference, network, regions, rounding, &ranges);
         let ends = |r: &std::ops::RangeInclusive<u8>| (*r.start(), *r.end());
-        let quantizer = quantizer(options, loaded)?;
+        let quantizer = quantizer(options, loaded, calibration)?;
         let mut space = AnnotationSpace::new(
             Arc::new(model),
             quantizer,
@@ -128,18 +137,44 @@ impl Plan {
 /// Points of each region that a calibration without data takes.
 pub(crate) const SAMPLES: u64 = 64;
 
-fn quantizer(options: &CompileOptions, loaded: &Loaded) -> Result<Arc<dyn Quantizer>, Diagnostics> {
+/// Rows that a calibration takes at most, evenly chosen.
+const CALIBRATION_ROWS: usize = 2000;
+
+/// The calibration rows of a data set.
+fn calibration(data: &Data) -> Result<Arc<Calibration>, Diagnostics> {
+    let set = &data.calibration.set;
+    let step = set.len().div_ceil(CALIBRATION_ROWS).max(1);
+    let (mut inputs, mut row) = (Vec::new(), Vec::new());
+    for i in (0..set.len()).step_by(step) {
+        set.copy(i..i + 1, &mut row);
+        inputs.extend(row.iter().map(|v| *v as f32));
+    }
+    let calibration = Calibration::new(inputs, set.columns)
+        .map_err(|e| Diagnostic::error(codes::DATA, e).help("give other rows with --data-rows"))?;
+    Ok(Arc::new(calibration))
+}
+
+fn quantizer(
+    options: &CompileOptions,
+    loaded: &Loaded,
+    data: Option<Arc<Calibration>>,
+) -> Result<Arc<dyn Quantizer>, Diagnostics> {
     if options.preset != Preset::Gpfq {
         return Ok(Arc::new(Nearest {
             granularity: options.granularity,
             ..Nearest::default()
         }));
     }
-    let calibration = Calibration::from_regions(&loaded.module.regions, SAMPLES)
-        .map_err(|e| Diagnostic::error(codes::INTERNAL, e))?;
+    let calibration = match data {
+        Some(data) => data,
+        None => Arc::new(
+            Calibration::from_regions(&loaded.module.regions, SAMPLES)
+                .map_err(|e| Diagnostic::error(codes::INTERNAL, e))?,
+        ),
+    };
     Ok(Arc::new(Gpfq {
         granularity: options.granularity,
-        ..Gpfq::new(Arc::new(calibration))
+        ..Gpfq::new(calibration)
     }))
 }
 

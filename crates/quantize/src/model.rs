@@ -78,27 +78,38 @@ impl Model {
         rounding: Rounding,
         options: &RangeOptions,
     ) -> Self {
-        let layers = layers(&network);
-        let mut tensors = vec![network.input()];
-        for layer in &layers {
-            if !tensors.contains(&layer.operand) {
-                tensors.push(layer.operand);
-            }
-        }
+        let tensors = tensors(&network);
         let ranges = reference
             .real()
             .map(|r| ranges(reference, r, regions, &tensors, options))
             .unwrap_or_default();
         Self {
+            options: options.clone(),
+            ..Self::from_ranges(network, ranges, rounding)
+        }
+    }
+
+    /// The model of a network whose ranges are known.
+    pub fn from_ranges(
+        network: Arc<Network>,
+        ranges: BTreeMap<ValueId, Range>,
+        rounding: Rounding,
+    ) -> Self {
+        Self {
             summand_bits: summands(&network) * u64::from(SUMMAND_BITS),
             users: users(&network),
+            layers: layers(&network),
+            tensors: tensors(&network),
             network,
-            layers,
-            tensors,
             ranges,
-            options: options.clone(),
+            options: RangeOptions::default(),
             rounding,
         }
+    }
+
+    /// What activation formats are chosen from, by value.
+    pub fn ranges(&self) -> &BTreeMap<ValueId, Range> {
+        &self.ranges
     }
 
     /// The network.
@@ -370,6 +381,17 @@ fn users(network: &Network) -> BTreeMap<ValueId, usize> {
         }
     }
     users
+}
+
+/// The input, then the operands of dense layers, each once.
+fn tensors(network: &Network) -> Vec<ValueId> {
+    let mut tensors = vec![network.input()];
+    for layer in layers(network) {
+        if !tensors.contains(&layer.operand) {
+            tensors.push(layer.operand);
+        }
+    }
+    tensors
 }
 
 /// Elements of constants that are added or subtracted.

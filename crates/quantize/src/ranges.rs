@@ -14,6 +14,7 @@ use ceg4n_verify::bounds::split::Splits;
 use ceg4n_verify::float::Bound;
 use ceg4n_verify::reference::{Reference, hull};
 use ceg4n_verify::space::Space;
+use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -66,7 +67,7 @@ impl std::fmt::Display for RangeOptions {
 }
 
 /// Least and greatest value of a tensor on the regions.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Range {
     /// Least value.
     pub lo: f64,

@@ -74,7 +74,7 @@ pub(super) fn bits(folder: &Folder, jobs: usize) -> Result<Option<Bits>, Failure
     let reference = folder.reference(&read.loaded)?;
     let space = c
         .space
-        .rebuild(&read.loaded.module, &reference)
+        .rebuild(&read.loaded.module)
         .map_err(|e| Diagnostic::error(codes::FILE_READ, e))?;
     let versions = c.versions.iter().map(|v| (v.version, v.program, &v.ended));
     let properties = c.questions.iter().map(|q| q.requirement.clone()).collect();

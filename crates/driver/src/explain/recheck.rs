@@ -225,7 +225,7 @@ impl Checker<'_> {
             });
             return Ok(None);
         };
-        let space = match c.space.rebuild(&result.loaded.module, &self.reference) {
+        let space = match c.space.rebuild(&result.loaded.module) {
             Ok(space) => space,
             Err(e) => {
                 self.faults
@@ -333,10 +333,7 @@ pub(super) fn tally(
     let folder = Folder::open(path).expect("a folder");
     let result = folder.result().expect("a result");
     let reference = folder.reference(&result.loaded).expect("a reference");
-    let space = c
-        .space
-        .rebuild(&result.loaded.module, &reference)
-        .expect("a space");
+    let space = c.space.rebuild(&result.loaded.module).expect("a space");
     let versions = c.versions.iter().map(|v| (v.version, v.program, &v.ended));
     let properties = c.questions.iter().map(|q| q.requirement.clone()).collect();
     let points = &c.counterexamples;

@@ -4,7 +4,8 @@
 
 use crate::plan;
 use ceg4n_base::ContentHash;
-use ceg4n_ir::{Domain, Module, Property, Region, Rounding};
+use ceg4n_ir::{Domain, Module, Property, Region, Rounding, ValueId};
+use ceg4n_quantize::Range;
 use ceg4n_quantize::{
     Assignment, BiasRule, Calibration, Gpfq, Granularity, Model, Nearest, Quantizer,
 };
@@ -90,8 +91,8 @@ pub(crate) struct StoredResult {
     pub program: ContentHash,
 }
 
-/// A search space, so that it can be made again from the network and its regions.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+/// A search space, so that it can be made again from the network.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct StoredSpace {
     /// As the statement calls it.
@@ -104,6 +105,9 @@ pub(crate) struct StoredSpace {
     pub rounding: Rounding,
     /// The quantizer, by the name that tells its options.
     pub quantizer: String,
+    /// What activation formats are chosen from: values of the regions, and of data if there were
+    /// any.
+    pub ranges: Vec<(ValueId, Range)>,
 }
 
 impl StoredSpace {
@@ -117,6 +121,12 @@ impl StoredSpace {
             cost: space.cost,
             rounding: space.model().rounding(),
             quantizer: space.quantizer().name(),
+            ranges: space
+                .model()
+                .ranges()
+                .iter()
+                .map(|(v, r)| (*v, *r))
+                .collect(),
         }
     }
 
@@ -124,13 +134,10 @@ impl StoredSpace {
     ///
     /// # Errors
     /// A quantizer that cannot be made from the network and its regions.
-    pub(crate) fn rebuild(
-        &self,
-        module: &Module,
-        reference: &Reference,
-    ) -> Result<AnnotationSpace, String> {
+    pub(crate) fn rebuild(&self, module: &Module) -> Result<AnnotationSpace, String> {
         let network = module.network.clone();
-        let model = Model::new(reference, network, &module.regions, self.rounding);
+        let ranges = self.ranges.iter().copied().collect();
+        let model = Model::from_ranges(network, ranges, self.rounding);
         let quantizer = quantizer_of(&self.quantizer, &module.regions)
             .ok_or_else(|| format!("no quantizer is called {:?}", self.quantizer))?;
         let mut space = AnnotationSpace::new(

@@ -14,8 +14,10 @@ mod plot;
 use ceg4n_import::import_onnx_file;
 use ceg4n_ir::{Program, Rounding, check};
 use ceg4n_jit::{CodeCache, Evaluator};
+use ceg4n_quantize::guided::Examples;
 use ceg4n_quantize::{
-    BiasRule, Calibration, Gpfq, Granularity, Model, Nearest, Quantizer, Radius, RangeOptions,
+    BiasRule, Calibration, Gpfq, Granularity, Guided, GuidedQuantizer, Model, Nearest, Quantizer,
+    Radius, RangeOptions,
 };
 use ceg4n_verify::Reference;
 use mnist::Images;
@@ -67,8 +69,10 @@ fn main() -> Result<(), Failure> {
 }
 
 /// What is compared. GPFQ with sweeps has the radius of least error and corrected biases.
-/// Counterexample-guided rounding has its place at the end.
-fn methods(samples: &Arc<Calibration>) -> Vec<(&'static str, Box<dyn Quantizer>)> {
+fn methods(
+    samples: &Arc<Calibration>,
+    reference: &Reference,
+) -> Vec<(&'static str, Box<dyn Quantizer>)> {
     let nearest = |granularity, correct: bool| {
         Box::new(Nearest {
             granularity,
@@ -96,6 +100,16 @@ fn methods(samples: &Arc<Calibration>) -> Vec<(&'static str, Box<dyn Quantizer>)
         (
             "GPFQ, four sweeps, per channel",
             gpfq(channel, Radius::LeastError, 4),
+        ),
+        (
+            "guided by the images",
+            Box::new(GuidedQuantizer {
+                start: Arc::new(Nearest::default()),
+                guided: Guided::default(),
+                effort: 1,
+                examples: Arc::new(Examples::from_rows(reference, samples.inputs())),
+                regions: Arc::new([]),
+            }),
         ),
     ]
 }
@@ -129,7 +143,7 @@ fn panel(file: &Path, name: &str, calibration: &Images, test: &Images) -> Result
         .collect();
     let cache = CodeCache::new();
     let mut series = Vec::new();
-    for (method, quantizer) in methods(&samples) {
+    for (method, quantizer) in methods(&samples, &reference) {
         let mut accuracy = Vec::new();
         for bits in BITS {
             let a = model.uniform(bits, BiasRule::default().bits(bits), ACTIVATION_BITS);
