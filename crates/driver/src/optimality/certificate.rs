@@ -12,7 +12,7 @@ use ceg4n_quantize::{
 use ceg4n_refine::{Counterexample, Ended};
 use ceg4n_report::Optimality;
 use ceg4n_search::{AnnotationSpace, Cost};
-use ceg4n_verify::{Precision, Reference};
+use ceg4n_verify::Precision;
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 
