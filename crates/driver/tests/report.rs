@@ -12,7 +12,7 @@ use ceg4n_driver::verify::verify;
 use ceg4n_driver::{Cancel, Loaded, Quiet};
 use ceg4n_eval::{kernel_outputs, real_outputs};
 use ceg4n_ir::{Checked, Program, Property, Rounding, check};
-use ceg4n_quantize::{Model, Nearest};
+use ceg4n_quantize::{BiasRule, Model, Nearest};
 use ceg4n_report::{Report, SCHEMA, Status};
 use ceg4n_search::{AnnotationSpace, Exact as CostOrder};
 use ceg4n_verify::Reference;
@@ -210,7 +210,7 @@ fn space(loaded: &Loaded, options: &CompileOptions) -> AnnotationSpace {
         &loaded.module.regions,
         Rounding::HalfUp,
     );
-    AnnotationSpace::new(
+    let mut space = AnnotationSpace::new(
         Arc::new(model),
         Arc::new(Nearest::default()),
         (*options.weight_bits.start(), *options.weight_bits.end()),
@@ -218,7 +218,9 @@ fn space(loaded: &Loaded, options: &CompileOptions) -> AnnotationSpace {
             *options.activation_bits.start(),
             *options.activation_bits.end(),
         ),
-    )
+    );
+    space.biases = BiasRule::AsWeights;
+    space
 }
 
 #[test]
@@ -239,28 +241,37 @@ fn an_optimality_claim_can_be_checked_again() {
         let report = compiled(&options, &output);
         let cost = report.cost.as_ref().map_or(0, |c| c.value);
         let the_loop = report.loop_.as_ref().expect("a loop");
-        let claim = the_loop.optimality.as_deref().expect("a claim");
+        let claim = the_loop.optimality.as_ref().expect("a claim");
         let loaded = load(&LoadOptions {
             net: shipped(name),
             ..LoadOptions::default()
         })
         .unwrap_or_else(|f| panic!("{name}: {f:?}"));
         let space = space(&loaded, &options);
-        assert!(claim.contains(&space.name()), "{claim} names its space");
-        assert!(
-            claim.starts_with(&format!("cost {cost} is least")),
-            "{claim}"
-        );
+        assert_eq!(claim.space, space.name());
+        assert_eq!((claim.cost, claim.not_tried_from), (cost, None));
+        assert!(claim.in_space && claim.least);
+        let text = &claim.statement;
+        assert!(text.contains(&claim.space), "{text} names its space");
+        assert!(text.starts_with(&format!("cost {cost} is least")), "{text}");
 
         let points = stored(&output, &report, &loaded);
         assert_eq!(points.len() as u64, the_loop.counterexamples);
         let found = recheck(&report, &points, &space);
         assert_eq!(found.unexplained, Vec::<String>::new(), "{name}");
         assert!(found.broken > 10, "{name}: {found:?}");
+        let counts = [found.broken, found.set_aside, found.refused].map(|n| n as u64);
+        let stated = [
+            claim.refuted_count(),
+            claim.set_aside_count(),
+            claim.refused,
+        ];
+        assert_eq!(counts, stated, "{name}");
+        assert_eq!(counts.iter().sum::<u64>(), claim.cheaper, "{name}");
         assert_eq!(
-            claim.contains(&format!(" but for {} set aside", found.set_aside)),
+            text.contains(&format!(" but for {} set aside", found.set_aside)),
             found.set_aside > 0,
-            "{claim}"
+            "{text}"
         );
         // The check is not empty: without the loop's counterexamples it would fail.
         let centres = &points[..loaded.module.regions.len()];
