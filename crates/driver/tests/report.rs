@@ -13,7 +13,7 @@ use ceg4n_driver::verify::verify;
 use ceg4n_driver::{Cancel, Loaded, Quiet};
 use ceg4n_eval::{kernel_outputs, real_outputs};
 use ceg4n_ir::{Checked, Program, Property, Rounding, check};
-use ceg4n_quantize::{Model, Nearest};
+use ceg4n_quantize::{BiasRule, Model, Nearest};
 use ceg4n_report::{Report, SCHEMA, Status};
 use ceg4n_search::{AnnotationSpace, Exact as CostOrder};
 use ceg4n_verify::Reference;
@@ -211,7 +211,7 @@ fn space(loaded: &Loaded, options: &CompileOptions) -> AnnotationSpace {
         &loaded.module.regions,
         Rounding::HalfUp,
     );
-    AnnotationSpace::new(
+    let mut space = AnnotationSpace::new(
         Arc::new(model),
         Arc::new(Nearest::default()),
         (*options.weight_bits.start(), *options.weight_bits.end()),
@@ -219,7 +219,9 @@ fn space(loaded: &Loaded, options: &CompileOptions) -> AnnotationSpace {
             *options.activation_bits.start(),
             *options.activation_bits.end(),
         ),
-    )
+    );
+    space.biases = BiasRule::AsWeights;
+    space
 }
 
 #[test]
@@ -246,7 +248,11 @@ fn an_optimality_claim_can_be_checked_again() {
             ..LoadOptions::default()
         })
         .unwrap_or_else(|f| panic!("{name}: {f:?}"));
-        let space = space(&loaded, &options);
+        let mut space = space(&loaded, &options);
+        if eps.is_some() {
+            // Numbers are followed with finer activations unless a range is given.
+            space.activation_bits.1 = 20;
+        }
         assert_eq!(claim.space, space.name());
         assert!(claim.in_space && claim.least, "{claim:?}");
         let text = &claim.statement;
