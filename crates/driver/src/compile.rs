@@ -6,6 +6,7 @@ use crate::data::{Data, few_regions_warning, random_agreement};
 use crate::engine::{Engine, Timed, questions};
 use crate::failure::Failure;
 use crate::guide::Guide;
+use crate::layers::tell_clamps;
 use crate::load::{Loaded, load};
 use crate::optimality::{self, certificate};
 use crate::options::{Boundary, CompileOptions};
@@ -194,6 +195,11 @@ impl Session<'_> {
         };
         artifacts.write(&mut report)?;
         self.certify(plan, engine, found, &staged, &mut report)?;
+        if let Some(chosen) = &found.chosen {
+            let regions = &self.loaded.module.regions;
+            let dense = plan.space.model().layers();
+            tell_clamps(&chosen.program, regions, dense, &mut report.layers);
+        }
         let warning = self.measure(&mut report, engine, found)?;
         if let Some(state) = found
             .state

@@ -27,6 +27,10 @@ const MIXTURES: (usize, f32) = (512, 0.25);
 /// beyond it are fitted on fewer rows.
 const WORK: usize = 200_000_000;
 
+/// Networks of fewer weights are fitted in more passes over no more rows than this.
+const SMALL: usize = 5000;
+const SMALL_ROWS: usize = 1500;
+
 /// A question, as guided rounding needs it.
 struct Asked {
     region: Region,
@@ -200,7 +204,8 @@ impl ceg4n_refine::Guide for Guide<'_> {
 fn fitted(data: &Data, space: &AnnotationSpace) -> Vec<f32> {
     let set = &data.calibration.set;
     let macs: usize = space.layers().iter().map(|l| l.weights).sum();
-    let most = (WORK / macs.max(1)).max(64);
+    let few = if macs < SMALL { SMALL_ROWS } else { usize::MAX };
+    let most = (WORK / macs.max(1)).clamp(64, few);
     let step = set.len().div_ceil(most).max(1);
     let mut out = Vec::new();
     let mut row = Vec::new();

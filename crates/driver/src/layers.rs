@@ -1,7 +1,28 @@
 //! The dense layers of a fixed-point program, as summaries and reports show them.
 
-use ceg4n_ir::{Checked, KernelOp, NodeId, Op, Program, TensorFormat, ValueId};
+use ceg4n_ir::{Checked, KernelOp, NodeId, Op, Program, Region, TensorFormat, ValueId};
+use ceg4n_quantize::clamps;
 use ceg4n_report::{Accumulator, Activation, Layer, Weight};
+
+/// Says of each layer's operand whether its clamp is proved to act on no point of the regions.
+pub(crate) fn tell_clamps(
+    program: &Checked<Program>,
+    regions: &[Region],
+    dense: &[ceg4n_quantize::Layer],
+    layers: &mut [Layer],
+) {
+    let Some(kernel) = program.kernel() else {
+        return;
+    };
+    let network = &program.program().network;
+    let found = clamps(kernel, regions);
+    for layer in layers {
+        let own = |d: &&ceg4n_quantize::Layer| network.value(d.value).name == layer.name;
+        let operand = dense.iter().find(own).map(|d| d.operand);
+        let clamp = found.iter().find(|c| Some(c.value) == operand);
+        layer.activation.clamp_inactive = clamp.map(|c| c.inactive);
+    }
+}
 
 /// The dense layers in order; empty for a real program.
 pub(crate) fn layers(program: &Checked<Program>) -> Vec<Layer> {
@@ -46,6 +67,7 @@ pub(crate) fn layers(program: &Checked<Program>) -> Vec<Layer> {
             },
             activation: Activation {
                 format: operand_format(*x),
+                clamp_inactive: None,
             },
             accumulator: Accumulator {
                 format: format!("s{}", node.width),

@@ -229,6 +229,10 @@ pub struct Activation {
     /// The format.
     #[serde(rename = "type")]
     pub format: String,
+    /// True if it is proved that no value is clamped on any point of the regions, false if that is
+    /// not proved; a statement alone, nothing is left out for it. Absent where it was not asked.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub clamp_inactive: Option<bool>,
 }
 
 /// The sums of a layer.

@@ -42,7 +42,9 @@ fn improve(
 
 fn start(model: &Model, weights: u8) -> Annotations {
     let a = model.uniform(weights, 6, 10);
-    Nearest.annotate(model, &a, 1).expect("annotations")
+    Nearest::default()
+        .annotate(model, &a, 1)
+        .expect("annotations")
 }
 
 fn examples(reference: &Reference, seed: u64, n: usize) -> Examples {
@@ -383,7 +385,7 @@ fn what_makes_no_sense_changes_nothing() {
 fn the_quantizer_is_not_pure_and_checks() {
     let (model, reference) = model(network(&mut rng(9), &[3, 4, 2], true, false));
     let quantizer = GuidedQuantizer {
-        start: Arc::new(Nearest),
+        start: Arc::new(Nearest::default()),
         guided: quick(),
         effort: 1,
         examples: Arc::new(examples(&reference, 9, 50)),

@@ -36,7 +36,14 @@ fn the_region_range_holds_every_sample_and_inactive_clamps_never_act() {
                 .collect();
             let nodes = ceg4n_eval::kernel_trace(kernel, &kernel.quantize_input(&x)).expect("runs");
             for (id, node) in kernel.nodes.iter() {
-                let KernelOp::Requantize { x, shift, format } = &node.op else {
+                let KernelOp::Requantize {
+                    x,
+                    multiplier: None,
+                    shift,
+                    format,
+                } = &node.op
+                else {
+                    assert!(!matches!(node.op, KernelOp::Requantize { .. }));
                     continue;
                 };
                 let clamp: &Clamp = found.iter().find(|c| c.value == node.value).expect("told");

@@ -120,54 +120,8 @@ pub(crate) fn full() -> Report {
             flash_bytes: 12,
             ram_bytes: 4,
         }),
-        loop_: Some(Loop {
-            iterations: 3,
-            candidates: 40,
-            counterexamples: 5,
-            set_aside: vec![SetAside {
-                version: 2,
-                weight_bits: vec![3, 4],
-                bias_bits: vec![8, 8],
-                activation_bits: vec![8, 8],
-                cost: 60,
-                reason: "right: boxes".to_owned(),
-            }],
-            optimality: Some(Optimality {
-                statement: "cost 64 is not shown to be least".to_owned(),
-                space: "weights 2..16 bits".to_owned(),
-                metric: "weight-bits".to_owned(),
-                cost: 64,
-                in_space: true,
-                least: false,
-                cheaper: 17,
-                refuted: vec![RefutedBy {
-                    counterexample: 4,
-                    assignments: 10,
-                }],
-                refused: 3,
-                missed_demand: 2,
-                set_aside: vec![SetAsideBy {
-                    version: 2,
-                    assignments: 1,
-                }],
-                not_tried: 1,
-                not_tried_from: Some(63),
-            }),
-            certificate: Some(ContentHash::of(b"certificate")),
-        }),
-        pareto: Some(Pareto {
-            measure: "agreement".to_owned(),
-            samples: "100 rows of the test".to_owned(),
-            points: vec![ParetoPoint {
-                version: 3,
-                weight_bits: vec![4, 4],
-                bias_bits: vec![8, 8],
-                activation_bits: vec![8, 8],
-                cost: 64,
-                value: 0.75,
-                on_front: true,
-            }],
-        }),
+        loop_: Some(the_loop()),
+        pareto: Some(pareto()),
         accuracy: Some(accuracy("test")),
         calibration_accuracy: Some(accuracy("calibration")),
         demands: Some(DemandsReport {
@@ -193,6 +147,60 @@ pub(crate) fn full() -> Report {
     }
 }
 
+fn the_loop() -> Loop {
+    Loop {
+        iterations: 3,
+        candidates: 40,
+        counterexamples: 5,
+        set_aside: vec![SetAside {
+            version: 2,
+            weight_bits: vec![3, 4],
+            bias_bits: vec![8, 8],
+            activation_bits: vec![8, 8],
+            cost: 60,
+            reason: "right: boxes".to_owned(),
+        }],
+        optimality: Some(Optimality {
+            statement: "cost 64 is not shown to be least".to_owned(),
+            space: "weights 2..16 bits".to_owned(),
+            metric: "weight-bits".to_owned(),
+            cost: 64,
+            in_space: true,
+            least: false,
+            cheaper: 17,
+            refuted: vec![RefutedBy {
+                counterexample: 4,
+                assignments: 10,
+            }],
+            refused: 3,
+            missed_demand: 2,
+            set_aside: vec![SetAsideBy {
+                version: 2,
+                assignments: 1,
+            }],
+            not_tried: 1,
+            not_tried_from: Some(63),
+        }),
+        certificate: Some(ContentHash::of(b"certificate")),
+    }
+}
+
+fn pareto() -> Pareto {
+    Pareto {
+        measure: "agreement".to_owned(),
+        samples: "100 rows of the test".to_owned(),
+        points: vec![ParetoPoint {
+            version: 3,
+            weight_bits: vec![4, 4],
+            bias_bits: vec![8, 8],
+            activation_bits: vec![8, 8],
+            cost: 64,
+            value: 0.75,
+            on_front: true,
+        }],
+    }
+}
+
 fn layer(name: &str, format: &str) -> Layer {
     Layer {
         name: name.to_owned(),
@@ -203,6 +211,7 @@ fn layer(name: &str, format: &str) -> Layer {
         },
         activation: Activation {
             format: "u8q8".to_owned(),
+            clamp_inactive: Some(true),
         },
         accumulator: Accumulator {
             format: "s64".to_owned(),
