@@ -126,6 +126,38 @@ pub(crate) fn network(rng: &mut Rng, sizes: &[usize], bits: u32) -> Model {
     }
 }
 
+/// One input from -256 to -72 and two equal hidden values `min(-x, 255.875)` whose weighted
+/// difference is rounded down to -32 everywhere: that is seen by their relation to the input, and
+/// not by their ranges. The output is `x/32` before the rounding, and nothing clips it in the
+/// network.
+pub(crate) fn settled() -> Setting {
+    let dense = |data: [f32; 2], rows, format| Step::Dense {
+        w: Const {
+            data: data.to_vec(),
+            rows,
+            formats: vec![format],
+            mantissas: None,
+        },
+        b: None,
+    };
+    let (narrow, wide) = (Fmt::new(true, 2, 0), Fmt::new(true, 7, 5));
+    let model = Model {
+        inputs: 1,
+        input: Fmt::new(true, 6, -3),
+        steps: vec![
+            (dense([-1.0, -1.0], 2, narrow), None),
+            (Step::Relu, Some(Fmt::new(false, 11, 3))),
+            (
+                dense([1.0, -33.0 / 32.0], 1, wide),
+                Some(Fmt::new(true, 10, -5)),
+            ),
+        ],
+        rounding: Rounding::Floor,
+    };
+    let ends = [-256, -72].map(|v| vec![Exact::from(v)]);
+    Setting::new(&model, Meaning::Fixed, &ends[0], &ends[1])
+}
+
 /// A box of a radius (in 1/128) around a random centre.
 pub(crate) fn region(rng: &mut Rng, inputs: usize, radius: i64) -> (Vec<Exact>, Vec<Exact>) {
     let ends = |_| {

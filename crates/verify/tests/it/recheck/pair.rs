@@ -1,16 +1,19 @@
-//! Both programs on one part: the pieces of their relus and clamps are decided one after another
-//! until linear inequalities show that no violation of the property is left.
+//! Both programs on one part: the pieces of their relus and clamps are decided one after another,
+//! then the ranges of rounded values divided between two multiples of their unit, until linear
+//! inequalities show that no violation of the property is left.
 
 use crate::recheck::bounds::{Care, Sign, enclose};
 use crate::recheck::chain::{Chain, Op};
 use crate::recheck::linear::{Answer, System, solve};
 use crate::recheck::number::{Span, mul};
-use crate::recheck::world::{Decided, Element, Open, Piece, World};
+use crate::recheck::world::{Decided, Element, Open, Piece, Rounded, World};
 use ceg4n_base::Exact;
 use ceg4n_ir::Property;
 
 /// Systems that one violation may cost.
 const MOST: usize = 3000;
+/// A value is no multiple of a unit if it is that far (in units) from all of them.
+const APART: f64 = 1e-6;
 
 /// The reference.
 pub(crate) const REFERENCE: usize = 0;
@@ -82,7 +85,10 @@ impl Pair<'_> {
             let signs = self.signs[side].iter();
             signs.map(move |s| ((side, s.node, s.element), piece(s)))
         };
-        of(REFERENCE).chain(of(SUBJECT)).collect()
+        Decided {
+            pieces: of(REFERENCE).chain(of(SUBJECT)).collect(),
+            ..Decided::default()
+        }
     }
 
     /// No point of the part violates, under decided pieces.
@@ -111,20 +117,11 @@ impl Pair<'_> {
             Answer::None => return Ok(()),
             Answer::Perhaps(point) => point,
         };
-        let gap = |o: &Open| {
-            let z = o.z.at(&point).max(o.lo.to_f64());
-            let most = o.hi.as_ref().map_or(f64::INFINITY, Exact::to_f64);
-            let scale = world.vars[o.y].hi.to_f64() - world.vars[o.y].lo.to_f64();
-            (point[o.y] - z.min(most)).abs() / scale.max(f64::MIN_POSITIVE)
-        };
-        let by_gap = |a: &&Open, b: &&Open| gap(a).total_cmp(&gap(b)).then(b.key.cmp(&a.key));
-        let Some(widest) = world.open.iter().max_by(by_gap) else {
-            return Err(format!("{violation:?} was not excluded"));
-        };
-        for piece in &widest.pieces {
-            let mut decided = decided.clone();
-            decided.insert(widest.key, *piece);
-            self.never(known, violation, &decided, left)?;
+        let parts = by_piece(&world, &point, decided)
+            .or_else(|| by_range(&world, &point, decided))
+            .ok_or_else(|| format!("{violation:?} was not excluded"))?;
+        for part in &parts {
+            self.never(known, violation, part, left)?;
         }
         Ok(())
     }
@@ -189,6 +186,50 @@ impl Pair<'_> {
         }
         Ok(all)
     }
+}
+
+/// The pieces of the relu or clamp whose result at `point` is farthest from the operator's;
+/// `None` if all are decided.
+fn by_piece(world: &World, point: &[f64], decided: &Decided) -> Option<Vec<Decided>> {
+    let gap = |o: &Open| {
+        let z = o.z.at(point).max(o.lo.to_f64());
+        let most = o.hi.as_ref().map_or(f64::INFINITY, Exact::to_f64);
+        let scale = world.vars[o.y].hi.to_f64() - world.vars[o.y].lo.to_f64();
+        (point[o.y] - z.min(most)).abs() / scale.max(f64::MIN_POSITIVE)
+    };
+    let by_gap = |a: &&Open, b: &&Open| gap(a).total_cmp(&gap(b)).then(b.key.cmp(&a.key));
+    let widest = world.open.iter().max_by(by_gap)?;
+    let with = |piece: &Piece| {
+        let mut decided = decided.clone();
+        decided.pieces.insert(widest.key, *piece);
+        decided
+    };
+    Some(widest.pieces.iter().map(with).collect())
+}
+
+/// Both sides of the rounded value that is at `point` farthest from a multiple of its unit, cut
+/// between the two next to it; `None` if all are multiples.
+fn by_range(world: &World, point: &[f64], decided: &Decided) -> Option<Vec<Decided>> {
+    let scaled = |r: &Rounded| point[r.var] * 2f64.powi(r.frac);
+    let apart = |r: &Rounded| (scaled(r) - scaled(r).round()).abs();
+    let by_gap = |a: &&Rounded, b: &&Rounded| apart(a).total_cmp(&apart(b)).then(b.key.cmp(&a.key));
+    let farthest = world.rounded.iter().max_by(by_gap)?;
+    if apart(farthest) < APART {
+        return None;
+    }
+    let unit = Exact::dyadic(1, -i64::from(farthest.frac));
+    let at = mul(&Exact::from_f64(scaled(farthest).floor())?, &unit);
+    let all = &world.vars[farthest.var];
+    let sides = [
+        Span::new(all.lo.clone(), at.clone()),
+        Span::new(&at + &unit, all.hi.clone()),
+    ];
+    let with = |side: Span| {
+        let mut decided = decided.clone();
+        decided.ranges.insert(farthest.key, side);
+        decided
+    };
+    Some(sides.into_iter().map(with).collect())
 }
 
 /// Continues from the rounded inputs; places before them keep their enclosures.

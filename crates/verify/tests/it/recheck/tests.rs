@@ -4,10 +4,11 @@
 use crate::compare::{Proof, series_with};
 use crate::generate::Rng;
 use crate::model::Meaning;
-use crate::recheck::cases::{Setting, close, difference, network, region};
+use crate::recheck::cases::{Setting, close, difference, network, region, settled};
 use crate::recheck::{Confirmed, recheck};
 use ceg4n_base::Exact;
 use ceg4n_ir::{Domain, Property};
+use ceg4n_verify::tree::{Closure, Tree};
 use ceg4n_verify::verdict::Evidence;
 
 /// Random questions of domain grid, twice as many as of domain real; `CEG4N_RECHECK_CASES` asks for more.
@@ -93,6 +94,32 @@ fn random_real_proofs_are_confirmed() {
             ("pair differential", 70),
         ],
     );
+}
+
+/// A sum is rounded to one value that the ranges of its terms do not show: linear inequalities
+/// alone would leave any value within the rounding error, down to -40.
+#[test]
+fn a_value_that_rounding_settles_is_confirmed() {
+    let setting = settled();
+    // The difference is greatest at -72: -32 + 72/32.
+    let most = Exact::dyadic(119, -2);
+    let hair = Exact::dyadic(1, -20);
+    let grid = Domain::Grid(setting.subject.kernel().expect("a kernel").input_format);
+    for domain in [grid, Domain::Real] {
+        let eps = Property::Eps(&most + &hair);
+        let e = setting.proof(&eps, domain, 100).expect("a proof");
+        assert_eq!(e.tree, Tree::leaf(Closure::Differential));
+        assert_eq!(
+            setting.recheck(&e),
+            Ok(Confirmed::from([("pair differential".into(), 1)]))
+        );
+        // A tighter tolerance is not: it is broken.
+        let tight = Evidence {
+            property: Property::Eps(&most - &hair),
+            ..e
+        };
+        assert!(setting.recheck(&tight).is_err());
+    }
 }
 
 /// Small boxes near a change of class, with few boxes to divide them into: what bounds leave open

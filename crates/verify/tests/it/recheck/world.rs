@@ -1,6 +1,7 @@
 //! One program after the other as linear inequalities over the inputs, the rounded values and
 //! the results of relus and clamps whose piece is open. What is relaxed is only rounding: a
-//! rounded value is any number within the error and the image of its operand's interval.
+//! rounded value is any number within the error and the image of its operand's interval. That it
+//! is a multiple of a unit counts where its range is divided.
 
 use crate::recheck::chain::{Chain, Op, Step};
 use crate::recheck::linear::Lin;
@@ -16,11 +17,17 @@ pub(crate) enum Piece {
     Above,
 }
 
-/// A relu or clamp: side, place, element.
+/// A relu, clamp or rounding: side, place, element.
 pub(crate) type Key = (usize, usize, usize);
 
-/// Pieces that are decided.
-pub(crate) type Decided = BTreeMap<Key, Piece>;
+/// What is decided.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Decided {
+    /// Pieces of relus and clamps.
+    pub(crate) pieces: BTreeMap<Key, Piece>,
+    /// Ranges of rounded values; their ends are multiples of the unit.
+    pub(crate) ranges: BTreeMap<Key, Span>,
+}
 
 /// One element: what it is, and an enclosure.
 #[derive(Clone, Debug)]
@@ -39,12 +46,21 @@ pub(crate) struct Open {
     pub(crate) hi: Option<Exact>,
 }
 
+/// A rounded value that is not known.
+pub(crate) struct Rounded {
+    pub(crate) key: Key,
+    pub(crate) var: usize,
+    /// It is a multiple of `2^-frac`.
+    pub(crate) frac: i32,
+}
+
 /// Variables and inequalities so far.
 #[derive(Default)]
 pub(crate) struct World {
     pub(crate) vars: Vec<Span>,
     pub(crate) weak: Vec<Lin>,
     pub(crate) open: Vec<Open>,
+    pub(crate) rounded: Vec<Rounded>,
 }
 
 impl World {
@@ -90,7 +106,8 @@ impl World {
                 Op::Round(steps) => {
                     let round = |(j, (x, s)): (usize, (Element, &Step))| {
                         let image = image(s, &x.span, chain, known, (i, j));
-                        self.round(x, s, image)
+                        let key = (side, i, j);
+                        self.round(x, s, image, (key, decided.ranges.get(&key)))
                     };
                     let pairs = v.into_iter().zip(steps).enumerate();
                     pairs.map(round).collect::<Option<_>>()?
@@ -136,27 +153,39 @@ impl World {
         Some(())
     }
 
-    fn round(&mut self, x: Element, step: &Step, image: Span) -> Option<Element> {
+    fn round(
+        &mut self,
+        x: Element,
+        step: &Step,
+        image: Span,
+        (key, range): (Key, Option<&Span>),
+    ) -> Option<Element> {
         if step.is_exact() {
             return Some(x);
         }
-        if image.is_empty() {
+        let within = range.map_or(image.clone(), |r| image.meet(r));
+        if within.is_empty() {
             return None;
         }
-        if image.is_point() {
-            return Some(Element {
-                lin: Lin::constant(image.lo.clone()),
-                span: image,
-            });
+        let r = if within.is_point() {
+            Lin::constant(within.lo.clone())
+        } else {
+            self.variable(within.clone())
+        };
+        // Where the operand's image is one value, nothing is known of the operand besides.
+        if !image.is_point() {
+            let error = r.minus(&x.lin);
+            self.weak.push(error.plus(&-&step.error.lo));
+            self.weak
+                .push(error.times(&Exact::from(-1)).plus(&step.error.hi));
         }
-        let r = self.variable(image.clone());
-        let error = r.minus(&x.lin);
-        self.weak.push(error.plus(&-&step.error.lo));
-        self.weak
-            .push(error.times(&Exact::from(-1)).plus(&step.error.hi));
+        if let Some(var) = r.is_variable() {
+            let frac = step.frac;
+            self.rounded.push(Rounded { key, var, frac });
+        }
         Some(Element {
             lin: r,
-            span: image,
+            span: within,
         })
     }
 
@@ -169,7 +198,7 @@ impl World {
     ) -> Option<Vec<Element>> {
         let each = |(j, z)| {
             let key = (side, i, j);
-            match decided.get(&key) {
+            match decided.pieces.get(&key) {
                 Some(piece) => self.decided(z, *piece, ends),
                 None => Some(self.undecided(z, key, ends)),
             }
