@@ -72,22 +72,32 @@ impl Artifacts<'_> {
     }
 
     fn write_module(&self, path: &str, module: &Module) -> Result<(), Diagnostics> {
-        let options = PrintOptions {
-            side_file: format!("{}.safetensors", self.name),
-            keep_files: Some(BTreeSet::new()),
-            ..PrintOptions::default()
+        let (folder, file) = match path.rsplit_once('/') {
+            Some((folder, file)) => (format!("{folder}/"), file),
+            None => (String::new(), path),
         };
-        let printed = print(module, &options);
-        let folder = path
-            .rsplit_once('/')
-            .map(|(f, _)| format!("{f}/"))
-            .unwrap_or_default();
+        let place = |name: &str| format!("{folder}{name}");
+        let printed = |name: &str| {
+            let options = PrintOptions {
+                side_file: format!("{name}.safetensors"),
+                keep_files: Some(BTreeSet::new()),
+                ..PrintOptions::default()
+            };
+            print(module, &options)
+        };
+        // Versions share their constants: one file serves them all, but for those that have
+        // mantissas in it.
+        let is_other = |name: &String, bytes: &Vec<u8>| {
+            let there = std::fs::read(self.staged.folder().join(place(name)));
+            there.is_ok_and(|there| there != *bytes)
+        };
+        let shared = printed(self.name);
+        let printed = match shared.side_files.iter().any(|(n, b)| is_other(n, b)) {
+            true => printed(file.trim_end_matches(".nnir")),
+            false => shared,
+        };
         for (name, bytes) in &printed.side_files {
-            let side = format!("{folder}{name}");
-            // Versions share their constants: one file serves them all.
-            if !self.staged.folder().join(&side).exists() {
-                self.staged.write(&side, bytes)?;
-            }
+            self.staged.write(&place(name), bytes)?;
         }
         Ok(self.staged.write(path, printed.text.as_bytes())?)
     }
@@ -300,4 +310,80 @@ fn is_weight(program: &Program, v: ceg4n_ir::ValueId) -> bool {
     let uses =
         |x: &ceg4n_ir::Value| matches!(&x.op, ceg4n_ir::Op::Dense { weight, .. } if *weight == v);
     program.network.values().values().any(uses)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::load::load;
+    use crate::options::LoadOptions;
+    use ceg4n_ir::{Annotations, Format};
+    use std::sync::Arc;
+
+    /// A network whose constants, and whose mantissas, are too many for a text.
+    fn wide() -> String {
+        let rows = vec!["[1, -1]"; 2100].join(", ");
+        format!(
+            "nnir 1;\nnetwork @wide {{\n  %x = input : tensor<2>;\n  %w = const [{rows}] : tensor<2100x2>;\n  %y = dense %x, %w : tensor<2100>;\n  output %y;\n}}\n"
+        )
+    }
+
+    #[test]
+    fn every_version_reads_back_with_its_own_mantissas() {
+        let dir = tempfile::tempdir().expect("a folder");
+        let net = dir.path().join("wide.nnir");
+        std::fs::write(&net, wide()).expect("a file");
+        let read = |net: &std::path::Path| {
+            let options = LoadOptions {
+                net: net.to_owned(),
+                ..LoadOptions::default()
+            };
+            load(&options).unwrap_or_else(|f| panic!("{f}"))
+        };
+        let loaded = read(&net);
+        let target = dir.path().join("out");
+        let staged = Staged::begin(&target).expect("a folder");
+        let options = CompileOptions::new(&net);
+        let artifacts = Artifacts {
+            staged: &staged,
+            options: &options,
+            name: &loaded.name,
+            file_hash: loaded.sha256,
+            module: &loaded.module,
+            prefix: "wide",
+            state: None,
+            chosen: None,
+        };
+        let version = |k: u32, mantissa: Option<i32>| {
+            let network = &loaded.module.network;
+            let format = Format::new(true, 8, 4).expect("a format");
+            let fixed = |mantissas| Annotation::Fixed {
+                format: format.into(),
+                mantissas,
+            };
+            let constants = network.values().iter();
+            let constants = constants.filter(|(v, _)| network.constant(*v).is_some());
+            let own = |n| mantissa.map(|m| Arc::from(vec![m; n]));
+            let values = constants.map(|(v, c)| (v, fixed(own(c.shape.len()))));
+            let notes = Annotations {
+                version: k,
+                values: values.chain([(network.input(), fixed(None))]).collect(),
+                ..Annotations::default()
+            };
+            Program::new(network.clone(), notes)
+        };
+        let versions = [(1, None), (2, Some(3)), (3, Some(-5)), (4, None)];
+        let versions = versions.map(|(k, m)| (k, version(k, m)));
+        for (k, program) in &versions {
+            let module = with_version(&loaded.module, program, Vec::new());
+            let path = format!("versions/v{k}.nnir");
+            artifacts.write_module(&path, &module).expect("written");
+        }
+        staged.commit(false).expect("a folder");
+        for (k, program) in &versions {
+            let found = read(&target.join(format!("versions/v{k}.nnir")));
+            let found = found.version(None, None).expect("a version");
+            assert_eq!(found.hash(), program.hash(), "v{k}");
+        }
+    }
 }

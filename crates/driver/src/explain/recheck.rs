@@ -168,7 +168,9 @@ impl Checker<'_> {
             let program = match self.folder.version(name) {
                 Ok(found) => found.program,
                 Err(f) => {
-                    self.faults.push(format!("versions/v{name}.nnir: {f}"));
+                    let why = f.to_string();
+                    let first = why.lines().next().unwrap_or_default();
+                    self.faults.push(format!("versions/v{name}.nnir: {first}"));
                     continue;
                 }
             };

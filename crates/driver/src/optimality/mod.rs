@@ -162,7 +162,10 @@ fn sentence(o: &Optimality) -> String {
     let claim = match (o.least, o.in_space) {
         (true, true) => format!("cost {cost} is least in this search space{but}"),
         (true, false) => format!("no program of this search space costs less than {cost}{but}"),
-        (false, _) => format!("cost {cost} is not shown to be least in this search space"),
+        (false, false) => {
+            format!("whether a program of this search space costs less than {cost} is not shown")
+        }
+        (false, true) => format!("cost {cost} is not shown to be least in this search space"),
     };
     let mut parts = Vec::new();
     let mut part = |n: u64, one: &str, many: &str| {
