@@ -12,6 +12,8 @@ use ceg4n_ir::Property;
 
 /// Systems that one violation may cost.
 const MOST: usize = 3000;
+/// Ranges that one case of a violation may have divided one after another.
+const DIVIDED: usize = 4;
 /// A value is no multiple of a unit if it is that far (in units) from all of them.
 const APART: f64 = 1e-6;
 
@@ -208,13 +210,13 @@ fn by_piece(world: &World, point: &[f64], decided: &Decided) -> Option<Vec<Decid
 }
 
 /// Both sides of the rounded value that is at `point` farthest from a multiple of its unit, cut
-/// between the two next to it; `None` if all are multiples.
+/// between the two next to it; `None` if all are multiples, or enough are divided.
 fn by_range(world: &World, point: &[f64], decided: &Decided) -> Option<Vec<Decided>> {
     let scaled = |r: &Rounded| point[r.var] * 2f64.powi(r.frac);
     let apart = |r: &Rounded| (scaled(r) - scaled(r).round()).abs();
     let by_gap = |a: &&Rounded, b: &&Rounded| apart(a).total_cmp(&apart(b)).then(b.key.cmp(&a.key));
     let farthest = world.rounded.iter().max_by(by_gap)?;
-    if apart(farthest) < APART {
+    if apart(farthest) < APART || decided.ranges.len() >= DIVIDED {
         return None;
     }
     let unit = Exact::dyadic(1, -i64::from(farthest.frac));
