@@ -264,6 +264,11 @@ impl Session<'_> {
         staged.write(certificate::PATH, certificate.to_json().as_bytes())?;
         let cut = |o: &ceg4n_report::Optimality| o.not_tried_from.is_some();
         report.clock_limited |= engine.stopped() && certificate.statement.as_ref().is_some_and(cut);
+        // A program of the search has an assignment, which every cost model can count.
+        if let (Some(cost), Some(result)) = (&mut report.cost, &certificate.result) {
+            cost.metric = plan.space.cost.name().to_owned();
+            cost.value = result.cost;
+        }
         l.certificate = Some(certificate.hash);
         l.optimality = certificate.statement;
         Ok(())
