@@ -194,13 +194,14 @@ impl Session<'_> {
             chosen: found.chosen.as_ref(),
         };
         artifacts.write(&mut report)?;
+        // Before a statement is made of the result: a demand that it misses ends its proof.
+        let warning = self.measure(&mut report, engine, found)?;
         self.certify(plan, engine, found, &staged, &mut report)?;
         if let Some(chosen) = &found.chosen {
             let regions = &self.loaded.module.regions;
             let dense = plan.space.model().layers();
             tell_clamps(&chosen.program, regions, dense, &mut report.layers);
         }
-        let warning = self.measure(&mut report, engine, found)?;
         if let Some(state) = found
             .state
             .as_ref()
@@ -258,6 +259,7 @@ impl Session<'_> {
             chosen: found.chosen.as_ref(),
             data: self.data.as_ref(),
             jobs: self.options.budget.jobs,
+            proved: report.status == Status::Proved,
             complete: report.complete,
         };
         let certificate = run.certificate()?;
@@ -517,7 +519,14 @@ fn report_of(
     };
     // Without a program to show, the verdicts that ended the last candidate.
     let results = chosen.map_or(&found.last[..], |c| &c.results[..]);
-    let (status, reason) = outcome(plan, state, chosen.is_some(), results);
+    let (mut status, mut reason) = outcome(plan, state, chosen.is_some(), results);
+    // Candidates had to meet the demands on the calibration rows too, the kernel need not.
+    let sifted = session.data.as_ref();
+    let sifted = sifted.is_some_and(|d| !d.demands.is_empty() && d.test.is_some());
+    if sifted && status == Status::Refuted && chosen.is_none() {
+        status = Status::Unknown;
+        reason = reason.map(|r| format!("{r}, with the demands on the calibration rows"));
+    }
     let mut report = summary.report(status, reason, region_rows(results), Seconds::default());
     let stopped = state.is_some_and(|s| s.status == LoopStatus::Stopped);
     // Also where the clock set a candidate aside: another run may decide it.

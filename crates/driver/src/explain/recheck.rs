@@ -11,7 +11,7 @@ use ceg4n_base::{Diagnostic, Diagnostics, codes};
 use ceg4n_ir::{Format, Region};
 use ceg4n_jit::CodeCache;
 use ceg4n_refine::{Counterexample, Ended};
-use ceg4n_report::Optimality;
+use ceg4n_report::{Optimality, Status};
 use ceg4n_verify::space::Space;
 use ceg4n_verify::{Reference, Subject};
 
@@ -82,6 +82,10 @@ impl Checker<'_> {
         self.require(l.optimality == c.statement, || {
             "report.json makes another statement than the certificate".into()
         });
+        self.require(
+            c.statement.is_none() || report.status == Status::Proved,
+            || "a statement is made of a result that is not proved".into(),
+        );
         let points = c.counterexamples.len() as u64;
         self.require(l.counterexamples == points, || {
             format!(
