@@ -193,9 +193,9 @@ impl Session<'_> {
             state: found.state.as_ref(),
             chosen: found.chosen.as_ref(),
         };
-        artifacts.write(&mut report)?;
-        // Before a statement is made of the result: a demand that it misses ends its proof.
+        // Before anything is claimed of the result: it is not verified if it misses a demand.
         let warning = self.measure(&mut report, engine, found)?;
+        artifacts.write(&mut report)?;
         self.certify(plan, engine, found, &staged, &mut report)?;
         if let Some(chosen) = &found.chosen {
             let regions = &self.loaded.module.regions;

@@ -3,7 +3,9 @@
 
 use ceg4n_driver::compile::compile;
 use ceg4n_driver::data::Demands;
-use ceg4n_driver::options::{CompileOptions, DataOptions, DataSource, LabelSource, Strategy};
+use ceg4n_driver::options::{
+    CompileOptions, DataOptions, DataSource, LabelSource, Preset, Strategy,
+};
 use ceg4n_driver::{Cancel, Quiet};
 use ceg4n_report::{Report, Status};
 use std::ops::RangeInclusive;
@@ -74,6 +76,34 @@ fn no_statement_is_made_of_a_kernel_that_misses_a_demand() {
     assert_eq!(report.status, Status::Refuted);
     assert_eq!(report.program, None, "a kernel that misses a demand");
     assert_eq!(report.loop_.and_then(|l| l.optimality), None);
+}
+
+/// A format that was asked for is shown with what it misses, and is not called verified.
+#[test]
+fn a_kernel_that_misses_a_demand_is_not_verified() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let dir = folder.path();
+    let mut options = tiny(8..=8, 12);
+    options.preset = Preset::Uniform {
+        weight_bits: 8,
+        activation_bits: 12,
+    };
+    options.data = DataOptions {
+        data: Some(file(dir, "wrong.csv", "a,b,side\n0.8,0.2,1\n0.1,0.7,0\n")),
+        labels: Some(LabelSource::Column("side".to_owned())),
+        demands: all_right(),
+        ..DataOptions::default()
+    };
+    let report = compiled(&options, dir);
+    assert_eq!(report.status, Status::Refuted);
+    assert!(report.regions.iter().all(|r| r.verdict == "proved"));
+    for name in ["out/tiny.final.nnir", "out/c/tiny.h"] {
+        let text = std::fs::read_to_string(dir.join(name)).expect("a file");
+        assert!(
+            text.contains("NOT VERIFIED: --min-accuracy"),
+            "{name}: {text}"
+        );
+    }
 }
 
 /// The calibration rows sift candidates, but what is asked for is asked on the test rows.
