@@ -8,7 +8,7 @@ use ceg4n_base::{ContentHash, Diagnostic, Diagnostics, Exact, codes};
 use ceg4n_emit::{Claim, EmitInfo, EmitInput, OutputFile, TestVector, emit_c, emit_rust};
 use ceg4n_ir::{Anchor, Annotation, Module, Program};
 use ceg4n_refine::{Ended, State, Version};
-use ceg4n_report::{Cost, Report};
+use ceg4n_report::{Cost, Report, Status};
 use ceg4n_syntax::{PrintOptions, print};
 use ceg4n_verify::Verdict;
 use rand::{RngExt, SeedableRng};
@@ -147,11 +147,11 @@ fn ending(v: &Version, state: &State) -> Vec<String> {
 
 fn claim<'a>(chosen: &'a Chosen, report: &Report) -> Claim<'a> {
     match &chosen.proof {
-        Some(proof) => Claim::Verified {
+        Some(proof) if report.status == Status::Proved => Claim::Verified {
             proof,
             lines: claim_lines(chosen, report),
         },
-        None => Claim::Unverified {
+        Some(_) | None => Claim::Unverified {
             reason: report
                 .reason
                 .clone()
@@ -160,9 +160,9 @@ fn claim<'a>(chosen: &'a Chosen, report: &Report) -> Claim<'a> {
     }
 }
 
-/// What was proved, region by region.
+/// What was proved, region by region; nothing of a kernel that misses a demand.
 fn claim_lines(chosen: &Chosen, report: &Report) -> Vec<String> {
-    if chosen.proof.is_none() {
+    if chosen.proof.is_none() || report.status != Status::Proved {
         let reason = report.reason.as_deref().unwrap_or("not proved");
         return vec![format!("NOT VERIFIED: {reason}")];
     }

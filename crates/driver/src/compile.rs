@@ -193,6 +193,8 @@ impl Session<'_> {
             state: found.state.as_ref(),
             chosen: found.chosen.as_ref(),
         };
+        // Before anything is claimed of the result: it is not verified if it misses a demand.
+        let warning = self.measure(&mut report, engine, found)?;
         artifacts.write(&mut report)?;
         self.certify(plan, engine, found, &staged, &mut report)?;
         if let Some(chosen) = &found.chosen {
@@ -200,7 +202,6 @@ impl Session<'_> {
             let dense = plan.space.model().layers();
             tell_clamps(&chosen.program, regions, dense, &mut report.layers);
         }
-        let warning = self.measure(&mut report, engine, found)?;
         if let Some(state) = found
             .state
             .as_ref()
@@ -258,6 +259,7 @@ impl Session<'_> {
             chosen: found.chosen.as_ref(),
             data: self.data.as_ref(),
             jobs: self.options.budget.jobs,
+            proved: report.status == Status::Proved,
             complete: report.complete,
         };
         let certificate = run.certificate()?;
@@ -522,7 +524,14 @@ fn report_of(
     };
     // Without a program to show, the verdicts that ended the last candidate.
     let results = chosen.map_or(&found.last[..], |c| &c.results[..]);
-    let (status, reason) = outcome(plan, state, chosen.is_some(), results);
+    let (mut status, mut reason) = outcome(plan, state, chosen.is_some(), results);
+    // Candidates had to meet the demands on the calibration rows too, the kernel need not.
+    let sifted = session.data.as_ref();
+    let sifted = sifted.is_some_and(|d| !d.demands.is_empty() && d.test.is_some());
+    if sifted && status == Status::Refuted && chosen.is_none() {
+        status = Status::Unknown;
+        reason = reason.map(|r| format!("{r}, with the demands on the calibration rows"));
+    }
     let mut report = summary.report(status, reason, region_rows(results), Seconds::default());
     let stopped = state.is_some_and(|s| s.status == LoopStatus::Stopped);
     // Also where the clock set a candidate aside: another run may decide it.

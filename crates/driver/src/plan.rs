@@ -248,7 +248,7 @@ impl Stage {
                 let uniform = |(x, y)| space.uniform(clip(x, w), clip(y, a));
                 let mut items: Vec<_> = widths.into_iter().map(uniform).collect();
                 items.dedup();
-                list(items)
+                Some(Strategy::List(List::satisfying(items)))
             }
             Self::Greedy => Some(Strategy::Greedy(Greedy::default())),
             Self::Guided => Some(Strategy::Guided(Guided::default())),

@@ -44,9 +44,16 @@ impl Cost {
     /// Cycles: a multiplication takes 4 cycles with its loads, half a cycle more for each operand
     /// wider than 8 bits, one for each wider than 16; 6 more where the sum needs 64 bits. An output
     /// element takes 12.
+    ///
+    /// Layers that share a weight have it in the widest format that any of them asks for.
     pub fn of(self, model: &Model, a: &Assignment) -> u64 {
+        let widest = model.weight_bits(a);
         let layers = model.layers().iter().enumerate();
-        let sum: u64 = layers.map(|(i, l)| self.of_layer(model, l, i, a)).sum();
+        let of_layer = |(i, l): (usize, &Layer)| {
+            let w = widest.get(&l.weight).copied().map_or(0, u64::from);
+            self.of_layer(model, l, (i, w), a)
+        };
+        let sum: u64 = layers.map(of_layer).sum();
         let others = model.summand_bits();
         match self {
             Self::WeightBits => sum + others,
@@ -55,8 +62,9 @@ impl Cost {
         }
     }
 
-    fn of_layer(self, model: &Model, l: &Layer, i: usize, a: &Assignment) -> u64 {
-        let (w, b) = (bits(&a.weights, i), bits(&a.biases, i));
+    /// The part of layer `i`, whose weights have `w` bits.
+    fn of_layer(self, model: &Model, l: &Layer, (i, w): (usize, u64), a: &Assignment) -> u64 {
+        let b = bits(&a.biases, i);
         let x = model.tensors().iter().position(|t| *t == l.operand);
         let x = x.map_or(0, |t| bits(&a.activations, t));
         let (weights, biases) = (l.weights as u64, l.biases as u64);

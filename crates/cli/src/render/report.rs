@@ -161,6 +161,9 @@ fn accuracy(out: &mut String, r: &Report) {
             "calibration" if r.calibration_accuracy.is_none() => {
                 " (the rows of the calibration: there are no test rows)"
             }
+            "test" if r.command == "compile" && r.demands.is_some() => {
+                " (candidates had to meet demands on these rows: it says nothing of others)"
+            }
             _ => "",
         };
         let _ = writeln!(

@@ -16,7 +16,9 @@ use std::ops::Range;
 pub enum SplitKind {
     /// Formats and mantissas may follow from them.
     Calibration,
-    /// Nothing follows from them but the numbers of the report and the last word on demands.
+    /// No format and no mantissa follows from them. Demands do look at them: a search turns away
+    /// candidates that miss one here, so that the limit of a kernel that was searched for under
+    /// demands says nothing of other rows.
     Test,
 }
 
@@ -56,7 +58,7 @@ impl Split {
 pub struct Data {
     /// Rows that formats may follow from.
     pub calibration: Split,
-    /// Rows that nothing follows from.
+    /// Rows that no format and no mantissa follows from.
     pub test: Option<Split>,
     /// What is demanded on [`Self::deciding`].
     pub demands: Demands,

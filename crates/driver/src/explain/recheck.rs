@@ -8,10 +8,12 @@ use crate::optimality::certificate::{Certificate, StoredResult, stored_regions};
 use crate::optimality::fate::Stored;
 use crate::optimality::{Limits, go_through, in_space, set_aside, statement};
 use ceg4n_base::{Diagnostic, Diagnostics, codes};
-use ceg4n_ir::{Format, Region};
+use ceg4n_ir::{Format, Module, Region};
 use ceg4n_jit::CodeCache;
+use ceg4n_quantize::Model;
 use ceg4n_refine::{Counterexample, Ended};
-use ceg4n_report::Optimality;
+use ceg4n_report::{Optimality, Status};
+use ceg4n_search::AnnotationSpace;
 use ceg4n_verify::space::Space;
 use ceg4n_verify::{Reference, Subject};
 
@@ -82,6 +84,10 @@ impl Checker<'_> {
         self.require(l.optimality == c.statement, || {
             "report.json makes another statement than the certificate".into()
         });
+        self.require(
+            c.statement.is_none() || report.status == Status::Proved,
+            || "a statement is made of a result that is not proved".into(),
+        );
         let points = c.counterexamples.len() as u64;
         self.require(l.counterexamples == points, || {
             format!(
@@ -235,6 +241,7 @@ impl Checker<'_> {
                 return Ok(None);
             }
         };
+        self.ranges(&space, &result.loaded.module);
         let name = space.name();
         self.require(name == c.space.name, || {
             format!("the search space is {name}")
@@ -273,7 +280,19 @@ impl Checker<'_> {
         Ok(Some(again))
     }
 
-    fn costs(&mut self, space: &ceg4n_search::AnnotationSpace, r: &StoredResult) {
+    /// Without data, what activation formats are chosen from follows from the regions.
+    fn ranges(&mut self, space: &AnnotationSpace, module: &Module) {
+        if self.folder.report.accuracy.is_some() {
+            return;
+        }
+        let (network, rounding) = (module.network.clone(), space.model().rounding());
+        let own = Model::new(&self.reference, network, &module.regions, rounding);
+        self.require(own.ranges() == space.model().ranges(), || {
+            "the ranges of activations are not those of the regions".into()
+        });
+    }
+
+    fn costs(&mut self, space: &AnnotationSpace, r: &StoredResult) {
         let cost = space.cost(&r.assignment);
         self.require(cost == r.cost, || {
             format!("the result costs {cost}, the certificate says {}", r.cost)

@@ -8,7 +8,7 @@ use crate::progress::{Cancel, Quiet};
 use ceg4n_base::Exact;
 use ceg4n_ir::Property;
 use ceg4n_refine::Ended;
-use ceg4n_report::Report;
+use ceg4n_report::{Report, Status};
 use std::path::{Path, PathBuf};
 use tempfile::TempDir;
 
@@ -143,6 +143,27 @@ fn each_deleted_counterexample_is_missed() {
             c.counterexamples.remove(i);
         });
     }
+}
+
+/// Formats that are chosen from other ranges make another space of the same name.
+#[test]
+fn altered_ranges_are_noticed() {
+    let faults = assert_found("a range", |c| {
+        let hi = &mut c.space.ranges[1].1.hi;
+        *hi = hi.next_down();
+    });
+    let told = faults.iter().any(|f| f.contains("ranges of activations"));
+    assert!(told, "{faults:?}");
+}
+
+#[test]
+fn a_statement_of_a_result_that_is_not_proved_fails() {
+    let dir = tiny();
+    let mut report: Report = serde_json::from_str(&read(&dir, "report.json")).expect("a report");
+    report.status = Status::Refuted;
+    write(&dir, "report.json", &report.to_json());
+    let found = checked(&dir);
+    assert_eq!(found.outcome, Outcome::Fails, "{found:?}");
 }
 
 /// A run with a counterexample that no other stands in for.

@@ -223,6 +223,8 @@ pub(crate) struct Run<'a> {
     pub chosen: Option<&'a Chosen>,
     pub data: Option<&'a Data>,
     pub jobs: usize,
+    /// The result is proved and meets every demand.
+    pub proved: bool,
     /// The search is over.
     pub complete: bool,
 }
@@ -262,6 +264,7 @@ impl Run<'_> {
     fn states(&self) -> bool {
         let walks = |s: &Stage| matches!(s, Stage::Enumerate | Stage::Cheaper);
         self.complete
+            && self.proved
             && self.plan.space.quantizer().is_pure()
             && self.plan.stages.iter().any(walks)
             && self.chosen.is_some_and(|c| c.proof.is_some())

@@ -10,12 +10,30 @@ use serde::{Deserialize, Serialize};
 pub struct List {
     items: Vec<Assignment>,
     at: usize,
+    /// A lone candidate goes to the verifier also where it breaks a point or a demand.
+    always: bool,
 }
 
 impl List {
-    /// At the start of a list.
+    /// At the start of a list. A lone candidate is always put before the verifier: its verdict is
+    /// what was asked.
     pub fn new(items: Vec<Assignment>) -> Self {
-        Self { items, at: 0 }
+        let always = items.len() == 1;
+        Self {
+            items,
+            at: 0,
+            always,
+        }
+    }
+
+    /// The same for candidates that nobody asked for: also a lone one must satisfy every point and
+    /// every demand.
+    pub fn satisfying(items: Vec<Assignment>) -> Self {
+        Self {
+            items,
+            at: 0,
+            always: false,
+        }
     }
 
     pub(crate) fn propose(
@@ -23,8 +41,7 @@ impl List {
         known: &mut Known<'_>,
         engines: &mut Engines<'_>,
     ) -> Option<Candidate> {
-        if self.items.len() == 1 && self.at == 0 {
-            // A lone candidate is always put before the verifier: its verdict is what was asked.
+        if self.always && self.at == 0 {
             self.at = 1;
             *known.candidates += 1;
             let assignment = self.items[0].clone();

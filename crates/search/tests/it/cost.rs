@@ -1,6 +1,7 @@
 //! Cost models on a network that can be counted by hand.
 
-use crate::nets::{chain, region, space};
+use crate::nets::{chain, constant, region, space};
+use ceg4n_ir::{NetworkBuilder, Op, Shape};
 use ceg4n_quantize::Assignment;
 use ceg4n_search::{AnnotationSpace, Cost};
 
@@ -53,6 +54,34 @@ fn no_cost_falls_when_a_width_grows() {
                 let after = cost.of(space.model(), &a);
                 assert!(before <= after, "{} of {a}", cost.name());
             }
+        }
+    }
+}
+
+/// A narrow width beside a wide one saves nothing where both are of one constant: the program is
+/// the same, and so is its cost.
+#[test]
+fn a_shared_weight_costs_its_widest_format() {
+    let mut b = NetworkBuilder::new("shared");
+    let x = b.push("x", Op::Input, Some(Shape::vector(2)), None);
+    let weight = constant(&mut b, "w", Shape(vec![2, 2]), &[0.5, -0.25, 0.75, 0.125]);
+    let dense = |x| Op::Dense {
+        x,
+        weight,
+        bias: None,
+    };
+    let h = b.push("h", dense(x), None, None);
+    let r = b.push("r", Op::Relu { x: h }, None, None);
+    let y = b.push("y", dense(r), None, None);
+    let network = b.finish(y).expect("a network");
+    let space = space(network, &region(2, "0", "1"), (2, 16), (4, 24));
+    let same = [[2, 8], [8, 2], [8, 8]].map(|w| assignment(w, [2, 2], [8, 8]));
+    let hash = |a: &Assignment| space.program(a, 0).expect("a program").hash();
+    for a in &same[..2] {
+        assert_eq!(hash(a), hash(&same[2]), "{a}");
+        for cost in Cost::ALL {
+            let of = |a: &Assignment| cost.of(space.model(), a);
+            assert_eq!(of(a), of(&same[2]), "{} of {a}", cost.name());
         }
     }
 }
