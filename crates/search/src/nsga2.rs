@@ -129,8 +129,8 @@ fn gray_bits((lo, hi): (u8, u8)) -> u32 {
     u8::BITS - (hi - lo).leading_zeros()
 }
 
-/// Flips each bit of the Gray-coded genes with probability one over their number. A code beyond
-/// the greatest value counts from the least again.
+/// Flips each bit of the Gray-coded genes with probability one over their number. Of a code beyond
+/// the greatest value the width of the range is taken away.
 fn flipped(space: &AnnotationSpace, genes: &Genes, rng: &mut ChaCha8Rng) -> Genes {
     let limits = space.genes();
     let bits: u32 = limits.iter().map(|l| gray_bits(*l)).sum();
