@@ -202,18 +202,10 @@ impl ceg4n_refine::Guide for Guide<'_> {
 
 /// The calibration rows, row by row, evenly chosen where they are too many.
 fn fitted(data: &Data, space: &AnnotationSpace) -> Vec<f32> {
-    let set = &data.calibration.set;
     let macs: usize = space.layers().iter().map(|l| l.weights).sum();
     let few = if macs < SMALL { SMALL_ROWS } else { usize::MAX };
     let most = (WORK / macs.max(1)).clamp(64, few);
-    let step = set.len().div_ceil(most).max(1);
-    let mut out = Vec::new();
-    let mut row = Vec::new();
-    for i in (0..set.len()).step_by(step) {
-        set.copy(i..i + 1, &mut row);
-        out.extend(row.iter().map(|v| *v as f32));
-    }
-    out
+    data.calibration.some_rows(most)
 }
 
 fn centers(goals: &[Asked]) -> Vec<Vec<f32>> {

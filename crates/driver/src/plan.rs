@@ -112,7 +112,7 @@ impl Plan {
         })
     }
 
-    /// True if the plan ends with the enumeration of its whole space.
+    /// True if the whole space is enumerated, until a program is proved.
     pub(crate) fn is_enumeration(&self) -> bool {
         self.stages.contains(&Stage::Enumerate)
     }
@@ -142,14 +142,8 @@ const CALIBRATION_ROWS: usize = 2000;
 
 /// The calibration rows of a data set.
 fn calibration(data: &Data) -> Result<Arc<Calibration>, Diagnostics> {
-    let set = &data.calibration.set;
-    let step = set.len().div_ceil(CALIBRATION_ROWS).max(1);
-    let (mut inputs, mut row) = (Vec::new(), Vec::new());
-    for i in (0..set.len()).step_by(step) {
-        set.copy(i..i + 1, &mut row);
-        inputs.extend(row.iter().map(|v| *v as f32));
-    }
-    let calibration = Calibration::new(inputs, set.columns)
+    let inputs = data.calibration.some_rows(CALIBRATION_ROWS);
+    let calibration = Calibration::new(inputs, data.calibration.set.columns)
         .map_err(|e| Diagnostic::error(codes::DATA, e).help("give other rows with --data-rows"))?;
     Ok(Arc::new(calibration))
 }

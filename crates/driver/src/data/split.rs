@@ -44,6 +44,17 @@ pub struct Split {
 }
 
 impl Split {
+    /// At most about `most` of the rows, evenly chosen, one after the other, as float32.
+    pub(crate) fn some_rows(&self, most: usize) -> Vec<f32> {
+        let step = self.set.len().div_ceil(most.max(1)).max(1);
+        let (mut out, mut row) = (Vec::new(), Vec::new());
+        for i in (0..self.set.len()).step_by(step) {
+            self.set.copy(i..i + 1, &mut row);
+            out.extend(row.iter().map(|v| *v as f32));
+        }
+        out
+    }
+
     /// Counts for a kernel.
     ///
     /// # Errors
