@@ -270,7 +270,11 @@ mod tests {
             let mut constant = |shape: Vec<usize>| {
                 let data = vec![1.0; shape.iter().product()].into();
                 let origin = Origin::Inline;
-                let op = Op::Const(Constant { data, origin });
+                let op = Op::Const(Constant {
+                    data,
+                    origin,
+                    wide: None,
+                });
                 let c = net.push(format!("c{i}"), op, Some(Shape(shape)), None);
                 formats.push((c, "s4q2"));
                 c

@@ -124,7 +124,14 @@ impl Scope<'_> {
         match numbers(data, declared.as_ref(), &what, place, cache) {
             Ok((shape, data)) => {
                 let data = data.into();
-                Some((Op::Const(Constant { data, origin }), Some(shape)))
+                Some((
+                    Op::Const(Constant {
+                        data,
+                        origin,
+                        wide: None,
+                    }),
+                    Some(shape),
+                ))
             }
             Err(d) => {
                 self.errors.push(d);

@@ -72,7 +72,11 @@ fn constant(dice: &mut Dice, b: &mut NetworkBuilder, shape: Shape) -> ValueId {
     let name = dice.name(b.values().len());
     b.push(
         name,
-        Op::Const(Constant { data, origin }),
+        Op::Const(Constant {
+            data,
+            origin,
+            wide: None,
+        }),
         Some(shape),
         None,
     )
