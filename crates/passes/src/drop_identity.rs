@@ -104,6 +104,7 @@ fn moves_nothing(net: &Network, v: ValueId, op: &Op) -> Option<ValueId> {
         | Op::Sub { .. }
         | Op::Div { .. }
         | Op::Relu { .. } => None,
+        _ => unimplemented!("TEMP-OP"),
     }
 }
 

@@ -154,5 +154,6 @@ fn with_operands(op: &Op, mut f: impl FnMut(ValueId) -> Option<ValueId>) -> Opti
         Op::Reshape { x } => Op::Reshape { x: f(*x)? },
         Op::Flatten { x } => Op::Flatten { x: f(*x)? },
         Op::Identity { x } => Op::Identity { x: f(*x)? },
+        _ => unimplemented!("TEMP-OP"),
     })
 }
