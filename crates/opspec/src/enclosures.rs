@@ -108,7 +108,10 @@ impl Domain for EnclosureDomain {
                 Ordering::Greater => a.1 > b.0,
             };
             let all = [Ordering::Less, Ordering::Equal, Ordering::Greater];
-            let mut seen = all.into_iter().filter(|o| possible(*o)).map(|o| op.holds(o));
+            let mut seen = all
+                .into_iter()
+                .filter(|o| possible(*o))
+                .map(|o| op.holds(o));
             let first = seen.next();
             return Ok(if seen.all(|h| Some(h) == first) {
                 first
@@ -123,10 +126,7 @@ impl Domain for EnclosureDomain {
         Ok(match cond {
             Some(true) => a.clone(),
             Some(false) => b.clone(),
-            None => (
-                a.0.clone().min(b.0.clone()),
-                a.1.clone().max(b.1.clone()),
-            ),
+            None => (a.0.clone().min(b.0.clone()), a.1.clone().max(b.1.clone())),
         })
     }
 

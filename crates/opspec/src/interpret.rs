@@ -1,8 +1,6 @@
 //! Evaluates meanings over a domain.
 
-use crate::ast::{
-    Binary, Cond, Expr, Guard, IndexId, IntExpr, LocalId, Logic, Reduction, Rule,
-};
+use crate::ast::{Binary, Cond, Expr, Guard, IndexId, IntExpr, LocalId, Logic, Reduction, Rule};
 use crate::catalogue::Catalogue;
 use crate::domain::{Domain, MeaningError, Operands};
 use crate::names::{InputName, RoundingName, SaturationName};

@@ -184,12 +184,7 @@ impl<'a> Resolver<'a> {
         })
     }
 
-    fn reduce(
-        &mut self,
-        reduction: Reduction,
-        over: &[(Name, Name)],
-        body: &Raw,
-    ) -> Result<Typed> {
+    fn reduce(&mut self, reduction: Reduction, over: &[(Name, Name)], body: &Raw) -> Result<Typed> {
         let depth = self.scope.len();
         let resolved = self.over(over).and_then(|over| {
             let body = Box::new(self.value(body)?);
