@@ -2,6 +2,7 @@
 
 mod options;
 mod racing;
+mod regions;
 
 use super::*;
 use crate::load::{Loaded, load};
