@@ -9,7 +9,7 @@
 
 #![cfg_attr(test, expect(clippy::print_stderr, reason = "a test runner reports"))]
 
-use ceg4n_filetests::{blocks, follow, scripts};
+use ceg4n_filetests::{blocks, follow, matches, scripts};
 use libtest_mimic::{Arguments, Failed, Trial};
 use std::ffi::OsString;
 use std::io;
@@ -30,9 +30,13 @@ fn main() -> ExitCode {
         let code = ceg4nc::run(std::env::args_os(), &mut io::stdout(), &mut io::stderr());
         return ExitCode::from(u8::try_from(code).unwrap_or(1));
     }
-    let trials = vec![Trial::test("recipes of the book", || {
-        with_python(|tools| follow_page(Path::new("book/src/python.md"), tools))
-    })];
+    let trials = vec![
+        Trial::test("recipes of the book", || {
+            with_python(|tools| follow_page(Path::new("book/src/python.md"), tools))
+        }),
+        Trial::test("tests of operators", || with_python(operators)),
+        Trial::test("networks of the benchmarks", || with_python(benchmarks)),
+    ];
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
     match std::env::set_current_dir(root) {
         Ok(()) => libtest_mimic::run(&Arguments::from_args(), trials).exit_code(),
@@ -94,4 +98,58 @@ fn follow_page(page: &Path, tools: &Path) -> Result<(), Failed> {
     }
     follow(&blocks(&text), folder.path(), tools)?;
     Ok(())
+}
+
+/// What a script of `tests/python` prints, and whether it went well.
+fn script(tools: &Path, name: &str, arguments: &[&Path]) -> Result<(String, bool), Failed> {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let folders = std::iter::once(tools.to_owned()).chain(std::env::split_paths(&path));
+    let run = Command::new(tools.join("python3"))
+        .arg(Path::new("tests/python").join(name))
+        .args(arguments)
+        .env("PATH", std::env::join_paths(folders)?)
+        .env("PYTHONDONTWRITEBYTECODE", "1")
+        .stdin(Stdio::null())
+        .output()?;
+    let errors = String::from_utf8_lossy(&run.stderr);
+    let mut text = String::from_utf8_lossy(&run.stdout).into_owned();
+    if !run.status.success() {
+        text.push_str(&errors);
+    }
+    Ok((text, run.status.success()))
+}
+
+/// No test of an operator fails; under the version of `onnx` that the expectation was made with, as
+/// many pass as then.
+fn operators(tools: &Path) -> Result<(), Failed> {
+    let file = Path::new("tests/python/conformance.expect");
+    let (found, good) = script(tools, "conformance.py", &[])?;
+    if !good {
+        return Err(found.into());
+    }
+    if std::env::var_os("BLESS").is_some_and(|v| v == "1") {
+        std::fs::write(file, found)?;
+        eprintln!("blessed {}", file.display());
+        return Ok(());
+    }
+    let wanted = std::fs::read_to_string(file)?;
+    if found.lines().next() != wanted.lines().next() {
+        eprintln!("{} is of another version; no test fails", file.display());
+        return Ok(());
+    }
+    matches(&wanted, &found)?;
+    Ok(())
+}
+
+/// The reference of every network of the benchmarks agrees with onnxruntime.
+fn benchmarks(tools: &Path) -> Result<(), Failed> {
+    let Some(folder) = std::env::var_os("CEG4N_BENCHMARKS") else {
+        if std::env::var("CEG4N_REQUIRE_TOOLS").is_ok_and(|v| v == "1") {
+            return Err("CEG4N_BENCHMARKS is not set".into());
+        }
+        eprintln!("skipped: CEG4N_BENCHMARKS is not set");
+        return Ok(());
+    };
+    let (found, good) = script(tools, "benchmarks.py", &[Path::new(&folder)])?;
+    if good { Ok(()) } else { Err(found.into()) }
 }
