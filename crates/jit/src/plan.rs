@@ -169,6 +169,7 @@ impl StagePlan {
             | KernelOp::Requantize { .. }
             | KernelOp::Align { .. }
             | KernelOp::Move { .. } => return false,
+            _ => unimplemented!("TEMP-OP"),
         }
         self.width = self.width.max(node.width);
         if self.progress < Progress::Shift {
@@ -216,6 +217,7 @@ fn operand(op: &KernelOp) -> Option<NodeId> {
         | KernelOp::Requantize { x, .. }
         | KernelOp::Align { x, .. }
         | KernelOp::Move { x } => Some(*x),
+        _ => unimplemented!("TEMP-OP"),
     }
 }
 
@@ -270,7 +272,11 @@ mod tests {
             let mut constant = |shape: Vec<usize>| {
                 let data = vec![1.0; shape.iter().product()].into();
                 let origin = Origin::Inline;
-                let op = Op::Const(Constant { data, origin });
+                let op = Op::Const(Constant {
+                    data,
+                    origin,
+                    wide: None,
+                });
                 let c = net.push(format!("c{i}"), op, Some(Shape(shape)), None);
                 formats.push((c, "s4q2"));
                 c

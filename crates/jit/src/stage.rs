@@ -285,6 +285,7 @@ mod tests {
         let ones = Constant {
             data: vec![1.0; rows * cols].into(),
             origin: Origin::Inline,
+            wide: None,
         };
         let weight = net.push("w", Op::Const(ones), Some(Dims(vec![rows, cols])), None);
         let dense = Op::Dense {

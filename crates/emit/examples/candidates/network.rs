@@ -22,7 +22,11 @@ pub(crate) fn build() -> Outcome<Network> {
     let mut constant = |net: &mut NetworkBuilder, name: String, shape: Vec<usize>| {
         let data = (0..shape.iter().product()).map(|_| noise(state)).collect();
         let origin = Origin::Inline;
-        let op = Op::Const(Constant { data, origin });
+        let op = Op::Const(Constant {
+            data,
+            origin,
+            wide: None,
+        });
         net.push(name, op, Some(Shape(shape)), None)
     };
     let mut x = net.push("x", Op::Input, Some(Shape::vector(LAYERS[0])), None);

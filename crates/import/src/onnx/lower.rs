@@ -325,7 +325,11 @@ impl<'a> Lowering<'a> {
             own
         };
         let origin = Origin::Inline;
-        let op = Op::Const(Constant { data, origin });
+        let op = Op::Const(Constant {
+            data,
+            origin,
+            wide: None,
+        });
         let id = self.builder.push(ir_name, op, Some(shape), None);
         self.forms.insert(key, id);
         Ok(id)

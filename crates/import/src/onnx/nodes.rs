@@ -331,6 +331,7 @@ impl<'a> Lowering<'a> {
         let minus_one = Op::Const(Constant {
             data: Arc::from([-1.0]),
             origin: Origin::Inline,
+            wide: None,
         });
         let c_name = self.fresh(&format!("{name}.minus_one"));
         let c = self.builder.push(c_name, minus_one, None, None);

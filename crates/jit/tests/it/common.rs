@@ -83,6 +83,7 @@ impl Builder {
         let data = Constant {
             data: vec![1.0; m.len()].into(),
             origin: Origin::Inline,
+            wide: None,
         };
         let v = self.push(Op::Const(data), Some(Shape(shape)));
         self.notes.push((v, f, Some(m.into())));

@@ -224,6 +224,7 @@ impl<'a> Growth<'a> {
         let op = Op::Const(Constant {
             data: data.into(),
             origin: Origin::Inline,
+            wide: None,
         });
         let v = self.net.push(self.name(), op, Some(Shape(shape)), None);
         let mantissas = (!self.like).then(|| mantissas.into());

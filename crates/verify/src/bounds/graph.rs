@@ -247,6 +247,7 @@ impl Graph {
                 | RealOp::DivConst { x, .. }
                 | RealOp::Relu { x }
                 | RealOp::Move { x } => *x,
+                _ => unimplemented!("TEMP-OP"),
             };
         }
         let mut graph = Self { nodes: Vec::new() };
@@ -270,11 +271,11 @@ impl Graph {
                     ..
                 } => {
                     let bias = match bias {
-                        Some(b) => b.to_vec(),
+                        Some(b) => b.near().to_vec(),
                         None => vec![0.0; *rows],
                     };
                     let dense = Dense {
-                        weight: weight.clone(),
+                        weight: weight.near().clone(),
                         bias: Constant::exact(bias),
                         rows: *rows,
                         cols: *cols,
@@ -283,18 +284,19 @@ impl Graph {
                     cols + 1
                 }
                 RealOp::AddConst { c, .. } => {
-                    let c = Arc::new(Constant::exact(c.to_vec()));
+                    let c = Arc::new(Constant::exact(c.near().to_vec()));
                     graph.push(Op::Shift(c), node.len, None);
                     1
                 }
                 RealOp::DivConst { c, .. } => {
-                    let by: Arc<[f64]> = c.iter().map(|c| 1.0 / c).collect();
+                    let by: Arc<[f64]> = c.near().iter().map(|c| 1.0 / c).collect();
                     // The inverse of a power of two is exact.
                     let odd = |c: &f64| c.to_bits() << 12 != 0;
-                    let slack = usize::from(c.iter().any(odd)) * 2;
+                    let slack = usize::from(c.near().iter().any(odd)) * 2;
                     graph.push(Op::Scale { by, slack }, node.len, None);
                     1
                 }
+                _ => unimplemented!("TEMP-OP"),
             };
             if float32 {
                 graph.push(Op::Float32 { terms }, node.len, None);
@@ -317,6 +319,7 @@ impl Graph {
                 | KernelOp::Requantize { x, .. }
                 | KernelOp::Align { x, .. }
                 | KernelOp::Move { x } => *x,
+                _ => unimplemented!("TEMP-OP"),
             };
         }
         let mut graph = Self { nodes: Vec::new() };
@@ -404,6 +407,7 @@ impl Graph {
                     self.push(Op::Scale { by, slack: 0 }, len, Some(id));
                 }
             }
+            _ => unimplemented!("TEMP-OP"),
         }
     }
 

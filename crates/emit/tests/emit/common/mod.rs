@@ -32,6 +32,7 @@ fn numbers(b: &mut NetworkBuilder, name: &str, shape: &[usize], data: &[f32]) ->
     let op = Op::Const(Constant {
         data: data.into(),
         origin: Origin::Inline,
+        wide: None,
     });
     b.push(name, op, Some(Shape(shape.to_vec())), None)
 }
