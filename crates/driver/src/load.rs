@@ -228,6 +228,12 @@ pub(crate) fn few<'a>(what: &str, items: impl Iterator<Item = &'a str>) -> Strin
 }
 
 impl Loaded {
+    /// Dimensions of the network's input.
+    pub fn shape(&self) -> &[usize] {
+        let net = &self.module.network;
+        &net.value(net.input()).shape.0
+    }
+
     /// What must be decided, in the order of requirements and regions.
     ///
     /// # Errors
