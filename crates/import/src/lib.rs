@@ -10,6 +10,7 @@ mod file;
 pub mod onnx;
 pub mod regions;
 pub mod vnnlib;
+pub mod vnnlib2;
 
 pub use data::{
     Balls, DataRequest, DataSet, DataSource, FileKind, LabelSource, Values, read_data_set,
