@@ -9,12 +9,16 @@
 mod declare;
 mod formula;
 mod grammar;
+mod instances;
+mod model;
 mod problem;
 mod read;
 #[cfg(test)]
 mod tests;
 
 pub use declare::{ElementType, NetworkDeclaration, Relation, Tensor};
+pub use instances::{Instance, instances, instances_from_file};
+pub use model::{Port, Signature, bytes_of, stem_of, tensor_proto};
 pub use problem::Problem;
 
 use crate::file;
