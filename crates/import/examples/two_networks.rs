@@ -95,7 +95,9 @@ impl Change {
                 }
                 Self::Perturbed(share) => {
                     // Knuth's generator; the high bits are good enough.
-                    *random = random.wrapping_mul(6364136223846793005).wrapping_add(1442695040888963407);
+                    *random = random
+                        .wrapping_mul(6364136223846793005)
+                        .wrapping_add(1442695040888963407);
                     let unit = (*random >> 40) as f64 / (1u64 << 23) as f64 - 1.0;
                     (f64::from(*w) * (1.0 + unit * f64::from(share) / 10000.0)) as f32
                 }
@@ -131,7 +133,10 @@ fn main() -> Outcome<()> {
 fn instance(o: &Options, path: &Path, region: &Region, change: Change) -> Outcome<String> {
     let original = std::fs::read(path)?;
     let stem = name(path);
-    let (f, g) = (format!("{stem}.onnx"), format!("{stem}_{}.onnx", change.name()));
+    let (f, g) = (
+        format!("{stem}.onnx"),
+        format!("{stem}_{}.onnx", change.name()),
+    );
     let mut changed = original.clone();
     let mut random = 1;
     for range in weights(&original)? {
@@ -144,17 +149,23 @@ fn instance(o: &Options, path: &Path, region: &Region, change: Change) -> Outcom
             to.copy_from_slice(&v.to_le_bytes());
         }
     }
-    let net = import_onnx(&changed, &stem).map_err(|e| e.to_string())?.network;
+    let net = import_onnx(&changed, &stem)
+        .map_err(|e| e.to_string())?
+        .network;
     std::fs::write(o.out.join(&f), &original)?;
     std::fs::write(o.out.join(&g), &changed)?;
     let query = format!("{stem}_{}_{}.vnnlib", change.name(), region.id);
     let text = query_text(o, &Signature::of(&original), region, net.output_len())?;
     std::fs::write(o.out.join(&query), text)?;
-    Ok(format!("\"[('f', '{f}'), ('g', '{g}')]\",{query},{}\n", o.seconds))
+    Ok(format!(
+        "\"[('f', '{f}'), ('g', '{g}')]\",{query},{}\n",
+        o.seconds
+    ))
 }
 
 fn name(path: &Path) -> String {
-    path.file_stem().map_or_else(String::new, |s| s.to_string_lossy().into_owned())
+    path.file_stem()
+        .map_or_else(String::new, |s| s.to_string_lossy().into_owned())
 }
 
 /// `g` differs from `f` by more than the tolerance in some output, somewhere in the box.
@@ -165,12 +176,22 @@ fn query_text(
     outputs: usize,
 ) -> Outcome<String> {
     let dims = |ports: &[ceg4n_import::vnnlib2::Port], len: usize| {
-        let shape = ports.first().and_then(|p| p.shape.clone()).unwrap_or_default();
+        let shape = ports
+            .first()
+            .and_then(|p| p.shape.clone())
+            .unwrap_or_default();
         let shape: Vec<usize> = shape.into_iter().map(|d| d.unwrap_or(1)).collect();
-        if shape.iter().product::<usize>() == len { shape } else { vec![1, len] }
+        if shape.iter().product::<usize>() == len {
+            shape
+        } else {
+            vec![1, len]
+        }
     };
     let inputs = region.lower.len();
-    let (x, y) = (dims(&signature.inputs, inputs), dims(&signature.outputs, outputs));
+    let (x, y) = (
+        dims(&signature.inputs, inputs),
+        dims(&signature.outputs, outputs),
+    );
     let at = |t: &str, shape: &[usize], i: usize| {
         let mut indices = vec![0; shape.len()];
         let mut rest = i;
@@ -193,7 +214,12 @@ fn query_text(
     out.push('\n');
     for (i, (l, u)) in region.lower.iter().zip(&region.upper).enumerate() {
         let v = at("X", &x, i);
-        writeln!(out, "(assert (and (>= {v} {}) (<= {v} {})))", decimal(l)?, decimal(u)?)?;
+        writeln!(
+            out,
+            "(assert (and (>= {v} {}) (<= {v} {})))",
+            decimal(l)?,
+            decimal(u)?
+        )?;
         writeln!(out, "(assert (== {v} {}))", at("U", &x, i))?;
     }
     writeln!(out, "\n(assert (or")?;
@@ -265,7 +291,10 @@ fn fields(bytes: &[u8], within: Range<usize>, number: u64) -> Outcome<Vec<Range<
             5 => 4,
             _ => return Err("a field of an unknown kind".into()),
         };
-        let end = at.checked_add(len).filter(|e| *e <= within.end).ok_or(cut)?;
+        let end = at
+            .checked_add(len)
+            .filter(|e| *e <= within.end)
+            .ok_or(cut)?;
         if key >> 3 == number && key & 7 == 2 {
             found.push(at..end);
         }

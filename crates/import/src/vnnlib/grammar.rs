@@ -2,9 +2,9 @@
 //! commands.
 
 use ceg4n_base::{Diagnostic, SourceId, Span, codes};
-use pest::{Parser, RuleType};
 use pest::error::{ErrorVariant, InputLocation};
 use pest::iterators::{Pair, Pairs};
+use pest::{Parser, RuleType};
 use std::ops::Range;
 
 /// pest's derive makes items without documentation; they stay in this module.

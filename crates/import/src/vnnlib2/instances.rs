@@ -47,7 +47,7 @@ pub fn instances(
         let place = record.position().map(|p| at(source, text, p));
         match instance(&record) {
             Ok(instance) => list.push(Instance {
-                line: record.position().map_or(0, csv::Position::line),
+                line: place.map_or(0, |p| line_of(text, p)),
                 ..instance
             }),
             Err(what) => {
@@ -81,6 +81,12 @@ fn at(source: SourceId, text: &str, p: &csv::Position) -> Span {
     let skipped = rest.len() - rest.trim_start().len();
     let line = rest.trim_start().lines().next().unwrap_or("");
     Span::new(source, start + skipped..start + skipped + line.len())
+}
+
+/// The line that a span starts in, from 1.
+fn line_of(text: &str, span: Span) -> u64 {
+    let before = text.get(..span.start as usize).unwrap_or("");
+    before.bytes().filter(|b| *b == b'\n').count() as u64 + 1
 }
 
 fn instance(record: &csv::StringRecord) -> Result<Instance, &'static str> {

@@ -201,12 +201,7 @@ impl<'q> Reader<'q> {
         Ok(())
     }
 
-    fn unshared(
-        &self,
-        first: &NetworkDeclaration,
-        n: &NetworkDeclaration,
-        i: usize,
-    ) -> Diagnostic {
+    fn unshared(&self, first: &NetworkDeclaration, n: &NetworkDeclaration, i: usize) -> Diagnostic {
         let name = |n: &NetworkDeclaration| {
             let mut from = 0;
             for t in &n.inputs {

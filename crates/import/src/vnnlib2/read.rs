@@ -113,8 +113,15 @@ impl Reader {
         let (name, span) = (pair.as_str().to_owned(), place.of(pair));
         if let Some(first) = self.names.get(&name) {
             let message = format!("{name} is declared twice");
-            let d = fault(codes::DUPLICATE_NAME, message, pair, place, "second declaration");
-            self.errors.push(d.related(Some(*first), "first declaration"));
+            let d = fault(
+                codes::DUPLICATE_NAME,
+                message,
+                pair,
+                place,
+                "second declaration",
+            );
+            self.errors
+                .push(d.related(Some(*first), "first declaration"));
         } else {
             self.names.insert(name.clone(), span);
         }
@@ -170,11 +177,23 @@ impl Reader {
         let of = parts(inner.clone()).next().unwrap_or(inner);
         let Some(k) = self.networks.iter().position(|n| n.name == of.as_str()) else {
             let message = format!("there is no network {} before this one", of.as_str());
-            return Err(fault(codes::UNKNOWN_NAME, message, &of, place, "not defined"));
+            return Err(fault(
+                codes::UNKNOWN_NAME,
+                message,
+                &of,
+                place,
+                "not defined",
+            ));
         };
         if let Some((other, _)) = self.networks[k].relation {
             let message = format!("{} is itself declared by {}", of.as_str(), other.name());
-            let d = fault(codes::QUERY, message, &of, place, "refers to another network");
+            let d = fault(
+                codes::QUERY,
+                message,
+                &of,
+                place,
+                "refers to another network",
+            );
             return Err(d.help("refer to the network that it refers to"));
         }
         Ok((relation, k))
@@ -248,7 +267,10 @@ impl Reader {
         let Some(size) = size else {
             let message = "the tensors of the query have too many elements";
             let d = Diagnostic::error(codes::QUERY, message);
-            return Err(d.at(Some(tensor.span), format!("more than {MAX_ELEMENTS} with this one")));
+            return Err(d.at(
+                Some(tensor.span),
+                format!("more than {MAX_ELEMENTS} with this one"),
+            ));
         };
         self.elements += size;
         self.tensors.insert(tensor.name.clone(), tensor.clone());
@@ -307,7 +329,13 @@ impl Reader {
         let difference = less.clone().plus(more, &Exact::from(-1));
         if difference.is_too_long() {
             let message = "the products give numbers of too many digits";
-            return Err(fault(codes::NUMBER, message, &whole, place, "in this comparison"));
+            return Err(fault(
+                codes::NUMBER,
+                message,
+                &whole,
+                place,
+                "in this comparison",
+            ));
         }
         Ok(Comparison {
             comparator,
@@ -345,11 +373,23 @@ impl Reader {
         let whole = pair.clone();
         let mut inner = parts(pair);
         let (Some(name), Some(shape)) = (inner.next(), inner.next()) else {
-            return Err(fault(codes::SYNTAX, "expected an element", &whole, place, ""));
+            return Err(fault(
+                codes::SYNTAX,
+                "expected an element",
+                &whole,
+                place,
+                "",
+            ));
         };
         let Some(tensor) = self.tensors.get(name.as_str()) else {
             let message = format!("{} is not declared", name.as_str());
-            return Err(fault(codes::UNKNOWN_NAME, message, &name, place, "not defined"));
+            return Err(fault(
+                codes::UNKNOWN_NAME,
+                message,
+                &name,
+                place,
+                "not defined",
+            ));
         };
         let at = indices(shape, place)?;
         let dims = tensor.dimensions();
@@ -366,7 +406,10 @@ impl Reader {
         for (i, d) in at.iter().zip(&tensor.shape) {
             if i >= d {
                 let message = format!("{} is outside of {}", whole.as_str(), tensor.name);
-                return wrong(message, format!("its shape is {dims}, indices count from 0"));
+                return wrong(
+                    message,
+                    format!("its shape is {dims}, indices count from 0"),
+                );
             }
             position = position * d + i;
         }
