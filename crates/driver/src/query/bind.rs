@@ -9,9 +9,7 @@ use ceg4n_import::import_onnx;
 use ceg4n_import::vnnlib2::{
     self, ElementType, NetworkDeclaration, Port, Relation, Signature, Tensor,
 };
-use ceg4n_ir::{
-    Checked, Module, OutputConstraint, OutputSpec, Program, Property, Region, check,
-};
+use ceg4n_ir::{Checked, Module, OutputConstraint, OutputSpec, Program, Property, Region, check};
 use ceg4n_jit::CodeCache;
 use ceg4n_verify::{Precision, Reference, Subject};
 use std::path::Path;
@@ -321,7 +319,10 @@ fn tensor_fits(
     let long = |s: &[usize]| s.iter().copied().filter(|d| *d != 1).collect::<Vec<_>>();
     if long(&t.shape) != long(shape) {
         let dims: Vec<String> = match port.and_then(|p| p.shape.as_ref()) {
-            Some(s) => s.iter().map(|d| d.map_or("?".into(), |d| d.to_string())).collect(),
+            Some(s) => s
+                .iter()
+                .map(|d| d.map_or("?".into(), |d| d.to_string()))
+                .collect(),
             None => shape.iter().map(ToString::to_string).collect(),
         };
         let there = format!("[{}]", dims.join(","));
@@ -336,7 +337,11 @@ fn tensor_fits(
         && *node != p.name
     {
         let message = format!("{} has no node {node:?} there", model.path);
-        return fault(codes::UNKNOWN_NAME, message, format!("it is called {:?}", p.name));
+        return fault(
+            codes::UNKNOWN_NAME,
+            message,
+            format!("it is called {:?}", p.name),
+        );
     }
     let there = match port {
         None => None,
@@ -346,7 +351,13 @@ fn tensor_fits(
         (ElementType::Real, _) => None,
         (own, Some(other)) if own != other => fault(
             codes::SHAPE,
-            format!("{} is {}, in {} it is {}", t.name, own.name(), model.path, other.name()),
+            format!(
+                "{} is {}, in {} it is {}",
+                t.name,
+                own.name(),
+                model.path,
+                other.name()
+            ),
             "another element type".to_owned(),
         ),
         (own, Some(_)) if !ELEMENT_TYPES.contains(&own) => fault(
@@ -359,7 +370,12 @@ fn tensor_fits(
         (ElementType::Float32, None) if model.program.kernel().is_none() => None,
         (own, None) => fault(
             codes::SHAPE,
-            format!("{} is {}, {} computes exactly", t.name, own.name(), model.path),
+            format!(
+                "{} is {}, {} computes exactly",
+                t.name,
+                own.name(),
+                model.path
+            ),
             "declare it real".to_owned(),
         ),
     }

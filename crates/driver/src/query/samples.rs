@@ -107,7 +107,9 @@ impl Work<'_> {
             return Ok(false);
         };
         let b = self.bound;
-        let replayed = b.subject.replay(&b.reference, &self.space, self.property, &point);
+        let replayed = b
+            .subject
+            .replay(&b.reference, &self.space, self.property, &point);
         let found = replayed.map_err(|t| internal(t.to_string()))?;
         Ok(found.is_some_and(|w| Assignment::of(b, &w).is_some()))
     }
