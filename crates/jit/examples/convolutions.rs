@@ -1,7 +1,8 @@
 //! Prints how fast convolutional networks are prepared and evaluated, how much memory that takes,
 //! and how fast the same loops are in C, where a C compiler is installed.
 //!
-//! `cargo run -p ceg4n-jit --example convolutions`; wall time, best of several rounds.
+//! `cargo run -p ceg4n-jit --example convolutions [PART OF A NAME]`; wall time, best of several
+//! rounds.
 #![expect(clippy::print_stdout, reason = "a benchmark prints its result")]
 
 use ceg4n_ir::network::{Constant, Slide};
@@ -196,6 +197,12 @@ fn measure(
     layers: &[Layer],
     samples: usize,
 ) -> Result<(), Box<dyn Error>> {
+    if std::env::args()
+        .nth(1)
+        .is_some_and(|part| !name.contains(&part))
+    {
+        return Ok(());
+    }
     let start = Instant::now();
     let checked = program(input, layers)?;
     let check_time = start.elapsed();

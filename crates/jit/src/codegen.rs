@@ -31,6 +31,8 @@ pub(crate) fn emit(b: &mut FunctionBuilder<'_>, shape: Shape, args: Value) {
         n: field(b, offset_of!(Args, n)),
         cols: field(b, offset_of!(Args, cols)),
         rows: field(b, offset_of!(Args, rows)),
+        segments: field(b, offset_of!(Args, segments)),
+        segment: field(b, offset_of!(Args, segment)),
         x_stride: field(b, offset_of!(Args, x_stride)),
         z_stride: field(b, offset_of!(Args, z_stride)),
         y_stride: field(b, offset_of!(Args, y_stride)),
@@ -55,6 +57,8 @@ struct Function {
     n: Value,
     cols: Value,
     rows: Value,
+    segments: Value,
+    segment: Value,
     x_stride: Value,
     z_stride: Value,
     y_stride: Value,
@@ -154,8 +158,9 @@ impl Function {
     fn dense_vector(&self, b: &mut FunctionBuilder<'_>, kind: VectorEpilogue) {
         let zero = b.ins().iconst(types::I64, 0);
         let tail = b.ins().band_imm_s(self.n, !(SAMPLES as i64 - 1));
+        let row = b.ins().imul(self.cols, self.segments);
         counted(b, zero, self.rows, TILE as i64, &[], |b, j, _| {
-            let elements = b.ins().imul(j, self.cols);
+            let elements = b.ins().imul(j, row);
             let tile = Tile {
                 weight: element(b, self.weight, elements, Elem::I16),
                 epilogue: match kind {
@@ -195,31 +200,19 @@ impl Function {
             x_rows.push(b.ins().iadd(x_rows[i - 1], self.x_stride));
             y_rows.push(b.ins().iadd(y_rows[i - 1], self.y_stride));
         }
-        // The index counts bytes of the inputs; a vector of inputs meets TILE vectors of weights.
-        let bytes = b.ins().ishl_imm_u(self.cols, 1);
-        let sums = counted(
-            b,
-            zero,
-            bytes,
-            16,
-            &vec![none; samples * TILE],
-            |b, i, acc| {
-                let w = scaled(b, tile.weight, i, TILE);
-                let w: Vec<Value> = (0..TILE)
-                    .map(|r| load(b, types::I16X8, w, 16 * r))
-                    .collect();
-                let mut next = Vec::with_capacity(acc.len());
-                for (row, acc) in x_rows.iter().zip(acc.chunks(TILE)) {
-                    let at = b.ins().iadd(*row, i);
-                    let x = load(b, types::I16X8, at, 0);
-                    for (w, acc) in w.iter().zip(acc) {
-                        let products = pairwise_products(b, x, *w);
-                        next.push(b.ins().iadd(*acc, products));
-                    }
-                }
-                next
-            },
-        );
+        let mut carried = vec![none; samples * TILE];
+        carried.extend([zero, tile.weight]);
+        let sums = counted(b, zero, self.segments, 1, &carried, |b, _, carried| {
+            let (acc, rest) = carried.split_at(samples * TILE);
+            let (first, weight) = (rest[0], rest[1]);
+            let x_rows: Vec<Value> = x_rows.iter().map(|r| b.ins().iadd(*r, first)).collect();
+            let mut next = self.vector_segment(b, &x_rows, weight, acc);
+            next.push(b.ins().iadd(first, self.segment));
+            let bytes = b.ins().imul_imm_s(self.cols, (2 * TILE) as i64);
+            next.push(b.ins().iadd(weight, bytes));
+            next
+        });
+        let sums = &sums[..samples * TILE];
         for (y, sums) in y_rows.iter().zip(sums.chunks(TILE)) {
             let low = b.ins().iadd_pairwise(sums[0], sums[1]);
             let high = b.ins().iadd_pairwise(sums[2], sums[3]);
@@ -235,6 +228,35 @@ impl Function {
             };
             store_quad(b, self.shape.y, v, *y);
         }
+    }
+
+    /// The sums after one segment of the inputs, whose rows and weights begin at these addresses.
+    fn vector_segment(
+        &self,
+        b: &mut FunctionBuilder<'_>,
+        x_rows: &[Value],
+        weight: Value,
+        sums: &[Value],
+    ) -> Vec<Value> {
+        let zero = b.ins().iconst(types::I64, 0);
+        // The index counts bytes of the inputs; a vector of inputs meets TILE vectors of weights.
+        let bytes = b.ins().ishl_imm_u(self.cols, 1);
+        counted(b, zero, bytes, 16, sums, |b, i, acc| {
+            let w = scaled(b, weight, i, TILE);
+            let w: Vec<Value> = (0..TILE)
+                .map(|r| load(b, types::I16X8, w, 16 * r))
+                .collect();
+            let mut next = Vec::with_capacity(acc.len());
+            for (row, acc) in x_rows.iter().zip(acc.chunks(TILE)) {
+                let at = b.ins().iadd(*row, i);
+                let x = load(b, types::I16X8, at, 0);
+                for (w, acc) in w.iter().zip(acc) {
+                    let products = pairwise_products(b, x, *w);
+                    next.push(b.ins().iadd(*acc, products));
+                }
+            }
+            next
+        })
     }
 
     /// The 64-bit epilogue of each lane in turn.

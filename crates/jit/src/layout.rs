@@ -34,6 +34,8 @@ struct Known {
 pub(crate) struct Kind {
     /// Where the columns of a row meet the inputs.
     pub(crate) cols: Order,
+    /// Equal parts of a row that are padded to whole vectors, each on its own; 1 without vectors.
+    pub(crate) segments: usize,
     /// Rows that belong together, and begin with a tile: all, or those of a group of channels.
     pub(crate) group: usize,
     /// Vector code is wanted.
@@ -104,7 +106,9 @@ fn in_rows<T: Copy + Default>(weight: &[i32], cols: Order, narrow: impl Fn(i32) 
 /// padding of the inputs does not count. 16 bits hold the weights.
 fn tiled(weight: &[i32], kind: Kind) -> Vec<i16> {
     let cols = kind.cols;
-    let padded_cols = padded(cols.places());
+    let segment = cols.places() / kind.segments;
+    let padded_segment = padded(segment);
+    let padded_cols = padded_segment * kind.segments;
     let rows = weight.len() / cols.len();
     let padded_rows = rows / kind.group * kind.group.next_multiple_of(TILE);
     let mut out = vec![0; padded_rows * padded_cols];
@@ -112,11 +116,12 @@ fn tiled(weight: &[i32], kind: Kind) -> Vec<i16> {
     for (row, values) in ordered.chunks_exact(cols.places()).enumerate() {
         let j = row / kind.group * kind.group.next_multiple_of(TILE) + row % kind.group;
         let tile = &mut out[(j / TILE) * TILE * padded_cols..][..TILE * padded_cols];
-        for (block, values) in tile
-            .chunks_exact_mut(TILE * LANES)
-            .zip(values.chunks(LANES))
-        {
-            block[(j % TILE) * LANES..][..values.len()].copy_from_slice(values);
+        let segments = tile.chunks_exact_mut(TILE * padded_segment);
+        for (segment, values) in segments.zip(values.chunks(segment)) {
+            let blocks = segment.chunks_exact_mut(TILE * LANES);
+            for (block, values) in blocks.zip(values.chunks(LANES)) {
+                block[(j % TILE) * LANES..][..values.len()].copy_from_slice(values);
+            }
         }
     }
     out
@@ -130,6 +135,7 @@ mod tests {
         let cols = Order::flat(cols);
         Kind {
             cols,
+            segments: 1,
             group,
             vectors,
         }
@@ -144,6 +150,7 @@ mod tests {
             &weight,
             Kind {
                 cols,
+                segments: 1,
                 group: 3,
                 vectors: true,
             },

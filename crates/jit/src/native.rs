@@ -80,8 +80,8 @@ impl Code {
     /// If data and shape do not fit, or a buffer is too short: a defect of the caller.
     pub(crate) fn run(&self, call: Call<'_>) {
         let Call { x, z, y, n, .. } = &call;
-        let (cols, rows) = (call.cols, call.rows);
-        if *n == 0 {
+        let (cols, rows, segments) = (call.cols, call.rows, call.segments);
+        if *n == 0 || segments.0 == 0 {
             return;
         }
         let fits = |len: usize, first: usize, stride: usize, used: usize| {
@@ -89,9 +89,14 @@ impl Code {
             let end = last.and_then(|l| l.checked_add(first)?.checked_add(used));
             end.is_some_and(|end| end <= len)
         };
-        assert!(x.0.elem() == self.shape.x && fits(x.0.len(), x.1, x.2, cols));
+        // What is read of a row: the last segment ends last.
+        let used = (segments.0 - 1).checked_mul(segments.1);
+        let used = used.and_then(|u| u.checked_add(cols));
+        let read = used.is_some_and(|used| fits(x.0.len(), x.1, x.2, used));
+        assert!(x.0.elem() == self.shape.x && read);
         assert!(y.0.elem() == self.shape.y && fits(y.0.len(), y.1, y.2, rows));
         let wanted = rows.checked_mul(cols);
+        let wanted = wanted.and_then(|w| w.checked_mul(segments.0));
         let (weights, first) = call.weights;
         let weighed = |elem: Elem| {
             let end = wanted.and_then(|w| w.checked_add(first));
@@ -99,14 +104,14 @@ impl Code {
         };
         let mut z_at = (std::ptr::null(), 0);
         match self.shape.body {
-            Body::Map { .. } => assert!(rows == cols),
+            Body::Map { .. } => assert!(rows == cols && segments.0 == 1),
             Body::Sum { z: elem } => {
                 let (z, first, stride) = z.expect("a sum has two operands");
-                assert!(rows == cols);
+                assert!(rows == cols && segments.0 == 1);
                 assert!(z.elem() == elem && fits(z.len(), first, stride, cols));
                 z_at = (z.at(first), stride * elem.size());
             }
-            Body::Dense { weight } => assert!(weighed(weight)),
+            Body::Dense { weight } => assert!(weighed(weight) && segments.0 == 1),
             Body::DenseVector { .. } => {
                 assert!(weighed(Elem::I16));
                 assert!(rows.is_multiple_of(TILE) && cols.is_multiple_of(LANES));
@@ -120,6 +125,8 @@ impl Code {
             n: *n,
             cols,
             rows,
+            segments: segments.0,
+            segment: segments.1 * self.shape.x.size(),
             x_stride: x.2 * self.shape.x.size(),
             z_stride: z_at.1,
             y_stride: y.2 * self.shape.y.size(),
@@ -128,10 +135,10 @@ impl Code {
         // SAFETY:
         // - the code is mapped: only `drop` frees it, and `self` is borrowed;
         // - `args` outlives the call, and the function keeps no pointer;
-        // - by `codegen`, it reads elements `0..cols` of `n` rows of `x` (and of `z`, if the body is
-        //   a sum), writes elements `0..rows` of `n` rows of `y`, each a stride after the one
-        //   before, reads `rows·cols` weights if the body is dense and `rows` epilogues: the
-        //   assertions say that so many exist, of the shape's element types;
+        // - by `codegen`, it reads elements `0..cols` of `n` rows of `x` (of each segment; and of `z`,
+        //   if the body is a sum), writes elements `0..rows` of `n` rows of `y`, each a stride after
+        //   the one before, reads `rows·cols·segments` weights if the body is dense and `rows`
+        //   epilogues: the assertions say that so many exist, of the shape's element types;
         // - `y` is borrowed exclusively, so nothing else sees the writes, and it overlaps nothing
         //   that is read; every bit pattern is a valid integer;
         // - the code has no trapping instruction, calls nothing and unwinds never.
@@ -182,8 +189,10 @@ pub(crate) struct Call<'a> {
     pub(crate) epilogue: (&'a Epilogue, usize),
     /// Rows of the buffers.
     pub(crate) n: usize,
-    /// Elements that are read of a row.
+    /// Elements that are read of a row, or of each of its segments.
     pub(crate) cols: usize,
+    /// Segments of a row, and the elements from one to the next; `(1, 0)` but for products.
+    pub(crate) segments: (usize, usize),
     /// Elements that are written to a row.
     pub(crate) rows: usize,
 }

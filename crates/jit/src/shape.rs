@@ -211,8 +211,12 @@ pub(crate) struct Args {
     /// [`Row`]s, [`Quad`]s or [`ProductQuad`]s.
     pub(crate) epilogue: *const u8,
     pub(crate) n: usize,
-    /// Input elements; a multiple of [`LANES`] for [`Body::DenseVector`].
+    /// Input elements; a multiple of [`LANES`] for [`Body::DenseVector`], and those of a segment.
     pub(crate) cols: usize,
+    /// Of [`Body::DenseVector`]: so many segments of inputs, one after the other in the weights.
+    pub(crate) segments: usize,
+    /// Bytes from one segment of the inputs to the next.
+    pub(crate) segment: usize,
     /// Output elements; a multiple of [`TILE`] for [`Body::DenseVector`].
     pub(crate) rows: usize,
     pub(crate) x_stride: usize,

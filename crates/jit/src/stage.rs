@@ -8,7 +8,7 @@ use crate::loops::{Depthwise, Pool, Table, run_moves};
 use crate::order::Order;
 use crate::plan::{Moves, Run, Source, StagePlan, Work};
 use crate::shape::{Body, Elem, padded};
-use crate::work::{Elementwise, Matrix, Product};
+use crate::work::{Elementwise, Inputs, Matrix, Product};
 use ceg4n_ir::Rounding;
 use std::sync::OnceLock;
 
@@ -57,6 +57,7 @@ impl Stage {
                 let matrix = Matrix {
                     weight,
                     cols: operand(0).order,
+                    segments: 1,
                     groups: 1,
                     width: *width,
                     tiles_fit: true,
@@ -148,7 +149,12 @@ impl Stage {
             Kind::Elementwise(each) => each.run(x, xs.get(1).copied(), y, n),
             Kind::Dense(product) => {
                 let (x_row, y_row) = (x.0.row_len(), y.0.row_len());
-                let x = (x.0, x.1 * x_row, x_row);
+                let x = Inputs {
+                    buffer: x.0,
+                    first: x.1 * x_row,
+                    stride: x_row,
+                    segment: 0,
+                };
                 product.run(0, x, (y.0, y.1 * y_row, y_row), n);
             }
             Kind::Conv(conv) => conv.run(x, y, n),

@@ -145,6 +145,7 @@ impl Elementwise {
                 epilogue: (&self.native.epilogue, 0),
                 n: each,
                 cols: len,
+                segments: (1, 0),
                 rows: len,
             });
         }
@@ -209,8 +210,10 @@ fn shape(plan: &StagePlan, body: Body, rounding: Rounding, multiplied: bool) -> 
 #[derive(Clone, PartialEq)]
 pub(crate) struct Product {
     native: Native,
-    /// Input elements that the code reads of a row.
+    /// Input elements that the code reads of a row, or of a segment.
     pub(crate) cols: usize,
+    /// Equal parts of a row that lie apart.
+    pub(crate) segments: usize,
     /// Output elements that it writes for a group.
     rows: usize,
     /// Groups.
@@ -219,11 +222,25 @@ pub(crate) struct Product {
     group: usize,
 }
 
+/// Rows of inputs.
+#[derive(Clone, Copy)]
+pub(crate) struct Inputs<'a> {
+    pub(crate) buffer: &'a Buffer,
+    /// The first element of the first row.
+    pub(crate) first: usize,
+    /// Elements from one row to the next.
+    pub(crate) stride: usize,
+    /// Elements from one segment of a row to the next; 0 if there is one.
+    pub(crate) segment: usize,
+}
+
 /// The matrices of a [`Product`].
 pub(crate) struct Matrix<'a> {
     pub(crate) weight: &'a Arc<[i32]>,
     /// Where the inputs of a row lie.
     pub(crate) cols: Order,
+    /// Equal parts of a row that lie apart, where vector code is chosen.
+    pub(crate) segments: usize,
     pub(crate) groups: usize,
     /// The register width of the sum alone.
     pub(crate) width: u8,
@@ -247,6 +264,7 @@ impl Product {
             && matrix.tiles_fit;
         let kind = Kind {
             cols: matrix.cols,
+            segments: if vectors { matrix.segments } else { 1 },
             group,
             vectors,
         };
@@ -266,9 +284,12 @@ impl Product {
             (rows, Body::Dense { weight }, true)
         };
         let places = matrix.cols.places();
-        let (cols, rows) = match laid.tiled {
-            true => (padded(places), group.next_multiple_of(TILE)),
-            false => (places, group),
+        let (cols, rows, segments) = match laid.tiled {
+            true => {
+                let segment = padded(places / kind.segments);
+                (segment, group.next_multiple_of(TILE), kind.segments)
+            }
+            false => (places, group, 1),
         };
         Ok(Self {
             native: Native {
@@ -277,29 +298,34 @@ impl Product {
                 epilogue,
             },
             cols,
+            segments,
             rows,
             groups: matrix.groups,
             group,
         })
     }
 
-    /// The outputs of a group for `n` rows of inputs: buffers with the first element of the first
-    /// row, and the elements from one row to the next.
+    /// The outputs of a group for `n` rows of inputs; the buffer of outputs comes with the first
+    /// element of the first row, and the elements from one row to the next.
     pub(crate) fn run(
         &self,
         group: usize,
-        x: (&Buffer, usize, usize),
+        x: Inputs<'_>,
         y: (&mut Buffer, usize, usize),
         n: usize,
     ) {
         self.native.code.run(Call {
-            x,
+            x: (x.buffer, x.first, x.stride),
             z: None,
             y: (y.0, y.1 + group * self.group, y.2),
-            weights: (&self.native.weights, group * self.rows * self.cols),
+            weights: (
+                &self.native.weights,
+                group * self.rows * self.cols * self.segments,
+            ),
             epilogue: (&self.native.epilogue, group * self.rows),
             n,
             cols: self.cols,
+            segments: (self.segments, x.segment),
             rows: self.rows,
         });
     }
