@@ -121,7 +121,7 @@ impl Cells<'_> {
                     self.reference.graph()
                 };
                 let here = graph.nodes.get(node)?;
-                let known = matches!(here.op, Op::Relu) && element < here.len;
+                let known = matches!(here.op, Op::Relu) && here.on.contains(&element);
                 known.then(|| Cut::signs(node, element).map(|s| area.and(of_subject, s)))
             }
             Cut::Real { .. } | Cut::Grid { .. } => {
