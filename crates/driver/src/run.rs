@@ -229,6 +229,7 @@ fn traced(
         KernelOp::Requantize { .. } => "requantize",
         KernelOp::Align { .. } => "align",
         KernelOp::Move { .. } => "move",
+        _ => unimplemented!("TEMP-OP"),
     };
     let values = mantissas
         .iter()

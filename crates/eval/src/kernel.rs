@@ -65,6 +65,7 @@ pub fn interpret_kernel<D: Domain>(
             | KernelOp::Requantize { .. }
             | KernelOp::Align { .. }
             | KernelOp::Move { .. } => element_wise(&interpreter, node, &trace, domain)?,
+            _ => unimplemented!("TEMP-OP"),
         };
         trace.set(id, values);
     }
@@ -161,6 +162,7 @@ fn element_wise<D: Domain>(
                 ],
             )
         }
+        _ => unimplemented!("TEMP-OP"),
     };
     let spec = catalogue().op(name);
     let real = |_: &mut D, _: f64| Err(MeaningError::RealOnly("a real constant").into());

@@ -28,6 +28,7 @@ pub fn interpret_real<D: Domain>(
             | RealOp::DivConst { .. }
             | RealOp::Relu { .. }
             | RealOp::Move { .. } => element_wise(&interpreter, node, &trace, domain, constant)?,
+            _ => unimplemented!("TEMP-OP"),
         };
         trace.set(id, values);
     }
@@ -59,26 +60,29 @@ fn element_wise<D: Domain>(
                 (
                     "w",
                     Slot::Reals {
-                        data: weight,
+                        data: weight.near(),
                         cols: *cols,
                     },
                 ),
                 (
                     "b",
-                    bias.as_ref()
-                        .map_or(Slot::Zero, |b| Slot::Reals { data: b, cols: 1 }),
+                    bias.as_ref().map_or(Slot::Zero, |b| Slot::Reals {
+                        data: b.near(),
+                        cols: 1,
+                    }),
                 ),
             ],
             vec![("n", *cols), ("m", *rows)],
         ),
         RealOp::AddConst { x: operand, c: k } => {
-            (OpName::AddConst, vec![x(*operand), c(k)], vector)
+            (OpName::AddConst, vec![x(*operand), c(k.near())], vector)
         }
         RealOp::DivConst { x: operand, c: k } => {
-            (OpName::DivConst, vec![x(*operand), c(k)], vector)
+            (OpName::DivConst, vec![x(*operand), c(k.near())], vector)
         }
         RealOp::Relu { x: operand } => (OpName::Relu, vec![x(*operand)], vector),
         RealOp::Move { x: operand } => (OpName::Move, vec![x(*operand)], vector),
+        _ => unimplemented!("TEMP-OP"),
     };
     let spec = catalogue().op(name);
     let mut operands = NodeOperands::new(spec, slots, &sizes, &[], constant)?;

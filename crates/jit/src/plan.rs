@@ -169,6 +169,7 @@ impl StagePlan {
             | KernelOp::Requantize { .. }
             | KernelOp::Align { .. }
             | KernelOp::Move { .. } => return false,
+            _ => unimplemented!("TEMP-OP"),
         }
         self.width = self.width.max(node.width);
         if self.progress < Progress::Shift {
@@ -216,6 +217,7 @@ fn operand(op: &KernelOp) -> Option<NodeId> {
         | KernelOp::Requantize { x, .. }
         | KernelOp::Align { x, .. }
         | KernelOp::Move { x } => Some(*x),
+        _ => unimplemented!("TEMP-OP"),
     }
 }
 

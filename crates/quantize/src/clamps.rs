@@ -80,6 +80,7 @@ fn stored(kernel: &Kernel) -> Vec<Clamp> {
             | KernelOp::Relu { x }
             | KernelOp::Align { x, .. }
             | KernelOp::Move { x } => *x,
+            _ => unimplemented!("TEMP-OP"),
         };
     }
     found.reverse();

@@ -126,6 +126,7 @@ pub fn run(
                     | Op::Reshape { .. }
                     | Op::Flatten { .. }
                     | Op::Identity { .. } => model.rounding(),
+                    _ => unimplemented!("TEMP-OP"),
                 };
                 let fixed = exact.fixed.map(|_, v| requantized(v, format, rule));
                 Pair {
@@ -197,6 +198,7 @@ fn natural(
         }
         Op::Relu { x } => pairs[x].each(|x| x.map(|_, v| v.max(0.0))),
         Op::Reshape { x } | Op::Flatten { x } | Op::Identity { x } => pairs[x].clone(),
+        _ => unimplemented!("TEMP-OP"),
     })
 }
 

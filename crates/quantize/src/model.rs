@@ -284,6 +284,7 @@ impl Model {
                 Op::Relu { x } | Op::Reshape { x } | Op::Flatten { x } | Op::Identity { x } => {
                     of(x)
                 }
+                _ => unimplemented!("TEMP-OP"),
             };
             let fixed = self.fracs(notes, v).iter().min().copied();
             frac.insert(v, fixed.unwrap_or(natural));
@@ -378,6 +379,7 @@ fn users(network: &Network) -> BTreeMap<ValueId, usize> {
             | Op::Reshape { .. }
             | Op::Flatten { .. }
             | Op::Identity { .. } => {}
+            _ => unimplemented!("TEMP-OP"),
         }
     }
     users
@@ -414,6 +416,7 @@ fn summand_constants(network: &Network) -> BTreeSet<ValueId> {
             | Op::Reshape { .. }
             | Op::Flatten { .. }
             | Op::Identity { .. } => None,
+            _ => unimplemented!("TEMP-OP"),
         })
         .collect()
 }
@@ -450,6 +453,7 @@ fn layers(network: &Network) -> Vec<Layer> {
             | Op::Reshape { .. }
             | Op::Flatten { .. }
             | Op::Identity { .. } => None,
+            _ => unimplemented!("TEMP-OP"),
         })
         .collect()
 }

@@ -304,6 +304,7 @@ fn graph_nodes(program: &RealProgram) -> Vec<Vec<ValueId>> {
             | RealOp::DivConst { x, .. }
             | RealOp::Relu { x }
             | RealOp::Move { x } => chain.push(*x),
+            _ => unimplemented!("TEMP-OP"),
         }
     }
     let mut nodes: Vec<Vec<ValueId>> = Vec::new();
@@ -320,6 +321,7 @@ fn graph_nodes(program: &RealProgram) -> Vec<Vec<ValueId>> {
                 | RealOp::Move { .. },
                 _,
             ) => nodes.push(vec![node.value]),
+            _ => unimplemented!("TEMP-OP"),
         }
     }
     nodes

@@ -159,6 +159,7 @@ impl Cells<'_> {
                 | ceg4n_ir::KernelOp::Requantize { .. }
                 | ceg4n_ir::KernelOp::Align { .. }
                 | ceg4n_ir::KernelOp::Move { .. } => 0,
+                _ => unimplemented!("TEMP-OP"),
             };
             k.nodes.values().map(weights).sum::<usize>() <= EXACT_WEIGHTS
         });

@@ -174,7 +174,12 @@ pub fn influence(reference: &Reference) -> Vec<f64> {
             && *cols == n
         {
             return (0..n)
-                .map(|i| (0..*rows).map(|j| weight[j * cols + i].abs()).sum::<f64>() + 1e-9)
+                .map(|i| {
+                    (0..*rows)
+                        .map(|j| weight.near()[j * cols + i].abs())
+                        .sum::<f64>()
+                        + 1e-9
+                })
                 .collect();
         }
     }

@@ -270,23 +270,23 @@ fn approximate_nodes(program: &RealProgram, x: &[f64]) -> Vec<Vec<f64>> {
                 let v = &nodes[x.as_u32() as usize];
                 (0..*rows)
                     .map(|j| {
-                        let s: f64 = weight[j * cols..(j + 1) * cols]
+                        let s: f64 = weight.near()[j * cols..(j + 1) * cols]
                             .iter()
                             .zip(v)
                             .map(|(a, b)| a * b)
                             .sum();
-                        s + bias.as_ref().map_or(0.0, |b| b[j])
+                        s + bias.as_ref().map_or(0.0, |b| b.near()[j])
                     })
                     .collect()
             }
             RealOp::AddConst { x, c } => nodes[x.as_u32() as usize]
                 .iter()
-                .zip(c.iter())
+                .zip(c.near().iter())
                 .map(|(a, b)| a + b)
                 .collect(),
             RealOp::DivConst { x, c } => nodes[x.as_u32() as usize]
                 .iter()
-                .zip(c.iter())
+                .zip(c.near().iter())
                 .map(|(a, b)| a / b)
                 .collect(),
             RealOp::Relu { x } => nodes[x.as_u32() as usize]
@@ -294,6 +294,7 @@ fn approximate_nodes(program: &RealProgram, x: &[f64]) -> Vec<Vec<f64>> {
                 .map(|v| v.max(0.0))
                 .collect(),
             RealOp::Move { x } => nodes[x.as_u32() as usize].clone(),
+            _ => unimplemented!("TEMP-OP"),
         };
         nodes.push(out);
     }

@@ -64,6 +64,7 @@ fn weights_only(net: &Net, kernel: &Checked<Program>) -> Result<Checked<Program>
         | Op::Reshape { .. }
         | Op::Flatten { .. }
         | Op::Identity { .. } => false,
+        _ => unimplemented!("TEMP-OP"),
     };
     let values = all.values.iter().filter(|(v, _)| constant(**v));
     let notes = Annotations {

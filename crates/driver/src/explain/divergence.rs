@@ -245,6 +245,7 @@ fn operand(op: &RealOp) -> Option<NodeId> {
         | RealOp::DivConst { x, .. }
         | RealOp::Relu { x }
         | RealOp::Move { x } => Some(*x),
+        _ => unimplemented!("TEMP-OP"),
     }
 }
 
@@ -258,6 +259,7 @@ fn with_operand(op: &RealOp, to: NodeId) -> RealOp {
         | RealOp::DivConst { x, .. }
         | RealOp::Relu { x }
         | RealOp::Move { x } => *x = to,
+        _ => unimplemented!("TEMP-OP"),
     }
     op
 }
@@ -467,6 +469,7 @@ impl<'a> Walk<'a> {
                 | KernelOp::Relu { .. }
                 | KernelOp::Align { .. }
                 | KernelOp::Move { .. } => continue,
+                _ => unimplemented!("TEMP-OP"),
             };
             for (i, (b, a)) in before.iter().zip(self.values(*id)?).enumerate() {
                 count += usize::from(self.is_clamped(*id, i, &(&a - b))?);

@@ -52,6 +52,7 @@ fn operand(op: &KernelOp) -> Option<NodeId> {
         | KernelOp::Requantize { x, .. }
         | KernelOp::Align { x, .. }
         | KernelOp::Move { x } => Some(*x),
+        _ => unimplemented!("TEMP-OP"),
     }
 }
 
@@ -230,6 +231,7 @@ impl<'a> Builder<'a> {
                 self.shift(stage, name, width, of_x, &left)?;
                 format!("channels aligned to scale 2^{}", -self.kernel.output_frac)
             }
+            _ => unimplemented!("TEMP-OP"),
         };
         let proved = hull(&node.range);
         stage.notes.push(format!(

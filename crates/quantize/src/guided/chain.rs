@@ -117,6 +117,7 @@ impl Chain {
                     each.extend(build.each(at));
                     at = *x;
                 }
+                _ => unimplemented!("TEMP-OP"),
             }
         }
         each.reverse();
@@ -308,6 +309,7 @@ impl Build<'_> {
             }
             // The same values at another scale, or no operator on elements.
             KernelOp::Align { .. } | KernelOp::Dense { .. } | KernelOp::Input { .. } => None,
+            _ => unimplemented!("TEMP-OP"),
         }
     }
 }
@@ -323,5 +325,6 @@ fn is_summand(network: &Network, v: ValueId) -> bool {
         | Op::Reshape { .. }
         | Op::Flatten { .. }
         | Op::Identity { .. } => false,
+        _ => unimplemented!("TEMP-OP"),
     })
 }

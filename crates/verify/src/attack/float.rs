@@ -376,19 +376,19 @@ fn real_layers(program: &RealProgram) -> Vec<Layer> {
                 cols,
             } => {
                 layers.push(Layer::Dense {
-                    weight: weight.clone(),
-                    bias: bias.clone(),
+                    weight: weight.near().clone(),
+                    bias: bias.as_ref().map(|b| b.near().clone()),
                     rows: *rows,
                     cols: *cols,
                 });
                 *x
             }
             RealOp::AddConst { x, c } => {
-                layers.push(Layer::Add(c.clone()));
+                layers.push(Layer::Add(c.near().clone()));
                 *x
             }
             RealOp::DivConst { x, c } => {
-                layers.push(Layer::Scale(c.iter().map(|c| 1.0 / c).collect()));
+                layers.push(Layer::Scale(c.near().iter().map(|c| 1.0 / c).collect()));
                 *x
             }
             RealOp::Relu { x } => {
@@ -396,6 +396,7 @@ fn real_layers(program: &RealProgram) -> Vec<Layer> {
                 *x
             }
             RealOp::Move { x } => *x,
+            _ => unimplemented!("TEMP-OP"),
         };
     }
     layers.reverse();
@@ -456,6 +457,7 @@ fn kernel_layers(kernel: &Kernel) -> Vec<Layer> {
                 }
                 *x
             }
+            _ => unimplemented!("TEMP-OP"),
         };
     }
     layers.reverse();

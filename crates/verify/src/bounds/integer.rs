@@ -103,6 +103,7 @@ pub fn forward(kernel: &Kernel, input: &[Interval]) -> Forward {
             }),
             KernelOp::Align { x, shift } => each(f.node(*x), |i, v| v << shift[i]),
             KernelOp::Move { x } => f.node(*x).to_vec(),
+            _ => unimplemented!("TEMP-OP"),
         };
         f.nodes[id] = out;
     }
@@ -160,6 +161,7 @@ pub fn form(kernel: &Kernel, forward: &Forward, form: Form) -> Wide {
             | KernelOp::AddConst { .. }
             | KernelOp::Relu { .. }
             | KernelOp::Requantize { .. } => return apart,
+            _ => unimplemented!("TEMP-OP"),
         }
     }
 }

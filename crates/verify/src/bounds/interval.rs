@@ -35,9 +35,9 @@ pub fn step<'a>(op: &RealOp, input: &[Bound], of: impl Fn(NodeId) -> &'a [Bound]
             cols,
         } => (0..*rows)
             .map(|j| {
-                let b = bias.as_ref().map_or(0.0, |b| b[j]);
+                let b = bias.as_ref().map_or(0.0, |b| b.near()[j]);
                 affine(
-                    weight[j * cols..(j + 1) * cols].iter().copied(),
+                    weight.near()[j * cols..(j + 1) * cols].iter().copied(),
                     of(*x),
                     b,
                     0,
@@ -46,12 +46,12 @@ pub fn step<'a>(op: &RealOp, input: &[Bound], of: impl Fn(NodeId) -> &'a [Bound]
             .collect(),
         RealOp::AddConst { x, c } => of(*x)
             .iter()
-            .zip(c.iter())
+            .zip(c.near().iter())
             .map(|(x, c)| affine([1.0], &[*x], *c, 0))
             .collect(),
         RealOp::DivConst { x, c } => of(*x)
             .iter()
-            .zip(c.iter())
+            .zip(c.near().iter())
             .map(|(x, c)| {
                 // One rounding of 1/c, one of the product: both inside the slack.
                 affine([1.0 / c], &[*x], 0.0, 4)
@@ -59,6 +59,7 @@ pub fn step<'a>(op: &RealOp, input: &[Bound], of: impl Fn(NodeId) -> &'a [Bound]
             .collect(),
         RealOp::Relu { x } => of(*x).iter().map(|b| b.relu()).collect(),
         RealOp::Move { x } => of(*x).to_vec(),
+        _ => unimplemented!("TEMP-OP"),
     }
 }
 
@@ -82,8 +83,10 @@ pub fn form(program: &RealProgram, forward: &Forward, form: Form) -> Bound {
         let (a, b) = (forward.nodes[at][form.plus], forward.nodes[at][minus]);
         return affine([1.0, -1.0], &[a, b], 0.0, 0);
     };
-    let row = |j: usize| &weight[j * cols..(j + 1) * cols];
-    let b = bias.as_ref().map_or(0.0, |b| b[form.plus] - b[minus]);
+    let row = |j: usize| &weight.near()[j * cols..(j + 1) * cols];
+    let b = bias
+        .as_ref()
+        .map_or(0.0, |b| b.near()[form.plus] - b.near()[minus]);
     // Differences of weights and of biases are rounded once each.
     let merged = row(form.plus).iter().zip(row(minus)).map(|(a, b)| a - b);
     affine(merged, &forward.nodes[*x], b, 2)
