@@ -323,6 +323,9 @@ fn open_elements(graph: &Graph, bounds: &Bounds, i: usize) -> Vec<usize> {
     }
     for node in &graph.nodes[i + 1..] {
         let on = node.on.clone();
+        if matches!(node.op, Op::Linear(_)) {
+            break;
+        }
         let here = open[on.clone()].iter_mut().zip(&mut x[on]);
         match &node.op {
             Op::Relu => {

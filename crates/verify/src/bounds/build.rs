@@ -245,14 +245,17 @@ impl Builder {
             }
             let mut pairs = Sparse::new(len);
             firsts.iter().for_each(|a| pairs.push([(*a, 1.0)]));
-            gaps.iter().for_each(|(_, a, b)| pairs.push([(*b, 1.0), (*a, -1.0)]));
+            gaps.iter()
+                .for_each(|(_, a, b)| pairs.push([(*b, 1.0), (*a, -1.0)]));
             let (n, more) = (firsts.len(), gaps.len());
             self.again(id, n + more, vec![(0, Map::Sparse(pairs))]);
             self.relu_tail(id, more);
             let mut sums = Sparse::new(n + more);
             let mut gap = gaps.iter().zip(n..).peekable();
             for i in 0..n {
-                let rest = gap.next_if(|((first, ..), _)| *first == i).map(|g| (g.1, 1.0));
+                let rest = gap
+                    .next_if(|((first, ..), _)| *first == i)
+                    .map(|g| (g.1, 1.0));
                 sums.push([Some((i, 1.0)), rest].into_iter().flatten());
             }
             self.again(id, n, vec![(0, Map::Sparse(sums))]);
@@ -264,10 +267,13 @@ impl Builder {
             }
         }
         // Windows of one element each need no round.
-        if windows.iter().zip(0..).any(|(w, i)| w[..] != [i]) || windows.len() != self.place(id).len()
+        if windows.iter().zip(0..).any(|(w, i)| w[..] != [i])
+            || windows.len() != self.place(id).len()
         {
             let mut pick = Sparse::new(self.place(id).len());
-            windows.iter().for_each(|w| pick.push(w.first().map(|i| (*i, 1.0))));
+            windows
+                .iter()
+                .for_each(|w| pick.push(w.first().map(|i| (*i, 1.0))));
             self.again(id, windows.len(), vec![(0, Map::Sparse(pick))]);
         }
     }

@@ -92,7 +92,11 @@ impl Curve {
     fn near(self, x: f64) -> f64 {
         let sigmoid = |x: f64| {
             let e = if x.abs() > 700.0 { 0.0 } else { exp(-x.abs()) };
-            if x < 0.0 { e / (1.0 + e) } else { 1.0 / (1.0 + e) }
+            if x < 0.0 {
+                e / (1.0 + e)
+            } else {
+                1.0 / (1.0 + e)
+            }
         };
         match self {
             Self::Sigmoid => sigmoid(x),
@@ -170,7 +174,11 @@ impl Curve {
         if b.lo < 0.0 {
             let end = b.hi.min(0.0);
             let at = self.foot(slope);
-            let at = if at.is_nan() { b.lo } else { at.clamp(b.lo, end) };
+            let at = if at.is_nan() {
+                b.lo
+            } else {
+                at.clamp(b.lo, end)
+            };
             let rise = self.slope(at) - slope;
             // The derivative's own error, over the whole part.
             let lost = (rise.max(0.0) * (at - b.lo)).max(-rise.min(0.0) * (end - at))
@@ -275,7 +283,10 @@ impl Table {
             return (0, last);
         }
         // Quotients by a power of two are exact; what is no multiple belongs to both neighbours.
-        let (p, q) = (index((b.lo / self.step).floor()), index((b.hi / self.step).ceil()));
+        let (p, q) = (
+            index((b.lo / self.step).floor()),
+            index((b.hi / self.step).ceil()),
+        );
         (p.min(q), p.max(q))
     }
 
@@ -286,7 +297,8 @@ impl Table {
         }
         let part = &self.entries[p..=q];
         let start = Bound::new(f64::INFINITY, f64::NEG_INFINITY);
-        part.iter().fold(start, |b, v| Bound::new(b.lo.min(*v), b.hi.max(*v)))
+        part.iter()
+            .fold(start, |b, v| Bound::new(b.lo.min(*v), b.hi.max(*v)))
     }
 
     /// Least and greatest distance of the entries from a line through zero.
@@ -294,7 +306,10 @@ impl Table {
         let (p, q) = self.span(b);
         let (mut lo, mut hi, mut size) = (f64::INFINITY, f64::NEG_INFINITY, 0.0f64);
         for i in p..=q {
-            let (y, z) = (self.entries[i], slope * ((self.first + i as f64) * self.step));
+            let (y, z) = (
+                self.entries[i],
+                slope * ((self.first + i as f64) * self.step),
+            );
             lo = lo.min(y - z);
             hi = hi.max(y - z);
             size = size.max(y.abs() + z.abs());
@@ -344,7 +359,11 @@ impl Function {
                             high: (l.high.0, up(l.high.1 + far, 0.0)),
                         };
                         // On a few steps the entries are nearer than the curve's error.
-                        if image.width() <= 2.0 * far { flat(image) } else { lines }
+                        if image.width() <= 2.0 * far {
+                            flat(image)
+                        } else {
+                            lines
+                        }
                     }
                     None => {
                         let (p, q) = t.span(b);
@@ -388,7 +407,11 @@ impl Function {
                 }
             }
         };
-        if found.1.width() < flat.1.width() { found } else { flat }
+        if found.1.width() < flat.1.width() {
+            found
+        } else {
+            flat
+        }
     }
 
     /// The curve that the function is or is near to, and how far it may be from it.
@@ -469,7 +492,10 @@ mod tests {
             let x = f64::from(i) * 0.01;
             let s = 1.0 / (1.0 + (-x).exp());
             assert!((Curve::Sigmoid.near(x) - s).abs() < ERROR / 100.0, "{x}");
-            assert!((Curve::Tanh.near(x) - x.tanh()).abs() < ERROR / 100.0, "{x}");
+            assert!(
+                (Curve::Tanh.near(x) - x.tanh()).abs() < ERROR / 100.0,
+                "{x}"
+            );
             let d = (Curve::Tanh.slope(x) - (1.0 - x.tanh().powi(2))).abs();
             assert!(d < ERROR, "{x}");
         }
@@ -479,7 +505,10 @@ mod tests {
 
     fn holds(f: &Function, b: Bound, z: f64, y: f64) -> Result<(), TestCaseError> {
         let image = f.image(b);
-        prop_assert!(image.lo <= y + 1e-15 && y <= image.hi + 1e-15, "{image:?} {y}");
+        prop_assert!(
+            image.lo <= y + 1e-15 && y <= image.hi + 1e-15,
+            "{image:?} {y}"
+        );
         let l = f.lines(b);
         let (low, high) = (l.low.0 * z + l.low.1, l.high.0 * z + l.high.1);
         let hair = 1e-14 * (1.0 + z.abs());
@@ -487,7 +516,10 @@ mod tests {
         prop_assert!(high >= y - hair, "{l:?} above at {z}: {high} {y} on {b:?}");
         let (slope, strip) = f.strip(b);
         let rest = y - slope * z;
-        prop_assert!(strip.lo <= rest + hair && rest <= strip.hi + hair, "{strip:?} {rest}");
+        prop_assert!(
+            strip.lo <= rest + hair && rest <= strip.hi + hair,
+            "{strip:?} {rest}"
+        );
         Ok(())
     }
 

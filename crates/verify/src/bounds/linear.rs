@@ -132,6 +132,9 @@ impl Conv {
         let rows = window.rows(o / window.out[1]);
         let columns = window.columns(o % window.out[1]);
         let (first, weights) = (shape.first_channel(m), m * shape.filter_len());
+        if columns.count == 0 {
+            return;
+        }
         let [down, across] = window.dilation;
         for c in 0..shape.depth() {
             for u in 0..rows.count {
@@ -222,7 +225,11 @@ impl Map {
         match (self, other) {
             (Self::Copy(a), Self::Copy(b)) => (a == b).then_some((&[][..], &[][..])),
             (
-                Self::Dense { weight: a, rows, cols },
+                Self::Dense {
+                    weight: a,
+                    rows,
+                    cols,
+                },
                 Self::Dense {
                     weight: b,
                     rows: r,
@@ -289,7 +296,10 @@ impl Linear {
             }
             at += rows;
         }
-        debug_assert!(bias.value.len() == at && bias.error.len() == at, "a bias a row");
+        debug_assert!(
+            bias.value.len() == at && bias.error.len() == at,
+            "a bias a row"
+        );
         Self {
             rows: at,
             cols,
@@ -407,7 +417,10 @@ impl Linear {
         if self.cols == 0 || self.rows == 0 {
             return;
         }
-        for (a, y) in coef.chunks_exact(self.rows).zip(out.chunks_exact_mut(self.cols)) {
+        for (a, y) in coef
+            .chunks_exact(self.rows)
+            .zip(out.chunks_exact_mut(self.cols))
+        {
             for b in &self.blocks {
                 let a = &a[b.at..b.at + b.map.rows()];
                 b.map.back(a, &mut y[b.from..b.from + b.map.cols()]);
@@ -512,11 +525,17 @@ mod tests {
 
     #[test]
     fn convolutions_are_their_matrices() {
-        for (groups, stride, dilation, pad) in
-            [(1, 1, 1, 0), (1, 2, 1, 1), (2, 1, 2, 2), (4, 3, 1, 3), (1, 2, 2, 0)]
-        {
+        for (groups, stride, dilation, pad) in [
+            (1, 1, 1, 0),
+            (1, 2, 1, 1),
+            (2, 1, 2, 2),
+            (4, 3, 1, 3),
+            (1, 2, 2, 0),
+        ] {
             let shape = shape(groups, stride, dilation, pad);
-            let weight: Arc<[f64]> = (0..shape.filters * shape.filter_len()).map(number).collect();
+            let weight: Arc<[f64]> = (0..shape.filters * shape.filter_len())
+                .map(number)
+                .collect();
             let matrix = unrolled(&shape, &weight);
             let (rows, cols) = (shape.output_len(), shape.window.input_len());
             let bias = Constant::exact((0..rows).map(|i| number(i + 3)).collect());
@@ -550,16 +569,29 @@ mod tests {
             (1, Map::Copy(2)),
             (3, Map::Copy(1)),
             (0, Map::Sparse(pairs)),
-            (2, Map::Dense { weight: [2.0, 3.0].into(), rows: 1, cols: 2 }),
+            (
+                2,
+                Map::Dense {
+                    weight: [2.0, 3.0].into(),
+                    rows: 1,
+                    cols: 2,
+                },
+            ),
         ];
         let bias = Constant::exact(vec![0.0, 0.0, 0.0, 5.0, 7.0, 0.0]);
         let m = Linear::new(4, blocks, bias, 0);
         assert_eq!((m.blocks().len(), m.rows, m.terms()), (3, 6, 2));
-        assert_eq!(m.apply(&[1.0, 10.0, 100.0, 1000.0]), [10.0, 100.0, 1000.0, -1994.0, 7.0, 3200.0]);
+        assert_eq!(
+            m.apply(&[1.0, 10.0, 100.0, 1000.0]),
+            [10.0, 100.0, 1000.0, -1994.0, 7.0, 3200.0]
+        );
         let back = m.back(1, &[1.0, 1.0, 1.0, 1.0, 1.0, 0.0]);
         assert_eq!(back, [1.0, 1.0, 1.0, -1.0]);
         let gap = m.minus(&m).expect("the same places");
         assert!(gap.apply(&[3.0; 4]).iter().all(|v| *v == 0.0));
-        assert!(m.minus(&Linear::dense([0.0; 24].into(), m.bias.clone(), 4)).is_none());
+        assert!(
+            m.minus(&Linear::dense([0.0; 24].into(), m.bias.clone(), 4))
+                .is_none()
+        );
     }
 }

@@ -66,7 +66,10 @@ fn fixed(m: i64, node: &KernelNode, j: usize) -> (f64, f64) {
 }
 
 fn constants(mantissas: impl Iterator<Item = i64>, node: &KernelNode) -> Constant {
-    let (value, error) = mantissas.enumerate().map(|(j, m)| fixed(m, node, j)).unzip();
+    let (value, error) = mantissas
+        .enumerate()
+        .map(|(j, m)| fixed(m, node, j))
+        .unzip();
     Constant { value, error }
 }
 

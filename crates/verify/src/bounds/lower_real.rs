@@ -55,7 +55,10 @@ fn inverses(c: &Reals) -> (Arc<[f64]>, usize) {
     // The inverse of a power of two is exact.
     let odd = |c: &f64| c.to_bits() << 12 != 0;
     let rounded = usize::from(c.near().iter().any(odd)) * 2;
-    (c.near().iter().map(|c| 1.0 / c).collect(), rounded + slack(c) * 2)
+    (
+        c.near().iter().map(|c| 1.0 / c).collect(),
+        rounded + slack(c) * 2,
+    )
 }
 
 /// Biases of `rows` elements, each for so many.

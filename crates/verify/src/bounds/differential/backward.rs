@@ -179,7 +179,7 @@ impl Forms {
             Joint::Input => {}
             Joint::Reference(r) => {
                 let node = &pair.together.reference.nodes[*r];
-                let known = (&pair.reference.noise[*r], &pair.reference.lines[*r]);
+                let known = (&pair.reference.noise[*r][..], &pair.reference.lines[*r][..]);
                 self.reference(node, known, x);
             }
             Joint::Subject(s) => {
@@ -235,7 +235,11 @@ impl Forms {
                     let own = *b * change.p;
                     let e = Bound::new(change.c - change.r, change.c + change.r);
                     noisy(*b, b.abs(), e, sum);
-                    sum.add(-pad(2, 0, b.abs() * (change.p * x.d[i].magnitude() + change.c.abs() + change.r)));
+                    sum.add(-pad(
+                        2,
+                        0,
+                        b.abs() * (change.p * x.d[i].magnitude() + change.c.abs() + change.r),
+                    ));
                     (*a, *b) = (c, own);
                 });
             }

@@ -111,10 +111,7 @@ pub(super) fn element(
 
 /// One curve on both sides, or a table near to it: `f(K) - f(N)` is a slope of the curve between
 /// `N` and `K` times `D`.
-pub(super) fn curves(
-    (f, g): (&Function, &Function),
-    (n, k, d): (Bound, Bound, Bound),
-) -> Change {
+pub(super) fn curves((f, g): (&Function, &Function), (n, k, d): (Bound, Bound, Bound)) -> Change {
     let (slope, strip) = f.strip(n);
     let mut out = sloped(Side::Reference, slope, strip);
     let (p, r) = moved((f, g), (n, k, d));
@@ -141,7 +138,14 @@ fn moved((f, g): (&Function, &Function), (n, k, d): (Bound, Bound, Bound)) -> (f
     let p = s.lo + (s.hi - s.lo) / 2.0;
     let off = (s.hi - p).max(p - s.lo);
     let r = off * d.magnitude() + a + b;
-    (p, if r.is_nan() { f64::INFINITY } else { up(r, pad(4, 0, r)) })
+    (
+        p,
+        if r.is_nan() {
+            f64::INFINITY
+        } else {
+            up(r, pad(4, 0, r))
+        },
+    )
 }
 
 /// Layers that have no partner are refused when programs are matched; should one come here, nothing

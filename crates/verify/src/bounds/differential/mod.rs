@@ -13,8 +13,8 @@ mod optimise;
 mod zonotope;
 
 use super::backward::{Backward, Rows, concrete};
-use super::forward::{Bounds, Hull};
 use super::curve::Function;
+use super::forward::{Bounds, Hull};
 use super::graph::{Graph, Linear, Op};
 use super::split::Splits;
 use crate::float::{Bound, down, pad};

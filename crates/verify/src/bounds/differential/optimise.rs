@@ -112,9 +112,8 @@ impl Run<'_> {
                 let x = &self.z.after[t - 1];
                 let Joint::Both(r, s) = joint else { continue };
                 let on = &self.pair.together.reference.nodes[*r].on;
-                let open = |i: usize| {
-                    on.contains(&i) && x.n[i].lo < 0.0 && x.n[i].hi > 0.0 && a[i] > 0.0
-                };
+                let open =
+                    |i: usize| on.contains(&i) && x.n[i].lo < 0.0 && x.n[i].hi > 0.0 && a[i] > 0.0;
                 alpha = (0..n.len())
                     .map(|i| if open(i) { a[i] * n[i] } else { 0.0 })
                     .collect();
@@ -152,7 +151,9 @@ impl Run<'_> {
             Joint::Reference(r) => {
                 let node = &together.reference.nodes[*r];
                 match &node.op {
-                    Op::Scale { by, .. } => linear(node, (n, d), |s| (by[s], 0.0, 1.0, 1.0 - by[s], 0.0)),
+                    Op::Scale { by, .. } => {
+                        linear(node, (n, d), |s| (by[s], 0.0, 1.0, 1.0 - by[s], 0.0))
+                    }
                     Op::Shift(c) => {
                         linear(node, (n, d), |s| (1.0, c.value[s], 1.0, 0.0, -c.value[s]))
                     }
@@ -169,7 +170,9 @@ impl Run<'_> {
                 let after = &self.z.after[t].k;
                 let node = &together.subject.nodes[*s];
                 let moved = match &node.op {
-                    Op::Scale { by, .. } => linear(node, (n, d), |s| (1.0, 0.0, by[s], by[s] - 1.0, 0.0)),
+                    Op::Scale { by, .. } => {
+                        linear(node, (n, d), |s| (1.0, 0.0, by[s], by[s] - 1.0, 0.0))
+                    }
                     Op::Shift(c) => linear(node, (n, d), |s| (1.0, 0.0, 1.0, 0.0, c.value[s])),
                     Op::Input
                     | Op::Linear(_)

@@ -102,10 +102,8 @@ fn differences(m: Maps<'_>, before: &Enclosed) -> Vec<Bound> {
             let (rb, sb) = (m.r.0.bias.value[i], m.s.0.bias.value[i]);
             let b = affine([1.0, 1.0], &[own, shared], sb - rb, 0);
             // A gap is rounded once, as is that of the biases.
-            let lost = pad(m.gap.terms(), 2, reach)
-                + pad(2, 0, rb.abs() + sb.abs())
-                + m.r.1[i]
-                + m.s.1[i];
+            let lost =
+                pad(m.gap.terms(), 2, reach) + pad(2, 0, rb.abs() + sb.abs()) + m.r.1[i] + m.s.1[i];
             Bound::new(down(b.lo, lost), up(b.hi, lost))
         })
         .collect()
@@ -338,7 +336,11 @@ impl State {
                     }
                     (Op::Curve(f), Op::Curve(g), _) => self.each(before, |i| {
                         let here = nodes.0.on.contains(&i);
-                        if here { curves((f, g), of(i)) } else { Change::NONE }
+                        if here {
+                            curves((f, g), of(i))
+                        } else {
+                            Change::NONE
+                        }
                     }),
                     // Only these are matched.
                     _relus => self.each(before, |i| {
@@ -538,10 +540,15 @@ impl State {
         let mut place = vec![usize::MAX; m.gap.cols];
         loose.iter().enumerate().for_each(|(t, k)| place[*k] = t);
         let (shared, own) = (out.shared, out.own);
-        let of = |k: usize| order[start[k]..start[k + 1]].iter().map(|t| (*t, self.fresh[*t]));
+        let of = |k: usize| {
+            order[start[k]..start[k + 1]]
+                .iter()
+                .map(|t| (*t, self.fresh[*t]))
+        };
         for i in 0..m.gap.rows {
             let na = &mut out.na[i * shared + self.shared..(i + 1) * shared];
-            m.r.0.each(i, |k, w| of(k).for_each(|(t, f)| na[t] += w * f.n));
+            m.r.0
+                .each(i, |k, w| of(k).for_each(|(t, f)| na[t] += w * f.n));
             let da = &mut out.da[i * shared + self.shared..(i + 1) * shared];
             let db = &mut out.db[i * own + self.own..(i + 1) * own];
             m.s.0.each(i, |k, v| {
@@ -550,7 +557,8 @@ impl State {
                     db[place[k]] += v * self.loose[k];
                 }
             });
-            m.gap.each(i, |k, g| of(k).for_each(|(t, f)| da[t] += g * f.n));
+            m.gap
+                .each(i, |k, g| of(k).for_each(|(t, f)| da[t] += g * f.n));
         }
     }
 
