@@ -198,6 +198,31 @@ impl Map {
         }
     }
 
+    /// `y = W·x` in plain floating point.
+    fn apply(&self, x: &[f64], y: &mut [f64]) {
+        let dot = |w: &[f64], x: &[f64]| -> f64 { w.iter().zip(x).map(|(w, x)| w * x).sum() };
+        match self {
+            Self::Copy(n) => y.copy_from_slice(&x[..*n]),
+            Self::Dense { weight, cols, .. } => {
+                let rows = y.iter_mut().enumerate();
+                rows.for_each(|(j, y)| *y = dot(&weight[j * cols..(j + 1) * cols], x));
+            }
+            Self::Conv(c) => {
+                for (j, y) in y.iter_mut().enumerate() {
+                    let mut sum = 0.0;
+                    c.runs(j, |at, w, n| {
+                        sum += dot(&c.weight[w..w + n], &x[at..at + n])
+                    });
+                    *y = sum;
+                }
+            }
+            Self::Sparse(s) => {
+                let rows = y.iter_mut().enumerate();
+                rows.for_each(|(j, y)| *y = s.row(j).map(|(k, w)| w * x[k]).sum());
+            }
+        }
+    }
+
     /// `y += a·W` for one row `a` of coefficients; rows of `W` with a coefficient of zero are
     /// passed over.
     fn back(&self, a: &[f64], y: &mut [f64]) {
@@ -350,13 +375,20 @@ impl Linear {
 
     /// `W·x + b` in plain floating point.
     pub fn apply(&self, x: &[f64]) -> Vec<f64> {
-        (0..self.rows)
-            .map(|j| {
-                let mut s = 0.0;
-                self.each(j, |k, w| s += w * x[k]);
-                s + self.bias.value[j]
-            })
-            .collect()
+        let mut y = vec![0.0; self.rows];
+        self.apply_into(x, &mut y);
+        y
+    }
+
+    /// As [`Self::apply`], into `y`.
+    pub fn apply_into(&self, x: &[f64], y: &mut [f64]) {
+        for b in &self.blocks {
+            let (x, n) = (&x[b.from..], b.map.rows());
+            b.map.apply(x, &mut y[b.at..b.at + n]);
+        }
+        y.iter_mut()
+            .zip(&self.bias.value)
+            .for_each(|(y, b)| *y += b);
     }
 
     /// For each row the sum `Σ|w|·size`; a zero weight adds nothing.
