@@ -50,7 +50,10 @@ pub fn compile(
     cancel: &Cancel,
 ) -> Result<Compilation, Failure> {
     let started = Instant::now();
-    let loaded = load(&options.load)?;
+    let mut loaded = load(&options.load)?;
+    if let Err(d) = loaded.prepare() {
+        return Err(loaded.fail(d));
+    }
     match run(options, &loaded, started, progress, cancel) {
         Ok((written, folder)) => {
             let mut warnings = loaded.warnings;

@@ -229,7 +229,18 @@ fn traced(
         KernelOp::Requantize { .. } => "requantize",
         KernelOp::Align { .. } => "align",
         KernelOp::Move { .. } => "move",
-        _ => unimplemented!("TEMP-OP"),
+        KernelOp::Conv { .. } => "conv",
+        KernelOp::MaxPool { .. } => "max_pool",
+        KernelOp::SumPool { .. } => "sum_pool",
+        KernelOp::MulConst { .. } => "mul",
+        KernelOp::Sum { .. } => "sum",
+        KernelOp::Concat { .. } => "concat",
+        KernelOp::Gather { .. } => "gather",
+        KernelOp::Clip { .. } => "clip",
+        KernelOp::LeakyRelu { .. } => "leaky_relu",
+        KernelOp::Abs { .. } => "abs",
+        KernelOp::Sign { .. } => "sign",
+        KernelOp::Table { .. } => "table",
     };
     let values = mantissas
         .iter()
