@@ -132,7 +132,12 @@ fn run(
         loaded,
         folder: options.output_folder(&loaded.name),
         prefix: prefix(options, loaded)?,
-        data: Data::load(&options.data, &reference, options.budget.jobs)?,
+        data: Data::load(
+            &options.data,
+            &reference,
+            loaded.shape(),
+            options.budget.jobs,
+        )?,
         started,
     };
     // A place that cannot be written is told before the work begins.

@@ -188,7 +188,10 @@ fn choose_requirements(
 /// [`codes::REQUIREMENT`].
 pub fn check_property(property: &Property, outputs: usize) -> Result<(), Diagnostic> {
     let fail = |m: String| Err(Diagnostic::error(codes::REQUIREMENT, m));
-    let ranked = !matches!(property, Property::Eps(_) | Property::Spec(_));
+    let ranked = !matches!(
+        property,
+        Property::Eps(_) | Property::Spec(_) | Property::Joint(_)
+    );
     if ranked && outputs < 2 {
         return fail(format!(
             "{property} needs at least two outputs, there is one"
@@ -208,7 +211,11 @@ pub fn check_property(property: &Property, outputs: usize) -> Result<(), Diagnos
             "{property} is about {} outputs, the network has {outputs}",
             s.outputs
         )),
-        Property::Spec(_) => Ok(()),
+        Property::Joint(s) if s.outputs != 2 * outputs => fail(format!(
+            "{property} is about {} outputs, both networks have {outputs}",
+            s.outputs
+        )),
+        Property::Spec(_) | Property::Joint(_) => Ok(()),
     }
 }
 
@@ -228,6 +235,12 @@ pub(crate) fn few<'a>(what: &str, items: impl Iterator<Item = &'a str>) -> Strin
 }
 
 impl Loaded {
+    /// Dimensions of the network's input.
+    pub fn shape(&self) -> &[usize] {
+        let net = &self.module.network;
+        &net.value(net.input()).shape.0
+    }
+
     /// What must be decided, in the order of requirements and regions.
     ///
     /// # Errors

@@ -6,7 +6,8 @@
 
 use ceg4n_base::{Exact, Sources, codes};
 use ceg4n_import::{
-    Balls, FileKind, import_onnx_file, regions_from_data, regions_from_file, vnnlib,
+    Balls, Choice, DataRequest, DataSource, FileKind, import_onnx_file, regions_from_data,
+    regions_from_file, vnnlib,
 };
 use ceg4n_ir::Network;
 use evaluate::evaluate;
@@ -181,12 +182,23 @@ fn images_become_regions() {
     let Some(dir) = benchmarks() else { return };
     let file = dir.join("mnist/t10k-images-idx3-ubyte.gz");
     let exact = |t: &str| t.parse::<Exact>().unwrap();
-    let balls = |rows| Balls {
+    let balls = Balls {
         radius: exact("0.01"),
         clip: Some((exact("0"), exact("1"))),
-        rows: Some(rows),
     };
-    let regions = regions_from_data(&file, &balls(0..10), 784).unwrap();
+    let regions_of = |rows| {
+        let request = DataRequest {
+            data: &DataSource::from_path(&file),
+            labels: None,
+            rows: Some(rows),
+            rows_option: "--rows",
+            shape: &[784],
+            classes: 10,
+            pixels: None,
+        };
+        regions_from_data(&request, &balls, Choice::default()).unwrap()
+    };
+    let regions = regions_of(0..10);
     let ids: Vec<&str> = regions.iter().map(|r| r.id.as_str()).collect();
     assert_eq!(ids.join(" "), "0 1 2 3 4 5 6 7 8 9");
     for r in &regions {
@@ -200,7 +212,7 @@ fn images_become_regions() {
     let known = regions_from_file(dir.join("ceg4n/regions/mnist_784_10x1.json")).unwrap();
     let centers: Vec<Vec<Exact>> = known.iter().map(|e| e.region.center()).collect();
     // One of the images on which these regions stand is among the first hundred.
-    let images = regions_from_data(&file, &balls(0..100), 784).unwrap();
+    let images = regions_of(0..100);
     let same = |c: &&Vec<Exact>| images.iter().any(|r| r.center() == **c);
     let found = centers.iter().filter(same).count();
     assert_eq!(found, 3, "one image at three radii");

@@ -185,7 +185,8 @@ impl Forms {
             Joint::Subject(s) => {
                 let node = &pair.together.subject.nodes[*s];
                 self.settle(&node.on, k_after, x);
-                self.subject(node, &pair.subject.lines[*s], x);
+                let known = (&pair.subject.noise[*s][..], &pair.subject.lines[*s][..]);
+                self.subject(node, known, x);
             }
             Joint::Both(r, s) => self.both(pair, (t, *r, *s), x, choices),
         }
@@ -320,7 +321,7 @@ impl Forms {
     }
 
     /// `K' = f(K)`, `D' = K' - N`: a form `a·N + b·D'` is `(a - b)·N + b·K'`.
-    fn subject(&mut self, node: &Node, lines: &[Lines], x: &Enclosed) {
+    fn subject(&mut self, node: &Node, (noise, lines): (&[f64], &[Lines]), x: &Enclosed) {
         let (on, first) = (&node.on, node.on.start);
         match &node.op {
             Op::Input | Op::Linear(_) | Op::Relu => self.k.fill(f64::NEG_INFINITY),
@@ -350,8 +351,10 @@ impl Forms {
                 *a += c - *b;
                 *b = c;
             }),
-            // Noise on the subject: programs computed in single precision are references.
-            Op::Float32 { .. } => self.k.fill(f64::NEG_INFINITY),
+            Op::Float32 { .. } => self.each(on, x, |_, b, i, sum| {
+                let e = noise.get(i - first).copied().unwrap_or(f64::INFINITY);
+                noisy(*b, b.abs(), Bound::new(-e, e), sum);
+            }),
             Op::Clamp { lo, hi } => self.each(on, x, |a, b, i, sum| {
                 let z = x.k[i];
                 if z.lo >= *lo && z.hi <= *hi {

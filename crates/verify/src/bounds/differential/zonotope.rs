@@ -295,7 +295,12 @@ impl State {
         before: &Enclosed,
         sides: Sides<'_>,
     ) -> Vec<Bound> {
-        let noise = &sides.reference.noise[sides.at.0];
+        let noise = match joint {
+            Joint::Subject(_) => &sides.subject.noise[sides.at.1],
+            Joint::Input | Joint::Both(..) | Joint::Reference(_) => {
+                &sides.reference.noise[sides.at.0]
+            }
+        };
         let k_after = &sides.subject.nodes[sides.at.1];
         let change = |i: usize, node: &Node, of: Side| element(node, of, i, before, noise);
         let of_subject = |i: usize, node: &Node| {
