@@ -2,12 +2,14 @@
 
 mod attack;
 mod bounds;
+mod branching;
 mod compare;
 mod differential;
 mod evaluator;
 mod extremes;
 mod float32;
 mod generate;
+mod graphs;
 mod many_inputs;
 mod model;
 mod needles;
