@@ -7,17 +7,25 @@ use crate::options::LoadOptions;
 use crate::points::{Point, parse_points};
 use ceg4n_base::{Diagnostic, Diagnostics, Exact, codes};
 use ceg4n_eval::{kernel_trace, real_trace, strict_winner};
+use ceg4n_import::{DataRequest, DataSource, Pixels, read_data_set};
 use ceg4n_ir::kernel::argmax;
 use ceg4n_ir::{Checked, Kernel, Program, Rounding, check};
 use ceg4n_jit::{CodeCache, Evaluator};
 use num_traits::ToPrimitive;
 use serde::Serialize;
+use std::ops::Range;
 
 /// What to evaluate.
 #[derive(Clone, Debug, Default)]
 pub struct RunOptions {
     /// The network; its regions and requirements do not matter.
     pub load: LoadOptions,
+    /// A data set whose rows are the inputs; without one they stand in [`Self::input`].
+    pub data: Option<DataSource>,
+    /// Which of its rows; all of them if absent.
+    pub rows: Option<Range<usize>>,
+    /// What its stored bytes stand for.
+    pub pixels: Option<Pixels>,
     /// The text of the inputs, see [`parse_points`].
     pub input: String,
     /// What messages call it.
@@ -33,7 +41,7 @@ pub struct RunOptions {
 /// The results of one input. Numbers serialise as exact decimals.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct RunResult {
-    /// The region that it is the centre of.
+    /// The region that it is the centre of, or the row that it is.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub id: Option<String>,
     /// The input.
@@ -115,7 +123,10 @@ pub fn run(options: &RunOptions) -> Result<(Loaded, Vec<RunResult>), Failure> {
 
 fn results(loaded: &Loaded, options: &RunOptions) -> Result<Vec<RunResult>, Diagnostics> {
     let net = &loaded.module.network;
-    let points = parse_points(&options.input, &options.input_name, net.input_len())?;
+    let points = match &options.data {
+        Some(data) => rows_of(data, options, loaded)?,
+        None => parse_points(&options.input, &options.input_name, net.input_len())?,
+    };
     let reference = check(loaded.module.reference())?;
     let asked = options.ir_version.is_some() || options.rounding.is_some();
     let kernel = if asked || !loaded.module.versions.is_empty() {
@@ -142,6 +153,33 @@ fn results(loaded: &Loaded, options: &RunOptions) -> Result<Vec<RunResult>, Diag
         })
     };
     points.into_iter().map(one).collect()
+}
+
+/// The rows of a data set as inputs.
+fn rows_of(
+    data: &DataSource,
+    options: &RunOptions,
+    loaded: &Loaded,
+) -> Result<Vec<Point>, Diagnostics> {
+    let set = read_data_set(&DataRequest {
+        data,
+        labels: None,
+        rows: options.rows.clone(),
+        rows_option: "--rows",
+        shape: loaded.shape(),
+        classes: loaded.module.network.output_len(),
+        pixels: options.pixels,
+    })?;
+    let mut row = Vec::new();
+    let point = |k| {
+        set.copy(k..k + 1, &mut row);
+        Point {
+            id: Some((set.rows.start + k).to_string()),
+            // Every number of a data set is finite.
+            x: row.iter().filter_map(|v| Exact::from_f64(*v)).collect(),
+        }
+    };
+    Ok((0..set.len()).map(point).collect())
 }
 
 fn internal(e: impl std::fmt::Display) -> Diagnostic {
