@@ -5,8 +5,10 @@
 //! built are recognised and refused, never ignored; they are hidden from the help.
 
 mod bench_compile;
+mod query;
 
 pub use bench_compile::{BenchCompileArgs, BenchDataArgs, TableFormat};
+pub use query::{BenchInstancesArgs, QueryArgs, SupportsArgs};
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use std::ffi::OsString;
@@ -14,15 +16,21 @@ use std::path::PathBuf;
 
 /// Compiles a neural network to fixed-point code that is proved to give the same answers.
 #[derive(Parser, Debug)]
-#[command(name = "ceg4nc", version, max_term_width = 100)]
+#[command(name = "ceg4nc", max_term_width = 100, arg_required_else_help = true)]
 #[command(
     after_help = "Exit codes: 0 everything PROVED or done, 10 REFUTED, 20 UNKNOWN or limit \
     reached, 2 wrong usage, 3 bad input, 1 a failure of the tool itself."
 )]
 pub struct Cli {
+    /// Print the name of the program
+    #[arg(long, exclusive = true)]
+    pub name: bool,
+    /// Print its version
+    #[arg(long, short = 'V', exclusive = true)]
+    pub version: bool,
     /// What to do.
     #[command(subcommand)]
-    pub command: Command,
+    pub command: Option<Command>,
 }
 
 /// The commands.
@@ -36,7 +44,7 @@ pub enum Command {
     Import(ImportArgs),
     /// Run named passes and print the IR
     Opt(OptArgs),
-    /// Decide the requirements of an annotated network
+    /// Decide the requirements of an annotated network, or a VNN-LIB query
     Verify(Box<VerifyArgs>),
     /// Evaluate reference and kernel on inputs
     Run(RunArgs),
@@ -60,9 +68,8 @@ pub enum Command {
     /// Planned.
     #[command(hide = true)]
     Diff(NotBuilt),
-    /// Planned.
-    #[command(hide = true)]
-    Supports(NotBuilt),
+    /// List what queries and networks a solver of VNN-LIB queries supports
+    Supports(SupportsArgs),
 }
 
 /// Whatever follows a command that is not built.
@@ -303,8 +310,11 @@ pub struct PlannedArgs {
 /// `verify`.
 #[derive(Args, Debug)]
 pub struct VerifyArgs {
-    /// An annotated .nnir file
+    /// An annotated .nnir file, or a VNN-LIB query (.vnnlib, .vnnlib.gz)
     pub net: PathBuf,
+    /// Of a query.
+    #[command(flatten)]
+    pub query: QueryArgs,
     /// Regions and requirement.
     #[command(flatten)]
     pub question: QuestionArgs,
@@ -329,12 +339,6 @@ pub struct VerifyArgs {
     /// How results are printed.
     #[command(flatten)]
     pub format: FormatArgs,
-    /// Planned.
-    #[arg(long, hide = true)]
-    pub network: Vec<String>,
-    /// Planned.
-    #[arg(long, hide = true)]
-    pub timeout: Option<String>,
 }
 
 /// `check`.
@@ -493,6 +497,8 @@ pub enum BenchCommand {
     Verify(Box<BenchVerifyArgs>),
     /// Compile every network of a folder under several presets, in one table
     Compile(Box<BenchCompileArgs>),
+    /// Decide every VNN-LIB query of a competition's list, in one table
+    Instances(Box<BenchInstancesArgs>),
 }
 
 /// `bench verify`.

@@ -4,12 +4,14 @@
 mod bench;
 mod bench_compile;
 mod explain;
+mod instances;
 mod report;
 mod table;
 
 pub(crate) use bench::bench;
 pub(crate) use bench_compile::{bench_compile, bench_compile_markdown};
 pub(crate) use explain::{explanation, recheck};
+pub(crate) use instances::instances;
 pub(crate) use report::report;
 
 use ceg4n_base::Exact;

@@ -4,10 +4,12 @@ mod bench;
 mod bench_compile;
 mod data;
 mod explain;
+mod query;
 
 pub use bench::bench_verify;
 pub use bench_compile::bench_compile;
 pub use explain::explain;
+pub use query::{capability, instances, is_query, query};
 
 use crate::args::{
     BoundaryArgs, BudgetArgs, CompileArgs, PlannedArgs, QuestionArgs, RunArgs, SmtArgs, VerifyArgs,
@@ -155,11 +157,7 @@ pub fn compile(args: &CompileArgs) -> Result<CompileOptions, Diagnostics> {
 /// As for [`compile`].
 pub fn verify(args: &VerifyArgs) -> Result<VerifyOptions, Diagnostics> {
     let mut r = Reader::default();
-    r.planned("network", !args.network.is_empty());
-    r.planned("timeout", args.timeout.is_some());
-    if args.net.extension().is_some_and(|e| e == "vnnlib") {
-        r.refuse("deciding a VNN-LIB query");
-    }
+    query::no_query(&mut r, args);
     let mut options = VerifyOptions::new(&args.net);
     options.load = question(&mut r, &args.net, &args.question);
     options.reference = reference(&mut r, &args.question);

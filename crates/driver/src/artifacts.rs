@@ -307,9 +307,7 @@ fn cost(program: &Program, input: &EmitInput<'_>) -> Result<Cost, Diagnostics> {
 }
 
 fn is_weight(program: &Program, v: ceg4n_ir::ValueId) -> bool {
-    let uses = |x: &ceg4n_ir::Value| {
-        matches!(&x.op, Op::Dense { weight, .. } | Op::Conv { weight, .. } if *weight == v)
-    };
+    let uses = |x: &ceg4n_ir::Value| matches!(&x.op, Op::Dense { weight, .. } | Op::Conv { weight, .. } if *weight == v);
     program.network.values().values().any(uses)
 }
 

@@ -188,7 +188,10 @@ fn choose_requirements(
 /// [`codes::REQUIREMENT`].
 pub fn check_property(property: &Property, outputs: usize) -> Result<(), Diagnostic> {
     let fail = |m: String| Err(Diagnostic::error(codes::REQUIREMENT, m));
-    let ranked = !matches!(property, Property::Eps(_) | Property::Spec(_));
+    let ranked = !matches!(
+        property,
+        Property::Eps(_) | Property::Spec(_) | Property::Joint(_)
+    );
     if ranked && outputs < 2 {
         return fail(format!(
             "{property} needs at least two outputs, there is one"
@@ -208,7 +211,11 @@ pub fn check_property(property: &Property, outputs: usize) -> Result<(), Diagnos
             "{property} is about {} outputs, the network has {outputs}",
             s.outputs
         )),
-        Property::Spec(_) => Ok(()),
+        Property::Joint(s) if s.outputs != 2 * outputs => fail(format!(
+            "{property} is about {} outputs, both networks have {outputs}",
+            s.outputs
+        )),
+        Property::Spec(_) | Property::Joint(_) => Ok(()),
     }
 }
 

@@ -10,6 +10,7 @@ mod file;
 pub mod onnx;
 pub mod regions;
 pub mod vnnlib;
+pub mod vnnlib2;
 
 pub use data::{
     Balls, Choice, DataRequest, DataSet, DataSource, FileKind, Keep, LabelSource, Pixels, Values,

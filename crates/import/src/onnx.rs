@@ -10,7 +10,7 @@ mod attribute;
 mod graph;
 mod lower;
 mod nodes;
-mod proto;
+pub(crate) mod proto;
 mod tensor;
 
 #[cfg(test)]
@@ -22,6 +22,14 @@ use ceg4n_ir::Network;
 use prost::Message;
 use proto::{ModelProto, NodeProto};
 use std::path::Path;
+
+/// The operator set versions in which the imported operators mean what they are taken for.
+pub const OPSETS: (u32, u32) = (8, 24);
+
+/// The names of the operators that are imported, sorted.
+pub fn operators() -> impl Iterator<Item = &'static str> {
+    graph::OpKind::ALL.iter().map(|(name, _)| *name)
+}
 
 /// What an ONNX model becomes.
 #[derive(Clone, Debug)]

@@ -357,7 +357,8 @@ impl Build<'_> {
         let shape = self.net.value(*old).shape.clone();
         let rows = shape.0.first().copied().unwrap_or(1);
         let weight = self.constant(&format!("{}.weight", value.name), shape, weight);
-        let bias = self.constant(&format!("{}.bias", value.name), Shape::vector(rows), bias);
+        let bias =
+            bias.map(|b| self.constant(&format!("{}.bias", value.name), Shape::vector(rows), b));
         let mut op = value.op.clone();
         if let Op::Dense {
             x: a,
@@ -371,7 +372,7 @@ impl Build<'_> {
             ..
         } = &mut op
         {
-            (*a, *w, *b) = (x, weight, Some(bias));
+            (*a, *w, *b) = (x, weight, bias);
         }
         let id = self
             .builder
@@ -380,8 +381,8 @@ impl Build<'_> {
     }
 }
 
-/// The weight and bias of a layer with a fold in it.
-fn constants(net: &Network, v: ValueId, fold: &Fold) -> Option<(Constant, Constant)> {
+/// The weight of a layer with a fold in it, and its bias, if it has one then.
+fn constants(net: &Network, v: ValueId, fold: &Fold) -> Option<(Constant, Option<Constant>)> {
     let (Op::Dense { weight, bias, .. } | Op::Conv { weight, bias, .. }) = &net.value(v).op else {
         return None;
     };
@@ -410,7 +411,12 @@ fn constants(net: &Network, v: ValueId, fold: &Fold) -> Option<(Constant, Consta
         let b = bias.map_or_else(Exact::zero, |b| b.center(m));
         biases.push(&b + &Exact::dot(&terms));
     }
-    Some((constant(&weights)?, constant(&biases)?))
+    let needed = bias.is_some() || biases.iter().any(|b| !b.is_zero());
+    let biases = match needed {
+        true => Some(constant(&biases)?),
+        false => None,
+    };
+    Some((constant(&weights)?, biases))
 }
 
 /// Exact numbers as a constant: float32 where they are, else wide, enclosed where two float64 do

@@ -278,6 +278,8 @@ impl<'m> Printer<'m> {
             Property::Spec(spec) => {
                 format!("spec {}", words::quoted(self.side.query(spec)))
             }
+            // The language has no word for it, and no module holds one.
+            Property::Joint(spec) => format!("joint {}", words::quoted(&spec.path)),
         };
         let head = format!("require {property} domain {}", r.domain);
         // `on` without an id is no text; a requirement on no region says so by its absence.

@@ -20,8 +20,8 @@ use crate::subject::{Subject, Trouble};
 use crate::tree::{Closure, Cut, Tree};
 use crate::verdict::Witness;
 use ceg4n_base::Exact;
-use ceg4n_ir::Property;
 use ceg4n_ir::kernel::argmax;
+use ceg4n_ir::{OutputConstraint, OutputSpec, Property};
 
 /// Exact integer intervals are worth their cost up to so many weights.
 const EXACT_WEIGHTS: usize = 4096;
@@ -194,7 +194,9 @@ impl Cells<'_> {
                 let e = e.to_f64() - hair;
                 n.iter().zip(&y).any(|(n, y)| (n - y).abs() > e)
             }
-            Property::TopK(_) | Property::Spec(_) => true,
+            Property::TopK(_) => true,
+            Property::Spec(spec) => nearly_met(spec, &[&y], hair),
+            Property::Joint(spec) => nearly_met(spec, &[&n, &y], hair),
         }
     }
 
@@ -293,6 +295,24 @@ impl PairArea {
     }
 }
 
+/// Are all constraints of some case met but for a hair per unit of their coefficients?
+fn nearly_met(spec: &OutputSpec, outputs: &[&[f64]], hair: f64) -> bool {
+    let output = |j: usize| {
+        let mut all = outputs.iter().flat_map(|o| o.iter());
+        all.nth(j).copied().unwrap_or(f64::NAN)
+    };
+    let met = |c: &OutputConstraint| {
+        let (mut value, mut size) = (c.constant.to_f64(), 1.0);
+        for (j, a) in &c.coefficients {
+            let a = a.to_f64();
+            value += a * output(*j);
+            size += a.abs();
+        }
+        value <= hair * size
+    };
+    spec.cases.iter().any(|case| case.iter().all(met))
+}
+
 fn middle(part: &Part) -> Vec<f64> {
     part.real
         .iter()
@@ -323,7 +343,7 @@ impl Problem for Cells<'_> {
         {
             return Ok(Look::Found(w));
         }
-        if is_point && self.reference.is_exact() {
+        if is_point && self.reference.is_exact() && self.subject.is_exact() {
             // The part's only point was replayed above and holds.
             let slack = self.margin_at(&middle)?.unwrap_or(f64::INFINITY);
             return Ok(closed(Closure::Enumeration(1), slack, 1));

@@ -2,7 +2,7 @@
 
 use crate::attack::float::Net;
 use crate::bounds::Form;
-use crate::bounds::backward::{Rows, bounds};
+use crate::bounds::backward::{Backward, Rows, bounds};
 use crate::bounds::graph::{From, Graph};
 use crate::bounds::split::Splits;
 use crate::float::{Bound, down, up};
@@ -145,11 +145,7 @@ impl Reference {
 
     /// All single-precision runs at a point; `None` unless it is a float32 vector.
     pub(crate) fn float32_at(&self, x: &[Exact]) -> Option<Float32At<'_>> {
-        let single = |v: &Exact| {
-            let near = v.to_f64();
-            Exact::from_f64(near).as_ref() == Some(v) && f64::from(near as f32) == near
-        };
-        x.iter().all(single).then(|| Float32At {
+        x.iter().all(is_single).then(|| Float32At {
             reference: self,
             x: hull(x, x),
         })
@@ -199,18 +195,29 @@ impl Reference {
 
     /// Lower bounds of forms of the outputs over a box of real points.
     pub fn lower(&self, x: &[Bound], forms: Rows) -> Vec<f64> {
-        let splits = Splits::default();
-        match bounds(&self.graph, x, &splits) {
-            Some(bounds) => crate::bounds::backward::Backward {
-                graph: &self.graph,
-                bounds: &bounds,
-                splits: &splits,
-                guide: None,
-            }
-            .lower(self.graph.output(), forms),
-            None => vec![f64::NEG_INFINITY; forms.count],
-        }
+        lower(&self.graph, x, forms)
     }
+}
+
+/// Lower bounds of forms of a graph's outputs over a box of real points.
+pub(crate) fn lower(graph: &Graph, x: &[Bound], forms: Rows) -> Vec<f64> {
+    let splits = Splits::default();
+    match bounds(graph, x, &splits) {
+        Some(bounds) => Backward {
+            graph,
+            bounds: &bounds,
+            splits: &splits,
+            guide: None,
+        }
+        .lower(graph.output(), forms),
+        None => vec![f64::NEG_INFINITY; forms.count],
+    }
+}
+
+/// True for a float32.
+pub(crate) fn is_single(v: &Exact) -> bool {
+    let near = v.to_f64();
+    Exact::from_f64(near).as_ref() == Some(v) && f64::from(near as f32) == near
 }
 
 /// Every single-precision run at one point.

@@ -516,7 +516,7 @@ fn slack(property: &Property, reference: &[Exact], outputs: &[Exact]) -> Option<
                 .max()?;
             Some(e - &far)
         }
-        Property::TopK(_) | Property::Spec(_) => None,
+        Property::TopK(_) | Property::Spec(_) | Property::Joint(_) => None,
     }
 }
 

@@ -179,7 +179,8 @@ impl Forms {
             }
             Joint::Subject(s) => {
                 self.settle(k_after, x);
-                self.subject(&pair.together.subject.nodes[*s].op, x);
+                let op = &pair.together.subject.nodes[*s].op;
+                self.subject(op, &pair.subject.noise[*s], x);
             }
             Joint::Both(r, s) => {
                 let ops = (
@@ -265,7 +266,7 @@ impl Forms {
     }
 
     /// `K' = f(K)`, `D' = K' - N`: a form `a·N + b·D'` is `(a - b)·N + b·K'`.
-    fn subject(&mut self, op: &Op, x: &Enclosed) {
+    fn subject(&mut self, op: &Op, noise: &[f64], x: &Enclosed) {
         match op {
             Op::Input | Op::Dense(_) | Op::Relu => self.k.fill(f64::NEG_INFINITY),
             // K' = s·K: s·(N + D).
@@ -286,8 +287,10 @@ impl Forms {
                 }
                 noisy(*b, b.abs(), steps[i].error, sum);
             }),
-            // Noise on the subject: programs computed in single precision are references.
-            Op::Float32 { .. } => self.k.fill(f64::NEG_INFINITY),
+            Op::Float32 { .. } => self.each(x, |_, b, i, sum| {
+                let e = noise.get(i).copied().unwrap_or(f64::INFINITY);
+                noisy(*b, b.abs(), Bound::new(-e, e), sum);
+            }),
             Op::Clamp { lo, hi } => self.each(x, |a, b, i, sum| {
                 let z = x.k[i];
                 if z.lo >= *lo && z.hi <= *hi {

@@ -120,7 +120,12 @@ impl Zonotopes {
             let (zn, zk, zd) = match t.checked_sub(1).map(|t| &after[t]) {
                 None => state.enclose(),
                 Some(before) => {
-                    let noise = &reference.noise[r_at];
+                    let noise = match joint {
+                        Joint::Subject(_) => &subject.noise[s_at],
+                        Joint::Input | Joint::Both(..) | Joint::Reference(_) => {
+                            &reference.noise[r_at]
+                        }
+                    };
                     let k_after = &subject.nodes[s_at];
                     let by_intervals = state.step(together, t, joint, (before, k_after), noise);
                     if state.fresh.is_empty() && state.loose.iter().all(|r| *r == 0.0) {
