@@ -6,10 +6,10 @@ use crate::load::{Loaded, load};
 use crate::options::LoadOptions;
 use crate::points::{Point, parse_points};
 use ceg4n_base::{Diagnostic, Diagnostics, Exact, codes};
-use ceg4n_eval::{kernel_trace, real_trace, strict_winner};
+use ceg4n_eval::{BITS, Enclosure, decided_winner, kernel_trace, real_trace, real_trace_within};
 use ceg4n_import::{DataRequest, DataSource, Pixels, read_data_set};
 use ceg4n_ir::kernel::argmax;
-use ceg4n_ir::{Checked, Kernel, Program, Rounding, check};
+use ceg4n_ir::{Checked, Kernel, NodeId, Program, Rounding, check};
 use ceg4n_jit::{CodeCache, Evaluator};
 use num_traits::ToPrimitive;
 use serde::Serialize;
@@ -53,12 +53,33 @@ pub struct RunResult {
     pub kernel: Option<KernelOutputs>,
 }
 
+/// A real number that was computed. Serialises as one exact decimal, or as a list of two.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(untagged)]
+pub enum Known {
+    /// Itself.
+    Exact(Exact),
+    /// No less than the first and no more than the second: smooth activations have no rational
+    /// values.
+    Between(Exact, Exact),
+}
+
+impl From<Enclosure> for Known {
+    fn from((lo, hi): Enclosure) -> Self {
+        if lo == hi {
+            Self::Exact(lo)
+        } else {
+            Self::Between(lo, hi)
+        }
+    }
+}
+
 /// What the reference says.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Outputs {
     /// Its outputs.
-    pub outputs: Vec<Exact>,
-    /// The strict winner; `None` for a tie or a single output.
+    pub outputs: Vec<Known>,
+    /// The strict winner; `None` for a tie, a single output, or bounds that leave it open.
     pub class: Option<usize>,
     /// Every value in order, if asked for.
     #[serde(skip_serializing_if = "Vec::is_empty")]
@@ -89,7 +110,7 @@ pub struct TracedReal {
     /// Its name, without `%`.
     pub name: String,
     /// Its elements, row-major.
-    pub values: Vec<Exact>,
+    pub values: Vec<Known>,
 }
 
 /// A step of the kernel.
@@ -194,21 +215,33 @@ fn reference_outputs(
     let real = reference
         .real()
         .ok_or_else(|| internal("the reference is not real"))?;
-    let values = real_trace(real, x).map_err(internal)?;
+    let nodes: Vec<(NodeId, Vec<Known>)> = if real.is_exact() {
+        let values = real_trace(real, x).map_err(internal)?;
+        let known = |id| values.node(id).iter().cloned().map(Known::Exact).collect();
+        real.nodes.keys().map(|id| (id, known(id))).collect()
+    } else {
+        let values = real_trace_within(real, x, BITS).map_err(internal)?;
+        let known = |id| values.node(id).iter().cloned().map(Known::from).collect();
+        real.nodes.keys().map(|id| (id, known(id))).collect()
+    };
     let network = &reference.program().network;
-    let outputs = values.node(real.output).to_vec();
+    let outputs = nodes.iter().find(|(id, _)| *id == real.output);
+    let outputs = outputs.map_or_else(Vec::new, |(_, values)| values.clone());
     let mut steps = Vec::new();
     if trace {
-        for (id, node) in real.nodes.iter() {
-            steps.push(TracedReal {
-                name: network.value(node.value).name.clone(),
-                values: values.node(id).to_vec(),
-            });
+        for (id, values) in nodes {
+            let name = network.value(real.nodes[id].value).name.clone();
+            steps.push(TracedReal { name, values });
         }
     }
+    let ends = outputs.iter().map(|v| match v {
+        Known::Exact(v) => (v.clone(), v.clone()),
+        Known::Between(lo, hi) => (lo.clone(), hi.clone()),
+    });
+    let ends: Vec<Enclosure> = ends.collect();
     Ok(Outputs {
         class: (outputs.len() > 1)
-            .then(|| strict_winner(&outputs))
+            .then(|| decided_winner(&ends).flatten())
             .flatten(),
         outputs,
         trace: steps,
@@ -254,7 +287,7 @@ fn kernel_outputs(
 fn traced(
     program: &Checked<Program>,
     kernel: &Kernel,
-    id: ceg4n_ir::NodeId,
+    id: NodeId,
     mantissas: Vec<i64>,
 ) -> TracedKernel {
     use ceg4n_ir::KernelOp;
