@@ -43,7 +43,7 @@ pub const OPSETS: (u32, u32) = (8, 24);
 
 /// The names of the operators that are imported, sorted.
 pub fn operators() -> impl Iterator<Item = &'static str> {
-    graph::OpKind::ALL.iter().map(|(name, _)| *name)
+    operators::OpKind::ALL.iter().map(|(_, name, ..)| *name)
 }
 
 /// What an ONNX model becomes.
