@@ -112,7 +112,7 @@ fn with<T>(
         forms: margins(class, outputs),
         need: vec![0.0; outputs.saturating_sub(1)],
         cases: Vec::new(),
-            by_sign: reference.input_len() > FEW_INPUTS,
+        by_sign: reference.input_len() > FEW_INPUTS,
         first: &|_| false,
         visit,
         exactly: &exactly,
