@@ -7,6 +7,7 @@ mod differential;
 mod evaluator;
 mod extremes;
 mod float32;
+mod float32_pairs;
 mod generate;
 mod many_inputs;
 mod model;
