@@ -91,7 +91,12 @@ impl Assignment {
                         });
                         variables.push(Variable {
                             name: t.name.clone(),
-                            element: t.element,
+                            // Values in exact arithmetic are no float32.
+                            element: if rounded {
+                                t.element
+                            } else {
+                                ElementType::Real
+                            },
                             shape: t.shape.clone(),
                             values: values.collect::<Option<_>>()?,
                         });

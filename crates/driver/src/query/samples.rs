@@ -78,7 +78,7 @@ impl Work<'_> {
                 x.push(lo + t * (hi - lo));
             }
         }
-        let both = self.bound.networks > 1;
+        let both = matches!(self.property, Property::Joint(_));
         let mut subject = self.bound.subject.net().batch(n);
         let k = subject.forward(&x).to_vec();
         let mut reference = self.bound.reference.net().batch(n);
