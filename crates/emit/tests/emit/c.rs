@@ -2,8 +2,8 @@
 //! undefined-behaviour sanitizer watching.
 
 use crate::common::{
-    Case, channel_cases, exhaustive_cases, folder, prove, random_cases, run, tiny, tool, vectors,
-    write,
+    Case, channel_cases, dag_cases, exhaustive_cases, folder, prove, random_cases, run, tiny, tool,
+    vectors, write,
 };
 use ceg4n_emit::{Claim, EmitError, emit_c};
 use rand::SeedableRng;
@@ -62,6 +62,7 @@ fn batch(cases: &[Case], dir: &Path) {
 fn random_programs_return_what_they_mean() {
     let dir = folder();
     let mut cases = random_cases(1, 300, 40);
+    cases.extend(dag_cases(7, 400, 25));
     cases.extend(exhaustive_cases());
     cases.extend(channel_cases());
     batch(&cases, dir.path());
