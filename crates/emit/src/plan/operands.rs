@@ -79,7 +79,7 @@ fn period(values: &Constants) -> usize {
 
 /// In ascending order.
 fn divisors(n: usize) -> Vec<usize> {
-    let mut all: Vec<usize> = (1..=n.isqrt()).filter(|d| n % d == 0).collect();
+    let mut all: Vec<usize> = (1..=n.isqrt()).filter(|d| n.is_multiple_of(*d)).collect();
     let large: Vec<usize> = all.iter().rev().map(|d| n / d).collect();
     all.extend(large);
     all.dedup();
@@ -123,6 +123,6 @@ mod tests {
         channels[4..8].fill(None);
         assert_eq!(compress(&channels, 4), (By::Block, vec![7, 7, 9]));
         assert_eq!(ends(&channels), Some((7, 9)));
-        assert_eq!(ends(&vec![None; 3]), None);
+        assert_eq!(ends(&[None; 3]), None);
     }
 }

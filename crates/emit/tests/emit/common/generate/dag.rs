@@ -143,7 +143,9 @@ impl Dag<'_> {
             return self.dense();
         }
         let channels = x.shape[0];
-        let mut groups: Vec<usize> = (1..=channels).filter(|g| channels % g == 0).collect();
+        let mut groups: Vec<usize> = (1..=channels)
+            .filter(|g| channels.is_multiple_of(*g))
+            .collect();
         let groups = groups.swap_remove(self.rng.random_range(0..groups.len()));
         let filters = groups * self.rng.random_range(1..=3);
         let (kernel, slide) = self.slide(&x.shape[1..], true);
@@ -306,11 +308,13 @@ impl Dag<'_> {
     fn reshape(&mut self) {
         let x = self.at();
         let n: usize = x.shape.iter().product();
-        let d = (1..=n).filter(|d| n % d == 0).collect::<Vec<_>>();
+        let d = (1..=n).filter(|d| n.is_multiple_of(*d)).collect::<Vec<_>>();
         let first = d[self.rng.random_range(0..d.len())];
         let mut shape = vec![first, n / first];
         if self.chance(0.5) {
-            let second = (2..=n / first).find(|d| n / first % d == 0).unwrap_or(1);
+            let second = (2..=n / first)
+                .find(|d| (n / first).is_multiple_of(*d))
+                .unwrap_or(1);
             shape = vec![first, second, n / first / second];
         }
         let name = format!("v{}", self.b.values().iter().count());
@@ -389,13 +393,13 @@ pub(crate) fn random_dag(rng: &mut ChaCha8Rng) -> Option<Checked<Program>> {
         }],
     };
     for _ in 0..g.rng.random_range(1..=7) {
-        match g.rng.random_range(0..10) {
+        match g.rng.random_range(0..12) {
             0..=2 => g.conv(),
             3 => g.dense(),
             4 | 5 => g.pool(),
             6 => g.with_constant(),
-            7 => g.join(),
-            8 => g.moved(),
+            7 | 8 => g.join(),
+            9 | 10 => g.moved(),
             _ => g.reshape(),
         }
         for _ in 0..g.rng.random_range(0..=2) {
