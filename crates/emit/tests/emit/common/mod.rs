@@ -1,7 +1,11 @@
 //! Shared by the tests of both languages: programs with vectors, files, compilers.
 
 mod generate;
+mod graph;
 mod meaning;
+
+pub(crate) use graph::graph;
+pub(crate) use meaning::evaluate;
 
 use ceg4n_emit::{Claim, EmitInfo, EmitInput, OutputFile, TestVector};
 use ceg4n_ir::{
@@ -14,7 +18,6 @@ use ceg4n_verify::leaf::NoLeaf;
 use ceg4n_verify::space::Space;
 use ceg4n_verify::{Effort, Obligation, Question, Reference, Stop, Subject, Verified, decide};
 use generate::{random_dag, random_program};
-use meaning::evaluate;
 use rand::{Rng, RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use std::path::{Path, PathBuf};
@@ -135,6 +138,17 @@ fn accepted(
 /// Chains of dense layers and what stands between them.
 pub(crate) fn random_cases(seed: u64, programs: usize, per_program: usize) -> Vec<Case> {
     accepted("p", seed, programs, per_program, random_program)
+}
+
+/// The graph of the golden text.
+pub(crate) fn graph_case(per_program: usize) -> Case {
+    let program = graph();
+    let vectors = vectors(&program, &mut ChaCha8Rng::seed_from_u64(6), per_program);
+    Case {
+        name: "graph".to_owned(),
+        program,
+        vectors,
+    }
 }
 
 /// Programs of every operator.
