@@ -191,7 +191,11 @@ pub(super) fn folded(
     let data = match (&a.data, &b.data) {
         (Data::Int(x, t), Data::Int(y, u)) if t == u => {
             let values = pairs.map(|(i, j)| fold_integers(op, x[i], y[j]));
-            let kind = if op == Fold::Equal { data_type::BOOL } else { *t };
+            let kind = if op == Fold::Equal {
+                data_type::BOOL
+            } else {
+                *t
+            };
             let values: Option<Arc<[i64]>> = values.collect();
             Data::Int(values.ok_or_else(no_result)?, kind)
         }
@@ -288,7 +292,11 @@ pub(super) fn normalization(
 ///
 /// # Errors
 /// Weights that are only enclosed, products out of range.
-pub(super) fn channelwise(weight: &Data, scale: &Data, channels: usize) -> Result<Data, Diagnostic> {
+pub(super) fn channelwise(
+    weight: &Data,
+    scale: &Data,
+    channels: usize,
+) -> Result<Data, Diagnostic> {
     let each = weight.len() / channels.max(1);
     let (Data::Float(w), Data::Wide(s)) = (weight, scale) else {
         return exact_channelwise(weight, scale, each);

@@ -108,12 +108,15 @@ impl<'a> Lowering<'a> {
     /// Sum, of any number of operands, computed or constant.
     pub(super) fn sum(&mut self, node: &Node<'a>) -> Outcome {
         let count = node.proto.input.len();
-        let computed = (0..count)
-            .filter(|i| node.input(*i).is_some_and(|n| self.activations.contains_key(n)));
+        let computed = (0..count).filter(|i| {
+            node.input(*i)
+                .is_some_and(|n| self.activations.contains_key(n))
+        });
         let computed: Vec<usize> = computed.collect();
         if computed.len() != count {
-            return Err(unsupported("Sum with a constant operand is not supported")
-                .help("write it as Add"));
+            return Err(
+                unsupported("Sum with a constant operand is not supported").help("write it as Add")
+            );
         }
         let mut x = self.real(node, 0)?;
         if count == 1 {
@@ -170,7 +173,11 @@ impl<'a> Lowering<'a> {
             let result = self.name(node.output());
             let (plus, minus) = if max { (x, y) } else { (y, x) };
             let minus = self.negated(&result, minus);
-            let gap = self.push(&format!("{result}.gap"), Op::Sum { x: plus, y: minus }, None);
+            let gap = self.push(
+                &format!("{result}.gap"),
+                Op::Sum { x: plus, y: minus },
+                None,
+            );
             let mut part = self.push(&format!("{result}.excess"), Op::Relu { x: gap }, None);
             if !max {
                 part = self.negated(&result, part);
@@ -312,7 +319,11 @@ impl<'a> Lowering<'a> {
         let (offset, scale) = (list("offset", 0.0)?, list("scale", 1.0)?);
         let name = self.name(node.output());
         let shape = Shape::vector(offset.len());
-        let c = self.fresh_constant(&format!("{name}.offset"), shape, &Data::Float(offset.into()))?;
+        let c = self.fresh_constant(
+            &format!("{name}.offset"),
+            shape,
+            &Data::Float(offset.into()),
+        )?;
         let centered = self.push(&format!("{name}.centered"), Op::Sub { x: x.id, c }, None);
         let shape = Shape::vector(scale.len());
         let c = self.fresh_constant(&format!("{name}.scale"), shape, &Data::Float(scale.into()))?;

@@ -70,14 +70,21 @@ impl<'a> Lowering<'a> {
         }
     }
 
-    pub(super) fn constant_operand(&self, node: &Node<'a>, i: usize) -> Result<&Tensor, Diagnostic> {
+    pub(super) fn constant_operand(
+        &self,
+        node: &Node<'a>,
+        i: usize,
+    ) -> Result<&Tensor, Diagnostic> {
         node.input(i)
             .and_then(|n| self.constants.get(n))
             .ok_or_else(|| wrong(format!("operand {i} is no constant")))
     }
 
     fn fold(&mut self, node: &Node<'a>, op: Fold) -> Folded {
-        let (a, b) = (self.constant_operand(node, 0)?, self.constant_operand(node, 1)?);
+        let (a, b) = (
+            self.constant_operand(node, 0)?,
+            self.constant_operand(node, 1)?,
+        );
         let dims = arithmetic::common_dims(&a.dims, &b.dims)
             .filter(|d| tensor::checked_len(d).is_some())
             .ok_or_else(|| {
@@ -128,7 +135,9 @@ impl<'a> Lowering<'a> {
             None => Tensor::float(vec![1], [0.0]),
         };
         if one.len() != 1 {
-            return Err(wrong("ConstantOfShape has a value of more than one element"));
+            return Err(wrong(
+                "ConstantOfShape has a value of more than one element",
+            ));
         }
         let count = dims.iter().product();
         self.spend(count)?;
@@ -363,7 +372,9 @@ impl<'a> Lowering<'a> {
         let keep = int_attribute(node.proto, "keepdims", 1)? != 0;
         let whole = self.constant_operand(node, 0)?.dims.len() <= 1;
         if !whole {
-            return Err(unsupported("ReduceProd of a constant matrix is not supported"));
+            return Err(unsupported(
+                "ReduceProd of a constant matrix is not supported",
+            ));
         }
         Ok(Tensor::int(if keep { vec![1] } else { vec![] }, [product]))
     }
@@ -384,9 +395,14 @@ impl<'a> Lowering<'a> {
         let (Data::Int(c, _), Data::Int(a, kind), Data::Int(b, _)) =
             (&parts[0].data, &parts[1].data, &parts[2].data)
         else {
-            return Err(unsupported("Where of other constants than integers is not supported"));
+            return Err(unsupported(
+                "Where of other constants than integers is not supported",
+            ));
         };
-        let all = index(&parts[0]).into_iter().zip(index(&parts[1])).zip(index(&parts[2]));
+        let all = index(&parts[0])
+            .into_iter()
+            .zip(index(&parts[1]))
+            .zip(index(&parts[2]));
         let values = all.map(|((i, j), k)| if c[i] != 0 { a[j] } else { b[k] });
         let data = Data::Int(values.collect(), *kind);
         Ok(Tensor { dims, data })

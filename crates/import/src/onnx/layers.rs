@@ -211,7 +211,11 @@ impl<'a> Lowering<'a> {
             perm: vec![1, 0],
         };
         let id = self.push(&format!("{name}.turned"), op, None);
-        Ok(Activation { id, dims, quant: None })
+        Ok(Activation {
+            id,
+            dims,
+            quant: None,
+        })
     }
 
     /// A matrix product of constants of the model.
@@ -374,8 +378,9 @@ impl<'a> Lowering<'a> {
         let groups = usize::try_from(int_attribute(node.proto, "group", 1)?).unwrap_or(0);
         let fits = groups > 0 && channels % groups == 0 && filters % groups == 0;
         if !fits || channels / groups != *depth {
-            return Err(mismatch(node, &x.dims, w_dims)
-                .help(format!("the filters see {depth} of {channels} channels in {groups} groups")));
+            return Err(mismatch(node, &x.dims, w_dims).help(format!(
+                "the filters see {depth} of {channels} channels in {groups} groups"
+            )));
         }
         let window = Sliding::new(node, extents, kernel.to_vec())?;
         let mut dims = vec![1, *filters];
@@ -586,5 +591,8 @@ impl<'a> Lowering<'a> {
 pub(super) fn is_bias(dims: &[usize], c: &[usize], channel: usize) -> bool {
     let fits = arithmetic::broadcast_dims(dims, c).as_deref() == Some(dims);
     let padded = arithmetic::padded(c, dims.len());
-    fits && padded.iter().enumerate().all(|(i, d)| *d == 1 || i == channel)
+    fits && padded
+        .iter()
+        .enumerate()
+        .all(|(i, d)| *d == 1 || i == channel)
 }

@@ -122,8 +122,10 @@ impl<'a> Lowering<'a> {
             let side = |v: i64| {
                 let size = usize::try_from(v).ok().filter(|v| *v <= 1 << 24);
                 size.ok_or_else(|| {
-                    wrong(format!("pads {stated:?} take elements away or add too many"))
-                        .help("cropping computed values is not supported")
+                    wrong(format!(
+                        "pads {stated:?} take elements away or add too many"
+                    ))
+                    .help("cropping computed values is not supported")
                 })
             };
             before[*axis] = side(stated[i])?;

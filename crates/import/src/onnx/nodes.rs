@@ -74,11 +74,9 @@ impl<'a> Lowering<'a> {
             OpKind::Add | OpKind::Sub | OpKind::Mul | OpKind::Div => self.arithmetic(node),
             OpKind::Sum => self.sum(node),
             OpKind::Max | OpKind::Min => self.extreme(node),
-            OpKind::Relu
-            | OpKind::Abs
-            | OpKind::Sign
-            | OpKind::Sigmoid
-            | OpKind::Tanh => self.unary(node),
+            OpKind::Relu | OpKind::Abs | OpKind::Sign | OpKind::Sigmoid | OpKind::Tanh => {
+                self.unary(node)
+            }
             OpKind::Neg => self.neg(node),
             OpKind::Clip => self.clip(node),
             OpKind::LeakyRelu => self.leaky_relu(node),

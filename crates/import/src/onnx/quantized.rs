@@ -38,8 +38,10 @@ impl<'a> Lowering<'a> {
                 _ => return Err(wrong("a quantization has several zero points")),
             },
             Some(_) => {
-                return Err(unsupported("a zero point that is no integer is not supported")
-                    .help("quantize to int8, uint8, int16 or uint16"));
+                return Err(
+                    unsupported("a zero point that is no integer is not supported")
+                        .help("quantize to int8, uint8, int16 or uint16"),
+                );
             }
         };
         let (lo, hi) = data_type::limits(kind).ok_or_else(|| {
@@ -77,10 +79,10 @@ impl<'a> Lowering<'a> {
         let default = Self::default_kind(node)?;
         let scales = self.reals(node.input(1).unwrap_or_default())?.1;
         if scales.len() != 1 {
-            return Err(
-                unsupported("QuantizeLinear of computed values by channels is not supported")
-                    .help("quantize activations with one scale"),
-            );
+            return Err(unsupported(
+                "QuantizeLinear of computed values by channels is not supported",
+            )
+            .help("quantize activations with one scale"));
         }
         let q = self.quant(node, 1, 2, default)?;
         let op = snap(x.id, q)?;
@@ -115,7 +117,9 @@ impl<'a> Lowering<'a> {
             return Err(unsupported(
                 "reading integers under another scale than they were written with is not supported",
             )
-            .help("give DequantizeLinear the scale and zero point of the QuantizeLinear before it"));
+            .help(
+                "give DequantizeLinear the scale and zero point of the QuantizeLinear before it",
+            ));
         }
         // The integers themselves, shifted by their zero point.
         let name = self.name(node.output());
@@ -160,7 +164,10 @@ impl<'a> Lowering<'a> {
         let channels = self.channels(node, &t.dims, [1, 2])?;
         let kind = channels.kind.unwrap_or(kind);
         let (lo, hi) = data_type::limits(kind).ok_or_else(|| {
-            unsupported(format!("quantization to {} is not supported", data_type::name(kind)))
+            unsupported(format!(
+                "quantization to {} is not supported",
+                data_type::name(kind)
+            ))
         })?;
         self.spend(t.len())?;
         let mut out = Vec::with_capacity(t.len());
@@ -303,7 +310,10 @@ impl<'a> Lowering<'a> {
     ) -> Result<Param<'a>, Diagnostic> {
         let q = self.ints(name)?;
         if q.len() != count {
-            return Err(wrong(format!("a bias of {} elements for {count} outputs", q.len())));
+            return Err(wrong(format!(
+                "a bias of {} elements for {count} outputs",
+                q.len()
+            )));
         }
         let x_scale = self.one_float(node.input(x_scale).unwrap_or_default())?;
         let x_scale = Exact::from_f32(x_scale).ok_or_else(|| wrong("a scale is not finite"))?;
@@ -471,8 +481,11 @@ fn half_even(x: &Exact) -> i64 {
 fn snap(x: ValueId, q: Quant) -> Result<Op, Diagnostic> {
     let limits = data_type::limits(q.kind).filter(|_| q.kind != data_type::INT32);
     let (lo, hi) = limits.ok_or_else(|| {
-        unsupported(format!("quantization to {} is not supported", data_type::name(q.kind)))
-            .help("int8, uint8, int16 and uint16 are")
+        unsupported(format!(
+            "quantization to {} is not supported",
+            data_type::name(q.kind)
+        ))
+        .help("int8, uint8, int16 and uint16 are")
     })?;
     Ok(Op::Snap {
         x,

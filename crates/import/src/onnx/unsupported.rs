@@ -32,28 +32,37 @@ pub(super) fn supported_operators() -> String {
 /// The nearest supported way to say what an operator says.
 fn alternative(op: &str) -> Option<&'static str> {
     Some(match op {
-        "Elu" | "Selu" | "Celu" | "Softplus" | "Softsign" | "Gelu" | "Mish" | "Swish" | "HardSwish"
-        | "ThresholdedRelu" | "Shrink" | "Erf" | "Exp" | "Log" | "Pow" | "Sqrt" | "Reciprocal" | "Sin" | "Cos" => {
+        "Elu" | "Selu" | "Celu" | "Softplus" | "Softsign" | "Gelu" | "Mish" | "Swish"
+        | "HardSwish" | "ThresholdedRelu" | "Shrink" | "Erf" | "Exp" | "Log" | "Pow" | "Sqrt"
+        | "Reciprocal" | "Sin" | "Cos" => {
             "the nearest activations are Relu, LeakyRelu, PRelu, Clip, HardSigmoid, Sigmoid and Tanh"
         }
         "Softmax" | "LogSoftmax" | "ArgMax" | "Hardmax" | "ZipMap" => {
             "it can stand at the end alone, over all outputs, where it is cut off"
         }
-        "InstanceNormalization" | "LayerNormalization" | "GroupNormalization" | "LpNormalization" | "LRN"
-        | "MeanVarianceNormalization" | "Normalizer" => {
-            "the nearest is BatchNormalization, whose factors are constants"
-        }
+        "InstanceNormalization"
+        | "LayerNormalization"
+        | "GroupNormalization"
+        | "LpNormalization"
+        | "LRN"
+        | "MeanVarianceNormalization"
+        | "Normalizer" => "the nearest is BatchNormalization, whose factors are constants",
         "ConvTranspose" | "Resize" | "Upsample" | "DepthToSpace" | "MaxUnpool" => {
             "no operator enlarges a tensor; the nearest are Conv and Pad"
         }
-        "ConvInteger" | "MatMulInteger" | "DynamicQuantizeLinear" | "DynamicQuantizeLSTM"
-        | "DynamicQuantizeMatMul" | "MatMulIntegerToFloat" => {
+        "ConvInteger"
+        | "MatMulInteger"
+        | "DynamicQuantizeLinear"
+        | "DynamicQuantizeLSTM"
+        | "DynamicQuantizeMatMul"
+        | "MatMulIntegerToFloat" => {
             "quantize with fixed scales (static quantization): QuantizeLinear and DequantizeLinear"
         }
         "LSTM" | "GRU" | "RNN" | "Loop" | "Scan" | "If" => {
             "unroll the model into a fixed sequence of operators before export"
         }
-        "Slice" | "Split" | "Gather" | "GatherElements" | "GatherND" | "TopK" | "Compress" | "NonZero" => {
+        "Slice" | "Split" | "Gather" | "GatherElements" | "GatherND" | "TopK" | "Compress"
+        | "NonZero" => {
             "parts of computed values cannot be taken; a Conv or MatMul with weights 0 and 1 can pick them"
         }
         "Attention" | "MultiHeadAttention" | "Einsum" => {
@@ -61,19 +70,27 @@ fn alternative(op: &str) -> Option<&'static str> {
         }
         "LinearClassifier" => "write the linear model as MatMul and Add",
         "Mean" => "the nearest are Sum, and Mul by a constant",
-        "ReduceMin" | "ReduceL1" | "ReduceL2" | "ReduceSumSquare" | "ReduceLogSumExp" | "LpPool" | "GlobalLpPool" => {
+        "ReduceMin" | "ReduceL1" | "ReduceL2" | "ReduceSumSquare" | "ReduceLogSumExp"
+        | "LpPool" | "GlobalLpPool" => {
             "the nearest are ReduceMax, ReduceMean, ReduceSum, MaxPool and AveragePool"
         }
-        "MatMul" | "Gemm" | "Mul" => "one operand of a product is a constant; the nearest of two computed ones is Add",
+        "MatMul" | "Gemm" | "Mul" => {
+            "one operand of a product is a constant; the nearest of two computed ones is Add"
+        }
         "Div" => "divide by a constant",
-        "TreeEnsembleClassifier" | "TreeEnsembleRegressor" | "TreeEnsemble" | "SVMClassifier" | "SVMRegressor" => {
-            "networks are imported, of the classical models the linear ones alone"
+        "TreeEnsembleClassifier"
+        | "TreeEnsembleRegressor"
+        | "TreeEnsemble"
+        | "SVMClassifier"
+        | "SVMRegressor" => "networks are imported, of the classical models the linear ones alone",
+        "Equal" | "Greater" | "Less" | "GreaterOrEqual" | "LessOrEqual" | "And" | "Or" | "Not"
+        | "Where" | "Xor" => "the nearest are Sign, Max, Min and Clip",
+        "Floor" | "Ceil" | "Round" | "Mod" => {
+            "rounding is imported as QuantizeLinear with DequantizeLinear"
         }
-        "Equal" | "Greater" | "Less" | "GreaterOrEqual" | "LessOrEqual" | "And" | "Or" | "Not" | "Where" | "Xor" => {
-            "the nearest are Sign, Max, Min and Clip"
+        "BitLinear" | "MatMulNBits" => {
+            "dequantize the weights: DequantizeLinear of a constant is one"
         }
-        "Floor" | "Ceil" | "Round" | "Mod" => "rounding is imported as QuantizeLinear with DequantizeLinear",
-        "BitLinear" | "MatMulNBits" => "dequantize the weights: DequantizeLinear of a constant is one",
         _ => return None,
     })
 }
