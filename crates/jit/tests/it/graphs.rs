@@ -485,6 +485,12 @@ fn random_graphs_agree_with_the_definitions() {
         compare_with(&program, &inputs, n, &what, &|x| {
             direct::outputs(&kernel, x)
         });
+        let first = &inputs[..kernel.input_len()];
+        assert_eq!(
+            ceg4n_eval::kernel_outputs(&kernel, first).expect("exact outputs"),
+            direct::outputs(&kernel, first),
+            "{what}: the two references"
+        );
     }
     assert!(accepted > PROGRAMS / 2, "only {accepted} were checked");
     let often = |op: &&str| seen.get(op).is_some_and(|n| *n > 30);

@@ -5,5 +5,6 @@ mod direct;
 mod evaluator;
 mod exhaustive;
 mod graphs;
+mod operators;
 mod random;
 mod samples;
