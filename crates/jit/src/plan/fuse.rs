@@ -1,6 +1,7 @@
 //! Which nodes a stage takes into its epilogues.
 
-use super::{Place, Progress, StagePlan, Work, elem};
+use super::facts::elem;
+use super::{Place, Progress, StagePlan, Work};
 use crate::order::Order;
 use crate::shape::{Elem, Row};
 use ceg4n_ir::kernel::multiplier;

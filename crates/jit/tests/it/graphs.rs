@@ -2,11 +2,9 @@
 //! sums and concatenations of several users' values, tables, at many widths.
 
 use crate::common::{Builder, CACHES, Rng, compare_with, fmt, times};
-use crate::direct;
+use crate::direct::{self, live};
 use ceg4n_ir::network::{Curve, Slide};
-use ceg4n_ir::{
-    Checked, Format, Kernel, KernelOp, Op, Program, Rounding, Shape, TensorFormat, ValueId, check,
-};
+use ceg4n_ir::{Checked, Format, Op, Program, Rounding, Shape, TensorFormat, ValueId, check};
 use std::collections::BTreeMap;
 
 const PROGRAMS: u64 = 10_000;
@@ -417,50 +415,6 @@ fn random_graph(rng: &mut Rng) -> Option<Checked<Program>> {
     };
     let rounding = Rounding::ALL[g.rng.range(0, 2) as usize];
     check(g.b.try_finish(last, rounding)?).ok()
-}
-
-fn name(op: &KernelOp) -> &'static str {
-    match op {
-        KernelOp::Input { .. } => "input",
-        KernelOp::Dense { .. } => "dense",
-        KernelOp::AddConst { .. } => "add_const",
-        KernelOp::Conv { conv, .. } => match (conv.groups, conv.depth()) {
-            (1, _) => "conv",
-            (_, 1) => "depthwise",
-            _ => "grouped",
-        },
-        KernelOp::MaxPool { .. } => "max_pool",
-        KernelOp::SumPool { .. } => "sum_pool",
-        KernelOp::MulConst { .. } => "mul_const",
-        KernelOp::Sum { .. } => "sum",
-        KernelOp::Concat { .. } => "concat",
-        KernelOp::Gather { .. } => "gather",
-        KernelOp::Relu { .. } => "relu",
-        KernelOp::Clip { .. } => "clip",
-        KernelOp::LeakyRelu { .. } => "leaky_relu",
-        KernelOp::Abs { .. } => "abs",
-        KernelOp::Sign { .. } => "sign",
-        KernelOp::Table { .. } => "table",
-        KernelOp::Requantize { .. } => "requantize",
-        KernelOp::Align { .. } => "align",
-        KernelOp::Move { .. } => "move",
-    }
-}
-
-/// Nodes that the output depends on.
-fn live(kernel: &Kernel) -> Vec<&'static str> {
-    let mut needed = vec![false; kernel.nodes.len()];
-    needed[kernel.output.as_u32() as usize] = true;
-    let mut names = vec![];
-    for (id, node) in kernel.nodes.iter().rev() {
-        if needed[id.as_u32() as usize] {
-            names.push(name(&node.op));
-            for x in node.op.operands() {
-                needed[x.as_u32() as usize] = true;
-            }
-        }
-    }
-    names
 }
 
 #[test]

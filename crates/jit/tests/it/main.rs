@@ -1,5 +1,6 @@
 //! Tests through the public interface. `memory.rs` stands apart: it counts the whole process.
 
+mod branches;
 mod common;
 mod direct;
 mod evaluator;
