@@ -7,7 +7,7 @@ use ceg4n_ir::network::{Curve, Slide};
 use ceg4n_ir::{Checked, Format, Op, Program, Rounding, Shape, TensorFormat, ValueId, check};
 use std::collections::BTreeMap;
 
-const PROGRAMS: u64 = 10_000;
+const PROGRAMS: u64 = 4000;
 
 /// A graph that grows.
 struct Graph<'a> {

@@ -70,7 +70,8 @@ fn small() -> [Format; 4] {
 #[test]
 fn every_element_of_unary_operators() {
     let shifts = [-2, 0, 1, 3, 6];
-    let unary: [(&str, fn(ValueId) -> Op); 7] = [
+    type Unary = fn(ValueId) -> Op;
+    let unary: [(&str, Unary); 7] = [
         ("abs", |x| Op::Abs { x }),
         ("relu", |x| Op::Relu { x }),
         ("leaky 1", |x| Op::LeakyRelu { x, shift: 1 }),
