@@ -88,6 +88,8 @@ impl StagePlan {
             | KernelOp::Clip { .. }
             | KernelOp::Requantize { .. }
             | KernelOp::Align { .. } => {
+                // Before the node there is an operand, which its type holds.
+                (stage.width, stage.sum_width) = (1, 1);
                 let taken = stage.extend(kernel, id);
                 debug_assert!(taken, "an empty stage takes every elementwise node");
             }

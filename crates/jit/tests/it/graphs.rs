@@ -475,4 +475,13 @@ fn random_graphs_agree_with_the_definitions() {
     for body in ["Scale", "Leaky", "Abs", "Sign", "Sum { z: I64 }"] {
         assert!(functions.contains(body), "{body} was not tested");
     }
+    for body in [
+        "None, epilogue: Narrow",
+        "None, epilogue: Product",
+        "Some(I16), epilogue: Narrow",
+    ] {
+        let seen = functions.contains(&format!("ElementVector {{ z: {body} }}"));
+        let vectors = CACHES[0].options().vectors;
+        assert!(seen || !vectors, "{body} was not tested");
+    }
 }

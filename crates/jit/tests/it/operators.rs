@@ -245,8 +245,8 @@ fn every_entry_of_tables() {
     }
 }
 
-/// A convolution, a pool and a dense layer over planes of such an extent.
-fn over_planes(extent: usize) -> Checked<Program> {
+/// A convolution with padding, a pool and a dense layer over planes of such an extent.
+fn over_planes(extent: usize, dilation: usize) -> Checked<Program> {
     let rng = &mut Rng(3);
     let f = fmt(true, 8, 6);
     let mut weights = |b: &mut Builder, shape: Vec<usize>| {
@@ -262,7 +262,12 @@ fn over_planes(extent: usize) -> Checked<Program> {
         x,
         weight,
         bias: None,
-        slide: Slide::dense(2),
+        slide: Slide {
+            dilations: vec![1, dilation],
+            before: vec![1; 2],
+            after: vec![2, 1],
+            ..Slide::dense(2)
+        },
         groups: 1,
     };
     let y = b.push(conv, None);
@@ -282,13 +287,14 @@ fn over_planes(extent: usize) -> Checked<Program> {
     check(b.finish(y, Rounding::HalfUp)).expect("a valid program")
 }
 
-/// More planes than a chunk has room for, and functions for the smallest serve the largest.
+/// Functions for the smallest planes serve the largest; there are more windows, and more samples,
+/// than one turn takes.
 #[test]
 fn code_does_not_grow_with_positions() {
     let cache = CodeCache::new();
     let mut functions = vec![];
-    for extent in [5, 20, 60] {
-        let program = over_planes(extent);
+    for (extent, dilation) in [(5, 1), (20, 1), (60, 1), (20, 2), (60, 2)] {
+        let program = over_planes(extent, dilation);
         let kernel = program.kernel().expect("a kernel");
         let evaluator = Evaluator::new(&program, &cache).unwrap();
         functions.push(cache.len());
@@ -303,5 +309,5 @@ fn code_does_not_grow_with_positions() {
         let expected: Vec<i64> = samples.flat_map(|x| direct::outputs(kernel, x)).collect();
         assert_eq!(outputs, expected, "{extent}");
     }
-    assert_eq!(functions, [functions[0]; 3]);
+    assert_eq!(functions, [functions[0]; 5]);
 }
