@@ -72,12 +72,7 @@ pub fn import_onnx_file(path: impl AsRef<Path>) -> Result<Imported, Diagnostics>
     import(&bytes, stem.as_deref().unwrap_or("network"), &store, &place)
 }
 
-fn import(
-    bytes: &[u8],
-    name: &str,
-    store: &Store,
-    place: &Place,
-) -> Result<Imported, Diagnostics> {
+fn import(bytes: &[u8], name: &str, store: &Store, place: &Place) -> Result<Imported, Diagnostics> {
     let unreadable = |m: String| place.file(Diagnostic::error(codes::ONNX_READ, m));
     if bytes.starts_with(b"version https://git-lfs") {
         return Err(

@@ -6,7 +6,7 @@ use super::attribute::{
     attribute, float_attribute, floats_attribute, int_attribute, sizes_attribute, text_attribute,
 };
 use super::graph::Node;
-use super::lower::{Activation, Form, Lowering};
+use super::lower::{Activation, Form, Lowering, ir_shape};
 use super::nodes::{Outcome, mismatch, unsupported, wrong};
 use super::operators::OpKind;
 use super::tensor::Data;
@@ -106,11 +106,30 @@ impl<'a> Lowering<'a> {
         dims[axis] = rows;
         let bias = node.input(2).filter(|_| beta != 0.0);
         if let Some(c) = bias {
-            let (c_dims, _) = self.reals(c)?;
-            if !is_bias(&dims, &c_dims, axis) {
+            let (c_dims, data) = self.reals(c)?;
+            if arithmetic::broadcast_dims(&dims, &c_dims).as_deref() != Some(&dims[..]) {
                 return Err(wrong(format!(
                     "the bias of dimensions {c_dims:?} does not fit the result of dimensions {dims:?}"
                 )));
+            }
+            if !is_bias(&dims, &c_dims, axis) {
+                // Not one element for each output: a sum behind the product.
+                let c = scaled(&data, beta)?;
+                let shape = arithmetic::constant_shape(&dims, &c_dims);
+                let c = self.own_constant(node.input(2).unwrap_or_default(), shape, &c)?;
+                let matrix = Matrix {
+                    x,
+                    weight,
+                    transpose,
+                    alpha,
+                    axis,
+                    rows,
+                };
+                let made = |this: &mut Self, inner: &Node<'a>| this.matrix(inner, matrix, None);
+                return self.followed(node, made, |this, x| {
+                    let given = ir_shape(&x.dims);
+                    this.define(node, Op::Add { x: x.id, c }, given, x.dims)
+                });
             }
         }
         let matrix = Matrix {
@@ -211,7 +230,11 @@ impl<'a> Lowering<'a> {
             perm: vec![1, 0],
         };
         let id = self.push(&format!("{name}.turned"), op, None);
-        Ok(Activation { id, dims, quant: None })
+        Ok(Activation {
+            id,
+            dims,
+            quant: None,
+        })
     }
 
     /// A matrix product of constants of the model.
@@ -374,8 +397,9 @@ impl<'a> Lowering<'a> {
         let groups = usize::try_from(int_attribute(node.proto, "group", 1)?).unwrap_or(0);
         let fits = groups > 0 && channels % groups == 0 && filters % groups == 0;
         if !fits || channels / groups != *depth {
-            return Err(mismatch(node, &x.dims, w_dims)
-                .help(format!("the filters see {depth} of {channels} channels in {groups} groups")));
+            return Err(mismatch(node, &x.dims, w_dims).help(format!(
+                "the filters see {depth} of {channels} channels in {groups} groups"
+            )));
         }
         let window = Sliding::new(node, extents, kernel.to_vec())?;
         let mut dims = vec![1, *filters];
@@ -398,12 +422,10 @@ impl<'a> Lowering<'a> {
     }
 
     /// Builds a layer; a following sum with a constant of one element for each channel becomes its
-    /// bias, a following batch normalization part of its weights. Behind a product of integers stands
-    /// a rounding first.
+    /// bias, a following batch normalization part of its weights.
     pub(super) fn layer(&mut self, node: &Node<'a>, mut layer: Layer<'a>) -> Outcome {
         let mut result = *node;
-        let real = matches!(node.kind, OpKind::Gemm | OpKind::MatMul | OpKind::Conv);
-        while let Some(user) = self.sole_user(result.output()).filter(|_| real) {
+        while let Some(user) = self.sole_user(result.output()).filter(|_| !self.inside) {
             let bias = self.following_bias(&user, result.output(), &layer)?;
             if let Some(bias) = bias {
                 layer.bias = Some(bias);
@@ -576,7 +598,7 @@ impl<'a> Lowering<'a> {
         let name = self.name(node.output());
         let x_scaled = self.push(&format!("{name}.scaled"), Op::Mul { x: x.id, c }, None);
         let c = self.own_constant(beta, shape, &offset)?;
-        let given = super::lower::ir_shape(&x.dims);
+        let given = ir_shape(&x.dims);
         self.define(node, Op::Add { x: x_scaled, c }, given, x.dims)
     }
 }
@@ -586,5 +608,8 @@ impl<'a> Lowering<'a> {
 pub(super) fn is_bias(dims: &[usize], c: &[usize], channel: usize) -> bool {
     let fits = arithmetic::broadcast_dims(dims, c).as_deref() == Some(dims);
     let padded = arithmetic::padded(c, dims.len());
-    fits && padded.iter().enumerate().all(|(i, d)| *d == 1 || i == channel)
+    fits && padded
+        .iter()
+        .enumerate()
+        .all(|(i, d)| *d == 1 || i == channel)
 }

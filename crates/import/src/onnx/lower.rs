@@ -99,6 +99,9 @@ pub(super) struct Lowering<'a> {
     /// What the user should know.
     pub(super) notes: Vec<Diagnostic>,
     forms: BTreeMap<(&'a str, Form), ValueId>,
+    /// True while the first step of [`Self::followed`] is made: what follows its node is not what
+    /// follows that step.
+    pub(super) inside: bool,
     /// Constants whose own name is given.
     named: BTreeSet<&'a str>,
     /// The IR names of ONNX values, unique.
@@ -121,6 +124,7 @@ impl<'a> Lowering<'a> {
             activations: BTreeMap::new(),
             notes: Vec::new(),
             forms: BTreeMap::new(),
+            inside: false,
             named: BTreeSet::new(),
             names: BTreeMap::new(),
             taken: BTreeSet::new(),
@@ -165,11 +169,27 @@ impl<'a> Lowering<'a> {
             .unwrap_or_else(|| onnx.to_owned())
     }
 
-    /// Gives an ONNX value another IR name, and returns the one that it had.
-    pub(super) fn rename(&mut self, onnx: &'a str, name: String) -> String {
-        self.names
-            .insert(onnx, name)
-            .unwrap_or_else(|| onnx.to_owned())
+    /// Defines a node's result in two steps: `make` defines the first as if it were the result,
+    /// `then` the result from it.
+    pub(super) fn followed(
+        &mut self,
+        node: &Node<'a>,
+        make: impl FnOnce(&mut Self, &Node<'a>) -> Result<(), Diagnostic>,
+        then: impl FnOnce(&mut Self, Activation) -> Result<(), Diagnostic>,
+    ) -> Result<(), Diagnostic> {
+        let onnx = node.output();
+        let own = self.name(onnx);
+        let inner = self.fresh(&format!("{own}.product"));
+        self.names.insert(onnx, inner);
+        self.inside = true;
+        let made = make(self, node);
+        self.inside = false;
+        self.names.insert(onnx, own);
+        made?;
+        let first = self.activations.remove(onnx);
+        let first = first
+            .ok_or_else(|| Diagnostic::error(codes::ONNX_GRAPH, "the first step has no result"))?;
+        then(self, first)
     }
 
     /// The node that alone uses a value, which is not the output either.

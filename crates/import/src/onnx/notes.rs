@@ -55,7 +55,9 @@ fn whole(node: &NodeProto, axis: i64, dims: &[usize], opset: i64) -> bool {
     let all: usize = dims.iter().product();
     // Early operator sets take all axes from this one on.
     if opset < 13 && node.op_type != "ArgMax" {
-        return dims.get(axis..).is_some_and(|d| d.iter().product::<usize>() == all);
+        return dims
+            .get(axis..)
+            .is_some_and(|d| d.iter().product::<usize>() == all);
     }
     dims.get(axis) == Some(&all)
 }

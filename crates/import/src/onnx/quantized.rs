@@ -3,17 +3,19 @@
 //! [`Op::Snap`], DequantizeLinear is nothing, and the operators on integers are those on real
 //! numbers with a rounding behind.
 
-use super::arithmetic::exactly;
-use super::attribute::int_attribute;
+use super::arithmetic::{constant_shape, exactly};
+use super::attribute::{float_attribute, int_attribute};
+use super::elementwise::enlarged;
 use super::graph::Node;
 use super::layers::{Matrix, Param};
 use super::lower::{Activation, Lowering, Quant, ir_shape};
-use super::nodes::{Outcome, axis_of, unsupported, wrong};
+use super::nodes::{Outcome, axis_of, mismatch, unsupported, wrong};
+use super::operators::OpKind;
 use super::proto::data_type;
 use super::tensor::{Data, Tensor};
 use ceg4n_base::elementary::floor_i64;
 use ceg4n_base::{Diagnostic, Exact};
-use ceg4n_ir::{Op, Shape, ValueId};
+use ceg4n_ir::{Curve, Op, Shape, ValueId};
 
 impl<'a> Lowering<'a> {
     /// The scale and zero point among the operands of a node.
@@ -38,8 +40,10 @@ impl<'a> Lowering<'a> {
                 _ => return Err(wrong("a quantization has several zero points")),
             },
             Some(_) => {
-                return Err(unsupported("a zero point that is no integer is not supported")
-                    .help("quantize to int8, uint8, int16 or uint16"));
+                return Err(
+                    unsupported("a zero point that is no integer is not supported")
+                        .help("quantize to int8, uint8, int16 or uint16"),
+                );
             }
         };
         let (lo, hi) = data_type::limits(kind).ok_or_else(|| {
@@ -77,10 +81,10 @@ impl<'a> Lowering<'a> {
         let default = Self::default_kind(node)?;
         let scales = self.reals(node.input(1).unwrap_or_default())?.1;
         if scales.len() != 1 {
-            return Err(
-                unsupported("QuantizeLinear of computed values by channels is not supported")
-                    .help("quantize activations with one scale"),
-            );
+            return Err(unsupported(
+                "QuantizeLinear of computed values by channels is not supported",
+            )
+            .help("quantize activations with one scale"));
         }
         let q = self.quant(node, 1, 2, default)?;
         let op = snap(x.id, q)?;
@@ -115,7 +119,9 @@ impl<'a> Lowering<'a> {
             return Err(unsupported(
                 "reading integers under another scale than they were written with is not supported",
             )
-            .help("give DequantizeLinear the scale and zero point of the QuantizeLinear before it"));
+            .help(
+                "give DequantizeLinear the scale and zero point of the QuantizeLinear before it",
+            ));
         }
         // The integers themselves, shifted by their zero point.
         let name = self.name(node.output());
@@ -160,7 +166,10 @@ impl<'a> Lowering<'a> {
         let channels = self.channels(node, &t.dims, [1, 2])?;
         let kind = channels.kind.unwrap_or(kind);
         let (lo, hi) = data_type::limits(kind).ok_or_else(|| {
-            unsupported(format!("quantization to {} is not supported", data_type::name(kind)))
+            unsupported(format!(
+                "quantization to {} is not supported",
+                data_type::name(kind)
+            ))
         })?;
         self.spend(t.len())?;
         let mut out = Vec::with_capacity(t.len());
@@ -303,7 +312,10 @@ impl<'a> Lowering<'a> {
     ) -> Result<Param<'a>, Diagnostic> {
         let q = self.ints(name)?;
         if q.len() != count {
-            return Err(wrong(format!("a bias of {} elements for {count} outputs", q.len())));
+            return Err(wrong(format!(
+                "a bias of {} elements for {count} outputs",
+                q.len()
+            )));
         }
         let x_scale = self.one_float(node.input(x_scale).unwrap_or_default())?;
         let x_scale = Exact::from_f32(x_scale).ok_or_else(|| wrong("a scale is not finite"))?;
@@ -339,7 +351,7 @@ impl<'a> Lowering<'a> {
 
     /// QGemm: a, its scale and zero point, b, …, a bias or nothing, the scale and zero point of y.
     pub(super) fn quantized_gemm(&mut self, node: &Node<'a>) -> Outcome {
-        let alpha = super::attribute::float_attribute(node.proto, "alpha", 1.0)?;
+        let alpha = float_attribute(node.proto, "alpha", 1.0)?;
         let trans_a = int_attribute(node.proto, "transA", 0)? != 0;
         if alpha != 1.0 || trans_a || node.input(7).is_none() {
             return Err(unsupported(
@@ -368,11 +380,11 @@ impl<'a> Lowering<'a> {
         bias: Option<Param<'a>>,
     ) -> Outcome {
         let &[a, b] = &w.dims[..] else {
-            return Err(super::nodes::mismatch(node, &x.dims, &w.dims));
+            return Err(mismatch(node, &x.dims, &w.dims));
         };
         let (cols, rows) = if transpose { (a, b) } else { (b, a) };
         if x.dims.last() != Some(&cols) {
-            return Err(super::nodes::mismatch(node, &x.dims, &w.dims));
+            return Err(mismatch(node, &x.dims, &w.dims));
         }
         let axis = x.dims.len() - 1;
         let weight = node.input(3).unwrap_or_default();
@@ -389,20 +401,72 @@ impl<'a> Lowering<'a> {
         })
     }
 
-    /// QLinearAdd of two computed tensors.
+    /// QLinearAdd: a, its scale and zero point, b, …, those of y; one of the two may be a constant.
     pub(super) fn quantized_add(&mut self, node: &Node<'a>) -> Outcome {
         let out = self.quant(node, 6, 7, data_type::UINT8)?;
-        let x = self.dequantized_operand(node, 0, [1, 2])?;
-        let y = self.dequantized_operand(node, 3, [4, 5])?;
+        let (a, b) = ((0, [1, 2]), (3, [4, 5]));
+        let constant = |i: usize| {
+            node.input(i)
+                .is_some_and(|n| self.constants.contains_key(n))
+        };
+        let (own, other) = if constant(0) { (b, a) } else { (a, b) };
+        let given_constant = constant(other.0);
+        let x = self.dequantized_operand(node, own.0, own.1)?;
+        let given = ir_shape(&x.dims);
+        if given_constant {
+            let t = self.dequantized_weight(node, other.0, other.1)?;
+            let dims = enlarged(&x.dims, &t.dims)?;
+            let shape = constant_shape(&dims, &t.dims);
+            let c = self.own_constant(node.input(other.0).unwrap_or_default(), shape, &t.data)?;
+            return self.with_rounding(node, out, |this, inner| {
+                this.define(inner, Op::Add { x: x.id, c }, given, dims)
+            });
+        }
+        let y = self.dequantized_operand(node, other.0, other.1)?;
         if x.dims != y.dims {
             return Err(wrong(format!(
                 "QLinearAdd of dimensions {:?} and {:?}",
                 x.dims, y.dims
             )));
         }
-        let given = ir_shape(&x.dims);
         self.with_rounding(node, out, |this, inner| {
             this.define(inner, Op::Sum { x: x.id, y: y.id }, given, x.dims)
+        })
+    }
+
+    /// QLinearConcat: the scale and zero point of y, then operands, each with its own.
+    pub(super) fn quantized_concat(&mut self, node: &Node<'a>) -> Outcome {
+        let out = self.quant(node, 0, 1, data_type::UINT8)?;
+        let operands = (2..node.proto.input.len()).step_by(3);
+        let xs: Vec<Activation> = operands
+            .map(|i| self.dequantized_operand(node, i, [i + 1, i + 2]))
+            .collect::<Result<_, _>>()?;
+        let axis = int_attribute(node.proto, "axis", 0)?;
+        self.with_rounding(node, out, |this, inner| {
+            this.concatenation(inner, &xs, axis)
+        })
+    }
+
+    /// Functions of x, its scale and zero point, those of y.
+    pub(super) fn quantized_unary(&mut self, node: &Node<'a>) -> Outcome {
+        let out = self.quant(node, 3, 4, data_type::UINT8)?;
+        let x = self.dequantized_operand(node, 0, [1, 2])?;
+        let alpha = float_attribute(node.proto, "alpha", 0.01)?;
+        let last = int_attribute(node.proto, "channels_last", 0)? != 0;
+        self.with_rounding(node, out, |this, inner| match inner.kind {
+            OpKind::QLinearGlobalAveragePool if last => Err(unsupported(
+                "QLinearGlobalAveragePool with the channels last is not supported",
+            )),
+            OpKind::QLinearGlobalAveragePool => this.global(inner, x, true),
+            OpKind::QLinearLeakyRelu => {
+                let slope = Data::Float([alpha].into());
+                this.two_slopes(inner, x, &slope, Shape::vector(1))
+            }
+            _ => {
+                let given = ir_shape(&x.dims);
+                let curve = Curve::Sigmoid;
+                this.define(inner, Op::Curve { x: x.id, curve }, given, x.dims)
+            }
         })
     }
 
@@ -413,20 +477,11 @@ impl<'a> Lowering<'a> {
         out: Quant,
         make: impl FnOnce(&mut Self, &Node<'a>) -> Outcome,
     ) -> Outcome {
-        let name = node.output();
-        let inner = format!("{}.real", self.name(name));
-        let inner = self.fresh(&inner);
-        let own = self.rename(name, inner);
-        let made = make(self, node);
-        self.rename(name, own);
-        made?;
-        let x = self
-            .activations
-            .remove(name)
-            .ok_or_else(|| wrong("the product has no result"))?;
-        let op = snap(x.id, out)?;
-        let given = ir_shape(&x.dims);
-        self.define_as(node, op, given, x.dims, Some(out))
+        self.followed(node, make, |this, x| {
+            let op = snap(x.id, out)?;
+            let given = ir_shape(&x.dims);
+            this.define_as(node, op, given, x.dims, Some(out))
+        })
     }
 }
 
@@ -471,8 +526,11 @@ fn half_even(x: &Exact) -> i64 {
 fn snap(x: ValueId, q: Quant) -> Result<Op, Diagnostic> {
     let limits = data_type::limits(q.kind).filter(|_| q.kind != data_type::INT32);
     let (lo, hi) = limits.ok_or_else(|| {
-        unsupported(format!("quantization to {} is not supported", data_type::name(q.kind)))
-            .help("int8, uint8, int16 and uint16 are")
+        unsupported(format!(
+            "quantization to {} is not supported",
+            data_type::name(q.kind)
+        ))
+        .help("int8, uint8, int16 and uint16 are")
     })?;
     Ok(Op::Snap {
         x,
