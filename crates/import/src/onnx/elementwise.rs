@@ -252,7 +252,7 @@ impl<'a> Lowering<'a> {
         let lo = lo.filter(|v| *v > f32::MIN);
         let hi = hi.filter(|v| *v < f32::MAX);
         let op = match (lo, hi) {
-            (Some(lo), None) if lo == 0.0 => Op::Relu { x: x.id },
+            (Some(0.0), None) => Op::Relu { x: x.id },
             (lo, hi) => clip_op(x.id, lo, hi),
         };
         if lo.zip(hi).is_some_and(|(lo, hi)| lo > hi) {

@@ -1,6 +1,7 @@
 //! Building the network: names, shapes without batch, constants in the forms that the IR wants.
 //! What each operator becomes is in [`super::nodes`] and the files that it names.
 
+use super::declared::{Dim, declared};
 use super::graph::{Graph, Node};
 use super::notes::{check_ending, notes};
 use super::proto::{ValueInfoProto, data_type};
@@ -468,47 +469,6 @@ fn ir_constant(name: &str, data: &Data) -> Result<Constant, Diagnostic> {
             format!("constant \"{name}\" holds integers where real numbers are needed"),
         )),
     }
-}
-
-/// A declared dimension.
-#[derive(Clone, PartialEq)]
-pub(super) enum Dim {
-    /// A number, possibly nonsense.
-    Size(i64),
-    /// A name, or "?" for an unknown one.
-    Symbol(String),
-}
-
-impl std::fmt::Debug for Dim {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match self {
-            Self::Size(n) => write!(f, "{n}"),
-            Self::Symbol(s) => f.write_str(s),
-        }
-    }
-}
-
-/// The declared dimensions of an input or output.
-pub(super) fn declared(info: &ValueInfoProto) -> Option<Vec<Dim>> {
-    let tensor = info.r#type.as_ref()?.tensor_type.as_ref()?;
-    let dims = tensor.shape.as_ref()?.dim.iter();
-    Some(
-        dims.map(|d| match (d.dim_value, &d.dim_param) {
-            (Some(n), _) => Dim::Size(n),
-            (None, Some(s)) => Dim::Symbol(s.clone()),
-            (None, None) => Dim::Symbol("?".to_owned()),
-        })
-        .collect(),
-    )
-}
-
-/// True unless a declared size is another one.
-pub(super) fn agree(declared: &[Dim], dims: &[usize]) -> bool {
-    declared.len() == dims.len()
-        && declared.iter().zip(dims).all(|(d, n)| match d {
-            Dim::Size(d) => *d == -1 || usize::try_from(*d) == Ok(*n),
-            Dim::Symbol(_) => true,
-        })
 }
 
 fn check_size(dims: &[usize]) -> Result<(), Diagnostic> {

@@ -61,8 +61,8 @@ impl Sliding {
             extended: false,
         };
         this.pad(node, extents)?;
-        for axis in 0..axes {
-            this.place(axis, extents[axis], ceil)?;
+        for (axis, extent) in extents.iter().enumerate() {
+            this.place(axis, *extent, ceil)?;
         }
         Ok(this)
     }
@@ -91,11 +91,11 @@ impl Sliding {
             }
             "VALID" => {}
             "SAME_UPPER" | "SAME_LOWER" => {
-                for axis in 0..axes {
+                for (axis, extent) in extents.iter().enumerate() {
                     let stride = self.slide.strides[axis];
-                    let windows = extents[axis].div_ceil(stride);
+                    let windows = extent.div_ceil(stride);
                     let needed = (windows - 1) * stride + self.reach(axis);
-                    let total = needed.saturating_sub(extents[axis]);
+                    let total = needed.saturating_sub(*extent);
                     let (small, large) = (total / 2, total.div_ceil(2));
                     let upper = mode == "SAME_UPPER";
                     self.slide.before[axis] = if upper { small } else { large };
