@@ -172,6 +172,10 @@ pub(super) enum Fold {
     Div,
     /// 1 if `a = b`, else 0.
     Equal,
+    /// The larger.
+    Max,
+    /// The smaller.
+    Min,
 }
 
 /// Two constants of common dimensions `dims`, folded.
@@ -209,6 +213,8 @@ pub(super) fn folded(
                     Fold::Sub => &x - &y,
                     Fold::Mul => &x * &y,
                     Fold::Div => x.checked_div(&y).ok_or_else(no_result)?,
+                    Fold::Max => x.max(y),
+                    Fold::Min => x.min(y),
                     Fold::Equal => return Err(no_result()),
                 });
             }
@@ -231,6 +237,8 @@ fn fold_integers(op: Fold, a: i64, b: i64) -> Option<i64> {
         Fold::Mul => a.checked_mul(b),
         Fold::Div => a.checked_div(b),
         Fold::Equal => Some(i64::from(a == b)),
+        Fold::Max => Some(a.max(b)),
+        Fold::Min => Some(a.min(b)),
     }
 }
 

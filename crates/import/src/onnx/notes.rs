@@ -2,8 +2,9 @@
 
 use super::Place;
 use super::attribute::int_attribute;
+use super::declared::{agree, declared};
 use super::graph::Graph;
-use super::lower::{agree, declared};
+
 use super::proto::NodeProto;
 use ceg4n_base::{Diagnostic, Diagnostics, codes};
 
