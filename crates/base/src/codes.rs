@@ -72,6 +72,7 @@ codes! {
     NOT_BUILT = "E0602", "an option that this version does not have yet";
     UNKNOWN_PASS = "E0603", "a pass that does not exist";
     SOLVER = "E0701", "a solver that cannot be used";
+    UNDECIDED = "E0702", "a question that is left without an answer";
     INTERNAL = "E0901", "a failure of the tool itself";
 }
 

@@ -5,8 +5,10 @@
 //! built are recognised and refused, never ignored; they are hidden from the help.
 
 mod bench_compile;
+mod query;
 
 pub use bench_compile::{BenchCompileArgs, BenchDataArgs, TableFormat};
+pub use query::{BenchInstancesArgs, QueryArgs, SupportsArgs};
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use std::ffi::OsString;
@@ -14,15 +16,21 @@ use std::path::PathBuf;
 
 /// Compiles a neural network to fixed-point code that is proved to give the same answers.
 #[derive(Parser, Debug)]
-#[command(name = "ceg4nc", version, max_term_width = 100)]
+#[command(name = "ceg4nc", max_term_width = 100, arg_required_else_help = true)]
 #[command(
     after_help = "Exit codes: 0 everything PROVED or done, 10 REFUTED, 20 UNKNOWN or limit \
     reached, 2 wrong usage, 3 bad input, 1 a failure of the tool itself."
 )]
 pub struct Cli {
+    /// Print the name of the program
+    #[arg(long, exclusive = true)]
+    pub name: bool,
+    /// Print its version
+    #[arg(long, short = 'V', exclusive = true)]
+    pub version: bool,
     /// What to do.
     #[command(subcommand)]
-    pub command: Command,
+    pub command: Option<Command>,
 }
 
 /// The commands.
@@ -36,7 +44,7 @@ pub enum Command {
     Import(ImportArgs),
     /// Run named passes and print the IR
     Opt(OptArgs),
-    /// Decide the requirements of an annotated network
+    /// Decide the requirements of an annotated network, or a VNN-LIB query
     Verify(Box<VerifyArgs>),
     /// Evaluate reference and kernel on inputs
     Run(RunArgs),
@@ -60,9 +68,8 @@ pub enum Command {
     /// Planned.
     #[command(hide = true)]
     Diff(NotBuilt),
-    /// Planned.
-    #[command(hide = true)]
-    Supports(NotBuilt),
+    /// List what queries and networks a solver of VNN-LIB queries supports
+    Supports(SupportsArgs),
 }
 
 /// Whatever follows a command that is not built.
@@ -106,7 +113,8 @@ pub struct FormatArgs {
 #[derive(Args, Debug, Default)]
 pub struct QuestionArgs {
     /// A JSON list of regions {id, lower_bounds, upper_bounds, x?}, a VNN-LIB file, or a data set
-    /// (.csv, .npy, idx) with --radius; replaces the regions of the network's file
+    /// (.csv, .npy, .npz, idx, .safetensors, a folder of images) with --radius; replaces the
+    /// regions of the network's file
     #[arg(long, value_name = "FILE")]
     pub regions: Vec<PathBuf>,
     /// Around each row of a data set: how far every input may move
@@ -118,6 +126,19 @@ pub struct QuestionArgs {
     /// Only these rows of a data set, counted from 0, without row B
     #[arg(long, value_name = "A..B")]
     pub rows: Option<String>,
+    /// Of these rows at most so many, evenly chosen
+    #[arg(long, value_name = "N")]
+    pub samples: Option<String>,
+    /// Only rows that the network gives the class of their label in --region-labels
+    #[arg(long)]
+    pub only_correct: bool,
+    /// The classes of the rows of a data set in --regions: a file, column:NAME of a csv file, or
+    /// `folders` for images in one folder per class
+    #[arg(long, value_name = "FILE")]
+    pub region_labels: Option<String>,
+    /// The range that stored bytes 0 to 255 stand for: 0:1, 0:255 or -1:1
+    #[arg(long, value_name = "LO:HI", allow_hyphen_values = true)]
+    pub pixels: Option<String>,
     /// Keep only the regions of this radius
     #[arg(long, value_name = "R")]
     pub ball_size: Vec<String>,
@@ -168,11 +189,11 @@ pub struct BudgetArgs {
 /// Data and demands on them.
 #[derive(Args, Debug, Default)]
 pub struct DataArgs {
-    /// Inputs to measure on: .csv, .npy, idx, .safetensors or .safetensors:TENSOR
+    /// Inputs to measure on: .csv, .npy, .npz:ARRAY, idx, .safetensors:TENSOR or a folder of images
     #[arg(long, value_name = "FILE")]
     pub data: Option<String>,
-    /// Their classes, counted from 0: a file, or column:NAME of a csv file of data (a name, a
-    /// number from 0, or `last`)
+    /// Their classes, counted from 0: a file, column:NAME of a csv file of data (a name, a number
+    /// from 0, or `last`), or `folders` for images in one folder per class
     #[arg(long, value_name = "FILE")]
     pub labels: Option<String>,
     /// Which rows of the data are for calibration, counted from 0, without row B
@@ -289,8 +310,11 @@ pub struct PlannedArgs {
 /// `verify`.
 #[derive(Args, Debug)]
 pub struct VerifyArgs {
-    /// An annotated .nnir file
+    /// An annotated .nnir file, or a VNN-LIB query (.vnnlib, .vnnlib.gz)
     pub net: PathBuf,
+    /// Of a query.
+    #[command(flatten)]
+    pub query: QueryArgs,
     /// Regions and requirement.
     #[command(flatten)]
     pub question: QuestionArgs,
@@ -315,12 +339,6 @@ pub struct VerifyArgs {
     /// How results are printed.
     #[command(flatten)]
     pub format: FormatArgs,
-    /// Planned.
-    #[arg(long, hide = true)]
-    pub network: Vec<String>,
-    /// Planned.
-    #[arg(long, hide = true)]
-    pub timeout: Option<String>,
 }
 
 /// `check`.
@@ -390,9 +408,16 @@ pub struct OptArgs {
 pub struct RunArgs {
     /// A .nnir or .onnx file
     pub net: PathBuf,
-    /// JSON: an array, a list of arrays, or a region file (its centres); - is standard input
+    /// JSON: an array, a list of arrays, or a region file (its centres); - is standard input; or a
+    /// data set
     #[arg(long, value_name = "FILE")]
     pub input: PathBuf,
+    /// Only these rows of a data set, counted from 0, without row B
+    #[arg(long, value_name = "A..B")]
+    pub rows: Option<String>,
+    /// The range that stored bytes 0 to 255 of a data set stand for: 0:1, 0:255 or -1:1
+    #[arg(long, value_name = "LO:HI", allow_hyphen_values = true)]
+    pub pixels: Option<String>,
     /// Show the values of every layer
     #[arg(long)]
     pub trace: bool,
@@ -472,6 +497,8 @@ pub enum BenchCommand {
     Verify(Box<BenchVerifyArgs>),
     /// Compile every network of a folder under several presets, in one table
     Compile(Box<BenchCompileArgs>),
+    /// Decide every VNN-LIB query of a competition's list, in one table
+    Instances(Box<BenchInstancesArgs>),
 }
 
 /// `bench verify`.

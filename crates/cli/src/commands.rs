@@ -1,5 +1,7 @@
 //! The commands: from arguments through the driver to text and exit code.
 
+mod query;
+
 use crate::args::{
     BenchArgs, BenchCommand, BenchCompileArgs, BenchVerifyArgs, CheckArgs, Command, CompileArgs,
     DoctorArgs, ExplainArgs, Format, ImportArgs, OptArgs, Print, ProgressWhen, RunArgs, SmtArgs,
@@ -26,12 +28,14 @@ pub(crate) fn run(command: Command, console: &mut Console<'_>) -> i32 {
         Command::Check(args) => check(&args, console),
         Command::Import(args) => import(&args, console),
         Command::Opt(args) => optimize(&args, console),
+        Command::Verify(args) if translate::is_query(&args.net) => query::verify(&args, console),
         Command::Verify(args) => verify(&args, console),
         Command::Run(args) => evaluate(&args, console),
         Command::Smt(args) => smt(&args, console),
         Command::Bench(BenchArgs { what }) => match what {
             BenchCommand::Verify(args) => bench_verify(&args, console),
             BenchCommand::Compile(args) => bench_compile(&args, console),
+            BenchCommand::Instances(args) => query::bench_instances(&args, console),
         },
         Command::Doctor(args) => doctor(&args),
         Command::Explain(args) => explain(&args, console),
@@ -39,7 +43,7 @@ pub(crate) fn run(command: Command, console: &mut Console<'_>) -> i32 {
         Command::Reduce(_) => Err(translate::not_built("reduce").into()),
         Command::Runs(_) => Err(translate::not_built("runs").into()),
         Command::Diff(_) => Err(translate::not_built("diff").into()),
-        Command::Supports(_) => Err(translate::not_built("supports").into()),
+        Command::Supports(args) => query::supports(&args),
     };
     match done {
         Ok((text, code)) => {
@@ -217,7 +221,9 @@ fn optimize(args: &OptArgs, console: &mut Console<'_>) -> Done {
 fn evaluate(args: &RunArgs, console: &mut Console<'_>) -> Done {
     let mut options = translate::run(args)?;
     let mut bytes = Vec::new();
-    let read = if args.input.as_os_str() == "-" {
+    let read = if options.data.is_some() {
+        Ok(bytes)
+    } else if args.input.as_os_str() == "-" {
         options.input_name = "standard input".to_owned();
         console.input.read_to_end(&mut bytes).map(|_| bytes)
     } else {

@@ -35,9 +35,22 @@ pub fn run(
 /// Runs one call on a console; returns the exit code.
 pub fn run_on(args: impl IntoIterator<Item = OsString>, console: &mut Console<'_>) -> i32 {
     match Cli::try_parse_from(args) {
-        Ok(cli) => commands::run(cli.command, console),
+        Ok(cli) => match cli.command {
+            Some(command) => commands::run(command, console),
+            None => about(cli.name, console),
+        },
         Err(e) => usage(&e, console),
     }
+}
+
+/// The name, or the version alone, as tools that call solvers expect them.
+fn about(name: bool, console: &mut Console<'_>) -> i32 {
+    let text = match name {
+        true => "ceg4nc\n",
+        false => concat!(env!("CARGO_PKG_VERSION"), "\n"),
+    };
+    let written = console.print(text);
+    commands::finish(written, 0, console)
 }
 
 /// Help and version are results; anything else is wrong usage.

@@ -108,7 +108,7 @@ pub(crate) fn questions(loaded: &Loaded) -> Result<Vec<Asked>, Diagnostics> {
 pub(crate) fn needs_label(property: &Property) -> bool {
     match property {
         Property::Top1 | Property::Top1Margin(_) => true,
-        Property::TopK(_) | Property::Eps(_) | Property::Spec(_) => false,
+        Property::TopK(_) | Property::Eps(_) | Property::Spec(_) | Property::Joint(_) => false,
     }
 }
 

@@ -118,7 +118,7 @@ impl<'a> Guide<'a> {
         match &goal.property {
             Property::Eps(e) => Aim::Within { eps: e.to_f64() },
             Property::Top1Margin(m) => Aim::Near { margin: m.to_f64() },
-            Property::Top1 | Property::TopK(_) | Property::Spec(_) => {
+            Property::Top1 | Property::TopK(_) | Property::Spec(_) | Property::Joint(_) => {
                 match ceg4n_ir::kernel::argmax(y) {
                     Some(class) => Aim::Class {
                         class,

@@ -29,6 +29,7 @@ mod plan;
 pub mod points;
 pub mod progress;
 mod quantize_uniform;
+pub mod query;
 mod regions;
 mod resources;
 pub mod run;

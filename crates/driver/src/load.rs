@@ -57,6 +57,31 @@ pub fn load(options: &LoadOptions) -> Result<Loaded, Failure> {
     }
 }
 
+impl Loaded {
+    /// Makes the network one that formats can be given to: normalization becomes part of weights.
+    /// A module with versions, or without anything to fold, stays as it is.
+    ///
+    /// # Errors
+    /// Those of the passes.
+    pub(crate) fn prepare(&mut self) -> Result<(), Diagnostics> {
+        let before = self.module.network.hash();
+        let mut module = self.module.clone();
+        for name in PREPARATION {
+            for step in ceg4n_passes::Pipeline::parse(name, ceg4n_passes::REGISTRY)?.0 {
+                module = step.pass.run(&module, step.parameter.as_deref())?;
+            }
+            if module.network.hash() == before {
+                return Ok(());
+            }
+        }
+        self.module = module;
+        Ok(())
+    }
+}
+
+/// What runs before formats are chosen.
+const PREPARATION: [&str; 2] = ["fold-affine", "drop-unused"];
+
 type Read = (Module, Diagnostics, ContentHash);
 
 fn load_into(options: &LoadOptions, sources: &mut Sources) -> Result<Read, Diagnostics> {
@@ -163,7 +188,10 @@ fn choose_requirements(
 /// [`codes::REQUIREMENT`].
 pub fn check_property(property: &Property, outputs: usize) -> Result<(), Diagnostic> {
     let fail = |m: String| Err(Diagnostic::error(codes::REQUIREMENT, m));
-    let ranked = !matches!(property, Property::Eps(_) | Property::Spec(_));
+    let ranked = !matches!(
+        property,
+        Property::Eps(_) | Property::Spec(_) | Property::Joint(_)
+    );
     if ranked && outputs < 2 {
         return fail(format!(
             "{property} needs at least two outputs, there is one"
@@ -183,7 +211,11 @@ pub fn check_property(property: &Property, outputs: usize) -> Result<(), Diagnos
             "{property} is about {} outputs, the network has {outputs}",
             s.outputs
         )),
-        Property::Spec(_) => Ok(()),
+        Property::Joint(s) if s.outputs != 2 * outputs => fail(format!(
+            "{property} is about {} outputs, both networks have {outputs}",
+            s.outputs
+        )),
+        Property::Spec(_) | Property::Joint(_) => Ok(()),
     }
 }
 
@@ -203,6 +235,12 @@ pub(crate) fn few<'a>(what: &str, items: impl Iterator<Item = &'a str>) -> Strin
 }
 
 impl Loaded {
+    /// Dimensions of the network's input.
+    pub fn shape(&self) -> &[usize] {
+        let net = &self.module.network;
+        &net.value(net.input()).shape.0
+    }
+
     /// What must be decided, in the order of requirements and regions.
     ///
     /// # Errors

@@ -8,10 +8,10 @@
 //!
 //! [`OutputConstraint`]: ceg4n_ir::OutputConstraint
 
-mod cases;
-mod grammar;
-mod linear;
-mod read;
+pub(crate) mod cases;
+pub(crate) mod grammar;
+pub(crate) mod linear;
+pub(crate) mod read;
 mod write;
 
 use crate::file;
@@ -48,7 +48,8 @@ struct Declared {
 /// # Errors
 /// [`codes::SYNTAX`], [`codes::NUMBER`], [`codes::UNKNOWN_NAME`] and [`codes::DUPLICATE_NAME`] for
 /// a text that is no VNN-LIB 1, [`codes::QUERY`] for a query beyond what the IR can say,
-/// [`codes::REGION`] if no box has a point; [`codes::NOT_BUILT`] for VNN-LIB 2.
+/// [`codes::REGION`] if no box has a point; [`codes::QUERY`] also for VNN-LIB 2
+/// ([`crate::vnnlib2`]).
 pub fn query(sources: &mut Sources, name: &str, text: &str) -> Result<Query, Diagnostics> {
     let source = sources.add(name, text);
     read::query(source, text)

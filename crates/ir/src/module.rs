@@ -99,6 +99,10 @@ pub enum Property {
     Eps(Exact),
     /// No point's outputs are what a VNN-LIB query asks for.
     Spec(Arc<OutputSpec>),
+    /// No point's outputs of reference and subject together are what a query asks for. Of the
+    /// [`OutputSpec::outputs`] the first half are the reference's, the others the subject's. Queries
+    /// of two networks ask so; no `.nnir` file does.
+    Joint(Arc<OutputSpec>),
 }
 
 /// Which inputs of a box count.
@@ -129,6 +133,7 @@ impl std::fmt::Display for Property {
             Self::TopK(k) => write!(f, "topk {k}"),
             Self::Eps(e) => write!(f, "eps {e}"),
             Self::Spec(spec) => write!(f, "spec {:?}", spec.path),
+            Self::Joint(spec) => write!(f, "joint {:?}", spec.path),
         }
     }
 }

@@ -90,6 +90,13 @@ impl Constant {
 
     /// Wide numbers written in the text; `None` if one is beyond the float32 range.
     pub fn wide(wide: Wide) -> Option<Self> {
+        // One zero, so that equal numbers are one constant.
+        let one_zero = |part: &[f64]| part.iter().map(|v| v + 0.0).collect();
+        let wide = Wide {
+            high: one_zero(&wide.high),
+            low: one_zero(&wide.low),
+            ..wide
+        };
         let data: Arc<[f32]> = wide.high.iter().map(|v| *v as f32).collect();
         data.iter().all(|v| v.is_finite()).then(|| Self {
             data,

@@ -274,6 +274,37 @@ impl RealOp {
             Self::Concat { xs, .. } => xs.clone(),
         }
     }
+
+    /// The same operator on other operands: `f` gives each operand's new id.
+    #[must_use]
+    pub fn map_operands(&self, mut f: impl FnMut(NodeId) -> NodeId) -> Self {
+        let mut op = self.clone();
+        match &mut op {
+            Self::Input => {}
+            Self::Dense { x, .. }
+            | Self::Conv { x, .. }
+            | Self::MaxPool { x, .. }
+            | Self::SumPool { x, .. }
+            | Self::AddConst { x, .. }
+            | Self::MulConst { x, .. }
+            | Self::DivConst { x, .. }
+            | Self::Gather { x, .. }
+            | Self::Relu { x }
+            | Self::Clip { x, .. }
+            | Self::LeakyRelu { x, .. }
+            | Self::Abs { x }
+            | Self::Sign { x }
+            | Self::Curve { x, .. }
+            | Self::Snap { x, .. }
+            | Self::Move { x } => *x = f(*x),
+            Self::Sum { x, y } => {
+                *x = f(*x);
+                *y = f(*y);
+            }
+            Self::Concat { xs, .. } => xs.iter_mut().for_each(|x| *x = f(*x)),
+        }
+        op
+    }
 }
 
 /// A node: an operator and its place in the IR.

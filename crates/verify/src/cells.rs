@@ -20,8 +20,8 @@ use crate::subject::{Subject, Trouble};
 use crate::tree::{Closure, Cut, Tree};
 use crate::verdict::Witness;
 use ceg4n_base::Exact;
-use ceg4n_ir::Property;
 use ceg4n_ir::kernel::argmax;
+use ceg4n_ir::{KernelNode, KernelOp, OutputConstraint, OutputSpec, Property};
 
 /// Exact integer intervals are worth their cost up to so many weights.
 const EXACT_WEIGHTS: usize = 4096;
@@ -121,7 +121,7 @@ impl Cells<'_> {
                     self.reference.graph()
                 };
                 let here = graph.nodes.get(node)?;
-                let known = matches!(here.op, Op::Relu) && element < here.len;
+                let known = matches!(here.op, Op::Relu) && here.on.contains(&element);
                 known.then(|| Cut::signs(node, element).map(|s| area.and(of_subject, s)))
             }
             Cut::Real { .. } | Cut::Grid { .. } => {
@@ -151,15 +151,29 @@ impl Cells<'_> {
         let middle = middle(part);
         let likely = argmax(&self.subject.net().outputs(&middle)).unwrap_or(0);
         let kernel = self.subject.kernel().filter(|k| {
-            let weights = |n: &ceg4n_ir::KernelNode| match &n.op {
-                ceg4n_ir::KernelOp::Dense { weight, .. } => weight.len(),
-                ceg4n_ir::KernelOp::Input { .. }
-                | ceg4n_ir::KernelOp::AddConst { .. }
-                | ceg4n_ir::KernelOp::Relu { .. }
-                | ceg4n_ir::KernelOp::Requantize { .. }
-                | ceg4n_ir::KernelOp::Align { .. }
-                | ceg4n_ir::KernelOp::Move { .. } => 0,
-                _ => unimplemented!("TEMP-OP"),
+            // Terms that integer intervals sum, all in all.
+            let weights = |n: &KernelNode| match &n.op {
+                KernelOp::Dense { weight, .. } => weight.len(),
+                KernelOp::Conv { conv, .. } => conv.macs(),
+                KernelOp::MaxPool { window, .. } | KernelOp::SumPool { window, .. } => {
+                    n.len * window.size()
+                }
+                // Up to a whole table for each element.
+                KernelOp::Table { table, .. } => n.len * table.len(),
+                KernelOp::Input { .. }
+                | KernelOp::AddConst { .. }
+                | KernelOp::MulConst { .. }
+                | KernelOp::Sum { .. }
+                | KernelOp::Concat { .. }
+                | KernelOp::Gather { .. }
+                | KernelOp::Relu { .. }
+                | KernelOp::Clip { .. }
+                | KernelOp::LeakyRelu { .. }
+                | KernelOp::Abs { .. }
+                | KernelOp::Sign { .. }
+                | KernelOp::Requantize { .. }
+                | KernelOp::Align { .. }
+                | KernelOp::Move { .. } => 0,
             };
             k.nodes.values().map(weights).sum::<usize>() <= EXACT_WEIGHTS
         });
@@ -194,7 +208,9 @@ impl Cells<'_> {
                 let e = e.to_f64() - hair;
                 n.iter().zip(&y).any(|(n, y)| (n - y).abs() > e)
             }
-            Property::TopK(_) | Property::Spec(_) => true,
+            Property::TopK(_) => true,
+            Property::Spec(spec) => nearly_met(spec, &[&y], hair),
+            Property::Joint(spec) => nearly_met(spec, &[&n, &y], hair),
         }
     }
 
@@ -293,6 +309,24 @@ impl PairArea {
     }
 }
 
+/// Are all constraints of some case met but for a hair per unit of their coefficients?
+fn nearly_met(spec: &OutputSpec, outputs: &[&[f64]], hair: f64) -> bool {
+    let output = |j: usize| {
+        let mut all = outputs.iter().flat_map(|o| o.iter());
+        all.nth(j).copied().unwrap_or(f64::NAN)
+    };
+    let met = |c: &OutputConstraint| {
+        let (mut value, mut size) = (c.constant.to_f64(), 1.0);
+        for (j, a) in &c.coefficients {
+            let a = a.to_f64();
+            value += a * output(*j);
+            size += a.abs();
+        }
+        value <= hair * size
+    };
+    spec.cases.iter().any(|case| case.iter().all(met))
+}
+
 fn middle(part: &Part) -> Vec<f64> {
     part.real
         .iter()
@@ -323,7 +357,7 @@ impl Problem for Cells<'_> {
         {
             return Ok(Look::Found(w));
         }
-        if is_point && self.reference.is_exact() {
+        if is_point && self.reference.is_exact() && self.subject.is_exact() {
             // The part's only point was replayed above and holds.
             let slack = self.margin_at(&middle)?.unwrap_or(f64::INFINITY);
             return Ok(closed(Closure::Enumeration(1), slack, 1));

@@ -14,7 +14,7 @@ use crate::label::{Labelled, influence};
 use crate::leaf::Leaf;
 use crate::margins::{Exactly, FEW_INPUTS, Margins, View};
 use crate::reference::Reference;
-use crate::requirement::above;
+use crate::requirement::{above, sum};
 use crate::space::{Part, Space};
 use crate::subject::{Subject, Trouble};
 use crate::tree::{Closure, Partial, Tree};
@@ -132,12 +132,13 @@ struct Work<'a> {
     stop: &'a Stop,
 }
 
-/// A question about one program: forms that must exceed what they need.
+/// A question about one program: some form of every case must exceed what it needs.
 struct Alone<'a> {
     graph: &'a Graph,
     view: View,
     forms: Rows,
     need: Vec<f64>,
+    cases: Vec<usize>,
 }
 
 type Outcome = (Verdict, Tally, Option<f64>);
@@ -160,9 +161,11 @@ impl Work<'_> {
             },
             Label::Robust(_) | Label::Changes(_) | Label::Undecided => match self.q.property {
                 Property::Spec(spec) => self.spec(spec, leaf),
-                Property::Top1 | Property::Top1Margin(_) | Property::TopK(_) | Property::Eps(_) => {
-                    self.cells(leaf)
-                }
+                Property::Top1
+                | Property::Top1Margin(_)
+                | Property::TopK(_)
+                | Property::Eps(_)
+                | Property::Joint(_) => self.cells(leaf),
             },
         }
     }
@@ -179,7 +182,7 @@ impl Work<'_> {
             h.str(&part.to_string());
         }
         h.str(&self.q.property.to_string());
-        if let Property::Spec(spec) = self.q.property {
+        if let Property::Spec(spec) | Property::Joint(spec) = self.q.property {
             h.str(&spec.hash().to_string());
         }
         h.str(&self.q.domain.to_string()).str(stage).finish()
@@ -275,21 +278,31 @@ impl Work<'_> {
             view: View::Reals,
             forms: margins(class, outputs),
             need: vec![0.0; outputs.saturating_sub(1)],
+            cases: Vec::new(),
         };
         self.alone(alone)
     }
 
-    /// A specification whose cases are single constraints: each is met nowhere.
+    /// A specification, where each case has a form that excludes it: on the subject alone.
     fn spec(&self, spec: &OutputSpec, leaf: &mut dyn Leaf) -> Result<Outcome, Trouble> {
         let outputs = self.q.subject.output_len();
-        let single = |case: &Vec<OutputConstraint>| match &case[..] {
-            [c] => above(c, outputs),
-            _several => None,
-        };
-        let Some(rows) = spec.cases.iter().map(single).collect::<Option<Vec<_>>>() else {
-            return self.cells(leaf);
-        };
-        let (rows, need): (Vec<Vec<f64>>, Vec<f64>) = rows.into_iter().unzip();
+        // Cases of several constraints are decided on the integers of a kernel as cells.
+        let one_each = self.q.subject.kernel().is_some();
+        let several = |case: &Vec<OutputConstraint>| one_each && case.len() != 1;
+        let (mut rows, mut need, mut cases) = (Vec::new(), Vec::new(), Vec::new());
+        for (k, case) in spec.cases.iter().enumerate() {
+            let whole = (case.len() > 1).then(|| sum(case));
+            let forms = case.iter().chain(&whole);
+            let before = rows.len();
+            for (row, least) in forms.filter_map(|c| above(c, outputs)) {
+                rows.push(row);
+                need.push(least);
+                cases.push(k);
+            }
+            if rows.len() == before || several(case) {
+                return self.cells(leaf);
+            }
+        }
         let (graph, view) = match (self.q.subject.integer_graph(), self.q.subject.kernel()) {
             (Some(graph), Some(k)) => (graph, View::Mantissas(k.input_format.frac())),
             (_, _) => (self.q.subject.graph(), View::Reals),
@@ -299,10 +312,11 @@ impl Work<'_> {
             view,
             forms: Rows::new(rows.len(), rows.concat()),
             need,
+            cases,
         };
         match self.alone(alone)? {
             // Points and their cells may still decide.
-            (Verdict::Unknown(_), tally, _) if !tally.clock_limited => self.cells(leaf),
+            (Verdict::Unknown(_), tally, _) if one_each && !tally.clock_limited => self.cells(leaf),
             outcome => Ok(outcome),
         }
     }
@@ -313,13 +327,14 @@ impl Work<'_> {
             Some(point) => self.replay(&point),
             None => Ok(None),
         };
-        let exactly = |_: &Part| Ok(Exactly::Open);
+        let exactly = |part: &Part| self.at_point(part);
         let problem = Margins {
             graph: alone.graph,
             space: self.space,
             view: alone.view,
             forms: alone.forms,
             need: alone.need,
+            cases: alone.cases,
             by_sign: self.root.real.len() > FEW_INPUTS,
             first: &|_| false,
             visit: &visit,
@@ -347,6 +362,21 @@ impl Work<'_> {
         Ok(match ended.found {
             Some(w) => (Verdict::Refuted(Box::new(w)), tally, None),
             None => (Verdict::Unknown(reason), tally, None),
+        })
+    }
+
+    /// A part of one point, where a specification is evaluated exactly.
+    fn at_point(&self, part: &Part) -> Result<Exactly<Witness>, Trouble> {
+        if !(self.is_spec() && self.q.subject.is_exact() && self.space.is_point(part)) {
+            return Ok(Exactly::Open);
+        }
+        let x: Vec<f64> = part.real.iter().map(|b| b.lo).collect();
+        let Some(point) = self.space.snap(&x) else {
+            return Ok(Exactly::Open);
+        };
+        Ok(match self.replay(&point)? {
+            Some(w) => Exactly::Found(w),
+            None => Exactly::Holds(1),
         })
     }
 

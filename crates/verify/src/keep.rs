@@ -211,6 +211,7 @@ impl Keep<'_> {
             view: View::Mantissas(self.kernel.input_format.frac()),
             forms: margins(self.class, outputs),
             need,
+            cases: Vec::new(),
             by_sign: self.kernel.input_len() > FEW_INPUTS,
             first: &first,
             visit: &visit,

@@ -79,7 +79,7 @@ pub type Visit<'a, F> = dyn Fn(&[f64]) -> Result<Option<F>, Trouble> + Sync + 'a
 /// Evaluates all of a part.
 pub type Each<'a, F> = dyn Fn(&Part) -> Result<Exactly<F>, Trouble> + Sync + 'a;
 
-/// The question whether `forms > need` on a region.
+/// The question whether at each point of a region some form of every case exceeds its need.
 pub struct Margins<'a, F> {
     /// The program.
     pub graph: &'a Graph,
@@ -91,6 +91,8 @@ pub struct Margins<'a, F> {
     pub forms: Rows,
     /// What each must exceed.
     pub need: Vec<f64>,
+    /// The case of each form, ascending from 0; empty if every form is its own.
+    pub cases: Vec<usize>,
     /// Divide by sign and not by input.
     pub by_sign: bool,
     /// A cheap exact proof of a part without constraints, by another method.
@@ -111,7 +113,7 @@ impl<F> Margins<'_, F> {
                 element,
             } => {
                 let here = self.graph.nodes.get(node)?;
-                let known = matches!(here.op, Op::Relu) && element < here.len;
+                let known = matches!(here.op, Op::Relu) && here.on.contains(&element);
                 known.then(|| {
                     Cut::signs(node, element).map(|s| Area {
                         part: area.part.clone(),
@@ -151,18 +153,35 @@ impl<F> Margins<'_, F> {
 
     fn is_met(&self, lower: &[f64]) -> bool {
         // NaN compares false: an undefined bound proves nothing.
-        lower.iter().zip(&self.need).all(|(l, n)| l > n)
+        let met = |(l, n): (&f64, &f64)| l > n;
+        if self.cases.is_empty() {
+            return lower.iter().zip(&self.need).all(met);
+        }
+        // One form of each case that exceeds its need everywhere excludes the case.
+        let cases = self.cases.chunk_by(|a, b| a == b);
+        let mut at = 0;
+        cases.into_iter().all(|case| {
+            let own = at..at + case.len();
+            at = own.end;
+            lower[own.clone()].iter().zip(&self.need[own]).any(met)
+        })
     }
 
-    /// How far the worst form is from being met, not positive; and which it is.
+    /// How far the worst case's best form is from being met, not positive; and which it is.
     fn gap(&self, lower: &[f64]) -> (f64, usize) {
         let gaps = lower.iter().zip(&self.need).map(|(l, n)| {
             let g = l - n;
             if g.is_nan() { f64::NEG_INFINITY } else { g }
         });
-        gaps.zip(0..)
-            .min_by(|a, b| a.0.total_cmp(&b.0).then(a.1.cmp(&b.1)))
-            .unwrap_or((0.0, 0))
+        let gaps: Vec<(f64, usize)> = gaps.zip(0..).collect();
+        let order = |a: &&(f64, usize), b: &&(f64, usize)| a.0.total_cmp(&b.0).then(b.1.cmp(&a.1));
+        let case = |a: &(f64, usize), b: &(f64, usize)| match self.cases.is_empty() {
+            true => false,
+            false => self.cases[a.1] == self.cases[b.1],
+        };
+        let best = gaps.chunk_by(case).filter_map(|c| c.iter().max_by(order));
+        let worst = best.min_by(|a, b| a.0.total_cmp(&b.0).then(a.1.cmp(&b.1)));
+        worst.copied().unwrap_or((0.0, 0))
     }
 
     fn by_sign(
@@ -217,7 +236,8 @@ impl<F> Margins<'_, F> {
             if !matches!(node.op, Op::Relu) {
                 continue;
             }
-            for (j, b) in bounds.nodes[i - 1].iter().enumerate() {
+            for j in node.on.clone() {
+                let b = bounds.nodes[i - 1][j];
                 if b.lo < 0.0 && b.hi > 0.0 {
                     let c = found.over[i].get(form * node.len + j).copied();
                     let height = b.hi * -b.lo / (b.hi - b.lo);

@@ -2,13 +2,13 @@
 
 use crate::attack::float::Net;
 use crate::bounds::Form;
-use crate::bounds::backward::{Rows, bounds};
+use crate::bounds::backward::{Backward, Rows, bounds};
 use crate::bounds::graph::{From, Graph};
 use crate::bounds::split::Splits;
 use crate::float::{Bound, down, up};
 use ceg4n_base::{ContentHash, Exact};
 use ceg4n_eval::EvalError;
-use ceg4n_ir::{Checked, Lowered, Program, RealOp, RealProgram};
+use ceg4n_ir::{Checked, Lowered, Program, RealProgram};
 use std::sync::Arc;
 
 /// In which arithmetic a real-valued reference is meant.
@@ -145,11 +145,7 @@ impl Reference {
 
     /// All single-precision runs at a point; `None` unless it is a float32 vector.
     pub(crate) fn float32_at(&self, x: &[Exact]) -> Option<Float32At<'_>> {
-        let single = |v: &Exact| {
-            let near = v.to_f64();
-            Exact::from_f64(near).as_ref() == Some(v) && f64::from(near as f32) == near
-        };
-        x.iter().all(single).then(|| Float32At {
+        x.iter().all(is_single).then(|| Float32At {
             reference: self,
             x: hull(x, x),
         })
@@ -182,7 +178,7 @@ impl Reference {
     /// empty for a fixed-point one.
     pub fn approximate_all(&self, x: &[f64]) -> Vec<Vec<f64>> {
         match &self.lowered {
-            Lowered::Real(r) => approximate_nodes(r, x),
+            Lowered::Real(r) => crate::plain::nodes(r, x),
             Lowered::Fixed(_) => Vec::new(),
         }
     }
@@ -199,18 +195,29 @@ impl Reference {
 
     /// Lower bounds of forms of the outputs over a box of real points.
     pub fn lower(&self, x: &[Bound], forms: Rows) -> Vec<f64> {
-        let splits = Splits::default();
-        match bounds(&self.graph, x, &splits) {
-            Some(bounds) => crate::bounds::backward::Backward {
-                graph: &self.graph,
-                bounds: &bounds,
-                splits: &splits,
-                guide: None,
-            }
-            .lower(self.graph.output(), forms),
-            None => vec![f64::NEG_INFINITY; forms.count],
-        }
+        lower(&self.graph, x, forms)
     }
+}
+
+/// Lower bounds of forms of a graph's outputs over a box of real points.
+pub(crate) fn lower(graph: &Graph, x: &[Bound], forms: Rows) -> Vec<f64> {
+    let splits = Splits::default();
+    match bounds(graph, x, &splits) {
+        Some(bounds) => Backward {
+            graph,
+            bounds: &bounds,
+            splits: &splits,
+            guide: None,
+        }
+        .lower(graph.output(), forms),
+        None => vec![f64::NEG_INFINITY; forms.count],
+    }
+}
+
+/// True for a float32.
+pub(crate) fn is_single(v: &Exact) -> bool {
+    let near = v.to_f64();
+    Exact::from_f64(near).as_ref() == Some(v) && f64::from(near as f32) == near
 }
 
 /// Every single-precision run at one point.
@@ -252,55 +259,6 @@ fn graph_of(lowered: &Lowered, precision: Precision) -> Graph {
         Lowered::Real(r) => Graph::real(r, precision == Precision::Float32),
         Lowered::Fixed(k) => Graph::kernel(k, From::Reals),
     }
-}
-
-/// All nodes in plain floating point, in order.
-fn approximate_nodes(program: &RealProgram, x: &[f64]) -> Vec<Vec<f64>> {
-    let mut nodes: Vec<Vec<f64>> = Vec::with_capacity(program.nodes.len());
-    for node in program.nodes.values() {
-        let out = match &node.op {
-            RealOp::Input => x.to_vec(),
-            RealOp::Dense {
-                x,
-                weight,
-                bias,
-                rows,
-                cols,
-            } => {
-                let v = &nodes[x.as_u32() as usize];
-                (0..*rows)
-                    .map(|j| {
-                        let s: f64 = weight.near()[j * cols..(j + 1) * cols]
-                            .iter()
-                            .zip(v)
-                            .map(|(a, b)| a * b)
-                            .sum();
-                        s + bias.as_ref().map_or(0.0, |b| b.near()[j])
-                    })
-                    .collect()
-            }
-            RealOp::AddConst { x, c } => nodes[x.as_u32() as usize]
-                .iter()
-                .zip(c.near().iter())
-                .map(|(a, b)| a + b)
-                .collect(),
-            RealOp::DivConst { x, c } => nodes[x.as_u32() as usize]
-                .iter()
-                .zip(c.near().iter())
-                .map(|(a, b)| a / b)
-                .collect(),
-            RealOp::Relu { x } => nodes[x.as_u32() as usize]
-                .iter()
-                .map(|v| v.max(0.0))
-                .collect(),
-            RealOp::Move { x } => nodes[x.as_u32() as usize].clone(),
-            _ => unimplemented!("TEMP-OP"),
-        };
-        nodes.push(out);
-    }
-    // The output may precede values that nobody uses.
-    nodes.truncate(program.output.as_u32() as usize + 1);
-    nodes
 }
 
 /// The outward-rounded hull of exact bounds.

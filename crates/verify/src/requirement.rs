@@ -4,6 +4,8 @@
 //! `c` to `k`; besides the bounds of either side the bound of the sum of both leads excludes it,
 //! which is a bound of the difference of both programs.
 
+mod joint;
+
 use crate::bounds::Form;
 use crate::bounds::differential::{PairBounds, PairForm};
 use crate::bounds::integer;
@@ -76,6 +78,7 @@ impl<'a> Bounded<'a> {
             Property::TopK(n) => self.top_k(*n as usize),
             Property::Eps(e) => self.eps(e),
             Property::Spec(spec) => self.spec(spec),
+            Property::Joint(spec) => joint::shows(self.pair, self.outputs, spec),
         }
     }
 
@@ -297,10 +300,12 @@ impl<'a> Bounded<'a> {
 }
 
 /// The sum of constraints, exactly: true wherever all of them are, strictly if one is strict.
-fn sum(case: &[OutputConstraint]) -> OutputConstraint {
+pub(crate) fn sum<'c>(case: impl IntoIterator<Item = &'c OutputConstraint>) -> OutputConstraint {
     let mut coefficients: BTreeMap<usize, Exact> = BTreeMap::new();
     let mut constant = Exact::zero();
+    let mut strict = false;
     for c in case {
+        strict |= c.strict;
         for (j, a) in &c.coefficients {
             let entry = coefficients.entry(*j).or_insert_with(Exact::zero);
             *entry = &*entry + a;
@@ -311,15 +316,25 @@ fn sum(case: &[OutputConstraint]) -> OutputConstraint {
     OutputConstraint {
         coefficients: coefficients.into_iter().collect(),
         constant,
-        strict: case.iter().any(|c| c.strict),
+        strict,
     }
 }
 
 /// Coefficients over the outputs, and what their form must exceed for the constraint to be met
 /// nowhere; `None` where they are no floats even when scaled to integers.
 pub(crate) fn above(c: &OutputConstraint, outputs: usize) -> Option<(Vec<f64>, f64)> {
+    let (row, scale) = scaled(&c.coefficients, outputs)?;
+    let need = -&(&c.constant * &scale);
+    let (_, most) = need.enclosure();
+    // `Σ < 0` is met nowhere where the sum is at least zero.
+    Some((row, if c.strict { most.next_down() } else { most }))
+}
+
+/// Coefficients over the outputs times a positive integer that makes floats of them, and that
+/// integer; `None` where there is none or an output is missing.
+pub(crate) fn scaled(terms: &[(usize, Exact)], outputs: usize) -> Option<(Vec<f64>, Exact)> {
     let mut scale = num_bigint::BigInt::from(1);
-    for (_, a) in &c.coefficients {
+    for (_, a) in terms {
         let (_, den) = a.to_ratio();
         if (&scale % &den) != num_bigint::BigInt::ZERO {
             scale *= den;
@@ -327,7 +342,7 @@ pub(crate) fn above(c: &OutputConstraint, outputs: usize) -> Option<(Vec<f64>, f
     }
     let scale = Exact::from(scale);
     let mut row = vec![0.0; outputs];
-    for (j, a) in &c.coefficients {
+    for (j, a) in terms {
         let scaled = a * &scale;
         let near = scaled.to_f64();
         if Exact::from_f64(near)? != scaled {
@@ -335,10 +350,7 @@ pub(crate) fn above(c: &OutputConstraint, outputs: usize) -> Option<(Vec<f64>, f
         }
         *row.get_mut(*j)? = near;
     }
-    let need = -&(&c.constant * &scale);
-    let (_, most) = need.enclosure();
-    // `Σ < 0` is met nowhere where the sum is at least zero.
-    Some((row, if c.strict { most.next_down() } else { most }))
+    Some((row, scale))
 }
 
 /// The worst bound so far.

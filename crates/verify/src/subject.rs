@@ -1,5 +1,7 @@
 //! The kernel side of a question: the program, its native evaluator, and exact replay.
 
+mod runs;
+
 use crate::attack::float::Net;
 use crate::bounds::graph::{From, Graph};
 use crate::reference::{Precision, Reference};
@@ -17,6 +19,7 @@ use std::sync::{Arc, OnceLock};
 pub struct Subject {
     program: Checked<Program>,
     code: Code,
+    precision: Precision,
     /// From real points; made when a bound asks for it.
     graph: OnceLock<Graph>,
     net: OnceLock<Net>,
@@ -63,9 +66,26 @@ impl Subject {
         Ok(Self {
             program,
             code,
+            precision: Precision::Real,
             graph: OnceLock::new(),
             net: OnceLock::new(),
         })
+    }
+
+    /// The same, computed in another precision; a kernel has only one. In single precision only
+    /// [`Property::Spec`] and [`Property::Joint`] can be refuted.
+    #[must_use]
+    pub fn with_precision(mut self, precision: Precision) -> Self {
+        if let Code::Real(_) = self.code {
+            self.precision = precision;
+            self.graph = OnceLock::new();
+        }
+        self
+    }
+
+    /// True if exact evaluation at a point is the whole truth about it.
+    pub fn is_exact(&self) -> bool {
+        self.precision == Precision::Real
     }
 
     /// The checked program.
@@ -99,7 +119,7 @@ impl Subject {
     pub fn graph(&self) -> &Graph {
         self.graph.get_or_init(|| match &self.code {
             Code::Fixed { kernel, .. } => Graph::kernel(kernel, From::Reals),
-            Code::Real(real) => Graph::real(real, false),
+            Code::Real(real) => Graph::real(real, self.precision == Precision::Float32),
         })
     }
 
@@ -180,7 +200,12 @@ impl Subject {
             reference: outputs.clone(),
             kernel: kernel.clone(),
         };
-        Ok(breaks_at(reference, property, x, &outputs, &kernel).then(witness))
+        let broken = if self.is_exact() {
+            breaks_at(reference, property, x, &outputs, &kernel)
+        } else {
+            runs::broken(reference, self, property, x, &outputs)
+        };
+        Ok(broken.then(witness))
     }
 }
 
@@ -228,6 +253,7 @@ fn breaks_float32(
             kernel.iter().enumerate().any(far)
         }
         Property::Spec(_) => breaks(property, &[], kernel),
+        Property::Joint(spec) => runs::against_kernel(reference, spec, x, kernel),
     }
 }
 
@@ -247,6 +273,7 @@ pub fn breaks(property: &Property, reference: &[Exact], kernel: &[Exact]) -> boo
             d > *e || d < -e
         }),
         Property::Spec(spec) => spec.violated(kernel),
+        Property::Joint(spec) => spec.violated(&[reference, kernel].concat()),
     }
 }
 

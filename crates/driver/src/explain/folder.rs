@@ -120,13 +120,16 @@ pub(super) fn asked<'l>(loaded: &'l Loaded, q: &StoredQuestion) -> Option<&'l Re
 /// Two properties that ask the same; a query's path says only where it was read from.
 fn same(a: &Property, b: &Property) -> bool {
     match (a, b) {
-        (Property::Spec(a), Property::Spec(b)) => a.outputs == b.outputs && a.cases == b.cases,
+        (Property::Spec(a), Property::Spec(b)) | (Property::Joint(a), Property::Joint(b)) => {
+            a.outputs == b.outputs && a.cases == b.cases
+        }
         (
             Property::Top1
             | Property::Top1Margin(_)
             | Property::TopK(_)
             | Property::Eps(_)
-            | Property::Spec(_),
+            | Property::Spec(_)
+            | Property::Joint(_),
             _,
         ) => a == b,
     }

@@ -6,18 +6,18 @@ use ceg4n_ir::OutputConstraint;
 use std::collections::BTreeMap;
 
 /// More cases than this are refused.
-pub(super) const MAX_CASES: usize = 4096;
+pub(crate) const MAX_CASES: usize = 4096;
 /// More demands than this, counted over all cases, are refused.
 const MAX_DEMANDS: usize = 10_000_000;
 /// More bounds than this, counted over all boxes, are refused.
 const MAX_BOUNDS: usize = 4_000_000;
 
 /// A demand by its place in a list.
-pub(super) type DemandId = u32;
+pub(crate) type DemandId = u32;
 
 /// What an assertion says.
 #[derive(Debug)]
-pub(super) enum Formula {
+pub(crate) enum Formula {
     One(DemandId),
     All(Vec<Formula>),
     Any(Vec<Formula>),
@@ -28,7 +28,7 @@ type Case = Vec<DemandId>;
 
 /// Multiplied out, the query has too many cases.
 #[derive(Debug)]
-pub(super) struct TooMany;
+pub(crate) struct TooMany;
 
 /// The cases of a formula. Recurses as deep as parentheses nest, which is limited.
 fn cases(f: &Formula) -> Result<Vec<Case>, TooMany> {
@@ -82,7 +82,7 @@ fn limit(list: &[Case]) -> Result<(), TooMany> {
 /// Assertions, joined one by one. What holds in every case is kept once: files state thousands
 /// of bounds so.
 #[derive(Debug)]
-pub(super) struct Assertions {
+pub(crate) struct Assertions {
     common: Case,
     cases: Vec<Case>,
 }
@@ -97,7 +97,7 @@ impl Default for Assertions {
 }
 
 impl Assertions {
-    pub(super) fn add(&mut self, f: &Formula) -> Result<(), TooMany> {
+    pub(crate) fn add(&mut self, f: &Formula) -> Result<(), TooMany> {
         let mut more = cases(f)?;
         if more.len() == 1 {
             self.common.extend(more.pop().into_iter().flatten());
@@ -110,13 +110,13 @@ impl Assertions {
 
 /// A box of inputs and what must not happen in it.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Part {
+pub(crate) struct Part {
     /// Lower bounds, where there are any.
-    pub(super) lower: Vec<Option<Exact>>,
+    pub(crate) lower: Vec<Option<Exact>>,
     /// Upper bounds.
-    pub(super) upper: Vec<Option<Exact>>,
+    pub(crate) upper: Vec<Option<Exact>>,
     /// In disjunctive normal form.
-    pub(super) cases: Vec<Vec<OutputConstraint>>,
+    pub(crate) cases: Vec<Vec<OutputConstraint>>,
 }
 
 impl Part {
@@ -164,7 +164,7 @@ impl Part {
 
 /// Sorts cases by their boxes, in the order of the file. Cases that no point can satisfy drop
 /// out.
-pub(super) fn parts(
+pub(crate) fn parts(
     assertions: &Assertions,
     demands: &[(Demand, Span)],
     inputs: usize,

@@ -2,9 +2,9 @@
 //! commands.
 
 use ceg4n_base::{Diagnostic, SourceId, Span, codes};
-use pest::Parser;
 use pest::error::{ErrorVariant, InputLocation};
 use pest::iterators::{Pair, Pairs};
+use pest::{Parser, RuleType};
 use std::ops::Range;
 
 /// pest's derive makes items without documentation; they stay in this module.
@@ -22,18 +22,18 @@ pub(super) const MAX_DEPTH: usize = 64;
 
 /// Where a command stands: in `source` from byte `base` on.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Place {
-    pub(super) source: SourceId,
-    pub(super) base: usize,
+pub(crate) struct Place {
+    pub(crate) source: SourceId,
+    pub(crate) base: usize,
 }
 
 impl Place {
-    fn span(self, range: Range<usize>) -> Span {
+    pub(crate) fn span(self, range: Range<usize>) -> Span {
         Span::new(self.source, self.base + range.start..self.base + range.end)
     }
 
     /// Where a pair stands.
-    pub(super) fn of(self, pair: &Pair<'_, Rule>) -> Span {
+    pub(crate) fn of<R: RuleType>(self, pair: &Pair<'_, R>) -> Span {
         let s = pair.as_span();
         self.span(s.start()..s.end())
     }
@@ -42,7 +42,7 @@ impl Place {
 /// Cuts a text into its commands, from `(` to the `)` that closes it. What stands outside is an
 /// error; so is nesting beyond [`MAX_DEPTH`], which ends the cut. A command that is not closed
 /// reaches to the end of the text.
-pub(super) fn commands(
+pub(crate) fn commands(
     source: SourceId,
     text: &str,
     errors: &mut Vec<Diagnostic>,
@@ -103,19 +103,27 @@ pub(super) fn commands(
 
 /// Parses one command, `text` from byte `place.base` of the file on.
 pub(super) fn command(text: &str, place: Place) -> Result<Pairs<'_, Rule>, Diagnostic> {
-    VnnlibParser::parse(Rule::command, text).map_err(|e| {
-        let (InputLocation::Pos(at) | InputLocation::Span((at, _))) = e.location;
-        let mut expected: Vec<&str> = match &e.variant {
-            ErrorVariant::ParsingError { positives, .. } => {
-                let mut rules = positives.clone();
-                rules.sort_unstable();
-                rules.iter().flat_map(|r| phrases(*r)).copied().collect()
-            }
-            ErrorVariant::CustomError { .. } => Vec::new(),
-        };
-        expected.dedup();
-        diagnostic(text, at, &expected, place)
-    })
+    VnnlibParser::parse(Rule::command, text).map_err(|e| explained(&e, text, place, phrases))
+}
+
+/// An error of the parser in words; `phrases` has those for what was expected.
+pub(crate) fn explained<R: RuleType>(
+    e: &pest::error::Error<R>,
+    text: &str,
+    place: Place,
+    phrases: fn(R) -> &'static [&'static str],
+) -> Diagnostic {
+    let (InputLocation::Pos(at) | InputLocation::Span((at, _))) = e.location;
+    let mut expected: Vec<&str> = match &e.variant {
+        ErrorVariant::ParsingError { positives, .. } => {
+            let mut rules = positives.clone();
+            rules.sort_unstable();
+            rules.iter().flat_map(|r| phrases(*r)).copied().collect()
+        }
+        ErrorVariant::CustomError { .. } => Vec::new(),
+    };
+    expected.dedup();
+    diagnostic(text, at, &expected, place)
 }
 
 fn diagnostic(text: &str, at: usize, expected: &[&str], place: Place) -> Diagnostic {

@@ -22,7 +22,7 @@ pub(super) enum Variable {
 
 /// What a comparison demands.
 #[derive(Clone, Debug, PartialEq)]
-pub(super) enum Demand {
+pub(crate) enum Demand {
     /// Always or never true.
     Constant(bool),
     /// `X_i ≥ bound`.
@@ -34,29 +34,46 @@ pub(super) enum Demand {
 }
 
 /// `Σ a·v + b`, no coefficient zero.
-#[derive(Clone, Debug, Default)]
-struct Linear {
-    terms: BTreeMap<Variable, Exact>,
+#[derive(Clone, Debug)]
+pub(crate) struct Linear<V> {
+    pub(crate) terms: BTreeMap<V, Exact>,
     constant: Option<Exact>,
     /// So many numbers of the text are multiplied in some coefficient, at most.
     factors: usize,
 }
 
-impl Linear {
-    fn number(value: Exact, factors: usize) -> Self {
+impl<V> Default for Linear<V> {
+    fn default() -> Self {
         Self {
             terms: BTreeMap::new(),
+            constant: None,
+            factors: 0,
+        }
+    }
+}
+
+impl<V: Ord + Copy> Linear<V> {
+    pub(crate) fn number(value: Exact, factors: usize) -> Self {
+        Self {
             constant: Some(value),
             factors,
+            ..Self::default()
         }
     }
 
-    fn constant(&self) -> Exact {
+    pub(crate) fn variable(v: V) -> Self {
+        Self {
+            terms: BTreeMap::from([(v, Exact::from(1))]),
+            ..Self::default()
+        }
+    }
+
+    pub(crate) fn constant(&self) -> Exact {
         self.constant.clone().unwrap_or_else(Exact::zero)
     }
 
     /// `self + factor·other`.
-    fn plus(mut self, other: &Self, factor: &Exact) -> Self {
+    pub(crate) fn plus(mut self, other: &Self, factor: &Exact) -> Self {
         self.factors = self.factors.max(other.factors);
         if let Some(b) = &other.constant {
             self.constant = Some(&self.constant() + &(b * factor));
@@ -69,6 +86,58 @@ impl Linear {
             }
         }
         self
+    }
+
+    /// Products gave numbers of more digits than are read.
+    pub(crate) fn is_too_long(&self) -> bool {
+        let too_long = |v: &Exact| self.factors > 1 && v.to_string().len() > MAX_DIGITS;
+        self.terms.values().any(too_long) || too_long(&self.constant())
+    }
+
+    /// What an operator makes of terms, at least one.
+    ///
+    /// # Errors
+    /// A message and a label.
+    pub(crate) fn operation(
+        operator: &str,
+        terms: Vec<Self>,
+    ) -> Result<Self, (String, &'static str)> {
+        let one = Exact::from(1);
+        let minus = Exact::from(-1);
+        match (operator, &terms[..]) {
+            ("*", _) => Self::product(terms),
+            ("-", [only]) => Ok(Self::default().plus(only, &minus)),
+            ("-", [first, rest @ ..]) => {
+                let subtract = |sum: Self, t: &Self| sum.plus(t, &minus);
+                Ok(rest.iter().fold(first.clone(), subtract))
+            }
+            _ => {
+                let add = |sum: Self, t: &Self| sum.plus(t, &one);
+                Ok(terms.iter().fold(Self::default(), add))
+            }
+        }
+    }
+
+    fn product(terms: Vec<Self>) -> Result<Self, (String, &'static str)> {
+        let mut product = Self::number(Exact::from(1), 0);
+        for t in terms {
+            let factors = product.factors + t.factors;
+            if factors > MAX_FACTORS {
+                let message = format!("a product of more than {MAX_FACTORS} numbers");
+                return Err((message, "multiply them out"));
+            }
+            let (linear, factor) = match (product.terms.is_empty(), t.terms.is_empty()) {
+                (_, true) => (product, t.constant()),
+                (true, false) => (t, product.constant()),
+                (false, false) => {
+                    let message = "products of variables are not supported".to_owned();
+                    return Err((message, "one factor may be a variable"));
+                }
+            };
+            product = Self::default().plus(&linear, &factor);
+            product.factors = factors;
+        }
+        Ok(product)
     }
 }
 
@@ -96,14 +165,14 @@ impl Comparisons<'_> {
         let whole = pair.clone();
         let mut inner = parts(pair);
         let relation = inner.next().map_or("", |p| p.as_str());
-        let sides: Vec<Linear> = inner
+        let sides: Vec<Linear<Variable>> = inner
             .map(|term| self.term(term))
             .collect::<Result<_, _>>()?;
         let mut demands = Vec::new();
         for two in sides.windows(2) {
             let [a, b] = two else { continue };
             // Each as `difference ≤ 0` or `< 0`.
-            let orders: &[(&Linear, &Linear, bool)] = match relation {
+            let orders: &[(&Linear<Variable>, &Linear<Variable>, bool)] = match relation {
                 "<=" => &[(a, b, false)],
                 "<" => &[(a, b, true)],
                 ">=" => &[(b, a, false)],
@@ -123,12 +192,11 @@ impl Comparisons<'_> {
     fn demand(
         &self,
         at: &Pair<'_, Rule>,
-        difference: Linear,
+        difference: Linear<Variable>,
         strict: bool,
     ) -> Result<Demand, Diagnostic> {
         let constant = difference.constant();
-        let too_long = |v: &Exact| difference.factors > 1 && v.to_string().len() > MAX_DIGITS;
-        if difference.terms.values().any(too_long) || too_long(&constant) {
+        if difference.is_too_long() {
             let message = "the products give numbers of too many digits";
             return self.fail(codes::NUMBER, at, message, "in this comparison");
         }
@@ -178,7 +246,7 @@ impl Comparisons<'_> {
     }
 
     /// Recurses as deep as parentheses nest, which is limited.
-    fn term(&self, pair: Pair<'_, Rule>) -> Result<Linear, Diagnostic> {
+    fn term(&self, pair: Pair<'_, Rule>) -> Result<Linear<Variable>, Diagnostic> {
         let Some(inner) = parts(pair.clone()).next() else {
             return self.fail(codes::SYNTAX, &pair, "expected a term", "");
         };
@@ -188,10 +256,7 @@ impl Comparisons<'_> {
                 Err(message) => self.fail(codes::NUMBER, &inner, message, "not this number"),
             },
             Rule::variable => match (self.declared)(inner.as_str()) {
-                Some(v) => Ok(Linear {
-                    terms: BTreeMap::from([(v, Exact::from(1))]),
-                    ..Linear::default()
-                }),
+                Some(v) => Ok(Linear::variable(v)),
                 None => {
                     let message = format!("{} is not declared", inner.as_str());
                     self.fail(codes::UNKNOWN_NAME, &inner, message, "not defined")
@@ -201,49 +266,15 @@ impl Comparisons<'_> {
         }
     }
 
-    fn operation(&self, pair: Pair<'_, Rule>) -> Result<Linear, Diagnostic> {
+    fn operation(&self, pair: Pair<'_, Rule>) -> Result<Linear<Variable>, Diagnostic> {
         let whole = pair.clone();
         let mut inner = parts(pair);
         let operator = inner.next().map_or("", |p| p.as_str());
-        let terms: Vec<Linear> = inner
+        let terms: Vec<_> = inner
             .map(|term| self.term(term))
             .collect::<Result<_, _>>()?;
-        let one = Exact::from(1);
-        let minus = Exact::from(-1);
-        match (operator, &terms[..]) {
-            ("*", _) => self.product(&whole, terms),
-            ("-", [only]) => Ok(Linear::default().plus(only, &minus)),
-            ("-", [first, rest @ ..]) => {
-                let subtract = |sum: Linear, t: &Linear| sum.plus(t, &minus);
-                Ok(rest.iter().fold(first.clone(), subtract))
-            }
-            _ => {
-                let add = |sum: Linear, t: &Linear| sum.plus(t, &one);
-                Ok(terms.iter().fold(Linear::default(), add))
-            }
-        }
-    }
-
-    fn product(&self, at: &Pair<'_, Rule>, terms: Vec<Linear>) -> Result<Linear, Diagnostic> {
-        let mut product = Linear::number(Exact::from(1), 0);
-        for t in terms {
-            let factors = product.factors + t.factors;
-            if factors > MAX_FACTORS {
-                let message = format!("a product of more than {MAX_FACTORS} numbers");
-                return self.fail(codes::QUERY, at, message, "multiply them out");
-            }
-            let (linear, factor) = match (product.terms.is_empty(), t.terms.is_empty()) {
-                (_, true) => (product, t.constant()),
-                (true, false) => (t, product.constant()),
-                (false, false) => {
-                    let message = "products of variables are not supported";
-                    return self.fail(codes::QUERY, at, message, "one factor may be a variable");
-                }
-            };
-            product = Linear::default().plus(&linear, &factor);
-            product.factors = factors;
-        }
-        Ok(product)
+        Linear::operation(operator, terms)
+            .or_else(|(message, label)| self.fail(codes::QUERY, &whole, message, label))
     }
 }
 
@@ -260,7 +291,7 @@ impl Variable {
 }
 
 /// The exact value of a decimal.
-fn number(text: &str) -> Result<Exact, String> {
+pub(crate) fn number(text: &str) -> Result<Exact, String> {
     if text.len() > MAX_DIGITS {
         return Err(format!("a number of {} characters is too long", text.len()));
     }

@@ -66,11 +66,11 @@ impl Reader {
                 }
             }
             Rule::newer => {
-                let message = "queries of VNN-LIB 2 are not built yet";
-                let d = Diagnostic::error(codes::NOT_BUILT, message);
+                let message = "here a query of VNN-LIB 1 is expected";
+                let d = Diagnostic::error(codes::QUERY, message);
                 self.errors.push(
-                    d.at(Some(place.of(&pair)), "this is no VNN-LIB 1")
-                        .help("write the query with X_i and Y_j, declared by declare-const"),
+                    d.at(Some(place.of(&pair)), "this is VNN-LIB 2")
+                        .help("`ceg4nc verify QUERY.vnnlib --network NAME=FILE` decides it"),
                 );
                 self.newer = true;
             }
@@ -219,7 +219,7 @@ fn variable(name: &str) -> Option<Variable> {
 }
 
 /// In the order of the text, not too many.
-fn sorted(mut errors: Vec<Diagnostic>) -> Diagnostics {
+pub(crate) fn sorted(mut errors: Vec<Diagnostic>) -> Diagnostics {
     errors.sort_by_key(|d| match d.location {
         Location::Span(s) => s.start,
         Location::Place(_) | Location::None => u32::MAX,

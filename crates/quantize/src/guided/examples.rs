@@ -218,7 +218,9 @@ impl RegionAim {
                 Aim::Near { margin: m.to_f64() }
             }
             (Property::Eps(e), _) => Aim::Within { eps: e.to_f64() },
-            (Property::Top1 | Property::TopK(_) | Property::Spec(_), _) => Aim::Fidelity,
+            (Property::Top1 | Property::TopK(_) | Property::Spec(_) | Property::Joint(_), _) => {
+                Aim::Fidelity
+            }
         };
         Self {
             lower: near(&region.lower),

@@ -216,7 +216,9 @@ impl Builder {
                     cases.push(self.exceeds(n, k, e)?);
                 }
             }
-            Property::Spec(_) => return Err(LowerError::Question("an output specification")),
+            Property::Spec(_) | Property::Joint(_) => {
+                return Err(LowerError::Question("an output specification"));
+            }
         }
         self.any(cases)
     }

@@ -203,7 +203,7 @@ impl Hunt<'_> {
                     self.part(climb, frame, starts, &best, stop)?;
                 }
             }
-            Breach::Meets(cases) => {
+            Breach::Meets { cases, .. } => {
                 let goals = (0..cases.len()).map(|case| Goal::Meet { case });
                 let goals = goals.collect();
                 self.climb(climb, goals, starts, stop)?;
@@ -268,7 +268,7 @@ impl Hunt<'_> {
             | Breach::Leaves(_)
             | Breach::Demoted(_)
             | Breach::Differs(_)
-            | Breach::Meets(_) => f64::NEG_INFINITY,
+            | Breach::Meets { .. } => f64::NEG_INFINITY,
         };
         let hopeful: Vec<&Walker> = apart.iter().filter(|w| w.value > needed).collect();
         for w in &hopeful {

@@ -85,9 +85,14 @@ impl Goal {
             }
             Self::Meet { case } => {
                 if let Some((_, (coefficients, _))) = breach.unmet(case, at) {
+                    let first = breach.first_of_kernel();
                     for (j, a) in coefficients {
-                        if let Some(k) = kernel.get_mut(*j) {
-                            *k -= a;
+                        let of = match j.checked_sub(first) {
+                            Some(k) => kernel.get_mut(k),
+                            None => reference.get_mut(*j),
+                        };
+                        if let Some(c) = of {
+                            *c -= a;
                         }
                     }
                 }
@@ -145,8 +150,13 @@ pub(crate) enum Breach {
     Demoted(usize),
     /// An output differs by more than this.
     Differs(f64),
-    /// The kernel's outputs meet every constraint of some case.
-    Meets(Vec<Case>),
+    /// The outputs meet every constraint of some case.
+    Meets {
+        /// The cases.
+        cases: Vec<Case>,
+        /// Outputs of the reference, which come before the kernel's; 0 if it takes no part.
+        first: usize,
+    },
 }
 
 /// A conjunction of `Σ a_j·Y_j + b ≤ 0`: coefficients by output, and `b`.
@@ -164,13 +174,23 @@ impl Breach {
             (Property::Top1Margin(m), _) => Self::Behind(m.enclosure().0),
             (Property::TopK(n), _) => Self::Demoted(*n as usize),
             (Property::Eps(e), _) => Self::Differs(e.enclosure().0),
-            (Property::Spec(spec), _) => {
+            (Property::Spec(spec) | Property::Joint(spec), _) => {
                 let linear = |c: &OutputConstraint| {
                     let terms = c.coefficients.iter().map(|(j, a)| (*j, a.to_f64()));
                     (terms.collect(), c.constant.to_f64())
                 };
                 let cases = spec.cases.iter();
-                Self::Meets(cases.map(|c| c.iter().map(linear).collect()).collect())
+                Self::Meets {
+                    cases: cases.map(|c| c.iter().map(linear).collect()).collect(),
+                    first: match property {
+                        Property::Joint(spec) => spec.outputs / 2,
+                        Property::Top1
+                        | Property::Top1Margin(_)
+                        | Property::TopK(_)
+                        | Property::Eps(_)
+                        | Property::Spec(_) => 0,
+                    },
+                }
             }
         }
     }
@@ -197,7 +217,7 @@ impl Breach {
                     above: d(output) > 0.0,
                 })
             }
-            Self::Meets(cases) => {
+            Self::Meets { cases, .. } => {
                 let nearest = |a: &usize, b: &usize| {
                     let value = |c: usize| Goal::Meet { case: c }.value(self, at);
                     value(*a).total_cmp(&value(*b))
@@ -210,23 +230,36 @@ impl Breach {
 
     /// The constraint of a case that is furthest from being met, and its value.
     fn unmet(&self, case: usize, at: Outs<'_>) -> Option<(f64, &Linear)> {
-        let Self::Meets(cases) = self else {
+        let Self::Meets { cases, first } = self else {
             return None;
         };
         let value = |(coefficients, b): &Linear| {
             let terms = coefficients.iter();
             terms.fold(*b, |sum, (j, a)| {
-                sum + a * at.kernel.get(*j).unwrap_or(&0.0)
+                let of = match j.checked_sub(*first) {
+                    Some(k) => at.kernel.get(k),
+                    None => at.reference.get(*j),
+                };
+                sum + a * of.unwrap_or(&0.0)
             })
         };
         let constraints = cases.get(case)?.iter().map(|c| (value(c), c));
         constraints.max_by(|a, b| a.0.total_cmp(&b.0))
     }
 
+    /// The index that the kernel's first output has in cases.
+    fn first_of_kernel(&self) -> usize {
+        match self {
+            Self::Meets { first, .. } => *first,
+            Self::Leaves(_) | Self::Behind(_) | Self::Demoted(_) | Self::Differs(_) => 0,
+        }
+    }
+
     /// True if the reference's outputs take no part.
     pub(crate) fn kernel_alone(&self) -> bool {
         match self {
-            Self::Leaves(_) | Self::Meets(_) => true,
+            Self::Leaves(_) => true,
+            Self::Meets { first, .. } => *first == 0,
             Self::Behind(_) | Self::Demoted(_) | Self::Differs(_) => false,
         }
     }
@@ -259,7 +292,7 @@ impl Breach {
                 let worst = k.iter().zip(n).map(|(k, n)| (k - n).abs());
                 worst.fold(f64::NEG_INFINITY, f64::max) - e
             }
-            Self::Meets(cases) => {
+            Self::Meets { cases, .. } => {
                 let met = (0..cases.len()).map(|case| Goal::Meet { case }.value(self, at));
                 let most = met.fold(f64::NEG_INFINITY, f64::max);
                 // On the boundary only replay knows.
@@ -275,13 +308,16 @@ mod tests {
 
     /// Two cases: `Y_0 ≤ Y_1` and `Y_0 ≤ Y_2` together, or `Y_0 ≤ -5`.
     fn breach() -> Breach {
-        Breach::Meets(vec![
-            vec![
-                (vec![(0, 1.0), (1, -1.0)], 0.0),
-                (vec![(0, 1.0), (2, -1.0)], 0.0),
+        Breach::Meets {
+            cases: vec![
+                vec![
+                    (vec![(0, 1.0), (1, -1.0)], 0.0),
+                    (vec![(0, 1.0), (2, -1.0)], 0.0),
+                ],
+                vec![(vec![(0, 1.0)], 5.0)],
             ],
-            vec![(vec![(0, 1.0)], 5.0)],
-        ])
+            first: 0,
+        }
     }
 
     #[test]
@@ -308,6 +344,35 @@ mod tests {
         ] {
             assert_eq!(breach.at(outs(&y)) > 0.0, met, "{y:?}");
         }
-        assert_eq!(Breach::Meets(Vec::new()).at(at), f64::NEG_INFINITY);
+        let nothing = Breach::Meets {
+            cases: Vec::new(),
+            first: 0,
+        };
+        assert_eq!(nothing.at(at), f64::NEG_INFINITY);
+    }
+
+    /// `N_0 + 1 ≤ K_0`, and `K_1 ≤ N_1`: outputs of the reference come first.
+    #[test]
+    fn cases_may_speak_of_both_programs() {
+        let breach = Breach::Meets {
+            cases: vec![vec![
+                (vec![(0, 1.0), (2, -1.0)], 1.0),
+                (vec![(1, -1.0), (3, 1.0)], 0.0),
+            ]],
+            first: 2,
+        };
+        assert!(!breach.kernel_alone());
+        let at = |kernel: [f64; 2], reference: [f64; 2]| {
+            let at = Outs {
+                kernel: &kernel,
+                reference: &reference,
+            };
+            let (mut k, mut n) = ([0.0; 2], [0.0; 2]);
+            Goal::Meet { case: 0 }.pull(&breach, at, &mut k, &mut n);
+            (breach.at(at), k, n)
+        };
+        assert_eq!(at([5.0, 0.0], [4.5, 2.0]), (-0.5, [1.0, 0.0], [-1.0, 0.0]));
+        assert_eq!(at([5.0, 4.0], [1.0, 2.0]), (-2.0, [0.0, -1.0], [0.0, 1.0]));
+        assert!(at([5.0, 1.0], [4.0, 2.0]).0 > 0.0);
     }
 }

@@ -140,6 +140,7 @@ impl Leaf for TestLeaf {
             Property::TopK(n) => Prop::TopK(*n as usize),
             Property::Eps(e) => Prop::Eps(e.clone()),
             Property::Spec(s) => Prop::Spec(s.clone()),
+            Property::Joint(s) => Prop::Joint(s.clone()),
         };
         self.first(b.points, |case, at| {
             let grid = case.grid.expect("a grid");
@@ -398,7 +399,7 @@ fn judge(
         Prop::TopK(n) => *n < outputs,
         Prop::Margin(m) => answer.margin_means_something(m),
         Prop::Eps(e) => answer.tolerance_means_something(e, outputs),
-        Prop::Spec(_) => true,
+        Prop::Spec(_) | Prop::Joint(_) => true,
     };
     if result.vacuous.is_none() && !means {
         return Err("vacuous, but not marked".into());

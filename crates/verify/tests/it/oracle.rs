@@ -15,6 +15,7 @@ pub(crate) enum Prop {
     TopK(usize),
     Eps(Exact),
     Spec(Arc<OutputSpec>),
+    Joint(Arc<OutputSpec>),
 }
 
 /// The first of the largest.
@@ -45,13 +46,19 @@ pub(crate) fn breaks(prop: &Prop, n: &[Exact], k: &[Exact]) -> bool {
             let d = &k[j] - &n[j];
             d > *e || -&d > *e
         }),
-        Prop::Spec(spec) => spec.cases.iter().any(|case| {
-            case.iter().all(|c| {
-                let sum = weighted(&c.coefficients, k, &c.constant);
-                sum.signum() < i32::from(!c.strict)
-            })
-        }),
+        Prop::Spec(spec) => meets(spec, k),
+        Prop::Joint(spec) => meets(spec, &[n, k].concat()),
     }
+}
+
+/// Are all constraints of some case true of these outputs?
+fn meets(spec: &OutputSpec, y: &[Exact]) -> bool {
+    spec.cases.iter().any(|case| {
+        case.iter().all(|c| {
+            let sum = weighted(&c.coefficients, y, &c.constant);
+            sum.signum() < i32::from(!c.strict)
+        })
+    })
 }
 
 /// `Σ a_j·y_j + b`.
@@ -126,16 +133,20 @@ impl Answer {
         all.into_iter().reduce(Exact::max).expect("a point")
     }
 
-    /// The least value of `Σ a_j·K_j`, up to what open ends leave out.
-    pub(crate) fn least(&self, coefficients: &[(usize, Exact)]) -> Exact {
+    /// The least value of `Σ a_j·K_j`, or of a sum over the outputs of both, the reference's
+    /// first, up to what open ends leave out.
+    pub(crate) fn least(&self, coefficients: &[(usize, Exact)], both: bool) -> Exact {
         let all: Vec<Exact> = match self {
             Self::Grid(points) => points
                 .iter()
-                .map(|(_, _, k)| weighted(coefficients, k, &Exact::zero()))
+                .map(|(_, n, k)| match both {
+                    true => weighted(coefficients, &[&n[..], k].concat(), &Exact::zero()),
+                    false => weighted(coefficients, k, &Exact::zero()),
+                })
                 .collect(),
             Self::Real(pieces) => pieces
                 .iter()
-                .map(|p| -&p.largest(&p.weighted(coefficients).negated()))
+                .map(|p| -&p.largest(&p.weighted(coefficients, both).negated()))
                 .collect(),
         };
         all.into_iter().reduce(Exact::min).expect("a point")

@@ -150,10 +150,12 @@ impl Piece {
                 let far = [above, below].map(|h| Wanted::default().and([h]));
                 far.iter().find_map(|w| self.point(w))
             }),
-            Prop::Spec(spec) => spec.cases.iter().find_map(|case| {
+            Prop::Spec(spec) | Prop::Joint(spec) => spec.cases.iter().find_map(|case| {
+                let both = matches!(prop, Prop::Joint(_));
                 let mut wanted = Wanted::default();
                 for c in case {
-                    let short = self.weighted(&c.coefficients).plus(&c.constant).negated();
+                    let sum = self.weighted(&c.coefficients, both);
+                    let short = sum.plus(&c.constant).negated();
                     let list = if c.strict {
                         &mut wanted.positive
                     } else {
@@ -166,13 +168,17 @@ impl Piece {
         }
     }
 
-    /// `Σ a_j·K_j`.
-    pub(crate) fn weighted(&self, coefficients: &[(usize, Exact)]) -> Affine {
-        let mut sum = Affine::fixed(self.kernel.len(), Exact::zero());
+    /// `Σ a_j·K_j`, or of the outputs of both, the reference's first.
+    pub(crate) fn weighted(&self, coefficients: &[(usize, Exact)], both: bool) -> Affine {
+        let outputs = match both {
+            true => [&self.reference[..], &self.kernel[..]].concat(),
+            false => self.kernel.clone(),
+        };
+        let mut sum = Affine::fixed(outputs.len(), Exact::zero());
         for (j, a) in coefficients {
             sum.slope[*j] = a.clone();
         }
-        sum.after(&self.kernel)
+        sum.after(&outputs)
     }
 
     /// How far the best output of the reference is above the one that the kernel answers, at

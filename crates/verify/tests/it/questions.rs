@@ -15,6 +15,7 @@ pub(crate) fn property(p: &Prop) -> Property {
         Prop::TopK(n) => Property::TopK(*n as u32),
         Prop::Eps(e) => Property::Eps(e.clone()),
         Prop::Spec(s) => Property::Spec(s.clone()),
+        Prop::Joint(s) => Property::Joint(s.clone()),
     }
 }
 
@@ -26,6 +27,7 @@ pub(crate) fn what(p: &Prop) -> &'static str {
         Prop::TopK(_) => "topk",
         Prop::Eps(_) => "eps",
         Prop::Spec(_) => "spec",
+        Prop::Joint(_) => "joint",
     }
 }
 
@@ -54,21 +56,23 @@ pub(crate) fn questions(rng: &mut Rng, answer: &Answer, outputs: usize) -> Vec<P
     }
     let eps = about(rng, answer.tolerance());
     out.push(Prop::Eps(eps));
-    out.push(Prop::Spec(Arc::new(spec(rng, answer, outputs))));
+    out.push(Prop::Spec(Arc::new(spec(rng, answer, outputs, false))));
+    out.push(Prop::Joint(Arc::new(spec(rng, answer, 2 * outputs, true))));
     out
 }
 
-/// A specification of one to three cases, now and then of none or with one that always holds.
-fn spec(rng: &mut Rng, answer: &Answer, outputs: usize) -> OutputSpec {
+/// A specification of one to three cases, now and then of none or with one that always holds;
+/// on the kernel's outputs or on those of both.
+fn spec(rng: &mut Rng, answer: &Answer, outputs: usize, both: bool) -> OutputSpec {
     let cases = if rng.one_in(40) { 0 } else { rng.size(1, 3) };
     let cases = (0..cases).map(|_| match rng.int(0, 40) {
         0 => Vec::new(),
-        1..=9 => opposite(rng, answer, outputs),
+        1..=9 => opposite(rng, answer, outputs, both),
         _ => {
             let several = rng.one_in(2);
             let n = if several { rng.size(2, 3) } else { 1 };
             (0..n)
-                .map(|_| constraint(rng, answer, outputs, several))
+                .map(|_| constraint(rng, answer, outputs, (several, both)))
                 .collect()
         }
     });
@@ -80,13 +84,19 @@ fn spec(rng: &mut Rng, answer: &Answer, outputs: usize) -> OutputSpec {
 }
 
 /// Coefficients of one output, of a difference, or of anything; thirds are no floats.
-fn coefficients(rng: &mut Rng, outputs: usize) -> Vec<(usize, Exact)> {
+fn coefficients(rng: &mut Rng, outputs: usize, both: bool) -> Vec<(usize, Exact)> {
     let factor = |rng: &mut Rng| {
         let (num, den) =
             [(1, 1), (-1, 1), (1, 2), (-3, 4), (2, 1), (1, 3), (-2, 3)][rng.size(0, 6)];
         Exact::ratio(num, den).expect("a fraction")
     };
     let j = rng.size(0, outputs - 1);
+    if both && rng.one_in(2) {
+        // The difference of the programs in one output.
+        let (j, n) = (j % (outputs / 2), outputs / 2);
+        let sign = if rng.one_in(2) { 1 } else { -1 };
+        return vec![(j, Exact::from(sign)), (n + j, Exact::from(-sign))];
+    }
     match rng.int(0, 3) {
         0 => vec![(j, factor(rng))],
         1 if j > 0 => vec![(0, Exact::from(1)), (j, Exact::from(-1))],
@@ -99,17 +109,25 @@ fn coefficients(rng: &mut Rng, outputs: usize) -> Vec<(usize, Exact)> {
     }
 }
 
-/// The least and the largest value of a sum over the kernel's outputs.
-fn range(answer: &Answer, coefficients: &[(usize, Exact)]) -> (Exact, Exact) {
+/// The least and the largest value of a sum over outputs.
+fn range(answer: &Answer, coefficients: &[(usize, Exact)], both: bool) -> (Exact, Exact) {
     let negated: Vec<_> = coefficients.iter().map(|(j, a)| (*j, -a)).collect();
-    (answer.least(coefficients), -&answer.least(&negated))
+    (
+        answer.least(coefficients, both),
+        -&answer.least(&negated, both),
+    )
 }
 
 /// A sum below a limit: its least value, where the boundary is met exactly, a hair off that, or,
 /// mostly where there are other constraints, a value between.
-fn constraint(rng: &mut Rng, answer: &Answer, outputs: usize, inner: bool) -> OutputConstraint {
-    let coefficients = coefficients(rng, outputs);
-    let (least, most) = range(answer, &coefficients);
+fn constraint(
+    rng: &mut Rng,
+    answer: &Answer,
+    outputs: usize,
+    (inner, both): (bool, bool),
+) -> OutputConstraint {
+    let coefficients = coefficients(rng, outputs, both);
+    let (least, most) = range(answer, &coefficients, both);
     let hair = |rng: &mut Rng, v: &Exact| {
         (&v.clone().max(-v) + &Exact::dyadic(1, -20)).shifted(-rng.int(5, 60))
     };
@@ -133,9 +151,9 @@ fn constraint(rng: &mut Rng, answer: &Answer, outputs: usize, inner: bool) -> Ou
 
 /// A sum at most some value and at least it (or a hair more): true together at that value alone,
 /// or nowhere.
-fn opposite(rng: &mut Rng, answer: &Answer, outputs: usize) -> Vec<OutputConstraint> {
-    let coefficients = coefficients(rng, outputs);
-    let (least, most) = range(answer, &coefficients);
+fn opposite(rng: &mut Rng, answer: &Answer, outputs: usize, both: bool) -> Vec<OutputConstraint> {
+    let coefficients = coefficients(rng, outputs, both);
+    let (least, most) = range(answer, &coefficients, both);
     let limit = &least + &(&(&most - &least) * &Exact::dyadic(rng.int(0, 8), -3));
     let gap = match rng.int(0, 2) {
         0 => Exact::zero(),

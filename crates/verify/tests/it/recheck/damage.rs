@@ -401,7 +401,9 @@ fn made_up(real: bool) -> Refused {
             let prop = match &property {
                 Property::Eps(e) => Prop::Eps(e.clone()),
                 Property::Top1Margin(m) => Prop::Margin(m.clone()),
-                Property::Top1 | Property::TopK(_) | Property::Spec(_) => Prop::Top1,
+                Property::Top1 | Property::TopK(_) | Property::Spec(_) | Property::Joint(_) => {
+                    Prop::Top1
+                }
             };
             if p.answer.broken(&prop).is_some() {
                 false_ones.push(property);

@@ -260,6 +260,6 @@ fn is_broken(property: &Property, n: &[Exact], k: &[Exact]) -> bool {
             let d = k - n;
             d > *e || -&d > *e
         }),
-        Property::Spec(_) => true,
+        Property::Spec(_) | Property::Joint(_) => true,
     }
 }

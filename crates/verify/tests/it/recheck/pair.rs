@@ -184,7 +184,9 @@ impl Pair<'_> {
                     }
                 }
             }
-            Property::Spec(_) => return Err("specifications are not re-checked".into()),
+            Property::Spec(_) | Property::Joint(_) => {
+                return Err("specifications are not re-checked".into());
+            }
         }
         Ok(all)
     }

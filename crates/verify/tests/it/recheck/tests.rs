@@ -46,7 +46,7 @@ fn random(real: bool, n: u64) -> Confirmed {
     let (mut proofs, mut specifications) = (0, 0);
     let look = &mut |p: &Proof<'_>| {
         survives(p.evidence)?;
-        if let Property::Spec(_) = p.evidence.property {
+        if let Property::Spec(_) | Property::Joint(_) = p.evidence.property {
             // The re-checker knows no specifications yet; oracles judge those verdicts.
             specifications += 1;
             return Ok(());
