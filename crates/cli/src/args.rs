@@ -408,9 +408,16 @@ pub struct OptArgs {
 pub struct RunArgs {
     /// A .nnir or .onnx file
     pub net: PathBuf,
-    /// JSON: an array, a list of arrays, or a region file (its centres); - is standard input
+    /// JSON: an array, a list of arrays, or a region file (its centres); - is standard input; or a
+    /// data set
     #[arg(long, value_name = "FILE")]
     pub input: PathBuf,
+    /// Only these rows of a data set, counted from 0, without row B
+    #[arg(long, value_name = "A..B")]
+    pub rows: Option<String>,
+    /// The range that stored bytes 0 to 255 of a data set stand for: 0:1, 0:255 or -1:1
+    #[arg(long, value_name = "LO:HI", allow_hyphen_values = true)]
+    pub pixels: Option<String>,
     /// Show the values of every layer
     #[arg(long)]
     pub trace: bool,

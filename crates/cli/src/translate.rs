@@ -17,8 +17,8 @@ use crate::args::{
 use ceg4n_base::{Diagnostic, Diagnostics, Exact, codes};
 use ceg4n_driver::Precision;
 use ceg4n_driver::options::{
-    ACTIVATION_BITS, Boundary, Budget, CompileOptions, Cost, Demand, EmitSet, Granularity,
-    LabelSource, LoadOptions, Pixels, Preset, Strategy, VerifyOptions, WEIGHT_BITS,
+    ACTIVATION_BITS, Boundary, Budget, CompileOptions, Cost, DataSource, Demand, EmitSet, FileKind,
+    Granularity, LabelSource, LoadOptions, Pixels, Preset, Strategy, VerifyOptions, WEIGHT_BITS,
 };
 use ceg4n_driver::run::RunOptions;
 use ceg4n_driver::smt::{Logic, SmtOptions};
@@ -210,11 +210,19 @@ pub fn load(net: &Path, args: &QuestionArgs) -> Result<LoadOptions, Diagnostics>
 /// As for [`compile`].
 pub fn run(args: &RunArgs) -> Result<RunOptions, Diagnostics> {
     let mut r = Reader::default();
+    let data = DataSource::from_path(&args.input);
+    let is_data = data.kind().is_some_and(FileKind::is_data);
+    for (name, given) in [("rows", &args.rows), ("pixels", &args.pixels)] {
+        r.conflict(given.is_some() && !is_data, name, "--input is no data set");
+    }
     let options = RunOptions {
         load: LoadOptions {
             net: args.net.clone(),
             ..LoadOptions::default()
         },
+        data: is_data.then_some(data),
+        rows: r.option("rows", args.rows.as_deref(), rows),
+        pixels: r.option("pixels", args.pixels.as_deref(), pixels),
         input: String::new(),
         input_name: args.input.display().to_string(),
         ir_version: r.option("ir-version", args.ir_version.as_deref(), version),

@@ -3,7 +3,7 @@
 
 use crate::data::Demands;
 use ceg4n_base::Exact;
-pub use ceg4n_import::{DataSource, LabelSource, Pixels};
+pub use ceg4n_import::{DataSource, FileKind, LabelSource, Pixels};
 use ceg4n_ir::{Domain, Property, Rounding};
 use ceg4n_verify::Precision;
 use std::ops::{Range, RangeInclusive};

@@ -122,7 +122,7 @@ fn script(tools: &Path, name: &str, arguments: &[&Path]) -> Result<(String, bool
 /// No test of an operator fails; under the version of `onnx` that the expectation was made with, as
 /// many pass as then.
 fn operators(tools: &Path) -> Result<(), Failed> {
-    let file = Path::new("tests/python/conformance.expect");
+    let file = Path::new("tests/python/conformance.txt");
     let (found, good) = script(tools, "conformance.py", &[])?;
     if !good {
         return Err(found.into());

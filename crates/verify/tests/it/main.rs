@@ -8,6 +8,7 @@ mod differential;
 mod evaluator;
 mod extremes;
 mod float32;
+mod float32_pairs;
 mod generate;
 mod graphs;
 mod many_inputs;
