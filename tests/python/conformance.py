@@ -9,11 +9,16 @@ input, and the first dimension is a batch of one; the tests are made to fit:
 
 - *constants*: weights, and all inputs but one, become initializers with the test's data. Of a sum, a
   product or a concatenation each input is left open in turn: one case for each.
+- *joined*: of these there is one more case in which all inputs are computed: the network takes all of
+  their elements as one vector, and products with matrices of zeros and ones pick them out.
 - *batch*: where an operator works on each element of its batch (convolution, pooling, ...), elements
   are taken one by one.
 - *front*: where it does not know of a batch, inputs get a dimension of 1 in front, and attributes and
   inputs that name an axis are moved by one.
-- *class*: softmax and argmax are cut off by the importer, and so the class is compared.
+- *class*: softmax and argmax are cut off by the importer, and so the class is compared: it must be one
+  of the greatest outputs.
+- *folded*: operators that are read where all they work on is known (arithmetic on shapes) get the
+  test's inputs as constants; the network adds their result to its input, which is zero.
 - Only the first output is looked at.
 
 A case is passed, failed, or not applicable with a reason: one that follows from the case alone, or the
@@ -35,7 +40,7 @@ from onnx import helper, numpy_helper
 
 import tool
 
-# What the importer reads, and how its tests are made to fit: `front`, `batch` or `class`.
+# What the importer reads, and how its tests are made to fit.
 OPERATORS = {
     "Abs": "front", "Add": "front", "ArgMax": "class", "AveragePool": "batch",
     "BatchNormalization": "batch", "Clip": "front", "Concat": "front", "Conv": "batch",
@@ -46,8 +51,14 @@ OPERATORS = {
     "Pad": "pad", "QLinearConv": "batch", "QLinearMatMul": "front", "QuantizeLinear": "front",
     "ReduceMean": "front", "Relu": "front", "Reshape": "front", "Sigmoid": "front", "Sign": "front",
     "Softmax": "class", "Squeeze": "front", "Sub": "front", "Sum": "front", "Tanh": "front",
-    "Transpose": "front", "Unsqueeze": "front",
+    "Transpose": "front", "Unsqueeze": "front", "Max": "front", "Min": "front",
+    "ReduceSum": "front", "Cast": "cast", "Constant": "folded", "ConstantOfShape": "folded", "Equal": "folded",
+    "Expand": "folded", "Gather": "folded", "Range": "folded", "ReduceMax": "front",
+    "ReduceProd": "folded", "Shape": "folded", "Size": "folded",
+    "Slice": "folded", "Where": "folded",
 }  # fmt: skip
+REDUCTIONS = ("ReduceMean", "ReduceSum", "ReduceMax")
+SEVERAL = ("Add", "Concat", "Div", "MatMul", "Max", "Min", "Mul", "Sub", "Sum")
 # Diagnostics by which the tool says that a model is beyond it: operators, and what they are asked.
 BEYOND = {"E0302", "E0303", "E0304"}
 
@@ -66,7 +77,7 @@ def shifted(model, rank):
     (node,) = copy.graph.node
     move = lambda axis: axis + 1 if axis >= 0 else axis
     own = {a.name: a for a in node.attribute}
-    if node.op_type in ("Concat", "QuantizeLinear", "DequantizeLinear", "ReduceMean"):
+    if node.op_type in ("Concat", "QuantizeLinear", "DequantizeLinear"):
         if "axis" in own:
             own["axis"].i = move(own["axis"].i)
         elif node.op_type in ("QuantizeLinear", "DequantizeLinear"):
@@ -83,10 +94,14 @@ def shifted(model, rank):
     return copy
 
 
-def moved_constant(operator, index, value, rank):
-    """A constant input of an operator whose input has a new dimension in front."""
-    if index == 1 and operator in ("Squeeze", "Unsqueeze", "ReduceMean"):
-        if value.size == 0 and operator == "ReduceMean":
+def moved_constant(node, index, value, rank):
+    """A constant input of a node whose input has a new dimension in front."""
+    operator = node.op_type
+    if index == 1 and operator in ("Squeeze", "Unsqueeze", *REDUCTIONS):
+        if value.size == 0 and operator in REDUCTIONS:
+            if {a.name: a.i for a in node.attribute}.get("noop_with_empty_axes", 0):
+                return value
+            # No axis means all of them, and not the new one.
             return np.arange(1, rank + 1, dtype=np.int64)
         return np.where(value >= 0, value + 1, value)
     if index == 1 and operator == "Reshape":
@@ -97,7 +112,9 @@ def moved_constant(operator, index, value, rank):
 
 
 def array(value):
-    """Scalars of numpy are arrays."""
+    """Scalars of numpy and tensors of ONNX as arrays."""
+    if isinstance(value, onnx.TensorProto):
+        return numpy_helper.to_array(value)
     return np.asarray(value) if isinstance(value, np.generic) else value
 
 
@@ -132,6 +149,52 @@ def with_constants(model, values, open_input, shape, operator_output_shape):
     return out
 
 
+def folded(model, values, expected):
+    """A model that adds the result of one operator on constants to its input."""
+    graph = onnx.GraphProto()
+    graph.CopyFrom(model.graph)
+    for declared, value in zip(graph.input, values, strict=True):
+        graph.initializer.append(numpy_helper.from_array(value, declared.name))
+    shape = (1, *(expected.shape or (1,)))
+    result = graph.output[0].name
+    kind = onnx.TensorProto.FLOAT
+    del graph.input[:], graph.output[:]
+    graph.input.append(helper.make_tensor_value_info("conformance_x", kind, shape))
+    graph.output.append(helper.make_tensor_value_info("conformance_y", kind, shape))
+    graph.node.append(helper.make_node("Cast", [result], ["conformance_c"], to=kind))
+    graph.node.append(helper.make_node("Add", ["conformance_x", "conformance_c"], ["conformance_y"]))
+    out = onnx.ModelProto()
+    out.CopyFrom(model)
+    out.graph.CopyFrom(graph)
+    return out
+
+
+def joined(model, values, expected):
+    """A model in which all inputs of one operator are picked out of one vector."""
+    shape = (1, sum(v.size for v in values))
+    moved = shifted(model, values[0].ndim)
+    graph, kind, start = moved.graph, onnx.TensorProto.FLOAT, 0
+    nodes = []
+    for declared, value in zip(graph.input, values, strict=True):
+        pick = np.eye(shape[1], dtype=np.float32)[:, start : start + value.size]
+        start += value.size
+        name = declared.name
+        # One dimension in front of each, and ones where numpy would add them.
+        dims = (1,) * (1 + expected.ndim - value.ndim) + value.shape
+        graph.initializer.append(numpy_helper.from_array(pick, f"pick_{name}"))
+        graph.initializer.append(numpy_helper.from_array(np.array(dims), f"dims_{name}"))
+        nodes.append(helper.make_node("MatMul", ["joined_x", f"pick_{name}"], [f"row_{name}"]))
+        nodes.append(helper.make_node("Reshape", [f"row_{name}", f"dims_{name}"], [name]))
+    nodes += list(graph.node)
+    del graph.node[:], graph.input[:]
+    graph.node.extend(nodes)
+    graph.input.append(helper.make_tensor_value_info("joined_x", kind, shape))
+    output = graph.output[0].name
+    del graph.output[:]
+    graph.output.append(helper.make_tensor_value_info(output, kind, (1, *expected.shape)))
+    return moved
+
+
 def check_values(values, expected, operator):
     """Refuses what no network with one real input is."""
     for value in [*values, expected]:
@@ -152,15 +215,39 @@ def cases_of_node(test):
     operator = node.op_type
     values, (expected, *_) = [[array(v) for v in data] for data in test.data_sets[0]]
     declared = [i.name for i in test.model.graph.input]
+    if OPERATORS[operator] in ("folded", "cast"):
+        yield folded_case(test, operator, values, expected)
+        if OPERATORS[operator] == "cast" and is_float(values[0]) and is_float(expected):
+            yield from one_open(test, operator, values, expected, 0, declared[0], True)
+        return
     check_values(values, expected, operator)
     training = {a.name: a.i for a in node.attribute}.get("training_mode", 0)
     if training or (operator == "Dropout" and len(values) == 3 and bool(values[2])):
         raise NotApplicable("training mode")
-    several = operator in ("Add", "Sub", "Mul", "Sum", "Concat", "MatMul", "Div")
+    several = operator in SEVERAL and len(declared) > 1
     for k, name in enumerate(declared):
         if k > 0 and not several:
             break
-        yield from one_open(test, operator, values, expected, k, name, len(declared) > 1 and several)
+        yield from one_open(test, operator, values, expected, k, name, several)
+    if several and all(v.dtype == np.float32 for v in values):
+        model = joined(test.model, values, expected)
+        inputs = [np.concatenate([np.ravel(v) for v in values])]
+        title = f"{test.name} of computed inputs"
+        yield Case(title, operator, model, inputs, [expected], "values", test.rtol, test.atol)
+
+
+def folded_case(test, operator, values, expected):
+    """The case of an operator that is read where its inputs are constants."""
+    for value in [*values, expected]:
+        if not isinstance(value, np.ndarray) or value.dtype.kind not in "fiub":
+            raise NotApplicable("sequences, optional values and types that numpy does not have")
+    if expected.size == 0:
+        raise NotApplicable("tensors without an element")
+    if not np.isfinite(expected.astype(np.float64)).all():
+        raise NotApplicable("numbers that are not finite")
+    model = folded(test.model, values, expected)
+    zero = np.zeros(expected.size, dtype=np.float32)
+    return Case(test.name, operator, model, [zero], [expected], "values", test.rtol, test.atol)
 
 
 def one_open(test, operator, values, expected, k, name, named):
@@ -178,9 +265,9 @@ def one_open(test, operator, values, expected, k, name, named):
         how, compare = ("batch" if value.shape[0] == 1 else "front"), "values"
     else:
         compare = "values"
-    if how == "front":
+    if how in ("front", "cast"):
         model = shifted(test.model, value.ndim)
-        moved = [moved_constant(operator, i, v, value.ndim) for i, v in enumerate(values)]
+        moved = [moved_constant(test.model.graph.node[0], i, v, value.ndim) for i, v in enumerate(values)]
         shape = (1, *value.shape)
         model = with_constants(model, moved, name, shape, (1, *expected.shape))
         yield Case(title, model=model, inputs=[value], expected=[expected], compare=compare, **settings)
@@ -288,7 +375,7 @@ def run(case, folder):
         if case.compare == "class":
             # An argmax is a class, a softmax has one.
             wanted = int(expected[0]) if case.operator == "ArgMax" else int(np.argmax(expected))
-            good = int(np.argmax(result)) == wanted
+            good = result[wanted] == result.max()
         else:
             good = result.shape == expected.shape and np.allclose(
                 result, expected, rtol=case.rtol, atol=case.atol
