@@ -188,6 +188,7 @@ fn command(args: &[&str]) -> Command {
     Cli::try_parse_from(["ceg4nc"].iter().chain(args))
         .unwrap()
         .command
+        .unwrap()
 }
 
 #[test]

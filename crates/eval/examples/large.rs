@@ -1,7 +1,9 @@
 //! Times of evaluations of networks of the size of real ones, with made-up weights.
 
+#![expect(clippy::print_stdout, reason = "a benchmark prints its result")]
+
 #[path = "../tests/it/common.rs"]
-#[allow(dead_code)]
+#[expect(dead_code, reason = "tests use more of it")]
 mod common;
 
 use ceg4n_base::Exact;

@@ -5,11 +5,11 @@ use crate::kernel::Trace;
 use crate::linear;
 use crate::real::real_node;
 use crate::weighted::Layer;
-use crate::{EvalError, check_length, direct};
+use crate::{Constant, EvalError, check_length, direct};
 use ceg4n_base::Exact;
 use ceg4n_base::elementary::{Enclosure, truncated};
-use ceg4n_ir::{RealNode, RealOp, RealProgram};
-use ceg4n_opspec::{EnclosureDomain, ExactDomain, MeaningError};
+use ceg4n_ir::{RealNode, RealOp, RealProgram, Window};
+use ceg4n_opspec::{Domain, EnclosureDomain, ExactDomain, MeaningError};
 
 /// Significant bits of enclosures unless asked otherwise: more than enclosed constants give.
 pub const BITS: u32 = 128;
@@ -26,7 +26,7 @@ pub fn real_trace(program: &RealProgram, x: &[Exact]) -> Result<Trace<Exact>, Ev
     walk(program, x.to_vec(), |node, trace| {
         match linear_layer(node) {
             Some((x, layer, weight, bias)) => Ok(linear::exact(layer, trace.node(x), weight, bias)),
-            None => real_node(node, trace, &mut ExactDomain, point),
+            None => other_node(node, trace, &mut ExactDomain, point),
         }
     })
 }
@@ -59,7 +59,7 @@ pub fn real_trace_within(
             Ok(linear::enclosed(layer, trace.node(x), weight, bias, bits))
         }
         None if matches!(node.op, RealOp::Snap { .. }) => at_both_ends(node, trace),
-        None => real_node(node, trace, &mut EnclosureDomain { bits }, |_, ends| {
+        None => other_node(node, trace, &mut EnclosureDomain { bits }, |_, ends| {
             Ok(ends)
         }),
     })
@@ -107,7 +107,58 @@ pub fn real_enclosures_within(
     Ok(real_trace_within(program, x, bits)?.take(program.output))
 }
 
-/// Every node by `evaluate`, except concatenations, which only move elements.
+/// A node without weights: pools and what only moves elements without the interpreter.
+fn other_node<D: Domain>(
+    node: &RealNode,
+    trace: &Trace<D::Value>,
+    domain: &mut D,
+    constant: Constant<D>,
+) -> Result<Vec<D::Value>, D::Error> {
+    match &node.op {
+        RealOp::MaxPool { x, window } => windows(trace.node(*x), window, |mut taps| {
+            let first = taps.pop().ok_or(MeaningError::Empty)?;
+            taps.iter().try_fold(first, |m, v| domain.max(&m, v))
+        }),
+        RealOp::SumPool { x, window } => windows(trace.node(*x), window, |taps| domain.sum(taps)),
+        RealOp::Move { x } => Ok(trace.node(*x).to_vec()),
+        RealOp::Concat { xs, outer } => Ok(direct::concat(trace, xs, *outer)),
+        RealOp::Input
+        | RealOp::Dense { .. }
+        | RealOp::Conv { .. }
+        | RealOp::AddConst { .. }
+        | RealOp::MulConst { .. }
+        | RealOp::DivConst { .. }
+        | RealOp::Sum { .. }
+        | RealOp::Gather { .. }
+        | RealOp::Relu { .. }
+        | RealOp::Clip { .. }
+        | RealOp::LeakyRelu { .. }
+        | RealOp::Abs { .. }
+        | RealOp::Sign { .. }
+        | RealOp::Curve { .. }
+        | RealOp::Snap { .. } => real_node(node, trace, domain, constant),
+    }
+}
+
+/// What `join` makes of the elements of each window.
+fn windows<V: Clone, E>(
+    x: &[V],
+    window: &Window,
+    mut join: impl FnMut(Vec<V>) -> Result<V, E>,
+) -> Result<Vec<V>, E> {
+    let mut all = Vec::with_capacity(window.channels * window.windows());
+    for plane in x.chunks(window.plane().max(1)) {
+        for oy in 0..window.out[0] {
+            for ox in 0..window.out[1] {
+                let taps = window.taps(oy, ox).map(|t| plane[t.position].clone());
+                all.push(join(taps.collect())?);
+            }
+        }
+    }
+    Ok(all)
+}
+
+/// Every node but the input by `evaluate`.
 fn walk<V: Clone>(
     program: &RealProgram,
     input: Vec<V>,
@@ -118,8 +169,6 @@ fn walk<V: Clone>(
     for (id, node) in program.nodes.iter() {
         let values = if id == program.input {
             std::mem::take(&mut input)
-        } else if let RealOp::Concat { xs, outer } = &node.op {
-            direct::concat(&trace, xs, *outer)
         } else {
             evaluate(node, &trace)?
         };

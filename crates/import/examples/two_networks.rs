@@ -252,7 +252,7 @@ fn weights(model: &[u8]) -> Outcome<Vec<Range<usize>>> {
     }
     // A shape among the initializers has whole int64 numbers: as floats they are denormal or NaN.
     let plain = |r: &Range<usize>| {
-        r.len() % 4 == 0
+        r.len().is_multiple_of(4)
             && model[r.clone()].chunks_exact(4).all(|b| {
                 let v = f32::from_le_bytes([b[0], b[1], b[2], b[3]]);
                 v == 0.0 || v.is_normal()

@@ -4,7 +4,7 @@
 
 #![expect(clippy::unwrap_used, reason = "helpers of tests")]
 
-use ceg4n_base::{Exact, Sources, codes};
+use ceg4n_base::{Exact, Sources};
 use ceg4n_import::{
     Balls, Choice, DataRequest, DataSource, FileKind, import_onnx_file, regions_from_data,
     regions_from_file, vnnlib,

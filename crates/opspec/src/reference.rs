@@ -128,6 +128,9 @@ fn code(out: &mut String, left: &str, meaning: &Meaning) {
 
 fn example(spec: &Spec, e: &Example) -> String {
     let mut given = Vec::new();
+    for (id, _) in &spec.sets {
+        given.push(format!("{} = {}", spec.sizes[*id], e.sizes[*id]));
+    }
     for (id, o) in &spec.operands {
         given.push(format!(
             "{} = {}",

@@ -261,21 +261,24 @@ pub(crate) fn parts(graph: &Graph, x: Vec<Bound>) -> Vec<Vec<Bound>> {
     if graph.input_len() > FEW_INPUTS {
         return parts;
     }
-    let dense = graph.nodes.iter().find_map(|n| match &n.op {
-        Op::Dense(d) => Some(d.clone()),
+    let linear = graph.nodes.iter().find_map(|n| match &n.op {
+        Op::Linear(l) => Some(l.clone()),
         Op::Input
         | Op::Scale { .. }
         | Op::Shift(_)
         | Op::Relu
         | Op::Round(_)
         | Op::Clamp { .. }
+        | Op::Curve(_)
         | Op::Float32 { .. } => None,
     });
-    let Some(dense) = dense.filter(|d| d.cols == graph.input_len()) else {
+    let Some(linear) = linear.filter(|l| l.cols == graph.input_len()) else {
         return parts;
     };
-    let column = |k: usize| (0..dense.rows).map(|j| dense.row(j)[k].abs()).sum::<f64>();
-    let columns: Vec<f64> = (0..dense.cols).map(column).collect();
+    let mut columns = vec![0.0; linear.cols];
+    for j in 0..linear.rows {
+        linear.each(j, |k, w| columns[k] += w.abs());
+    }
     while parts.len() < PARTS {
         // All parts have the same widths, up to a rounding.
         let first = &parts[0];
@@ -341,7 +344,8 @@ fn chain(program: &RealProgram) -> Option<Vec<Vec<ValueId>>> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use ceg4n_verify::bounds::graph::{Constant, Dense, Node};
+    use ceg4n_verify::bounds::graph::Node;
+    use ceg4n_verify::bounds::linear::{Constant, Linear};
 
     /// One dense layer with these weights.
     fn graph(weight: Vec<f64>, cols: usize) -> Graph {
@@ -350,12 +354,7 @@ mod tests {
             value: vec![0.0; rows],
             error: vec![0.0; rows],
         };
-        let dense = Dense {
-            weight: weight.into(),
-            bias,
-            rows,
-            cols,
-        };
+        let linear = Linear::dense(weight.into(), bias, cols);
         let node = |op, len| Node {
             op,
             len,
@@ -365,7 +364,7 @@ mod tests {
         Graph {
             nodes: vec![
                 node(Op::Input, cols),
-                node(Op::Dense(Arc::new(dense)), rows),
+                node(Op::Linear(Arc::new(linear)), rows),
             ],
         }
     }

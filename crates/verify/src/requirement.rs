@@ -300,9 +300,7 @@ impl<'a> Bounded<'a> {
 }
 
 /// The sum of constraints, exactly: true wherever all of them are, strictly if one is strict.
-pub(crate) fn sum<'c>(
-    case: impl IntoIterator<Item = &'c OutputConstraint>,
-) -> OutputConstraint {
+pub(crate) fn sum<'c>(case: impl IntoIterator<Item = &'c OutputConstraint>) -> OutputConstraint {
     let mut coefficients: BTreeMap<usize, Exact> = BTreeMap::new();
     let mut constant = Exact::zero();
     let mut strict = false;

@@ -65,7 +65,10 @@ fn remarks(solved: &Solved) -> Diagnostics {
         all.push(Diagnostic::warning(codes::UNDECIDED, reason.clone()));
     }
     if let Some(s) = solved.sampled.as_ref().filter(|s| s.satisfying > 0) {
-        let message = format!("{} of {} random points satisfy the query", s.satisfying, s.points);
+        let message = format!(
+            "{} of {} random points satisfy the query",
+            s.satisfying, s.points
+        );
         all.push(Diagnostic::error(codes::INTERNAL, message));
     }
     all

@@ -26,7 +26,9 @@ pub fn query(args: &VerifyArgs) -> Result<(QueryOptions, Option<PathBuf>), Diagn
     }
     let mut options = QueryOptions::new(&args.net);
     for text in &q.network {
-        options.networks.extend(r.option("network", Some(text), network));
+        options
+            .networks
+            .extend(r.option("network", Some(text), network));
     }
     options.budget = budget(&mut r, &args.budget);
     if let Some(limit) = r.option("timeout", q.timeout.as_deref(), seconds) {
@@ -127,14 +129,29 @@ pub fn capability(args: &SupportsArgs) -> Result<&'static str, Diagnostics> {
         ("onnx-opset-versions", args.onnx_opset_versions),
         ("onnx-element-types", args.onnx_element_types),
         ("onnx-operators", args.onnx_operators),
-        ("onnx-operators-unsat-proofs", args.onnx_operators_unsat_proofs),
+        (
+            "onnx-operators-unsat-proofs",
+            args.onnx_operators_unsat_proofs,
+        ),
         ("vnnlib-versions", args.vnnlib_versions),
         ("hidden-node-theories", args.hidden_node_theories),
-        ("multiple-input-output-theories", args.multiple_input_output_theories),
+        (
+            "multiple-input-output-theories",
+            args.multiple_input_output_theories,
+        ),
         ("multiple-network-theories", args.multiple_network_theories),
-        ("multiple-node-comparison-theories", args.multiple_node_comparison_theories),
-        ("arithmetic-complexity-theories", args.arithmetic_complexity_theories),
-        ("optimised-disjunctive-reasoning", args.optimised_disjunctive_reasoning),
+        (
+            "multiple-node-comparison-theories",
+            args.multiple_node_comparison_theories,
+        ),
+        (
+            "arithmetic-complexity-theories",
+            args.arithmetic_complexity_theories,
+        ),
+        (
+            "optimised-disjunctive-reasoning",
+            args.optimised_disjunctive_reasoning,
+        ),
         ("serialise-assignments", args.serialise_assignments),
         ("unsat-proofs", args.unsat_proofs),
     ];
@@ -163,5 +180,6 @@ fn arithmetic(r: &mut Reader, text: Option<&str>) -> Arithmetic {
 }
 
 fn samples(r: &mut Reader, text: Option<&str>) -> u64 {
-    r.option("check-samples", text, positive::<u64>).unwrap_or(0)
+    r.option("check-samples", text, positive::<u64>)
+        .unwrap_or(0)
 }

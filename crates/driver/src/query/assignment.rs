@@ -91,7 +91,12 @@ impl Assignment {
                         });
                         variables.push(Variable {
                             name: t.name.clone(),
-                            element: t.element,
+                            // Values in exact arithmetic are no float32.
+                            element: if rounded {
+                                t.element
+                            } else {
+                                ElementType::Real
+                            },
                             shape: t.shape.clone(),
                             values: values.collect::<Option<_>>()?,
                         });
@@ -156,7 +161,11 @@ impl Assignment {
         };
         let inside = |(r, p): &(ceg4n_ir::Region, ceg4n_ir::Property)| {
             let ends = r.lower.iter().zip(&r.upper);
-            witness.x.iter().zip(ends).all(|(x, (l, u))| l <= x && x <= u)
+            witness
+                .x
+                .iter()
+                .zip(ends)
+                .all(|(x, (l, u))| l <= x && x <= u)
                 && ceg4n_verify::subject::breaks(p, &witness.reference, &witness.kernel)
         };
         Ok(bound.parts.iter().any(inside) && Self::of(bound, &witness).as_ref() == Some(self))
@@ -172,7 +181,10 @@ fn nearest_single(v: &Exact) -> Option<Exact> {
         Some((if d.signum() < 0 { -&d } else { d }, f))
     };
     let best = [near, near.next_up(), near.next_down()];
-    let best = best.into_iter().filter_map(far).min_by(|a, b| a.0.cmp(&b.0));
+    let best = best
+        .into_iter()
+        .filter_map(far)
+        .min_by(|a, b| a.0.cmp(&b.0));
     best.and_then(|(_, f)| Exact::from_f32(f))
 }
 

@@ -4,16 +4,15 @@ use super::{Arithmetic, ELEMENT_TYPES, Problem, Query, QueryOptions, internal};
 use crate::failure::Failure;
 use crate::load::load;
 use crate::options::LoadOptions;
-use ceg4n_base::{Diagnostic, Diagnostics, codes};
-use ceg4n_import::import_onnx;
+use ceg4n_base::{Diagnostic, Diagnostics, Exact, codes};
 use ceg4n_import::vnnlib2::{
     self, ElementType, NetworkDeclaration, Port, Relation, Signature, Tensor,
 };
-use ceg4n_ir::{
-    Checked, Module, OutputConstraint, OutputSpec, Program, Property, Region, check,
-};
+use ceg4n_import::{import_onnx, import_onnx_file};
+use ceg4n_ir::{Checked, Module, OutputConstraint, OutputSpec, Program, Property, Region, check};
 use ceg4n_jit::CodeCache;
 use ceg4n_verify::{Precision, Reference, Subject};
+use std::collections::BTreeMap;
 use std::path::Path;
 
 /// Everything that is asked, ready to be decided.
@@ -119,8 +118,10 @@ fn two(options: &QueryOptions, query: Query) -> Result<Bound, Problem> {
     let (first, second) = (models.next(), models.next());
     let first = first.ok_or_else(|| internal("no network"))?;
     let networks = outputs.len();
-    let property = |spec: OutputSpec| match second {
+    let same = |g: &Checked<Program>| g.hash() == first.hash() && single == Precision::Real;
+    let property = |spec: OutputSpec| match &second {
         None => Property::Spec(spec.into()),
+        Some(g) if same(g) => Property::Spec(collapsed(spec, outputs[0]).into()),
         Some(_) if swapped => Property::Joint(exchanged(spec, outputs[0]).into()),
         Some(_) => Property::Joint(spec.into()),
     };
@@ -156,6 +157,37 @@ fn exchanged(mut spec: OutputSpec, half: usize) -> OutputSpec {
         };
     }
     spec
+}
+
+/// A specification whose second half of outputs has the values of the first.
+fn collapsed(spec: OutputSpec, half: usize) -> OutputSpec {
+    // `None` for a case that is never met.
+    let case = |list: Vec<OutputConstraint>| {
+        let mut kept = Vec::with_capacity(list.len());
+        for c in list {
+            let mut sums: BTreeMap<usize, Exact> = BTreeMap::new();
+            for (j, a) in &c.coefficients {
+                let sum = sums.entry(j % half).or_insert_with(Exact::zero);
+                *sum = &*sum + a;
+            }
+            sums.retain(|_, a| !a.is_zero());
+            let sign = c.constant.signum();
+            match sums.is_empty() {
+                true if sign > 0 || (sign == 0 && c.strict) => return None,
+                true => {}
+                false => kept.push(OutputConstraint {
+                    coefficients: sums.into_iter().collect(),
+                    ..c
+                }),
+            }
+        }
+        Some(kept)
+    };
+    OutputSpec {
+        outputs: half,
+        cases: spec.cases.into_iter().filter_map(case).collect(),
+        path: spec.path,
+    }
 }
 
 /// The files of all declared networks.
@@ -246,7 +278,11 @@ fn model(path: &Path, warnings: &mut Diagnostics) -> Result<Model, Problem> {
     if is(".onnx") {
         let bytes = vnnlib2::bytes_of(path)?;
         let there = |d: Diagnostics| Problem::There(Failure::from(d));
-        let imported = import_onnx(&bytes, &vnnlib2::stem_of(path)).map_err(there)?;
+        let imported = match plain == name {
+            true => import_onnx_file(path),
+            false => import_onnx(&bytes, &vnnlib2::stem_of(path)),
+        }
+        .map_err(there)?;
         warnings.0.extend(imported.notes);
         let module = Module::new(imported.network);
         return Ok(Model {
@@ -321,7 +357,10 @@ fn tensor_fits(
     let long = |s: &[usize]| s.iter().copied().filter(|d| *d != 1).collect::<Vec<_>>();
     if long(&t.shape) != long(shape) {
         let dims: Vec<String> = match port.and_then(|p| p.shape.as_ref()) {
-            Some(s) => s.iter().map(|d| d.map_or("?".into(), |d| d.to_string())).collect(),
+            Some(s) => s
+                .iter()
+                .map(|d| d.map_or("?".into(), |d| d.to_string()))
+                .collect(),
             None => shape.iter().map(ToString::to_string).collect(),
         };
         let there = format!("[{}]", dims.join(","));
@@ -336,7 +375,11 @@ fn tensor_fits(
         && *node != p.name
     {
         let message = format!("{} has no node {node:?} there", model.path);
-        return fault(codes::UNKNOWN_NAME, message, format!("it is called {:?}", p.name));
+        return fault(
+            codes::UNKNOWN_NAME,
+            message,
+            format!("it is called {:?}", p.name),
+        );
     }
     let there = match port {
         None => None,
@@ -346,7 +389,13 @@ fn tensor_fits(
         (ElementType::Real, _) => None,
         (own, Some(other)) if own != other => fault(
             codes::SHAPE,
-            format!("{} is {}, in {} it is {}", t.name, own.name(), model.path, other.name()),
+            format!(
+                "{} is {}, in {} it is {}",
+                t.name,
+                own.name(),
+                model.path,
+                other.name()
+            ),
             "another element type".to_owned(),
         ),
         (own, Some(_)) if !ELEMENT_TYPES.contains(&own) => fault(
@@ -359,7 +408,12 @@ fn tensor_fits(
         (ElementType::Float32, None) if model.program.kernel().is_none() => None,
         (own, None) => fault(
             codes::SHAPE,
-            format!("{} is {}, {} computes exactly", t.name, own.name(), model.path),
+            format!(
+                "{} is {}, {} computes exactly",
+                t.name,
+                own.name(),
+                model.path
+            ),
             "declare it real".to_owned(),
         ),
     }

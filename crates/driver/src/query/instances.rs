@@ -157,7 +157,12 @@ pub fn instances(
 }
 
 fn name(row: &InstanceRow) -> &'static str {
-    let answers = [Answer::Sat, Answer::Unsat, Answer::Unknown, Answer::TimedOut];
+    let answers = [
+        Answer::Sat,
+        Answer::Unsat,
+        Answer::Unknown,
+        Answer::TimedOut,
+    ];
     let known = answers.iter().find(|a| a.name() == row.answer);
     known.map_or("error", |a| a.name())
 }

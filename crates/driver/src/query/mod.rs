@@ -142,10 +142,17 @@ pub fn solve(
     };
     let run = solve::Run::new(options, &bound, started, progress, cancel);
     let mut solved = run.solve()?;
-    solved.warnings.0.splice(0..0, bound.warnings.0.iter().cloned());
+    solved
+        .warnings
+        .0
+        .splice(0..0, bound.warnings.0.iter().cloned());
     solved.seconds = started.elapsed().as_secs_f64();
     if solved.answer == Answer::Unsat && options.samples > 0 {
-        solved.sampled = Some(samples::attack(&bound, options.samples, options.budget.seed)?);
+        solved.sampled = Some(samples::attack(
+            &bound,
+            options.samples,
+            options.budget.seed,
+        )?);
     }
     Ok(solved)
 }

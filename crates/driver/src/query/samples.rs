@@ -78,7 +78,7 @@ impl Work<'_> {
                 x.push(lo + t * (hi - lo));
             }
         }
-        let both = self.bound.networks > 1;
+        let both = matches!(self.property, Property::Joint(_));
         let mut subject = self.bound.subject.net().batch(n);
         let k = subject.forward(&x).to_vec();
         let mut reference = self.bound.reference.net().batch(n);
@@ -107,7 +107,9 @@ impl Work<'_> {
             return Ok(false);
         };
         let b = self.bound;
-        let replayed = b.subject.replay(&b.reference, &self.space, self.property, &point);
+        let replayed = b
+            .subject
+            .replay(&b.reference, &self.space, self.property, &point);
         let found = replayed.map_err(|t| internal(t.to_string()))?;
         Ok(found.is_some_and(|w| Assignment::of(b, &w).is_some()))
     }

@@ -79,7 +79,10 @@ impl<'a> Run<'a> {
                     (Answer::Sat, String::new())
                 }
                 Found::Nothing => (Answer::Unsat, String::new()),
-                Found::Open { reason, clock: true } => (Answer::TimedOut, reason),
+                Found::Open {
+                    reason,
+                    clock: true,
+                } => (Answer::TimedOut, reason),
                 Found::Open { reason, .. } => (Answer::Unknown, reason),
             };
             self.progress.note(&Event::Region {
@@ -162,7 +165,9 @@ impl<'a> Run<'a> {
             partial,
         };
         let effort = Effort::scaled(effort);
-        Ok(decide_from(&question, known, &effort, &self.stop, &mut leaf))
+        Ok(decide_from(
+            &question, known, &effort, &self.stop, &mut leaf,
+        ))
     }
 
     /// What a witness is worth: its simplest form that satisfies the query's text.

@@ -5,17 +5,41 @@ use ceg4n_import::onnx;
 
 /// The capabilities that can be asked for, as options without their dashes.
 pub const CAPABILITIES: [(&str, &str); 13] = [
-    ("onnx-opset-versions", "the least and the greatest operator set version"),
+    (
+        "onnx-opset-versions",
+        "the least and the greatest operator set version",
+    ),
     ("onnx-element-types", "element types of tensors"),
     ("onnx-operators", "operators of networks"),
-    ("onnx-operators-unsat-proofs", "operators that proofs are written for"),
-    ("vnnlib-versions", "the least and the greatest version of queries"),
+    (
+        "onnx-operators-unsat-proofs",
+        "operators that proofs are written for",
+    ),
+    (
+        "vnnlib-versions",
+        "the least and the greatest version of queries",
+    ),
     ("hidden-node-theories", "NH: no hidden values"),
-    ("multiple-input-output-theories", "SIO: one input and one output"),
-    ("multiple-network-theories", "SNET, MINET: one network, or two on the same inputs"),
-    ("multiple-node-comparison-theories", "SNC: comparisons of values of one node of a network"),
-    ("arithmetic-complexity-theories", "BND, OUTC: boxes of inputs, linear constraints on outputs"),
-    ("optimised-disjunctive-reasoning", "disjunctions are more than a normal form"),
+    (
+        "multiple-input-output-theories",
+        "SIO: one input and one output",
+    ),
+    (
+        "multiple-network-theories",
+        "SNET, MINET: one network, or two on the same inputs",
+    ),
+    (
+        "multiple-node-comparison-theories",
+        "SNC: comparisons of values of one node of a network",
+    ),
+    (
+        "arithmetic-complexity-theories",
+        "BND, OUTC: boxes of inputs, linear constraints on outputs",
+    ),
+    (
+        "optimised-disjunctive-reasoning",
+        "disjunctions are more than a normal form",
+    ),
     ("serialise-assignments", "assignments as files"),
     ("unsat-proofs", "proofs of unsat"),
 ];

@@ -40,7 +40,7 @@ impl Dice {
     /// A decimal, a dyadic number or a quotient.
     pub(crate) fn exact(&mut self) -> Exact {
         let den = [1, 8, 10, 1000, 3, 7 << 20][self.size(0, 5)];
-        Exact::ratio(self.roll(-5000, 5000), den).unwrap()
+        Exact::ratio(self.roll(-5000, 5000), den).expect("a denominator")
     }
 
     pub(crate) fn floats(&mut self, n: usize) -> Vec<f64> {
@@ -85,7 +85,7 @@ impl Dice {
         let all = [1, 2, 3, 4];
         let fitting: Vec<usize> = all
             .into_iter()
-            .filter(|g| window.channels % g == 0)
+            .filter(|g| window.channels.is_multiple_of(*g))
             .collect();
         let groups = fitting[self.size(0, fitting.len() - 1)];
         let filters = groups * self.size(1, 3);

@@ -61,7 +61,7 @@ fn operators() -> Vec<(KernelOp, usize)> {
     let table: Vec<i32> = (0..8).map(|i| i * i - 20).collect();
     let to = |format: &str, m: Option<[u16; 4]>, s: [i32; 4]| KernelOp::Requantize {
         x,
-        multiplier: m.map(|m| Arc::from(m)),
+        multiplier: m.map(Arc::from),
         shift: s.into(),
         format: f(format),
     };

@@ -278,7 +278,10 @@ impl<'a> Lowering<'a> {
         layer.weight.form = None;
         layer.given = Shape(vec![rows, positions]);
         if before > 1 {
-            layer.moved = Some((vec![rows, before, after], vec![1, 0, 2]));
+            layer.moved = Some(match after {
+                1 => (vec![rows, before], vec![1, 0]),
+                _ => (vec![rows, before, after], vec![1, 0, 2]),
+            });
         }
         self.layer(node, layer)
     }
@@ -441,10 +444,7 @@ impl<'a> Lowering<'a> {
     fn param(&mut self, p: Param<'a>, shape: Shape) -> Result<ValueId, Diagnostic> {
         match p.form {
             Some(form) => self.constant(p.name, form, shape, &p.data),
-            None => {
-                let wanted = self.name(p.name);
-                self.fresh_constant(&wanted, shape, &p.data)
-            }
+            None => self.own_constant(p.name, shape, &p.data),
         }
     }
 
@@ -569,13 +569,13 @@ impl<'a> Lowering<'a> {
         shape.extend(rest.iter().map(|_| 1));
         let shape = arithmetic::constant_shape(&x.dims, &shape);
         let (gamma, beta) = (
-            self.name(node.input(1).unwrap_or_default()),
-            self.name(node.input(2).unwrap_or_default()),
+            node.input(1).unwrap_or_default(),
+            node.input(2).unwrap_or_default(),
         );
-        let c = self.fresh_constant(&gamma, shape.clone(), &scale)?;
+        let c = self.own_constant(gamma, shape.clone(), &scale)?;
         let name = self.name(node.output());
         let x_scaled = self.push(&format!("{name}.scaled"), Op::Mul { x: x.id, c }, None);
-        let c = self.fresh_constant(&beta, shape, &offset)?;
+        let c = self.own_constant(beta, shape, &offset)?;
         let given = super::lower::ir_shape(&x.dims);
         self.define(node, Op::Add { x: x_scaled, c }, given, x.dims)
     }

@@ -99,6 +99,8 @@ pub(super) struct Lowering<'a> {
     /// What the user should know.
     pub(super) notes: Vec<Diagnostic>,
     forms: BTreeMap<(&'a str, Form), ValueId>,
+    /// Constants whose own name is given.
+    named: BTreeSet<&'a str>,
     /// The IR names of ONNX values, unique.
     names: BTreeMap<&'a str, String>,
     taken: BTreeSet<String>,
@@ -119,6 +121,7 @@ impl<'a> Lowering<'a> {
             activations: BTreeMap::new(),
             notes: Vec::new(),
             forms: BTreeMap::new(),
+            named: BTreeSet::new(),
             names: BTreeMap::new(),
             taken: BTreeSet::new(),
             users: BTreeMap::new(),
@@ -410,17 +413,25 @@ impl<'a> Lowering<'a> {
         if let Some(id) = self.forms.get(&key) {
             return Ok(*id);
         }
-        let op = Op::Const(ir_constant(name, data)?);
-        let first = self.forms.range((name, Form::Weight(false, 0))..).next();
-        let own = self.name(name);
-        let ir_name = if first.is_some_and(|((n, _), _)| *n == name) {
-            self.fresh(&own)
-        } else {
-            own
-        };
-        let id = self.builder.push(ir_name, op, Some(shape), None);
+        let id = self.own_constant(name, shape, data)?;
         self.forms.insert(key, id);
         Ok(id)
+    }
+
+    /// Adds a constant made of an ONNX constant: under its name, the next ones with a number.
+    pub(super) fn own_constant(
+        &mut self,
+        name: &'a str,
+        shape: Shape,
+        data: &Data,
+    ) -> Result<ValueId, Diagnostic> {
+        let op = Op::Const(ir_constant(name, data)?);
+        let own = self.name(name);
+        let ir_name = match self.named.insert(name) {
+            true => own,
+            false => self.fresh(&own),
+        };
+        Ok(self.builder.push(ir_name, op, Some(shape), None))
     }
 }
 

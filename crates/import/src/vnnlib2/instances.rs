@@ -2,6 +2,7 @@
 //! `net.onnx,query.vnnlib,seconds` or `"[('f', 'a.onnx'), ('g', 'b.onnx')]",query.vnnlib,seconds`.
 
 use crate::file;
+use crate::vnnlib::read::sorted;
 use ceg4n_base::{Diagnostic, Diagnostics, SourceId, Sources, Span, codes};
 use std::path::{Path, PathBuf};
 
@@ -60,7 +61,11 @@ pub fn instances(
         let d = Diagnostic::error(codes::SYNTAX, "the list has no instance");
         errors.push(d.at(Some(Span::new(source, 0..0)), ""));
     }
-    errors.or(list)
+    if errors.0.is_empty() {
+        Ok(list)
+    } else {
+        Err(sorted(errors.0))
+    }
 }
 
 /// Reads a list from a file, which may be packed (`.gz`).

@@ -79,6 +79,13 @@ pub(crate) struct Pair {
 }
 
 impl Pair {
+    pub(crate) fn of(reference: Checked<Program>, quantized: Checked<Program>) -> Self {
+        Self {
+            reference,
+            quantized,
+        }
+    }
+
     pub(crate) fn kernel(&self) -> &Kernel {
         self.quantized.kernel().unwrap()
     }

@@ -28,7 +28,7 @@ fn broken(property: &Property, n: &[Exact], k: &[Exact]) -> bool {
             let d = k - n;
             &d > e || &-&d > e
         }),
-        Property::Spec(_) => unreachable!("not asked here"),
+        Property::Spec(_) | Property::Joint(_) => unreachable!("not asked here"),
     }
 }
 
@@ -126,7 +126,7 @@ fn every_point_of_small_boxes_and_the_solver() {
             Property::Top1 => 0,
             Property::TopK(_) => 1,
             Property::Top1Margin(_) => 2,
-            Property::Eps(_) | Property::Spec(_) => 3,
+            Property::Eps(_) | Property::Spec(_) | Property::Joint(_) => 3,
         };
         match solver.solve(&q.query, &Limits::default()) {
             Outcome::Unsat => {

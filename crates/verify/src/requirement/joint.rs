@@ -38,7 +38,9 @@ impl Form {
 /// Are all cases excluded? Outputs of the reference come first in `spec`, `outputs` of them.
 pub(super) fn shows(pair: &PairBounds<'_>, outputs: usize, spec: &OutputSpec) -> Shown {
     let singles = |(case, list): (usize, &Vec<OutputConstraint>)| {
-        let forms = list.iter().filter_map(move |c| form(pair, outputs, case, c));
+        let forms = list
+            .iter()
+            .filter_map(move |c| form(pair, outputs, case, c));
         forms.collect::<Vec<_>>()
     };
     let mut forms: Vec<Form> = spec.cases.iter().enumerate().flat_map(singles).collect();
@@ -105,7 +107,11 @@ fn sums(
 ) -> Vec<Form> {
     let mut two: Vec<Form> = Vec::new();
     // Of many constraints only neighbours: their number is squared else.
-    let reach = if list.len() > 4 * PAIRS { 2 } else { list.len() };
+    let reach = if list.len() > 4 * PAIRS {
+        2
+    } else {
+        list.len()
+    };
     for (i, a) in list.iter().enumerate() {
         for b in list.iter().take(i + reach).skip(i + 1) {
             two.extend(form(pair, outputs, case, &sum([a, b])));

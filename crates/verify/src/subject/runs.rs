@@ -38,9 +38,9 @@ impl<'a> Side<'a> {
     /// At least `Σ a_j·y_j` in every run.
     fn most(self, terms: &[(usize, Exact)]) -> Option<Exact> {
         match self {
-            Self::Exact(y) => terms.iter().try_fold(Exact::zero(), |sum, (j, a)| {
-                Some(&sum + &(a * y.get(*j)?))
-            }),
+            Self::Exact(y) => terms
+                .iter()
+                .try_fold(Exact::zero(), |sum, (j, a)| Some(&sum + &(a * y.get(*j)?))),
             Self::Runs(_, _) if terms.is_empty() => Some(Exact::zero()),
             Self::Runs(graph, x) => {
                 let (row, scale) = scaled(terms, graph.output_len())?;
@@ -100,9 +100,7 @@ pub(super) fn broken(
     let own = Side::Runs(subject.graph(), &x);
     match property {
         Property::Spec(spec) => met(spec, &[own]),
-        Property::Joint(spec) => {
-            met(spec, &[Side::of_reference(reference, &x, outputs), own])
-        }
+        Property::Joint(spec) => met(spec, &[Side::of_reference(reference, &x, outputs), own]),
         Property::Top1 | Property::Top1Margin(_) | Property::TopK(_) | Property::Eps(_) => false,
     }
 }

@@ -124,24 +124,24 @@ impl Sums {
 }
 
 /// The outputs of a run; `None` if it overflows.
-type Run = Option<Vec<Exact>>;
+pub(crate) type Run = Option<Vec<Exact>>;
 
 /// Outputs of every way of summing.
-fn runs(rng: &mut Rng, model: &Model, x: &[f32]) -> Vec<Run> {
+pub(crate) fn runs(rng: &mut Rng, model: &Model, x: &[f32]) -> Vec<Run> {
     let run = |s: Sums| s.run(rng, model, x);
     let all = SUMS.map(run);
     let exact = |y: &Vec<f32>| y.iter().map(|v| Exact::from_f32(*v)).collect();
     all.iter().map(exact).collect()
 }
 
-fn exact(x: &[f32]) -> Vec<Exact> {
+pub(crate) fn exact(x: &[f32]) -> Vec<Exact> {
     x.iter()
         .map(|v| Exact::from_f32(*v).expect("finite"))
         .collect()
 }
 
 /// The float32 numbers that a point is, if it is one.
-fn singles(x: &[Exact]) -> Option<Vec<f32>> {
+pub(crate) fn singles(x: &[Exact]) -> Option<Vec<f32>> {
     let single = |v: &Exact| {
         let f = v.to_f64() as f32;
         (Exact::from_f32(f).as_ref() == Some(v)).then_some(f)
@@ -172,7 +172,7 @@ fn numbers(rng: &mut Rng, case: &Case, i: usize) -> Vec<f32> {
 }
 
 /// Float32 points of the question, corners among them.
-fn points(rng: &mut Rng, case: &Case) -> Vec<Vec<f32>> {
+pub(crate) fn points(rng: &mut Rng, case: &Case) -> Vec<Vec<f32>> {
     if let Some(grid) = case.grid {
         let all = grid_points(grid, &case.lower, &case.upper);
         return all.iter().filter_map(|x| singles(x)).collect();

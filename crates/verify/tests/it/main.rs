@@ -2,12 +2,15 @@
 
 mod attack;
 mod bounds;
+mod branching;
 mod compare;
 mod differential;
 mod evaluator;
 mod extremes;
 mod float32;
+mod float32_pairs;
 mod generate;
+mod graphs;
 mod many_inputs;
 mod model;
 mod needles;

@@ -403,7 +403,7 @@ fn made_up(real: bool) -> Refused {
                 Property::Top1Margin(m) => Prop::Margin(m.clone()),
                 Property::Top1 | Property::TopK(_) | Property::Spec(_) | Property::Joint(_) => {
                     Prop::Top1
-                },
+                }
             };
             if p.answer.broken(&prop).is_some() {
                 false_ones.push(property);

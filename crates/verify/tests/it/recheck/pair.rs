@@ -186,7 +186,7 @@ impl Pair<'_> {
             }
             Property::Spec(_) | Property::Joint(_) => {
                 return Err("specifications are not re-checked".into());
-            },
+            }
         }
         Ok(all)
     }
