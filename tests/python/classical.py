@@ -25,7 +25,9 @@ def classifier(*before, **options):
 
 
 def regressor(*before):
-    return make_pipeline(*before, MLPRegressor(hidden_layer_sizes=(5,), max_iter=50, random_state=0))
+    return make_pipeline(
+        *before, MLPRegressor(hidden_layer_sizes=(5,), max_iter=50, random_state=0)
+    )
 
 
 def main():

@@ -52,9 +52,9 @@ OPERATORS = {
     "ReduceMean": "front", "Relu": "front", "Reshape": "front", "Sigmoid": "front", "Sign": "front",
     "Softmax": "class", "Squeeze": "front", "Sub": "front", "Sum": "front", "Tanh": "front",
     "Transpose": "front", "Unsqueeze": "front", "Max": "front", "Min": "front",
-    "ReduceSum": "front", "Cast": "cast", "Constant": "folded", "ConstantOfShape": "folded", "Equal": "folded",
-    "Expand": "folded", "Gather": "folded", "Range": "folded", "ReduceMax": "front",
-    "ReduceProd": "folded", "Shape": "folded", "Size": "folded",
+    "ReduceMax": "front", "ReduceSum": "front", "Cast": "cast", "Constant": "folded",
+    "ConstantOfShape": "folded", "Equal": "folded", "Expand": "folded", "Gather": "folded",
+    "Range": "folded", "ReduceProd": "folded", "Shape": "folded", "Size": "folded",
     "Slice": "folded", "Where": "folded",
 }  # fmt: skip
 REDUCTIONS = ("ReduceMean", "ReduceSum", "ReduceMax")
@@ -99,7 +99,7 @@ def moved_constant(node, index, value, rank):
     operator = node.op_type
     if index == 1 and operator in ("Squeeze", "Unsqueeze", *REDUCTIONS):
         if value.size == 0 and operator in REDUCTIONS:
-            if {a.name: a.i for a in node.attribute}.get("noop_with_empty_axes", 0):
+            if any(a.name == "noop_with_empty_axes" and a.i for a in node.attribute):
                 return value
             # No axis means all of them, and not the new one.
             return np.arange(1, rank + 1, dtype=np.int64)
@@ -109,6 +109,11 @@ def moved_constant(node, index, value, rank):
     if operator == "Concat":
         return value[None]
     return value
+
+
+def attributes(test):
+    """The integers among the attributes of a test of one operator."""
+    return {a.name: a.i for a in test.model.graph.node[0].attribute}
 
 
 def array(value):
@@ -162,7 +167,9 @@ def folded(model, values, expected):
     graph.input.append(helper.make_tensor_value_info("conformance_x", kind, shape))
     graph.output.append(helper.make_tensor_value_info("conformance_y", kind, shape))
     graph.node.append(helper.make_node("Cast", [result], ["conformance_c"], to=kind))
-    graph.node.append(helper.make_node("Add", ["conformance_x", "conformance_c"], ["conformance_y"]))
+    graph.node.append(
+        helper.make_node("Add", ["conformance_x", "conformance_c"], ["conformance_y"])
+    )
     out = onnx.ModelProto()
     out.CopyFrom(model)
     out.graph.CopyFrom(graph)
@@ -221,7 +228,7 @@ def cases_of_node(test):
             yield from one_open(test, operator, values, expected, 0, declared[0], True)
         return
     check_values(values, expected, operator)
-    training = {a.name: a.i for a in node.attribute}.get("training_mode", 0)
+    training = attributes(test).get("training_mode", 0)
     if training or (operator == "Dropout" and len(values) == 3 and bool(values[2])):
         raise NotApplicable("training mode")
     several = operator in SEVERAL and len(declared) > 1
@@ -252,56 +259,61 @@ def folded_case(test, operator, values, expected):
 
 def one_open(test, operator, values, expected, k, name, named):
     """Cases with input `k` open."""
-    how = OPERATORS[operator]
     title = f"{test.name} of input {k}" if named else test.name
-    settings = dict(operator=operator, rtol=test.rtol, atol=test.atol)
+    how, compare = OPERATORS[operator], "values"
     value = values[k]
     if how == "class":
-        axis = {a.name: a.i for a in test.model.graph.node[0].attribute}.get("axis", 0 if operator == "ArgMax" else -1)
+        axis = attributes(test).get("axis", 0 if operator == "ArgMax" else -1)
         if value.ndim != 2 or axis not in (1, -1):
             raise NotApplicable("softmax and argmax of anything but a vector of outputs")
-        how, compare = "batch", "class"
-    elif how == "pad":
-        how, compare = ("batch" if value.shape[0] == 1 else "front"), "values"
-    else:
-        compare = "values"
+        compare = "class"
     if how in ("front", "cast"):
-        model = shifted(test.model, value.ndim)
-        moved = [moved_constant(test.model.graph.node[0], i, v, value.ndim) for i, v in enumerate(values)]
-        shape = (1, *value.shape)
-        model = with_constants(model, moved, name, shape, (1, *expected.shape))
-        yield Case(title, model=model, inputs=[value], expected=[expected], compare=compare, **settings)
+        model = with_front(test, values, expected, k, name)
+        yield Case(title, operator, model, [value], [expected], compare, test.rtol, test.atol)
         return
+    check_batch(test, operator, value)
+    for row, model, inputs, results in by_batch(test, operator, values, expected, k, name):
+        yield Case(title + row, operator, model, inputs, results, compare, test.rtol, test.atol)
+
+
+def with_front(test, values, expected, k, name):
+    """The model with input `k` open and a dimension of 1 in front of it."""
+    node, rank = test.model.graph.node[0], values[k].ndim
+    moved = [moved_constant(node, i, v, rank) for i, v in enumerate(values)]
+    shape = (1, *values[k].shape)
+    return with_constants(shifted(test.model, rank), moved, name, shape, (1, *expected.shape))
+
+
+def check_batch(test, operator, value):
+    """Refuses tests whose first dimension is no batch."""
     if value.ndim < 2:
         raise NotApplicable("no batch")
-    if operator == "Gemm":
-        gemm_fits(test, values)
-    if operator in ("Flatten",):
-        axis = {a.name: a.i for a in test.model.graph.node[0].attribute}.get("axis", 1)
-        if axis not in (1, 1 - value.ndim) and value.shape[0] != 1:
+    if operator == "Gemm" and attributes(test).get("transA", 0):
+        raise NotApplicable("the batch is the second dimension of a transposed matrix")
+    if operator == "Flatten" and len(value) != 1:
+        if attributes(test).get("axis", 1) not in (1, 1 - value.ndim):
             raise NotApplicable("flattens the batch with the rest")
-    rows = len(value)
+
+
+def by_batch(test, operator, values, expected, k, name):
+    """Models with input `k` open, each with a part of its title, inputs and results: the elements of
+    the batch."""
+    value, rows = values[k], len(values[k])
     whole = rows == 1 and expected.shape[:1] != (1,)
     if not whole and len(expected) != rows:
         raise NotApplicable("changes the batch")
-    shape, out_shape = (1, *value.shape[1:]), expected.shape if whole else (1, *expected.shape[1:])
-    if operator == "Gemm" and len(values) > 2 and values[2].shape[:1] == (rows,) and values[2].ndim == 2:
+    shape = (1, *value.shape[1:])
+    out_shape = expected.shape if whole else (1, *expected.shape[1:])
+    biased = operator == "Gemm" and len(values) > 2 and values[2].ndim == 2
+    if biased and len(values[2]) == rows:
         # The elements of the batch have biases of their own.
         for i in range(rows):
-            model = with_constants(test.model, [*values[:2], values[2][i : i + 1]], name, shape, out_shape)
-            row = f"{title}, row {i}"
-            yield Case(row, model=model, inputs=[value[i]], expected=[expected[i]], compare=compare, **settings)
+            own = [*values[:2], values[2][i : i + 1]]
+            model = with_constants(test.model, own, name, shape, out_shape)
+            yield f", row {i}", model, [value[i]], [expected[i]]
         return
     model = with_constants(test.model, values, name, shape, out_shape)
-    results = [expected] if whole else list(expected)
-    yield Case(title, model=model, inputs=list(value), expected=results, compare=compare, **settings)
-
-
-def gemm_fits(test, values):
-    """Rows of the first matrix are a batch unless it is transposed."""
-    own = {a.name: a for a in test.model.graph.node[0].attribute}
-    if "transA" in own and own["transA"].i:
-        raise NotApplicable("the batch is the second dimension of a transposed matrix")
+    yield "", model, list(value), [expected] if whole else list(expected)
 
 
 def cases_of_graph(name, model, values, outputs, rtol, atol):
