@@ -45,9 +45,12 @@ use std::path::Path;
 /// The operator set versions in which the imported operators mean what they are taken for.
 pub const OPSETS: (u32, u32) = (8, 24);
 
-/// The names of the operators that are imported, sorted.
+/// The names of the operators of the standard domain that are imported, sorted.
 pub fn operators() -> impl Iterator<Item = &'static str> {
-    operators::OpKind::ALL.iter().map(|(_, name, ..)| *name)
+    let standard = |(domain, name, ..): &(_, &'static str, _, _)| {
+        (*domain == operators::STANDARD).then_some(*name)
+    };
+    operators::OpKind::ALL.iter().filter_map(standard)
 }
 
 /// What an ONNX model becomes.

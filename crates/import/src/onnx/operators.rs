@@ -130,7 +130,7 @@ pub(crate) enum OpKind {
 }
 
 /// The operator set of the format itself.
-const STANDARD: &str = "ai.onnx";
+pub(super) const STANDARD: &str = "ai.onnx";
 /// The one of classical models.
 const CLASSICAL: &str = "ai.onnx.ml";
 /// The one of a runtime that quantizes.
