@@ -54,6 +54,7 @@ codes! {
     NO_FIXED_MEANING = "E0208", "an operation without a fixed-point meaning";
     MANTISSAS = "E0209", "mantissas that do not fit their constant";
     MULTIPLIER = "E0210", "a multiplier that no requantization takes up, or beside another one";
+    SCALES = "E0211", "operands of different scales";
     ONNX_READ = "E0301", "a file that is no ONNX model";
     ONNX_UNSUPPORTED = "E0302", "an operator that is not supported";
     ONNX_GRAPH = "E0303", "an ONNX graph that cannot be imported";

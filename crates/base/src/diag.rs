@@ -45,6 +45,8 @@ pub enum Severity {
     Error,
     /// The command goes on; the user should know.
     Warning,
+    /// Nothing is wrong; something was done that the user may want to know.
+    Note,
 }
 
 /// Where a diagnostic points.
@@ -64,7 +66,7 @@ pub enum Location {
 pub struct Diagnostic {
     /// Its entry in the table of codes.
     pub code: Code,
-    /// Error or warning.
+    /// Error, warning or note.
     pub severity: Severity,
     /// What is wrong, one sentence without a full stop.
     pub message: String,
@@ -96,6 +98,14 @@ impl Diagnostic {
     pub fn warning(code: Code, message: impl Into<String>) -> Self {
         Self {
             severity: Severity::Warning,
+            ..Self::error(code, message)
+        }
+    }
+
+    /// A note without a place.
+    pub fn note(code: Code, message: impl Into<String>) -> Self {
+        Self {
+            severity: Severity::Note,
             ..Self::error(code, message)
         }
     }
@@ -246,6 +256,7 @@ fn to_codespan(d: &Diagnostic) -> cs::Diagnostic<usize> {
     let severity = match d.severity {
         Severity::Error => cs::Severity::Error,
         Severity::Warning => cs::Severity::Warning,
+        Severity::Note => cs::Severity::Note,
     };
     let range = |s: &Span| s.start as usize..s.end as usize;
     let mut labels = Vec::new();

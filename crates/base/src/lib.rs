@@ -4,6 +4,7 @@
 
 pub mod codes;
 pub mod diag;
+pub mod elementary;
 pub mod exact;
 pub mod hash;
 

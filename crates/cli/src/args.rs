@@ -113,7 +113,8 @@ pub struct FormatArgs {
 #[derive(Args, Debug, Default)]
 pub struct QuestionArgs {
     /// A JSON list of regions {id, lower_bounds, upper_bounds, x?}, a VNN-LIB file, or a data set
-    /// (.csv, .npy, idx) with --radius; replaces the regions of the network's file
+    /// (.csv, .npy, .npz, idx, .safetensors, a folder of images) with --radius; replaces the
+    /// regions of the network's file
     #[arg(long, value_name = "FILE")]
     pub regions: Vec<PathBuf>,
     /// Around each row of a data set: how far every input may move
@@ -125,6 +126,19 @@ pub struct QuestionArgs {
     /// Only these rows of a data set, counted from 0, without row B
     #[arg(long, value_name = "A..B")]
     pub rows: Option<String>,
+    /// Of these rows at most so many, evenly chosen
+    #[arg(long, value_name = "N")]
+    pub samples: Option<String>,
+    /// Only rows that the network gives the class of their label in --region-labels
+    #[arg(long)]
+    pub only_correct: bool,
+    /// The classes of the rows of a data set in --regions: a file, column:NAME of a csv file, or
+    /// `folders` for images in one folder per class
+    #[arg(long, value_name = "FILE")]
+    pub region_labels: Option<String>,
+    /// The range that stored bytes 0 to 255 stand for: 0:1, 0:255 or -1:1
+    #[arg(long, value_name = "LO:HI", allow_hyphen_values = true)]
+    pub pixels: Option<String>,
     /// Keep only the regions of this radius
     #[arg(long, value_name = "R")]
     pub ball_size: Vec<String>,
@@ -175,11 +189,11 @@ pub struct BudgetArgs {
 /// Data and demands on them.
 #[derive(Args, Debug, Default)]
 pub struct DataArgs {
-    /// Inputs to measure on: .csv, .npy, idx, .safetensors or .safetensors:TENSOR
+    /// Inputs to measure on: .csv, .npy, .npz:ARRAY, idx, .safetensors:TENSOR or a folder of images
     #[arg(long, value_name = "FILE")]
     pub data: Option<String>,
-    /// Their classes, counted from 0: a file, or column:NAME of a csv file of data (a name, a
-    /// number from 0, or `last`)
+    /// Their classes, counted from 0: a file, column:NAME of a csv file of data (a name, a number
+    /// from 0, or `last`), or `folders` for images in one folder per class
     #[arg(long, value_name = "FILE")]
     pub labels: Option<String>,
     /// Which rows of the data are for calibration, counted from 0, without row B
@@ -394,9 +408,16 @@ pub struct OptArgs {
 pub struct RunArgs {
     /// A .nnir or .onnx file
     pub net: PathBuf,
-    /// JSON: an array, a list of arrays, or a region file (its centres); - is standard input
+    /// JSON: an array, a list of arrays, or a region file (its centres); - is standard input; or a
+    /// data set
     #[arg(long, value_name = "FILE")]
     pub input: PathBuf,
+    /// Only these rows of a data set, counted from 0, without row B
+    #[arg(long, value_name = "A..B")]
+    pub rows: Option<String>,
+    /// The range that stored bytes 0 to 255 of a data set stand for: 0:1, 0:255 or -1:1
+    #[arg(long, value_name = "LO:HI", allow_hyphen_values = true)]
+    pub pixels: Option<String>,
     /// Show the values of every layer
     #[arg(long)]
     pub trace: bool,

@@ -221,7 +221,9 @@ fn optimize(args: &OptArgs, console: &mut Console<'_>) -> Done {
 fn evaluate(args: &RunArgs, console: &mut Console<'_>) -> Done {
     let mut options = translate::run(args)?;
     let mut bytes = Vec::new();
-    let read = if args.input.as_os_str() == "-" {
+    let read = if options.data.is_some() {
+        Ok(bytes)
+    } else if args.input.as_os_str() == "-" {
         options.input_name = "standard input".to_owned();
         console.input.read_to_end(&mut bytes).map(|_| bytes)
     } else {

@@ -17,7 +17,7 @@ pub(crate) use report::report;
 use ceg4n_base::Exact;
 use ceg4n_driver::check::{Summary, VersionSummary};
 use ceg4n_driver::doctor::{Found, Report};
-use ceg4n_driver::run::RunResult;
+use ceg4n_driver::run::{Known, RunResult};
 use ceg4n_report::Layer;
 use std::fmt::{Display, Write};
 use table::table;
@@ -123,13 +123,13 @@ pub(crate) fn results(results: &[RunResult]) -> String {
         };
         let _ = writeln!(out, "{name}: {}", list(&r.x, short));
         for t in &r.reference.trace {
-            let _ = writeln!(out, "  reference %{}: {}", t.name, list(&t.values, short));
+            let _ = writeln!(out, "  reference %{}: {}", t.name, list(&t.values, known));
         }
         let class = |c: Option<usize>| c.map_or(String::new(), |c| format!(", class {c}"));
         let _ = writeln!(
             out,
             "  reference: {}{}",
-            list(&r.reference.outputs, short),
+            list(&r.reference.outputs, known),
             class(r.reference.class)
         );
         let Some(k) = &r.kernel else { continue };
@@ -155,6 +155,17 @@ pub(crate) fn results(results: &[RunResult]) -> String {
         );
     }
     out
+}
+
+/// A number, or what its bounds agree in.
+fn known(v: &Known) -> String {
+    match v {
+        Known::Exact(v) => short(v),
+        Known::Between(lo, hi) => match (short(lo), short(hi)) {
+            (lo, hi) if lo == hi => format!("~{lo}"),
+            (lo, hi) => format!("{lo}..{hi}"),
+        },
+    }
 }
 
 fn integers(items: &[i64]) -> String {

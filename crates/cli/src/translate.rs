@@ -17,8 +17,8 @@ use crate::args::{
 use ceg4n_base::{Diagnostic, Diagnostics, Exact, codes};
 use ceg4n_driver::Precision;
 use ceg4n_driver::options::{
-    ACTIVATION_BITS, Boundary, Budget, CompileOptions, Cost, Demand, EmitSet, Granularity,
-    LoadOptions, Preset, Strategy, VerifyOptions, WEIGHT_BITS,
+    ACTIVATION_BITS, Boundary, Budget, CompileOptions, Cost, DataSource, Demand, EmitSet, FileKind,
+    Granularity, LabelSource, LoadOptions, Pixels, Preset, Strategy, VerifyOptions, WEIGHT_BITS,
 };
 use ceg4n_driver::run::RunOptions;
 use ceg4n_driver::smt::{Logic, SmtOptions};
@@ -146,7 +146,8 @@ pub fn compile(args: &CompileArgs) -> Result<CompileOptions, Diagnostics> {
     options.prefix = r.option("prefix", args.prefix.as_deref(), prefix);
     options.ir_version = r.option("ir-version", args.ir_version.as_deref(), version);
     options.output = args.output.clone();
-    options.data = data::data(&mut r, &args.data);
+    options.data = data::data(&mut r, &args.data, options.load.pixels);
+    pixels_used(&mut r, &options.load, options.data.data.is_some());
     r.errors.or(options)
 }
 
@@ -166,7 +167,8 @@ pub fn verify(args: &VerifyArgs) -> Result<VerifyOptions, Diagnostics> {
     options.rounding = r.option("rounding", args.rounding.as_deref(), rounding);
     options.ir_version = r.option("ir-version", args.ir_version.as_deref(), version);
     options.against = args.against.clone();
-    options.data = data::data(&mut r, &args.data);
+    options.data = data::data(&mut r, &args.data, options.load.pixels);
+    pixels_used(&mut r, &options.load, options.data.data.is_some());
     r.errors.or(options)
 }
 
@@ -180,6 +182,16 @@ fn boundary_fits(r: &mut Reader, load: &LoadOptions, given: bool) {
     );
 }
 
+/// Bytes stand in data sets.
+fn pixels_used(r: &mut Reader, load: &LoadOptions, data: bool) {
+    let unused = load.pixels.is_some() && !data && !load.has_data();
+    if unused {
+        let text = "--pixels has no effect: there is no data set";
+        r.errors
+            .push(Diagnostic::error(codes::USAGE, text).help("leave it out"));
+    }
+}
+
 /// The options of `check` and `import`.
 ///
 /// # Errors
@@ -188,6 +200,7 @@ pub fn load(net: &Path, args: &QuestionArgs) -> Result<LoadOptions, Diagnostics>
     let mut r = Reader::default();
     let options = question(&mut r, net, args);
     real_alone(&mut r, args);
+    pixels_used(&mut r, &options, false);
     r.errors.or(options)
 }
 
@@ -197,11 +210,19 @@ pub fn load(net: &Path, args: &QuestionArgs) -> Result<LoadOptions, Diagnostics>
 /// As for [`compile`].
 pub fn run(args: &RunArgs) -> Result<RunOptions, Diagnostics> {
     let mut r = Reader::default();
+    let data = DataSource::from_path(&args.input);
+    let is_data = data.kind().is_some_and(FileKind::is_data);
+    for (name, given) in [("rows", &args.rows), ("pixels", &args.pixels)] {
+        r.conflict(given.is_some() && !is_data, name, "--input is no data set");
+    }
     let options = RunOptions {
         load: LoadOptions {
             net: args.net.clone(),
             ..LoadOptions::default()
         },
+        data: is_data.then_some(data),
+        rows: r.option("rows", args.rows.as_deref(), rows),
+        pixels: r.option("pixels", args.pixels.as_deref(), pixels),
         input: String::new(),
         input_name: args.input.display().to_string(),
         ir_version: r.option("ir-version", args.ir_version.as_deref(), version),
@@ -227,6 +248,7 @@ pub fn smt(args: &SmtArgs) -> Result<SmtOptions, Diagnostics> {
             .option("logic", args.logic.as_deref(), logic)
             .unwrap_or(Logic::Lia),
     };
+    pixels_used(&mut r, &options.load, false);
     r.errors.or(options)
 }
 
@@ -252,6 +274,12 @@ fn question(r: &mut Reader, net: &Path, q: &QuestionArgs) -> LoadOptions {
         radius: r.option("radius", q.radius.as_deref(), not_negative),
         clip: r.option("clip", q.clip.as_deref(), clip),
         rows: r.option("rows", q.rows.as_deref(), rows),
+        samples: r
+            .option("samples", q.samples.as_deref(), positive)
+            .map(|n: u32| n as usize),
+        region_labels: q.region_labels.as_deref().map(LabelSource::from_text),
+        only_correct: q.only_correct,
+        pixels: r.option("pixels", q.pixels.as_deref(), pixels),
         ball_sizes: q
             .ball_size
             .iter()
@@ -373,6 +401,10 @@ fn clip(text: &str) -> Result<(Exact, Exact), Refusal> {
     } else {
         expected(what)
     }
+}
+
+fn pixels(text: &str) -> Result<Pixels, Refusal> {
+    Pixels::from_name(text).map_or_else(|| expected("0:1, 0:255 or -1:1"), Ok)
 }
 
 fn rows(text: &str) -> Result<Range<usize>, Refusal> {

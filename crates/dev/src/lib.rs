@@ -5,6 +5,7 @@
 //! - [`tidy`]: house rules that neither rustfmt nor clippy knows.
 //! - [`book`]: generated pages, the table of contents, links.
 //! - [`commands`]: the command-line page knows every command and option.
+//! - [`networks`]: generated networks of two million parameters.
 //! - [`licences`]: what the dependencies' licences and sources may be.
 //!
 //! Every check returns what it found as [`Finding`]s; the tests demand that there are none, and
@@ -14,6 +15,7 @@ pub mod book;
 pub mod commands;
 pub mod layers;
 pub mod licences;
+pub mod networks;
 pub mod tidy;
 pub mod tree;
 

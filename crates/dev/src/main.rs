@@ -1,6 +1,8 @@
-//! `cargo run -p ceg4n-dev -- book`: writes the generated pages of the book.
+//! `cargo run -p ceg4n-dev -- book`: writes the generated pages of the book;
+//! `… -- network NAME OUT.nnir`: writes a generated network.
 
-use ceg4n_dev::{Tree, book};
+use ceg4n_dev::{Tree, book, networks};
+use std::path::Path;
 use std::process::ExitCode;
 
 #[expect(
@@ -17,8 +19,24 @@ fn main() -> ExitCode {
                 ExitCode::FAILURE
             }
         },
+        ["network", name, out] => match networks::module(name) {
+            Some(made) => {
+                let written = made.and_then(|m| Ok(ceg4n_syntax::save(Path::new(out), &m)?));
+                match written {
+                    Ok(()) => ExitCode::SUCCESS,
+                    Err(e) => {
+                        eprintln!("error: {e}");
+                        ExitCode::FAILURE
+                    }
+                }
+            }
+            None => {
+                eprintln!("error: no network {name}; there are dense and mobile");
+                ExitCode::from(2)
+            }
+        },
         _ => {
-            eprintln!("usage: cargo run -p ceg4n-dev -- book");
+            eprintln!("usage: cargo run -p ceg4n-dev -- book|network dense|mobile OUT.nnir");
             ExitCode::from(2)
         }
     }

@@ -6,7 +6,7 @@ use crate::outcome::TOOL_VERSION;
 use crate::output::Staged;
 use ceg4n_base::{ContentHash, Diagnostic, Diagnostics, Exact, codes};
 use ceg4n_emit::{Claim, EmitInfo, EmitInput, OutputFile, TestVector, emit_c, emit_rust};
-use ceg4n_ir::{Anchor, Annotation, Module, Program};
+use ceg4n_ir::{Anchor, Annotation, Module, Op, Program};
 use ceg4n_refine::{Ended, State, Version};
 use ceg4n_report::{Cost, Report, Status};
 use ceg4n_syntax::{PrintOptions, print};
@@ -279,7 +279,7 @@ fn cost(program: &Program, input: &EmitInput<'_>) -> Result<Cost, Diagnostics> {
         }
     };
     for (v, value) in network.values().iter() {
-        if let ceg4n_ir::Op::Dense { weight, bias, .. } = &value.op {
+        if let Op::Dense { weight, bias, .. } | Op::Conv { weight, bias, .. } = &value.op {
             let parameters = network.value(*weight).shape.len()
                 + bias.map_or(0, |b| network.value(b).shape.len());
             let bits = program
@@ -307,8 +307,7 @@ fn cost(program: &Program, input: &EmitInput<'_>) -> Result<Cost, Diagnostics> {
 }
 
 fn is_weight(program: &Program, v: ceg4n_ir::ValueId) -> bool {
-    let uses =
-        |x: &ceg4n_ir::Value| matches!(&x.op, ceg4n_ir::Op::Dense { weight, .. } if *weight == v);
+    let uses = |x: &ceg4n_ir::Value| matches!(&x.op, Op::Dense { weight, .. } | Op::Conv { weight, .. } if *weight == v);
     program.network.values().values().any(uses)
 }
 

@@ -57,7 +57,7 @@ pub struct VersionSummary {
     pub input: Option<String>,
     /// Fraction bits of the outputs.
     pub output_frac: Option<i32>,
-    /// The dense layers.
+    /// The layers with weights.
     pub layers: Vec<Layer>,
 }
 

@@ -50,7 +50,10 @@ pub fn compile(
     cancel: &Cancel,
 ) -> Result<Compilation, Failure> {
     let started = Instant::now();
-    let loaded = load(&options.load)?;
+    let mut loaded = load(&options.load)?;
+    if let Err(d) = loaded.prepare() {
+        return Err(loaded.fail(d));
+    }
     match run(options, &loaded, started, progress, cancel) {
         Ok((written, folder)) => {
             let mut warnings = loaded.warnings;
@@ -129,7 +132,12 @@ fn run(
         loaded,
         folder: options.output_folder(&loaded.name),
         prefix: prefix(options, loaded)?,
-        data: Data::load(&options.data, &reference, options.budget.jobs)?,
+        data: Data::load(
+            &options.data,
+            &reference,
+            loaded.shape(),
+            options.budget.jobs,
+        )?,
         started,
     };
     // A place that cannot be written is told before the work begins.

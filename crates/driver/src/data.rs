@@ -12,6 +12,7 @@ mod options;
 mod samples;
 mod split;
 
+pub(crate) use classes::reference_class;
 pub use classes::{kernel_classes, quantized, reference_classes};
 pub use demands::{Decided, DemandCheck, Demands, Race};
 pub use measure::{Changed, MAX_CHANGED, Measured};

@@ -26,7 +26,7 @@ impl Failure {
     pub fn exit_code(&self) -> i32 {
         let mut usage = None;
         for d in &self.diagnostics.0 {
-            if d.severity == Severity::Warning {
+            if d.severity != Severity::Error {
                 continue;
             }
             if d.code == codes::INTERNAL {

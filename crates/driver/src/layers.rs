@@ -1,4 +1,4 @@
-//! The dense layers of a fixed-point program, as summaries and reports show them.
+//! The layers with weights of a fixed-point program, as summaries and reports show them.
 
 use ceg4n_ir::{Checked, KernelOp, NodeId, Op, Program, Region, TensorFormat, ValueId};
 use ceg4n_quantize::clamps;
@@ -8,7 +8,7 @@ use ceg4n_report::{Accumulator, Activation, Layer, Weight};
 pub(crate) fn tell_clamps(
     program: &Checked<Program>,
     regions: &[Region],
-    dense: &[ceg4n_quantize::Layer],
+    all: &[ceg4n_quantize::Layer],
     layers: &mut [Layer],
 ) {
     let Some(kernel) = program.kernel() else {
@@ -18,13 +18,13 @@ pub(crate) fn tell_clamps(
     let found = clamps(kernel, regions);
     for layer in layers {
         let own = |d: &&ceg4n_quantize::Layer| network.value(d.value).name == layer.name;
-        let operand = dense.iter().find(own).map(|d| d.operand);
+        let operand = all.iter().find(own).map(|d| d.operand);
         let clamp = found.iter().find(|c| Some(c.value) == operand);
         layer.activation.clamp_inactive = clamp.map(|c| c.inactive);
     }
 }
 
-/// The dense layers in order; empty for a real program.
+/// The layers with weights in order; empty for a real program.
 pub(crate) fn layers(program: &Checked<Program>) -> Vec<Layer> {
     let Some(kernel) = program.kernel() else {
         return Vec::new();
@@ -49,8 +49,10 @@ pub(crate) fn layers(program: &Checked<Program>) -> Vec<Layer> {
     };
     let mut out = Vec::new();
     for node in kernel.nodes.values() {
-        let (KernelOp::Dense { x, .. }, Op::Dense { weight, bias, .. }) =
-            (&node.op, &network.value(node.value).op)
+        let (
+            KernelOp::Dense { x, .. } | KernelOp::Conv { x, .. },
+            Op::Dense { weight, bias, .. } | Op::Conv { weight, bias, .. },
+        ) = (&node.op, &network.value(node.value).op)
         else {
             continue;
         };

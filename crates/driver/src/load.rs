@@ -57,6 +57,31 @@ pub fn load(options: &LoadOptions) -> Result<Loaded, Failure> {
     }
 }
 
+impl Loaded {
+    /// Makes the network one that formats can be given to: normalization becomes part of weights.
+    /// A module with versions, or without anything to fold, stays as it is.
+    ///
+    /// # Errors
+    /// Those of the passes.
+    pub(crate) fn prepare(&mut self) -> Result<(), Diagnostics> {
+        let before = self.module.network.hash();
+        let mut module = self.module.clone();
+        for name in PREPARATION {
+            for step in ceg4n_passes::Pipeline::parse(name, ceg4n_passes::REGISTRY)?.0 {
+                module = step.pass.run(&module, step.parameter.as_deref())?;
+            }
+            if module.network.hash() == before {
+                return Ok(());
+            }
+        }
+        self.module = module;
+        Ok(())
+    }
+}
+
+/// What runs before formats are chosen.
+const PREPARATION: [&str; 2] = ["fold-affine", "drop-unused"];
+
 type Read = (Module, Diagnostics, ContentHash);
 
 fn load_into(options: &LoadOptions, sources: &mut Sources) -> Result<Read, Diagnostics> {
@@ -210,6 +235,12 @@ pub(crate) fn few<'a>(what: &str, items: impl Iterator<Item = &'a str>) -> Strin
 }
 
 impl Loaded {
+    /// Dimensions of the network's input.
+    pub fn shape(&self) -> &[usize] {
+        let net = &self.module.network;
+        &net.value(net.input()).shape.0
+    }
+
     /// What must be decided, in the order of requirements and regions.
     ///
     /// # Errors

@@ -3,7 +3,7 @@
 
 use crate::data::Demands;
 use ceg4n_base::Exact;
-pub use ceg4n_import::{DataSource, LabelSource};
+pub use ceg4n_import::{DataSource, FileKind, LabelSource, Pixels};
 use ceg4n_ir::{Domain, Property, Rounding};
 use ceg4n_verify::Precision;
 use std::ops::{Range, RangeInclusive};
@@ -24,6 +24,14 @@ pub struct LoadOptions {
     pub clip: Option<(Exact, Exact)>,
     /// Which rows of data sets; all of them if absent.
     pub rows: Option<Range<usize>>,
+    /// Of these at most so many, evenly chosen; all of them if absent.
+    pub samples: Option<usize>,
+    /// The classes of the rows of data sets.
+    pub region_labels: Option<LabelSource>,
+    /// Only rows that the reference gives the class of their label.
+    pub only_correct: bool,
+    /// What the stored bytes of data sets stand for.
+    pub pixels: Option<Pixels>,
     /// Keep only the regions of these radii; empty keeps all.
     pub ball_sizes: Vec<Exact>,
     /// Keep only the regions with these ids; empty keeps all.
@@ -32,6 +40,13 @@ pub struct LoadOptions {
     pub require: Option<Demand>,
     /// The domain of every requirement.
     pub domain: Option<Domain>,
+}
+
+impl LoadOptions {
+    /// True if a data set is among [`Self::regions`].
+    pub fn has_data(&self) -> bool {
+        crate::regions::has_data(self)
+    }
 }
 
 /// What `--require` asks.
@@ -66,6 +81,8 @@ pub struct DataOptions {
     pub test_labels: Option<LabelSource>,
     /// Which rows are for the test; all of [`Self::test_data`] if absent.
     pub test_rows: Option<Range<usize>>,
+    /// What the stored bytes of both stand for.
+    pub pixels: Option<Pixels>,
     /// What the kernel must reach on the test rows, or without these on the calibration rows.
     pub demands: Demands,
 }

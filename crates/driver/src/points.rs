@@ -7,7 +7,7 @@ use serde_json::Value;
 /// One input in real units.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Point {
-    /// The id of the region that it is the centre of.
+    /// The id of the region that it is the centre of, or the number of the row that it is.
     pub id: Option<String>,
     /// One number per input; a JSON number stands for the float64 nearest to its text.
     pub x: Vec<Exact>,

@@ -6,18 +6,26 @@ use crate::load::{Loaded, load};
 use crate::options::LoadOptions;
 use crate::points::{Point, parse_points};
 use ceg4n_base::{Diagnostic, Diagnostics, Exact, codes};
-use ceg4n_eval::{kernel_trace, real_trace, strict_winner};
+use ceg4n_eval::{BITS, Enclosure, decided_winner, kernel_trace, real_trace, real_trace_within};
+use ceg4n_import::{DataRequest, DataSource, Pixels, read_data_set};
 use ceg4n_ir::kernel::argmax;
-use ceg4n_ir::{Checked, Kernel, Program, Rounding, check};
+use ceg4n_ir::{Checked, Kernel, NodeId, Program, Rounding, check};
 use ceg4n_jit::{CodeCache, Evaluator};
 use num_traits::ToPrimitive;
 use serde::Serialize;
+use std::ops::Range;
 
 /// What to evaluate.
 #[derive(Clone, Debug, Default)]
 pub struct RunOptions {
     /// The network; its regions and requirements do not matter.
     pub load: LoadOptions,
+    /// A data set whose rows are the inputs; without one they stand in [`Self::input`].
+    pub data: Option<DataSource>,
+    /// Which of its rows; all of them if absent.
+    pub rows: Option<Range<usize>>,
+    /// What its stored bytes stand for.
+    pub pixels: Option<Pixels>,
     /// The text of the inputs, see [`parse_points`].
     pub input: String,
     /// What messages call it.
@@ -33,7 +41,7 @@ pub struct RunOptions {
 /// The results of one input. Numbers serialise as exact decimals.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct RunResult {
-    /// The region that it is the centre of.
+    /// The region that it is the centre of, or the row that it is.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub id: Option<String>,
     /// The input.
@@ -45,12 +53,33 @@ pub struct RunResult {
     pub kernel: Option<KernelOutputs>,
 }
 
+/// A real number that was computed. Serialises as one exact decimal, or as a list of two.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(untagged)]
+pub enum Known {
+    /// Itself.
+    Exact(Exact),
+    /// No less than the first and no more than the second: smooth activations have no rational
+    /// values.
+    Between(Exact, Exact),
+}
+
+impl From<Enclosure> for Known {
+    fn from((lo, hi): Enclosure) -> Self {
+        if lo == hi {
+            Self::Exact(lo)
+        } else {
+            Self::Between(lo, hi)
+        }
+    }
+}
+
 /// What the reference says.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Outputs {
     /// Its outputs.
-    pub outputs: Vec<Exact>,
-    /// The strict winner; `None` for a tie or a single output.
+    pub outputs: Vec<Known>,
+    /// The strict winner; `None` for a tie, a single output, or bounds that leave it open.
     pub class: Option<usize>,
     /// Every value in order, if asked for.
     #[serde(skip_serializing_if = "Vec::is_empty")]
@@ -81,7 +110,7 @@ pub struct TracedReal {
     /// Its name, without `%`.
     pub name: String,
     /// Its elements, row-major.
-    pub values: Vec<Exact>,
+    pub values: Vec<Known>,
 }
 
 /// A step of the kernel.
@@ -115,7 +144,10 @@ pub fn run(options: &RunOptions) -> Result<(Loaded, Vec<RunResult>), Failure> {
 
 fn results(loaded: &Loaded, options: &RunOptions) -> Result<Vec<RunResult>, Diagnostics> {
     let net = &loaded.module.network;
-    let points = parse_points(&options.input, &options.input_name, net.input_len())?;
+    let points = match &options.data {
+        Some(data) => rows_of(data, options, loaded)?,
+        None => parse_points(&options.input, &options.input_name, net.input_len())?,
+    };
     let reference = check(loaded.module.reference())?;
     let asked = options.ir_version.is_some() || options.rounding.is_some();
     let kernel = if asked || !loaded.module.versions.is_empty() {
@@ -144,6 +176,33 @@ fn results(loaded: &Loaded, options: &RunOptions) -> Result<Vec<RunResult>, Diag
     points.into_iter().map(one).collect()
 }
 
+/// The rows of a data set as inputs.
+fn rows_of(
+    data: &DataSource,
+    options: &RunOptions,
+    loaded: &Loaded,
+) -> Result<Vec<Point>, Diagnostics> {
+    let set = read_data_set(&DataRequest {
+        data,
+        labels: None,
+        rows: options.rows.clone(),
+        rows_option: "--rows",
+        shape: loaded.shape(),
+        classes: loaded.module.network.output_len(),
+        pixels: options.pixels,
+    })?;
+    let mut row = Vec::new();
+    let point = |k| {
+        set.copy(k..k + 1, &mut row);
+        Point {
+            id: Some((set.rows.start + k).to_string()),
+            // Every number of a data set is finite.
+            x: row.iter().filter_map(|v| Exact::from_f64(*v)).collect(),
+        }
+    };
+    Ok((0..set.len()).map(point).collect())
+}
+
 fn internal(e: impl std::fmt::Display) -> Diagnostic {
     Diagnostic::error(codes::INTERNAL, e.to_string())
 }
@@ -156,21 +215,33 @@ fn reference_outputs(
     let real = reference
         .real()
         .ok_or_else(|| internal("the reference is not real"))?;
-    let values = real_trace(real, x).map_err(internal)?;
+    let nodes: Vec<(NodeId, Vec<Known>)> = if real.is_exact() {
+        let values = real_trace(real, x).map_err(internal)?;
+        let known = |id| values.node(id).iter().cloned().map(Known::Exact).collect();
+        real.nodes.keys().map(|id| (id, known(id))).collect()
+    } else {
+        let values = real_trace_within(real, x, BITS).map_err(internal)?;
+        let known = |id| values.node(id).iter().cloned().map(Known::from).collect();
+        real.nodes.keys().map(|id| (id, known(id))).collect()
+    };
     let network = &reference.program().network;
-    let outputs = values.node(real.output).to_vec();
+    let outputs = nodes.iter().find(|(id, _)| *id == real.output);
+    let outputs = outputs.map_or_else(Vec::new, |(_, values)| values.clone());
     let mut steps = Vec::new();
     if trace {
-        for (id, node) in real.nodes.iter() {
-            steps.push(TracedReal {
-                name: network.value(node.value).name.clone(),
-                values: values.node(id).to_vec(),
-            });
+        for (id, values) in nodes {
+            let name = network.value(real.nodes[id].value).name.clone();
+            steps.push(TracedReal { name, values });
         }
     }
+    let ends = outputs.iter().map(|v| match v {
+        Known::Exact(v) => (v.clone(), v.clone()),
+        Known::Between(lo, hi) => (lo.clone(), hi.clone()),
+    });
+    let ends: Vec<Enclosure> = ends.collect();
     Ok(Outputs {
         class: (outputs.len() > 1)
-            .then(|| strict_winner(&outputs))
+            .then(|| decided_winner(&ends).flatten())
             .flatten(),
         outputs,
         trace: steps,
@@ -216,7 +287,7 @@ fn kernel_outputs(
 fn traced(
     program: &Checked<Program>,
     kernel: &Kernel,
-    id: ceg4n_ir::NodeId,
+    id: NodeId,
     mantissas: Vec<i64>,
 ) -> TracedKernel {
     use ceg4n_ir::KernelOp;
@@ -229,6 +300,18 @@ fn traced(
         KernelOp::Requantize { .. } => "requantize",
         KernelOp::Align { .. } => "align",
         KernelOp::Move { .. } => "move",
+        KernelOp::Conv { .. } => "conv",
+        KernelOp::MaxPool { .. } => "max_pool",
+        KernelOp::SumPool { .. } => "sum_pool",
+        KernelOp::MulConst { .. } => "mul",
+        KernelOp::Sum { .. } => "sum",
+        KernelOp::Concat { .. } => "concat",
+        KernelOp::Gather { .. } => "gather",
+        KernelOp::Clip { .. } => "clip",
+        KernelOp::LeakyRelu { .. } => "leaky_relu",
+        KernelOp::Abs { .. } => "abs",
+        KernelOp::Sign { .. } => "sign",
+        KernelOp::Table { .. } => "table",
     };
     let values = mantissas
         .iter()

@@ -76,7 +76,12 @@ fn run(
         return Err(Diagnostics::from(d).into());
     }
     let (reference, name) = reference(options, loaded)?;
-    let data = Data::load(&options.data, &reference, options.budget.jobs)?;
+    let data = Data::load(
+        &options.data,
+        &reference,
+        loaded.shape(),
+        options.budget.jobs,
+    )?;
     let boundary = (
         options.boundary.unwrap_or(Boundary::Refute),
         options.boundary_margin.clone(),

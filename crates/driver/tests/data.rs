@@ -67,7 +67,12 @@ fn accuracy_on_mnist_is_that_of_the_networks() {
         };
         let net = opt(&options, &mut |_, _| {}).unwrap_or_else(|f| panic!("{name}: {f}"));
         let reference = Reference::new(&check(net.module.reference()).expect("checked"));
-        let data = Data::load(&digits(&dir.join("mnist"), images), &reference, 2);
+        let data = Data::load(
+            &digits(&dir.join("mnist"), images),
+            &reference,
+            net.shape(),
+            2,
+        );
         let data = data
             .unwrap_or_else(|e| panic!("{name}: {e}"))
             .expect("data");
@@ -108,7 +113,7 @@ fn rows_are_the_centres_of_the_regions_made_of_them() {
         data: Some(DataSource::from(rows.as_path())),
         ..DataOptions::default()
     };
-    let data = Data::load(&options, &reference, 1)
+    let data = Data::load(&options, &reference, loaded.shape(), 1)
         .expect("rows")
         .expect("data");
     let set = &data.calibration.set;

@@ -5,12 +5,13 @@
 //! demands the arithmetic shift. Left shifts are multiplications by a power of two, because
 //! shifting a negative number left is undefined.
 
+mod stage;
+
 use crate::elem::Elem;
-use crate::plan::{Operand, Plan, Source, Stage, Step, StepKind};
+use crate::plan::{Plan, Source};
 use crate::slots::{self, Slots};
 use crate::text::{c_comment, c_integer, decimal, integers, line, string};
 use crate::{EmitInput, OutputFile, readme};
-use ceg4n_ir::Rounding;
 use std::fmt::Write;
 
 /// Every file of `c/`.
@@ -184,7 +185,7 @@ fn source(input: &EmitInput<'_>, plan: &Plan<'_>, slots: &Slots) -> String {
     );
     for (i, s) in plan.stages.iter().enumerate() {
         c_comment(&mut out, &s.notes);
-        stage(&mut out, name, plan, i, s);
+        out.push_str(&stage::function(name, plan, i, s));
     }
     line!(
         out,
@@ -194,15 +195,12 @@ fn source(input: &EmitInput<'_>, plan: &Plan<'_>, slots: &Slots) -> String {
         line!(out, "    (void)scratch;");
     }
     for (i, s) in plan.stages.iter().enumerate() {
-        let from = match s.source {
+        let from = s.reads.iter().map(|v| match v.source {
             Source::Input => "in".to_owned(),
-            Source::Stage(k) => buffer(slots, k, s.source_ty),
-        };
-        line!(
-            out,
-            "    {name}_stage{i}({from}, {});",
-            buffer(slots, i, s.ty)
-        );
+            Source::Stage(k) => buffer(slots, k, v.ty),
+        });
+        let all: Vec<String> = from.chain([buffer(slots, i, s.ty)]).collect();
+        line!(out, "    {name}_stage{i}({});", all.join(", "));
     }
     line!(out, "}}\n");
     line!(
@@ -221,136 +219,6 @@ fn source(input: &EmitInput<'_>, plan: &Plan<'_>, slots: &Slots) -> String {
     );
     line!(out, "    return best;\n}}");
     out
-}
-
-/// The function of one stage.
-fn stage(out: &mut String, name: &str, plan: &Plan<'_>, number: usize, stage: &Stage) {
-    let mut word = stage.word.c();
-    line!(
-        out,
-        "static void {name}_stage{number}(const {} *x, {} *y)\n{{",
-        stage.source_ty.c(),
-        stage.ty.c()
-    );
-    if let Some(d) = &stage.dense {
-        let w = &plan.tables[d.weight];
-        line!(out, "    const {} *w = {name}_{};", w.ty.c(), w.name);
-    }
-    line!(out, "    for (size_t j = 0; j < {}; ++j) {{", stage.len);
-    match &stage.dense {
-        None => line!(out, "        {word} acc = ({word})x[j];"),
-        Some(d) => {
-            match d.bias {
-                Some(b) => line!(
-                    out,
-                    "        {word} acc = ({word}){name}_{}[j];",
-                    plan.tables[b].name
-                ),
-                None => line!(out, "        {word} acc = 0;"),
-            }
-            line!(out, "        for (size_t k = 0; k < {}; ++k) {{", d.cols);
-            line!(out, "            acc += ({word})w[k] * ({word})x[k];");
-            line!(out, "        }}\n        w += {};", d.cols);
-        }
-    }
-    let mut acc = "acc".to_owned();
-    for (i, step) in stage.steps.iter().enumerate() {
-        if step.word.c() != word {
-            // The value fits both words: the ranges are proved.
-            word = step.word.c();
-            line!(out, "        {word} acc{i} = ({word}){acc};");
-            acc = format!("acc{i}");
-        }
-        for text in statements(name, plan, step, i, &acc) {
-            line!(out, "        {text}");
-        }
-    }
-    line!(out, "        y[j] = ({}){acc};\n    }}\n}}\n", stage.ty.c());
-}
-
-/// An integer constant of a word's type.
-fn literal(word: Elem, v: i64) -> String {
-    let suffix = match word {
-        Elem::I64 => "INT64_C",
-        Elem::I8 | Elem::U8 | Elem::I16 | Elem::U16 | Elem::I32 | Elem::U32 => "INT32_C",
-    };
-    if v == word.range().0 {
-        format!("(-{suffix}({}) - 1)", word.range().1)
-    } else if v < 0 {
-        format!("(-{suffix}({}))", v.unsigned_abs())
-    } else {
-        format!("{suffix}({v})")
-    }
-}
-
-/// The statements of one step on the variable `acc`.
-fn statements(name: &str, plan: &Plan<'_>, step: &Step, i: usize, acc: &str) -> Vec<String> {
-    let word = step.word;
-    match &step.kind {
-        StepKind::Relu => vec![format!("if ({acc} < 0) {{ {acc} = 0; }}")],
-        StepKind::Clamp { lo, hi } => {
-            let bound = |v: &Option<i64>, op: char| {
-                let v = literal(word, (*v)?);
-                Some(format!("if ({acc} {op} {v}) {{ {acc} = {v}; }}"))
-            };
-            [bound(lo, '<'), bound(hi, '>')]
-                .into_iter()
-                .flatten()
-                .collect()
-        }
-        StepKind::Add(Operand::Uniform(c)) => {
-            vec![format!("{acc} = {acc} + {};", literal(word, *c))]
-        }
-        StepKind::Add(Operand::Table(t, ..)) => {
-            let table = &plan.tables[*t].name;
-            vec![format!("{acc} = {acc} + ({}){name}_{table}[j];", word.c())]
-        }
-        StepKind::Multiply(Operand::Uniform(m)) => {
-            vec![format!("{acc} = {acc} * {};", literal(word, *m))]
-        }
-        StepKind::Multiply(Operand::Table(t, ..)) => {
-            let table = &plan.tables[*t].name;
-            vec![format!("{acc} = {acc} * ({}){name}_{table}[j];", word.c())]
-        }
-        StepKind::Shift(Operand::Uniform(s)) if *s < 0 => {
-            vec![format!("{acc} = {acc} * {};", literal(word, 1 << -s))]
-        }
-        StepKind::Shift(Operand::Uniform(s)) => {
-            let half = 1i64 << (s - 1);
-            vec![match plan.kernel.rounding {
-                Rounding::Floor => format!("{acc} = {acc} >> {s};"),
-                Rounding::HalfUp => format!("{acc} = ({acc} + {}) >> {s};", literal(word, half)),
-                Rounding::HalfEven => format!(
-                    "{acc} = ({acc} + ({} + (({acc} >> {s}) & 1))) >> {s};",
-                    literal(word, half - 1)
-                ),
-            }]
-        }
-        StepKind::Shift(Operand::Table(t, least, greatest)) => {
-            let s = format!("s{i}");
-            let mut lines = vec![format!(
-                "const int {s} = {name}_{}[j];",
-                plan.tables[*t].name
-            )];
-            let one = format!("({})1", word.c());
-            let half = format!("({one} << ({s} - 1))");
-            let right = match plan.kernel.rounding {
-                Rounding::Floor => format!("{acc} = {acc} >> {s};"),
-                Rounding::HalfUp => format!("{acc} = ({acc} + {half}) >> {s};"),
-                Rounding::HalfEven => {
-                    format!("{acc} = ({acc} + ({half} - 1 + (({acc} >> {s}) & 1))) >> {s};")
-                }
-            };
-            let left = format!("{acc} = {acc} * ({one} << -{s});");
-            lines.push(match (*least > 0, *greatest > 0, *least < 0) {
-                (true, _, _) => right,
-                (false, false, _) => left,
-                (false, true, false) => format!("if ({s} > 0) {{ {right} }}"),
-                (false, true, true) => format!("if ({s} > 0) {{ {right} }} else {{ {left} }}"),
-            });
-            lines
-        }
-    }
 }
 
 fn selftest(input: &EmitInput<'_>) -> String {

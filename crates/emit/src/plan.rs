@@ -1,14 +1,23 @@
 //! What both languages print: the kernel as a sequence of fused loops over stored vectors.
 //!
-//! A stage computes one stored vector element by element: it starts from a dense accumulator or
-//! from an element of an earlier vector and applies steps to it. Stored are the output, operands
-//! of dense layers and what is used more than once; everything else stays in a local variable.
-//! Every rewriting here (clamps that cannot act, shifts of elements that are always zero) rests
-//! on type ranges; the input is clamped to its format first, because the type ranges start there.
+//! A stage computes one stored vector element by element: each element starts from a body (an
+//! element of an earlier vector, a row of a dense layer, a window) and steps are applied to it.
+//! Stages that only move elements have no steps. Stored are the output, what a body reads at more
+//! than one place, the second operand of a sum and what is used more than once; everything else
+//! stays in a local variable. Constants that repeat along a vector are tables by channel or by
+//! position, so that neither code nor tables grow with the number of positions. Every rewriting
+//! here (clamps that cannot act, constants of elements that are always zero) rests on type ranges;
+//! the input is clamped to its format first, because the type ranges start there.
 
 mod build;
+mod moves;
+mod operands;
+mod steps;
+mod windows;
 
 pub(crate) use build::plan;
+pub(crate) use moves::Nest;
+pub(crate) use windows::{Axis, Taps, Windows};
 
 use crate::elem::{Elem, hull};
 use ceg4n_ir::Kernel;
@@ -21,6 +30,8 @@ pub(crate) struct Table<'a> {
     pub(crate) name: String,
     pub(crate) ty: Elem,
     pub(crate) data: Data<'a>,
+    /// What picks the entry of an element, for constants of steps and biases.
+    pub(crate) by: By,
     /// What it holds.
     pub(crate) comment: String,
 }
@@ -55,21 +66,39 @@ impl Data<'_> {
 /// Index of a [`Table`] in its plan.
 pub(crate) type TableId = usize;
 
+/// Which entry of a table belongs to element `j` of a stage that counts in blocks of
+/// [`Stage::inner`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum By {
+    /// Entry `j`.
+    Element,
+    /// Entry `j / inner`: by channel.
+    Block,
+    /// Entry `j % inner`: by position.
+    Position,
+}
+
 /// A constant operand of an elementwise step.
-#[derive(Debug)]
+#[derive(Clone, Copy, Debug)]
 pub(crate) enum Operand {
     /// The same for every element.
     Uniform(i64),
-    /// One per element; least and greatest entry.
+    /// A table; least and greatest entry.
     Table(TableId, i64, i64),
 }
 
 /// What is done to the accumulator, in [`Step::word`].
-#[derive(Debug)]
+#[derive(Clone, Copy, Debug)]
 pub(crate) enum StepKind {
     Add(Operand),
+    /// Adds the element of vector `reads[i]` of the stage.
+    AddVector(usize),
     Relu,
-    /// `acc·M`, `M` positive.
+    /// `max(acc·2^s, acc)`.
+    LeakyRelu(u8),
+    Abs,
+    Sign,
+    /// `acc·M`.
     Multiply(Operand),
     /// `round(acc·2^-s)`; a shift `≤ 0` is an exact left shift.
     Shift(Operand),
@@ -78,9 +107,39 @@ pub(crate) enum StepKind {
         lo: Option<i64>,
         hi: Option<i64>,
     },
+    /// `max(acc, c)`.
+    AtLeast(Operand),
+    /// `min(acc, c)`.
+    AtMost(Operand),
+    /// Entry `acc - least` of a table with a power of two of entries.
+    Lookup {
+        table: TableId,
+        least: i64,
+    },
 }
 
 impl StepKind {
+    /// The table of constants by element, if it has one.
+    pub(crate) fn constants(&self) -> Option<TableId> {
+        match self {
+            Self::Add(c)
+            | Self::Multiply(c)
+            | Self::Shift(c)
+            | Self::AtLeast(c)
+            | Self::AtMost(c) => match c {
+                Operand::Uniform(_) => None,
+                Operand::Table(t, ..) => Some(*t),
+            },
+            Self::AddVector(_)
+            | Self::Relu
+            | Self::LeakyRelu(_)
+            | Self::Abs
+            | Self::Sign
+            | Self::Clamp { .. }
+            | Self::Lookup { .. } => None,
+        }
+    }
+
     fn is_identity(&self) -> bool {
         match self {
             Self::Add(Operand::Uniform(c)) | Self::Shift(Operand::Uniform(c)) => *c == 0,
@@ -89,7 +148,14 @@ impl StepKind {
             Self::Add(Operand::Table(..))
             | Self::Multiply(Operand::Table(..))
             | Self::Shift(Operand::Table(..))
-            | Self::Relu => false,
+            | Self::AddVector(_)
+            | Self::AtLeast(_)
+            | Self::AtMost(_)
+            | Self::Relu
+            | Self::LeakyRelu(_)
+            | Self::Abs
+            | Self::Sign
+            | Self::Lookup { .. } => false,
         }
     }
 }
@@ -110,7 +176,14 @@ pub(crate) enum Source {
     Stage(usize),
 }
 
-/// The dense part of a stage.
+/// A vector that a stage reads.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Vector {
+    pub(crate) source: Source,
+    pub(crate) ty: Elem,
+}
+
+/// A dense layer: one row per element.
 #[derive(Debug)]
 pub(crate) struct Dense {
     pub(crate) weight: TableId,
@@ -118,17 +191,40 @@ pub(crate) struct Dense {
     pub(crate) cols: usize,
 }
 
-/// One loop.
+/// What an element starts from. Bodies read `reads[0]` unless they say otherwise.
+#[derive(Debug)]
+pub(crate) enum Body {
+    /// The element of the same index.
+    Load,
+    Dense(Dense),
+    /// The window of a convolution or pool.
+    Windows(Windows),
+    /// Fills the vector, if `fill` says so, then copies nests of elements; without steps.
+    Copy {
+        fill: Option<i64>,
+        nests: Vec<Nest>,
+    },
+    /// The element that an index table names; beyond the operand's last one the fill.
+    Pick {
+        index: TableId,
+        /// The fill, and the operand's length, which stands for it.
+        fill: Option<(i64, usize)>,
+    },
+}
+
+/// One vector's computation.
 #[derive(Debug)]
 pub(crate) struct Stage {
-    pub(crate) source: Source,
-    pub(crate) source_ty: Elem,
-    pub(crate) dense: Option<Dense>,
-    /// The word of the dense accumulator or of the loaded element.
+    /// What it reads: the body's operands (at least one), then those of the steps.
+    pub(crate) reads: Vec<Vector>,
+    pub(crate) body: Body,
+    /// The word of what the body gives.
     pub(crate) word: Elem,
     pub(crate) steps: Vec<Step>,
     pub(crate) ty: Elem,
     pub(crate) len: usize,
+    /// Elements of a block, for tables; divides `len`. The result plane of windows.
+    pub(crate) inner: usize,
     /// What it does, for comments.
     pub(crate) notes: Vec<String>,
 }

@@ -1,15 +1,15 @@
 //! `no_std` Rust: a crate without `unsafe` and without dependencies.
 //!
-//! Loops run over zipped iterators, so that no index is checked and no panic remains. The words
-//! are those of the C kernel; with overflow checks on, nothing can overflow, because the ranges
-//! are proved.
+//! Loops run over zipped iterators, so that no index is checked; the taps of windows and moved
+//! elements are indexed, and the checks never fail. The words are those of the C kernel; with
+//! overflow checks on, nothing can overflow, because the ranges are proved.
 
-use crate::elem::Elem;
-use crate::plan::{Operand, Plan, Source, Stage, Step, StepKind};
+mod stage;
+
+use crate::plan::{Plan, Source};
 use crate::slots::{self, Slots};
 use crate::text::{decimal, integers, line, marked, string};
 use crate::{EmitInput, OutputFile, readme};
-use ceg4n_ir::Rounding;
 use std::fmt::Write;
 
 /// Every file of `rust/`.
@@ -71,7 +71,7 @@ fn library(input: &EmitInput<'_>, plan: &Plan<'_>, slots: &Slots) -> String {
     for (i, s) in plan.stages.iter().enumerate() {
         out.push('\n');
         marked(&mut out, "//", &s.notes);
-        stage(&mut out, plan, i, s);
+        out.push_str(&stage::function(plan, i, s));
     }
     out
 }
@@ -184,169 +184,21 @@ fn infer(out: &mut String, plan: &Plan<'_>, slots: &Slots) {
         "pub fn infer(input: &Input, {scratch}: &mut Scratch, output: &mut Output) {{"
     );
     for (i, s) in plan.stages.iter().enumerate() {
-        let from = match s.source {
+        let from = s.reads.iter().map(|v| match v.source {
             Source::Input => "input".to_owned(),
             Source::Stage(k) => {
                 let field = slots.of_stage[k].map(field).unwrap_or_default();
                 format!("&scratch.{field}[..{}]", plan.stages[k].len)
             }
-        };
+        });
         let to = match slots.of_stage[i] {
             None => "output".to_owned(),
             Some(k) => format!("&mut scratch.{}[..{}]", field(k), s.len),
         };
-        line!(out, "    stage{i}({from}, {to});");
+        let all: Vec<String> = from.chain([to]).collect();
+        line!(out, "    stage{i}({});", all.join(", "));
     }
     line!(out, "}}\n");
-}
-
-/// The name of a table.
-fn table(plan: &Plan<'_>, id: usize) -> String {
-    format!("weights::{}", plan.tables[id].name.to_ascii_uppercase())
-}
-
-/// A value as another type, without a cast where none is needed.
-fn cast(expr: &str, from: Elem, to: Elem) -> String {
-    if from == to {
-        expr.to_owned()
-    } else if to.range().0 <= from.range().0 && from.range().1 <= to.range().1 {
-        format!("{}::from({expr})", to.rust())
-    } else {
-        format!("{expr} as {}", to.rust())
-    }
-}
-
-/// The function of one stage.
-fn stage(out: &mut String, plan: &Plan<'_>, number: usize, stage: &Stage) {
-    // What the loop walks over: a pattern and an iterator for each.
-    let mut walked: Vec<(String, String)> = vec![("y".to_owned(), "y.iter_mut()".to_owned())];
-    let mut walk = |name: &str, over: String| walked.push((name.to_owned(), over));
-    match &stage.dense {
-        None => walk("x", "x".to_owned()),
-        Some(d) => {
-            walk(
-                "w",
-                format!("{}.chunks_exact({})", table(plan, d.weight), d.cols),
-            );
-            if let Some(b) = d.bias {
-                walk("b", format!("&{}", table(plan, b)));
-            }
-        }
-    }
-    for (i, step) in stage.steps.iter().enumerate() {
-        match step.kind {
-            StepKind::Add(Operand::Table(t, ..))
-            | StepKind::Multiply(Operand::Table(t, ..))
-            | StepKind::Shift(Operand::Table(t, ..)) => {
-                walk(&format!("c{i}"), format!("&{}", table(plan, t)));
-            }
-            StepKind::Add(Operand::Uniform(_))
-            | StepKind::Multiply(Operand::Uniform(_))
-            | StepKind::Shift(Operand::Uniform(_))
-            | StepKind::Relu
-            | StepKind::Clamp { .. } => {}
-        }
-    }
-    let (mut pattern, mut iterator) = walked.remove(0);
-    for (p, i) in walked {
-        pattern = format!("({pattern}, {p})");
-        iterator = format!("{iterator}.zip({i})");
-    }
-    let (from, to) = (stage.source_ty, stage.ty);
-    line!(
-        out,
-        "fn stage{number}(x: &[{}], y: &mut [{}]) {{",
-        from.rust(),
-        to.rust()
-    );
-    line!(out, "    for {pattern} in {iterator} {{");
-    let mut word = stage.word;
-    match &stage.dense {
-        None => line!(out, "        let acc = {};", cast("*x", from, word)),
-        Some(d) => {
-            let start = match d.bias {
-                Some(b) => cast("*b", plan.tables[b].ty, word),
-                None => "0".to_owned(),
-            };
-            line!(out, "        let mut acc: {} = {start};", word.rust());
-            line!(out, "        for (w, x) in w.iter().zip(x) {{");
-            let factor = |e: &str, ty| {
-                let text = cast(e, ty, word);
-                if text.contains(" as ") {
-                    format!("({text})")
-                } else {
-                    text
-                }
-            };
-            let w = factor("*w", plan.tables[d.weight].ty);
-            line!(
-                out,
-                "            acc += {w} * {};\n        }}",
-                factor("*x", from)
-            );
-        }
-    }
-    for (i, step) in stage.steps.iter().enumerate() {
-        if step.word != word {
-            line!(out, "        let acc = {};", cast("acc", word, step.word));
-            word = step.word;
-        }
-        line!(out, "        let acc = {};", expression(plan, step, i));
-    }
-    line!(out, "        *y = {};\n    }}\n}}", cast("acc", word, to));
-}
-
-/// The entry of a step's table as an operand in the step's word.
-fn entry(plan: &Plan<'_>, step: &Step, i: usize, table: usize) -> String {
-    let c = cast(&format!("*c{i}"), plan.tables[table].ty, step.word);
-    if c.contains(" as ") {
-        format!("({c})")
-    } else {
-        c
-    }
-}
-
-/// The new value of `acc` after one step; a table's entry is `c{i}`.
-fn expression(plan: &Plan<'_>, step: &Step, i: usize) -> String {
-    let word = step.word.rust();
-    match &step.kind {
-        StepKind::Relu => "acc.max(0)".to_owned(),
-        StepKind::Clamp { lo, hi } => match (lo, hi) {
-            (Some(lo), Some(hi)) => format!("acc.clamp({lo}, {hi})"),
-            (Some(lo), None) => format!("acc.max({lo})"),
-            (None, Some(hi)) => format!("acc.min({hi})"),
-            (None, None) => "acc".to_owned(),
-        },
-        StepKind::Add(Operand::Uniform(c)) => format!("acc + {c}"),
-        StepKind::Add(Operand::Table(t, ..)) => format!("acc + {}", entry(plan, step, i, *t)),
-        StepKind::Multiply(Operand::Uniform(m)) => format!("acc * {m}"),
-        StepKind::Multiply(Operand::Table(t, ..)) => format!("acc * {}", entry(plan, step, i, *t)),
-        StepKind::Shift(Operand::Uniform(s)) if *s < 0 => format!("acc * {}", 1i64 << -s),
-        StepKind::Shift(Operand::Uniform(s)) => {
-            let half = 1i64 << (s - 1);
-            match plan.kernel.rounding {
-                Rounding::Floor => format!("acc >> {s}"),
-                Rounding::HalfUp => format!("(acc + {half}) >> {s}"),
-                Rounding::HalfEven => format!("(acc + ({} + ((acc >> {s}) & 1))) >> {s}", half - 1),
-            }
-        }
-        StepKind::Shift(Operand::Table(_, least, greatest)) => {
-            let (s, half) = (format!("*c{i}"), format!("(1_{word} << (*c{i} - 1))"));
-            let right = match plan.kernel.rounding {
-                Rounding::Floor => format!("acc >> {s}"),
-                Rounding::HalfUp => format!("(acc + {half}) >> {s}"),
-                Rounding::HalfEven => format!("(acc + ({half} - 1 + ((acc >> {s}) & 1))) >> {s}"),
-            };
-            let left = format!("acc * (1_{word} << -{s})");
-            if *least > 0 {
-                right
-            } else if *greatest <= 0 {
-                left
-            } else {
-                format!("if {s} > 0 {{ {right} }} else {{ {left} }}")
-            }
-        }
-    }
 }
 
 fn weights(plan: &Plan<'_>) -> String {

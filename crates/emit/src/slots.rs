@@ -49,8 +49,10 @@ pub(crate) fn assign(plan: &Plan<'_>, share: fn(Elem, Elem) -> bool) -> Slots {
     let last = plan.stages.len().saturating_sub(1);
     let mut last_use = vec![0; plan.stages.len()];
     for (i, s) in plan.stages.iter().enumerate() {
-        if let Source::Stage(k) = s.source {
-            last_use[k] = i;
+        for v in &s.reads {
+            if let Source::Stage(k) = v.source {
+                last_use[k] = i;
+            }
         }
     }
     let mut slots: Vec<Slot> = Vec::new();

@@ -10,6 +10,43 @@ macro_rules! line {
 }
 pub(crate) use line;
 
+/// Lines of code under an indent that follows its blocks.
+#[derive(Debug, Default)]
+pub(crate) struct Code {
+    text: String,
+    depth: usize,
+}
+
+impl Code {
+    /// Adds a line.
+    pub(crate) fn line(&mut self, line: impl AsRef<str>) {
+        for _ in 0..self.depth {
+            self.text.push_str("    ");
+        }
+        self.text.push_str(line.as_ref());
+        self.text.push('\n');
+    }
+
+    /// Adds a line that opens a block.
+    pub(crate) fn open(&mut self, line: impl AsRef<str>) {
+        self.line(line);
+        self.depth += 1;
+    }
+
+    /// Closes so many blocks.
+    pub(crate) fn close(&mut self, blocks: usize) {
+        for _ in 0..blocks {
+            self.depth = self.depth.saturating_sub(1);
+            self.line("}");
+        }
+    }
+
+    /// The text.
+    pub(crate) fn finish(self) -> String {
+        self.text
+    }
+}
+
 /// One line of printable ASCII that neither ends a C comment nor opens one and holds no
 /// trigraph and no backquote (a Markdown fence). Names and notes come from the user.
 pub(crate) fn comment(text: &str) -> String {

@@ -1,5 +1,5 @@
-//! The tutorial's commands: run by a shell in a copy of the networks, compared with what the page
-//! shows.
+//! Commands of the book's pages: run by a shell in a copy of a folder, compared with what the page
+//! shows. A page may also have Python scripts that its commands run.
 
 use crate::matching::matches;
 use std::fs;
@@ -18,16 +18,23 @@ pub struct Block {
     pub output: String,
 }
 
-/// The commands of a Markdown page: in blocks that are marked `console`, lines on `$ `.
+/// The commands of a Markdown page: in blocks that are marked `console`, lines on `$ `. A line that
+/// ends in a backslash goes on on the next one.
 pub fn blocks(page: &str) -> Vec<Block> {
     let mut out: Vec<Block> = Vec::new();
     let mut inside = false;
     let mut open = false;
+    let mut goes_on = false;
     for (i, line) in page.lines().enumerate() {
         if line.starts_with("```") {
             inside = !inside && line.trim_end() == "```console";
             open = false;
+        } else if let (true, Some(block)) = (inside && goes_on, out.last_mut()) {
+            block.command.push('\n');
+            block.command.push_str(line);
+            goes_on = line.ends_with('\\');
         } else if let (true, Some(command)) = (inside, line.strip_prefix("$ ")) {
+            goes_on = command.ends_with('\\');
             out.push(Block {
                 line: i + 1,
                 command: command.to_owned(),
@@ -38,6 +45,33 @@ pub fn blocks(page: &str) -> Vec<Block> {
             block.output.push_str(line);
             block.output.push('\n');
         }
+    }
+    out
+}
+
+/// The scripts of a page, as name and text: blocks that are marked `python` and begin with a line
+/// `# NAME.py`.
+pub fn scripts(page: &str) -> Vec<(String, String)> {
+    let mut out: Vec<(String, String)> = Vec::new();
+    let mut inside = false;
+    let mut starts = false;
+    for line in page.lines() {
+        if line.starts_with("```") {
+            inside = !inside && line.trim_end() == "```python";
+            starts = inside;
+            continue;
+        }
+        if !inside {
+            continue;
+        }
+        if let (true, Some(name)) = (starts, line.strip_prefix("# ")) {
+            out.push((name.to_owned(), String::new()));
+        }
+        if let Some((_, text)) = out.last_mut() {
+            text.push_str(line);
+            text.push('\n');
+        }
+        starts = false;
     }
     out
 }
@@ -103,6 +137,25 @@ mod tests {
         let lines: Vec<_> = found.iter().map(|b| b.line).collect();
         assert_eq!(lines, [3, 6]);
         assert_eq!(found[0].output, "a\nb\n");
+    }
+
+    #[test]
+    fn commands_go_on_and_scripts_have_names() {
+        let page = "```console\n$ echo a \\\n    b\na b\n```\n```python\n# x.py\nprint(1)\n\n```\n```python\n# y.py\n```\n";
+        let found = blocks(page);
+        assert_eq!(found.len(), 1);
+        assert_eq!(found[0].command, "echo a \\\n    b");
+        assert_eq!(found[0].output, "a b\n");
+        let text = |s: &str| s.to_owned();
+        assert_eq!(
+            scripts(page),
+            [
+                (text("x.py"), text("# x.py\nprint(1)\n\n")),
+                (text("y.py"), text("# y.py\n"))
+            ]
+        );
+        let folder = tempfile::tempdir().unwrap();
+        assert_eq!(follow(&found, folder.path(), folder.path()), Ok(()));
     }
 
     #[test]

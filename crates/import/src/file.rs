@@ -7,7 +7,7 @@ use std::path::Path;
 
 /// More bytes than this are not read, before or after unpacking: a small `.gz` file could ask for
 /// any amount of memory.
-const MAX_BYTES: u64 = 1 << 30;
+pub(crate) const MAX_BYTES: u64 = 1 << 30;
 
 /// The bytes of a file, unpacked where its name ends in `.gz`.
 pub(crate) fn bytes(path: &Path) -> Result<Vec<u8>, Diagnostic> {
@@ -58,7 +58,8 @@ fn unpack(raw: &[u8], limit: u64) -> Result<Vec<u8>, String> {
         .map_err(|e| format!("it cannot be unpacked: {e}"))
 }
 
-fn take(from: impl Read, limit: u64) -> Result<Vec<u8>, String> {
+/// All bytes of a reader; a message for the user if there are more than `limit`.
+pub(crate) fn take(from: impl Read, limit: u64) -> Result<Vec<u8>, String> {
     let mut out = Vec::new();
     let mut limited = from.take(limit + 1);
     limited.read_to_end(&mut out).map_err(|e| e.to_string())?;

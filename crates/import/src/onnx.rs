@@ -1,17 +1,31 @@
 //! ONNX models to networks.
 //!
-//! The file is decoded (`proto`), its graph is put in order and every unsupported operator is
-//! found (`graph`), then the operators are translated (`lower`, `nodes`). Tensors of the IR have no
-//! batch dimension: a leading dimension of one, or a symbolic one, is stripped. Float32 weights
-//! stay exactly what they are; where ONNX asks for arithmetic on constants (`alpha`, `beta`,
-//! sums of constants) its result must be a float32 or the model is refused.
+//! The file is decoded (`proto`; data in other files: `external`), its end is found (`ending`), its
+//! graph is put in order and every unsupported operator is found (`graph`, `operators`,
+//! `unsupported`), then the nodes are translated (`lower`, `nodes`): `layers` with weights,
+//! `windows`, `elementwise`, `moves`, `quantized` models, and the `folding` of constants. Tensors of
+//! the IR have no batch dimension: a leading dimension of one, or a symbolic one, is stripped.
+//! Weights stay exactly what they are, and `arithmetic` on constants is exact (`alpha`, `beta`,
+//! scales); what is no sum of two float64 (batch normalizations) is enclosed.
 
+mod arithmetic;
 mod attribute;
+mod elementwise;
+mod ending;
+mod external;
+mod folding;
 mod graph;
+mod layers;
 mod lower;
+mod moves;
 mod nodes;
+mod notes;
+mod operators;
 pub(crate) mod proto;
+mod quantized;
 mod tensor;
+mod unsupported;
+mod windows;
 
 #[cfg(test)]
 mod tests;
@@ -19,6 +33,7 @@ mod tests;
 use ceg4n_base::codes::{self, Code};
 use ceg4n_base::{Diagnostic, Diagnostics};
 use ceg4n_ir::Network;
+use external::Store;
 use prost::Message;
 use proto::{ModelProto, NodeProto};
 use std::path::Path;
@@ -28,7 +43,7 @@ pub const OPSETS: (u32, u32) = (8, 24);
 
 /// The names of the operators that are imported, sorted.
 pub fn operators() -> impl Iterator<Item = &'static str> {
-    graph::OpKind::ALL.iter().map(|(name, _)| *name)
+    operators::OpKind::ALL.iter().map(|(_, name, ..)| *name)
 }
 
 /// What an ONNX model becomes.
@@ -36,7 +51,7 @@ pub fn operators() -> impl Iterator<Item = &'static str> {
 pub struct Imported {
     /// The network; its values are named as in the model.
     pub network: Network,
-    /// Warnings: what was left out or looks odd.
+    /// Notes and warnings: what was left out or looks odd.
     pub notes: Vec<Diagnostic>,
 }
 
@@ -44,10 +59,10 @@ pub struct Imported {
 ///
 /// # Errors
 /// [`codes::ONNX_READ`] for what is no complete model, [`codes::ONNX_UNSUPPORTED`] for every
-/// operator that cannot be imported, [`codes::ONNX_DTYPE`] for other types than float32,
+/// operator that cannot be imported, [`codes::ONNX_DTYPE`] for types that are not supported,
 /// [`codes::ONNX_GRAPH`] for an inconsistent graph; as many at once as can be told apart.
 pub fn import_onnx(bytes: &[u8], name: &str) -> Result<Imported, Diagnostics> {
-    import(bytes, name, &Place(name.to_owned()))
+    import(bytes, name, &Store::below(None), &Place(name.to_owned()))
 }
 
 /// Reads an ONNX file; the network is named after it.
@@ -61,10 +76,16 @@ pub fn import_onnx_file(path: impl AsRef<Path>) -> Result<Imported, Diagnostics>
         Diagnostic::error(codes::FILE_READ, format!("cannot read {}: {e}", place.0))
     })?;
     let stem = path.file_stem().map(|s| s.to_string_lossy().into_owned());
-    import(&bytes, stem.as_deref().unwrap_or("network"), &place)
+    let store = Store::below(path.parent());
+    import(&bytes, stem.as_deref().unwrap_or("network"), &store, &place)
 }
 
-fn import(bytes: &[u8], name: &str, place: &Place) -> Result<Imported, Diagnostics> {
+fn import(
+    bytes: &[u8],
+    name: &str,
+    store: &Store,
+    place: &Place,
+) -> Result<Imported, Diagnostics> {
     let unreadable = |m: String| place.file(Diagnostic::error(codes::ONNX_READ, m));
     if bytes.starts_with(b"version https://git-lfs") {
         return Err(
@@ -93,7 +114,8 @@ fn import(bytes: &[u8], name: &str, place: &Place) -> Result<Imported, Diagnosti
     if opset.is_none() && model.ir_version.is_some_and(|v| v >= 3) {
         return Err(missing("operator set version").into());
     }
-    let graph = graph::Graph::new(graph, place)?;
+    let opset = opset.map_or(1, |o| o.version);
+    let graph = graph::Graph::new(graph, opset, store, place)?;
     lower::lower(&graph, name, place)
 }
 

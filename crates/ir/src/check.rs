@@ -2,6 +2,7 @@
 
 mod constants;
 mod dot_range;
+mod layout;
 mod lower_kernel;
 mod lower_real;
 

@@ -3,8 +3,9 @@
 //! start from here.
 
 use crate::NodeId;
-use crate::network::ValueId;
+use crate::network::{Curve, ValueId};
 use crate::types::{Format, Rounding};
+use crate::window::{Conv, Window};
 use ceg4n_base::Exact;
 use ceg4n_base::entity::PrimaryMap;
 use std::sync::Arc;
@@ -45,6 +46,12 @@ impl Interval {
     }
 }
 
+/// The index of [`KernelOp::Gather`] that stands for padding.
+pub const FILL: u32 = u32::MAX;
+
+/// A table has at most this many entries: operands of 12 bits.
+pub const TABLE_BITS: u8 = 12;
+
 /// One operator over integer vectors (mantissas), row-major, shapes flattened.
 #[derive(Clone, Debug)]
 pub enum KernelOp {
@@ -73,10 +80,107 @@ pub enum KernelOp {
         /// As many elements as `x`.
         c: Arc<[i64]>,
     },
+    /// A convolution, exact; at every position of a result plane the scale is the same.
+    Conv {
+        /// Operand with `conv.window.input_len()` elements.
+        x: NodeId,
+        /// `conv.filters·conv.filter_len()` mantissas.
+        weight: Arc<[i32]>,
+        /// `conv.filters` mantissas, already aligned to the accumulator's scale.
+        bias: Option<Arc<[i64]>>,
+        /// The geometry.
+        conv: Arc<Conv>,
+    },
+    /// The largest element of each window, channel by channel.
+    MaxPool {
+        /// Operand with `window.input_len()` elements of one scale.
+        x: NodeId,
+        /// The geometry; every window has a tap.
+        window: Arc<Window>,
+    },
+    /// The sum of each window, channel by channel, exact. As the mean that an average pool is, the
+    /// sum stands for `m·M·2^-F` with `M·2^-F` near `2^-F_x/n` (the node's `multiplier` and
+    /// `frac`).
+    SumPool {
+        /// Operand with `window.input_len()` elements of one scale.
+        x: NodeId,
+        /// The geometry; every window has a tap.
+        window: Arc<Window>,
+    },
+    /// `y[i] = x[i]·c[i/(len/c.len())]`, exact.
+    MulConst {
+        /// Operand.
+        x: NodeId,
+        /// Mantissas; their number divides that of the elements.
+        c: Arc<[i32]>,
+    },
+    /// `x + y`, element by element, exact; both of one scale.
+    Sum {
+        /// Operand.
+        x: NodeId,
+        /// As many elements.
+        y: NodeId,
+    },
+    /// For each of `outer` parts: that part of every operand, one operand after the other.
+    Concat {
+        /// Operands of one format; `outer` divides their lengths.
+        xs: Vec<NodeId>,
+        /// Parts.
+        outer: usize,
+    },
+    /// `y[i] = x[index[i]]`, or `fill` where the index is [`FILL`].
+    Gather {
+        /// Operand.
+        x: NodeId,
+        /// One per result element.
+        index: Arc<[u32]>,
+        /// What padding holds.
+        fill: i64,
+    },
     /// `max(0, x)`.
     Relu {
         /// Operand.
         x: NodeId,
+    },
+    /// `min(max(x, lo[i]), hi[i])`.
+    Clip {
+        /// Operand.
+        x: NodeId,
+        /// One per element; `i64::MIN` where there is none.
+        lo: Arc<[i64]>,
+        /// One per element, not below `lo`; `i64::MAX` where there is none.
+        hi: Arc<[i64]>,
+    },
+    /// `max(x << shift, x)`: at `shift` more fraction bits the leaky relu of slope `2^-shift`,
+    /// exact.
+    LeakyRelu {
+        /// Operand.
+        x: NodeId,
+        /// 1 to 30.
+        shift: u8,
+    },
+    /// `|x|`.
+    Abs {
+        /// Operand.
+        x: NodeId,
+    },
+    /// -1, 0 or 1, at scale 1.
+    Sign {
+        /// Operand.
+        x: NodeId,
+    },
+    /// `table[x - least]`, where `least` is the least mantissa of the operand's format.
+    Table {
+        /// Operand, a stored tensor.
+        x: NodeId,
+        /// The operand's least mantissa.
+        least: i64,
+        /// One per mantissa of the operand's format.
+        table: Arc<[i32]>,
+        /// The result's format.
+        format: Format,
+        /// What the table approximates.
+        curve: Curve,
     },
     /// `clamp(round(x·multiplier·2^-shift), lo, hi)`; a shift `≤ 0` is an exact left shift.
     Requantize {
@@ -102,6 +206,33 @@ pub enum KernelOp {
         /// Operand.
         x: NodeId,
     },
+}
+
+impl KernelOp {
+    /// Its operands.
+    pub fn operands(&self) -> Vec<NodeId> {
+        match self {
+            Self::Input { .. } => vec![],
+            Self::Dense { x, .. }
+            | Self::Conv { x, .. }
+            | Self::MaxPool { x, .. }
+            | Self::SumPool { x, .. }
+            | Self::AddConst { x, .. }
+            | Self::MulConst { x, .. }
+            | Self::Gather { x, .. }
+            | Self::Relu { x }
+            | Self::Clip { x, .. }
+            | Self::LeakyRelu { x, .. }
+            | Self::Abs { x }
+            | Self::Sign { x }
+            | Self::Table { x, .. }
+            | Self::Requantize { x, .. }
+            | Self::Align { x, .. }
+            | Self::Move { x } => vec![*x],
+            Self::Sum { x, y } => vec![*x, *y],
+            Self::Concat { xs, .. } => xs.clone(),
+        }
+    }
 }
 
 /// A node: an operator, its place in the IR, and what is known of its elements.

@@ -16,16 +16,22 @@ pub mod module;
 pub mod network;
 pub mod real;
 pub mod spec;
+pub mod tables;
 pub mod types;
+pub mod window;
 
 pub use annotate::{AccAnnotation, Annotation, Annotations, Patch, Program};
 pub use check::{Checked, Lowered, check};
-pub use kernel::{Interval, Kernel, KernelNode, KernelOp};
+pub use kernel::{FILL, Interval, Kernel, KernelNode, KernelOp, TABLE_BITS};
 pub use module::{Anchor, Comments, Domain, Module, Property, Region, Requirement, Selection};
-pub use network::{Constant, Network, NetworkBuilder, Op, Origin, Value, ValueId};
-pub use real::{RealNode, RealOp, RealProgram};
+pub use network::{
+    Constant, Curve, ENCLOSED_LOG2, Network, NetworkBuilder, Op, Origin, Slide, Value, ValueId,
+    Wide,
+};
+pub use real::{RealNode, RealOp, RealProgram, Reals};
 pub use spec::{OutputConstraint, OutputSpec};
 pub use types::{Format, MULTIPLIER_LIMIT, Rounding, Shape, TensorFormat};
+pub use window::{Conv, Tap, Window};
 
 use ceg4n_base::entity;
 

@@ -312,6 +312,41 @@ impl Shape {
         self.checked_len().unwrap_or(usize::MAX)
     }
 
+    /// True if a tensor of this shape spreads to `other`: aligned at the last dimension, each
+    /// extent is that of `other` or 1, and it has no more dimensions.
+    pub fn broadcasts_to(&self, other: &Self) -> bool {
+        let fits = |(a, b): (&usize, &usize)| a == b || *a == 1;
+        self.0.len() <= other.0.len() && self.0.iter().rev().zip(other.0.iter().rev()).all(fits)
+    }
+
+    /// For each element of a tensor of shape `other`, row-major, the element of this one that it
+    /// meets: by its index where both have as many elements, the one element where there is one,
+    /// else by [`Self::broadcasts_to`].
+    pub fn spread_over(&self, other: &Self) -> Vec<usize> {
+        let (own, len) = (self.len(), other.len());
+        if own == len {
+            return (0..len).collect();
+        }
+        if own == 1 {
+            return vec![0; len];
+        }
+        let mut steps = vec![0; other.0.len()];
+        let mut step = 1;
+        for (i, d) in self.0.iter().rev().enumerate() {
+            let at = other.0.len() - 1 - i;
+            steps[at] = if *d == 1 { 0 } else { step };
+            step *= d;
+        }
+        let mut out = vec![0];
+        for (d, step) in other.0.iter().zip(steps) {
+            out = out
+                .iter()
+                .flat_map(|base| (0..*d).map(move |i| base + i * step))
+                .collect();
+        }
+        out
+    }
+
     /// True if a dimension is zero.
     pub fn is_empty(&self) -> bool {
         self.len() == 0

@@ -36,7 +36,11 @@ fn network(layers: &[usize]) -> Result<Network, Diagnostics> {
         let origin = Origin::Inline;
         net.push(
             name,
-            Op::Const(Constant { data, origin }),
+            Op::Const(Constant {
+                data,
+                origin,
+                wide: None,
+            }),
             Some(Shape(shape)),
             None,
         )

@@ -4,6 +4,42 @@ use crate::shape::{Elem, padded};
 use ceg4n_ir::Interval;
 use std::sync::OnceLock;
 
+/// An integer type of a buffer.
+pub(crate) trait Element: Copy + Ord + Default + Into<i64> + 'static {
+    /// The low bits.
+    fn narrow(v: i64) -> Self;
+}
+
+impl Element for i16 {
+    fn narrow(v: i64) -> Self {
+        v as Self
+    }
+}
+
+impl Element for i32 {
+    fn narrow(v: i64) -> Self {
+        v as Self
+    }
+}
+
+impl Element for i64 {
+    fn narrow(v: i64) -> Self {
+        v
+    }
+}
+
+/// Evaluates an expression with the vector of a [`Storage`], whatever its type.
+macro_rules! typed {
+    ($storage:expr, $v:ident => $body:expr) => {
+        match $storage {
+            $crate::buffer::Storage::I16($v) => $body,
+            $crate::buffer::Storage::I32($v) => $body,
+            $crate::buffer::Storage::I64($v) => $body,
+        }
+    };
+}
+pub(crate) use typed;
+
 /// Typed storage.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Storage {
@@ -21,15 +57,20 @@ impl Storage {
         }
     }
 
-    fn len(&self) -> usize {
-        match self {
-            Self::I16(v) => v.len(),
-            Self::I32(v) => v.len(),
-            Self::I64(v) => v.len(),
+    /// So many zeros.
+    pub(crate) fn zeros(elem: Elem, len: usize) -> Self {
+        match elem {
+            Elem::I16 => Self::I16(vec![0; len]),
+            Elem::I32 => Self::I32(vec![0; len]),
+            Elem::I64 => Self::I64(vec![0; len]),
         }
     }
 
-    fn fingerprint(&self) -> u64 {
+    pub(crate) fn len(&self) -> usize {
+        typed!(self, v => v.len())
+    }
+
+    pub(crate) fn fingerprint(&self) -> u64 {
         match self {
             Self::I16(v) => {
                 // Four chains of eight bytes: one would wait for its multiplications.
@@ -54,11 +95,7 @@ impl Storage {
     /// # Panics
     /// Beyond that.
     fn at(&self, first: usize) -> *const u8 {
-        match self {
-            Self::I16(v) => v[first..].as_ptr().cast(),
-            Self::I32(v) => v[first..].as_ptr().cast(),
-            Self::I64(v) => v[first..].as_ptr().cast(),
-        }
+        typed!(self, v => v[first..].as_ptr().cast())
     }
 }
 
@@ -73,12 +110,7 @@ impl Buffer {
     /// Zeros for `n` samples of `len` elements.
     pub(crate) fn new(elem: Elem, len: usize, n: usize) -> Self {
         let row_len = padded(len);
-        let total = row_len * n;
-        let storage = match elem {
-            Elem::I16 => Storage::I16(vec![0; total]),
-            Elem::I32 => Storage::I32(vec![0; total]),
-            Elem::I64 => Storage::I64(vec![0; total]),
-        };
+        let storage = Storage::zeros(elem, row_len * n);
         Self { storage, row_len }
     }
 
@@ -96,22 +128,27 @@ impl Buffer {
         self.row_len
     }
 
-    /// The address of a sample.
+    /// The elements.
+    pub(crate) fn storage(&self) -> &Storage {
+        &self.storage
+    }
+
+    /// The elements, to write.
+    pub(crate) fn storage_mut(&mut self) -> &mut Storage {
+        &mut self.storage
+    }
+
+    /// The address of an element; one past the end is allowed.
     ///
     /// # Panics
-    /// If there are fewer.
-    pub(crate) fn sample(&self, first: usize) -> *const u8 {
-        self.storage.at(first * self.row_len)
+    /// Beyond that.
+    pub(crate) fn at(&self, first: usize) -> *const u8 {
+        self.storage.at(first)
     }
 
     /// The same, to write.
-    pub(crate) fn sample_mut(&mut self, first: usize) -> *mut u8 {
-        let first = first * self.row_len;
-        match &mut self.storage {
-            Storage::I16(v) => v[first..].as_mut_ptr().cast(),
-            Storage::I32(v) => v[first..].as_mut_ptr().cast(),
-            Storage::I64(v) => v[first..].as_mut_ptr().cast(),
-        }
+    pub(crate) fn at_mut(&mut self, first: usize) -> *mut u8 {
+        typed!(&mut self.storage, v => v[first..].as_mut_ptr().cast())
     }
 
     /// Stores samples of `len` elements each.
@@ -125,21 +162,13 @@ impl Buffer {
         range: Interval,
     ) -> Result<(), (usize, usize)> {
         let row_len = self.row_len;
-        match &mut self.storage {
-            Storage::I16(v) => fill(v, samples, row_len, len, range, |m| m as i16),
-            Storage::I32(v) => fill(v, samples, row_len, len, range, |m| m as i32),
-            Storage::I64(v) => fill(v, samples, row_len, len, range, |m| m),
-        }
+        typed!(&mut self.storage, v => fill(v, samples, row_len, len, range))
     }
 
     /// Appends the first `len` elements of the first `n` rows.
     pub(crate) fn append_to(&self, out: &mut Vec<i64>, len: usize, n: usize) {
         let (row_len, total) = (self.row_len, n * self.row_len);
-        match &self.storage {
-            Storage::I16(v) => append(out, &v[..total], row_len, len),
-            Storage::I32(v) => append(out, &v[..total], row_len, len),
-            Storage::I64(v) => append(out, &v[..total], row_len, len),
-        }
+        typed!(&self.storage, v => append(out, &v[..total], row_len, len));
     }
 }
 
@@ -149,20 +178,19 @@ fn append<T: Copy + Into<i64>>(out: &mut Vec<i64>, rows: &[T], row_len: usize, l
     }
 }
 
-fn fill<T>(
+fn fill<T: Element>(
     out: &mut [T],
     samples: &[i64],
     row_len: usize,
     len: usize,
     range: Interval,
-    narrow: impl Fn(i64) -> T,
 ) -> Result<(), (usize, usize)> {
     let rows = out.chunks_exact_mut(row_len);
     for (s, (row, sample)) in rows.zip(samples.chunks_exact(len)).enumerate() {
         let mut good = true;
         for (y, x) in row.iter_mut().zip(sample) {
             good &= range.lo <= *x && *x <= range.hi;
-            *y = narrow(*x);
+            *y = T::narrow(*x);
         }
         if !good {
             let outside = |x: &i64| !(range.lo..=range.hi).contains(x);
@@ -212,8 +240,14 @@ impl Weights {
         self.storage.len()
     }
 
-    pub(crate) fn as_ptr(&self) -> *const u8 {
-        self.storage.at(0)
+    /// Bytes of all.
+    pub(crate) fn bytes(&self) -> usize {
+        self.len() * self.elem().size()
+    }
+
+    /// The address of a weight.
+    pub(crate) fn at(&self, first: usize) -> *const u8 {
+        self.storage.at(first)
     }
 }
 

@@ -3,11 +3,13 @@
 //! All addresses are `base + index` with an index below the counts in [`Args`]; the caller
 //! (`stage.rs`) has checked that the buffers are that long. No instruction here can trap.
 
-use crate::shape::{Args, Body, Elem, ProductQuad, Quad, Row, Shape, TILE, VectorEpilogue};
-use ceg4n_ir::Rounding;
+mod epilogue;
+
+use crate::shape::{Args, Before, Body, Elem, ProductQuad, Quad, Row, Shape, TILE, VectorEpilogue};
 use cranelift_codegen::ir::condcodes::IntCC;
 use cranelift_codegen::ir::{BlockArg, Endianness, InstBuilder, MemFlagsData, Type, Value, types};
 use cranelift_frontend::FunctionBuilder;
+use epilogue::{narrow_epilogue, product_epilogue, wide_epilogue};
 use std::mem::{offset_of, size_of};
 
 /// Samples that one vector tile takes at once; an odd last sample is taken alone.
@@ -22,17 +24,22 @@ pub(crate) fn emit(b: &mut FunctionBuilder<'_>, shape: Shape, args: Value) {
     let f = Function {
         shape,
         x: field(b, offset_of!(Args, x)),
+        z: field(b, offset_of!(Args, z)),
         y: field(b, offset_of!(Args, y)),
         weight: field(b, offset_of!(Args, weight)),
         epilogue: field(b, offset_of!(Args, epilogue)),
         n: field(b, offset_of!(Args, n)),
         cols: field(b, offset_of!(Args, cols)),
         rows: field(b, offset_of!(Args, rows)),
+        segments: field(b, offset_of!(Args, segments)),
+        segment: field(b, offset_of!(Args, segment)),
         x_stride: field(b, offset_of!(Args, x_stride)),
+        z_stride: field(b, offset_of!(Args, z_stride)),
         y_stride: field(b, offset_of!(Args, y_stride)),
     };
     match shape.body {
-        Body::Map => f.map(b),
+        Body::Map { before } => f.map(b, before),
+        Body::Sum { z } => f.sum(b, z),
         Body::Dense { weight } => f.dense(b, weight),
         Body::DenseVector { epilogue } => f.dense_vector(b, epilogue),
     }
@@ -43,33 +50,72 @@ pub(crate) fn emit(b: &mut FunctionBuilder<'_>, shape: Shape, args: Value) {
 struct Function {
     shape: Shape,
     x: Value,
+    z: Value,
     y: Value,
     weight: Value,
     epilogue: Value,
     n: Value,
     cols: Value,
     rows: Value,
+    segments: Value,
+    segment: Value,
     x_stride: Value,
+    z_stride: Value,
     y_stride: Value,
 }
 
 impl Function {
-    /// `for s in 0..n, j in 0..rows: y[s][j] = epilogue(x[s][j])`.
-    fn map(&self, b: &mut FunctionBuilder<'_>) {
-        self.each_output(b, |b, x_row, j| {
-            let at = element(b, x_row, j, self.shape.x);
-            load_wide(b, self.shape.x, at)
+    /// `for s in 0..n, j in 0..rows: y[s][j] = epilogue(before(x[s][j]))`.
+    fn map(&self, b: &mut FunctionBuilder<'_>, before: Before) {
+        self.each_output(b, |b, at| {
+            let x = element(b, at.x_row, at.j, self.shape.x);
+            let x = load_wide(b, self.shape.x, x);
+            let factor = |b: &mut FunctionBuilder<'_>| {
+                load(b, types::I64, at.epilogue, offset_of!(Row, factor))
+            };
+            match before {
+                Before::Nothing => x,
+                Before::Scale => {
+                    let factor = factor(b);
+                    b.ins().imul(x, factor)
+                }
+                Before::Leaky => {
+                    let places = factor(b);
+                    let up = b.ins().ishl(x, places);
+                    b.ins().smax(up, x)
+                }
+                Before::Abs => b.ins().iabs(x),
+                Before::Sign => {
+                    let above = b.ins().icmp_imm_s(IntCC::SignedGreaterThan, x, 0);
+                    let below = b.ins().icmp_imm_s(IntCC::SignedLessThan, x, 0);
+                    let above = b.ins().uextend(types::I64, above);
+                    let below = b.ins().uextend(types::I64, below);
+                    b.ins().isub(above, below)
+                }
+            }
+        });
+    }
+
+    /// `for s in 0..n, j in 0..rows: y[s][j] = epilogue(x[s][j] + z[s][j])`.
+    fn sum(&self, b: &mut FunctionBuilder<'_>, z: Elem) {
+        self.each_output(b, |b, at| {
+            let x = element(b, at.x_row, at.j, self.shape.x);
+            let x = load_wide(b, self.shape.x, x);
+            let z_row = offset(b, self.z, at.sample, self.z_stride);
+            let other = element(b, z_row, at.j, z);
+            let other = load_wide(b, z, other);
+            b.ins().iadd(x, other)
         });
     }
 
     /// `for s in 0..n, j in 0..rows: y[s][j] = epilogue(Σ_k x[s][k]·w[j][k])` over 64 bits.
     fn dense(&self, b: &mut FunctionBuilder<'_>, weight: Elem) {
-        self.each_output(b, |b, x_row, j| {
-            let first = b.ins().imul(j, self.cols);
+        self.each_output(b, |b, at| {
+            let first = b.ins().imul(at.j, self.cols);
             let w_row = element(b, self.weight, first, weight);
             let zero = b.ins().iconst(types::I64, 0);
             let sum = counted(b, zero, self.cols, 1, &[zero], |b, k, acc| {
-                let x = element(b, x_row, k, self.shape.x);
+                let x = element(b, at.x_row, k, self.shape.x);
                 let x = load_wide(b, self.shape.x, x);
                 let w = element(b, w_row, k, weight);
                 let w = load_wide(b, weight, w);
@@ -80,21 +126,26 @@ impl Function {
         });
     }
 
-    /// The loops of the scalar bodies; `acc` computes an output's accumulator from the address
-    /// of the sample's inputs and the output's index.
+    /// The loops of the scalar bodies; `acc` computes an output's accumulator.
     fn each_output(
         &self,
         b: &mut FunctionBuilder<'_>,
-        acc: impl FnOnce(&mut FunctionBuilder<'_>, Value, Value) -> Value,
+        acc: impl FnOnce(&mut FunctionBuilder<'_>, &Place) -> Value,
     ) {
         let zero = b.ins().iconst(types::I64, 0);
-        counted(b, zero, self.n, 1, &[], |b, s, _| {
-            let x_row = offset(b, self.x, s, self.x_stride);
-            let y_row = offset(b, self.y, s, self.y_stride);
+        counted(b, zero, self.n, 1, &[], |b, sample, _| {
+            let x_row = offset(b, self.x, sample, self.x_stride);
+            let y_row = offset(b, self.y, sample, self.y_stride);
             counted(b, zero, self.rows, 1, &[], |b, j, _| {
-                let v = acc(b, x_row, j);
-                let row = scaled(b, self.epilogue, j, size_of::<Row>());
-                let v = wide_epilogue(b, v, row, self.shape);
+                let epilogue = scaled(b, self.epilogue, j, size_of::<Row>());
+                let place = Place {
+                    sample,
+                    x_row,
+                    j,
+                    epilogue,
+                };
+                let v = acc(b, &place);
+                let v = wide_epilogue(b, v, epilogue, self.shape);
                 let at = element(b, y_row, j, self.shape.y);
                 store_narrowed(b, self.shape.y, v, at, 0);
                 vec![]
@@ -107,8 +158,9 @@ impl Function {
     fn dense_vector(&self, b: &mut FunctionBuilder<'_>, kind: VectorEpilogue) {
         let zero = b.ins().iconst(types::I64, 0);
         let tail = b.ins().band_imm_s(self.n, !(SAMPLES as i64 - 1));
+        let row = b.ins().imul(self.cols, self.segments);
         counted(b, zero, self.rows, TILE as i64, &[], |b, j, _| {
-            let elements = b.ins().imul(j, self.cols);
+            let elements = b.ins().imul(j, row);
             let tile = Tile {
                 weight: element(b, self.weight, elements, Elem::I16),
                 epilogue: match kind {
@@ -148,31 +200,19 @@ impl Function {
             x_rows.push(b.ins().iadd(x_rows[i - 1], self.x_stride));
             y_rows.push(b.ins().iadd(y_rows[i - 1], self.y_stride));
         }
-        // The index counts bytes of the inputs; a vector of inputs meets TILE vectors of weights.
-        let bytes = b.ins().ishl_imm_u(self.cols, 1);
-        let sums = counted(
-            b,
-            zero,
-            bytes,
-            16,
-            &vec![none; samples * TILE],
-            |b, i, acc| {
-                let w = scaled(b, tile.weight, i, TILE);
-                let w: Vec<Value> = (0..TILE)
-                    .map(|r| load(b, types::I16X8, w, 16 * r))
-                    .collect();
-                let mut next = Vec::with_capacity(acc.len());
-                for (row, acc) in x_rows.iter().zip(acc.chunks(TILE)) {
-                    let at = b.ins().iadd(*row, i);
-                    let x = load(b, types::I16X8, at, 0);
-                    for (w, acc) in w.iter().zip(acc) {
-                        let products = pairwise_products(b, x, *w);
-                        next.push(b.ins().iadd(*acc, products));
-                    }
-                }
-                next
-            },
-        );
+        let mut carried = vec![none; samples * TILE];
+        carried.extend([zero, tile.weight]);
+        let sums = counted(b, zero, self.segments, 1, &carried, |b, _, carried| {
+            let (acc, rest) = carried.split_at(samples * TILE);
+            let (first, weight) = (rest[0], rest[1]);
+            let x_rows: Vec<Value> = x_rows.iter().map(|r| b.ins().iadd(*r, first)).collect();
+            let mut next = self.vector_segment(b, &x_rows, weight, acc);
+            next.push(b.ins().iadd(first, self.segment));
+            let bytes = b.ins().imul_imm_s(self.cols, (2 * TILE) as i64);
+            next.push(b.ins().iadd(weight, bytes));
+            next
+        });
+        let sums = &sums[..samples * TILE];
         for (y, sums) in y_rows.iter().zip(sums.chunks(TILE)) {
             let low = b.ins().iadd_pairwise(sums[0], sums[1]);
             let high = b.ins().iadd_pairwise(sums[2], sums[3]);
@@ -190,6 +230,35 @@ impl Function {
         }
     }
 
+    /// The sums after one segment of the inputs, whose rows and weights begin at these addresses.
+    fn vector_segment(
+        &self,
+        b: &mut FunctionBuilder<'_>,
+        x_rows: &[Value],
+        weight: Value,
+        sums: &[Value],
+    ) -> Vec<Value> {
+        let zero = b.ins().iconst(types::I64, 0);
+        // The index counts bytes of the inputs; a vector of inputs meets TILE vectors of weights.
+        let bytes = b.ins().ishl_imm_u(self.cols, 1);
+        counted(b, zero, bytes, 16, sums, |b, i, acc| {
+            let w = scaled(b, weight, i, TILE);
+            let w: Vec<Value> = (0..TILE)
+                .map(|r| load(b, types::I16X8, w, 16 * r))
+                .collect();
+            let mut next = Vec::with_capacity(acc.len());
+            for (row, acc) in x_rows.iter().zip(acc.chunks(TILE)) {
+                let at = b.ins().iadd(*row, i);
+                let x = load(b, types::I16X8, at, 0);
+                for (w, acc) in w.iter().zip(acc) {
+                    let products = pairwise_products(b, x, *w);
+                    next.push(b.ins().iadd(*acc, products));
+                }
+            }
+            next
+        })
+    }
+
     /// The 64-bit epilogue of each lane in turn.
     fn store_lanes(&self, b: &mut FunctionBuilder<'_>, tile: &Tile, acc: Value, y: Value) {
         for lane in 0..TILE {
@@ -202,6 +271,18 @@ impl Function {
             store_narrowed(b, self.shape.y, v, y, lane * self.shape.y.size());
         }
     }
+}
+
+/// Where a scalar body computes.
+struct Place {
+    /// Which row.
+    sample: Value,
+    /// Address of its inputs.
+    x_row: Value,
+    /// Which output of it.
+    j: Value,
+    /// Address of the output's [`Row`].
+    epilogue: Value,
 }
 
 /// Addresses of a vector tile: its weights, its epilogues, its outputs in the first sample.
@@ -220,132 +301,6 @@ fn pairwise_products(b: &mut FunctionBuilder<'_>, x: Value, w: Value) -> Value {
     let low = b.ins().imul(xl, wl);
     let high = b.ins().imul(xh, wh);
     b.ins().iadd_pairwise(low, high)
-}
-
-/// The epilogue of the [`Row`] at an address, on one 64-bit integer.
-fn wide_epilogue(b: &mut FunctionBuilder<'_>, acc: Value, row: Value, shape: Shape) -> Value {
-    let field = |b: &mut FunctionBuilder<'_>, offset: usize| load(b, types::I64, row, offset);
-    let bias = field(b, offset_of!(Row, bias));
-    let floor = field(b, offset_of!(Row, floor));
-    let left = field(b, offset_of!(Row, left));
-    let right = field(b, offset_of!(Row, right));
-    let v = b.ins().iadd(acc, bias);
-    let mut v = b.ins().smax(v, floor);
-    if shape.multiplied {
-        let multiplier = field(b, offset_of!(Row, multiplier));
-        v = b.ins().imul(v, multiplier);
-    }
-    let v = b.ins().ishl(v, left);
-    let addend = field(b, offset_of!(Row, addend));
-    let odd = field(b, offset_of!(Row, odd));
-    let v = round_shift(b, v, right, addend, odd, shape.rounding);
-    let lo = field(b, offset_of!(Row, lo));
-    let hi = field(b, offset_of!(Row, hi));
-    let v = b.ins().smax(v, lo);
-    b.ins().smin(v, hi)
-}
-
-/// The epilogue of the [`Quad`] at an address, on four 32-bit integers.
-fn narrow_epilogue(
-    b: &mut FunctionBuilder<'_>,
-    acc: Value,
-    quad: Value,
-    rounding: Rounding,
-) -> Value {
-    let field = |b: &mut FunctionBuilder<'_>, offset: usize| load(b, types::I32X4, quad, offset);
-    let bias = field(b, offset_of!(Quad, bias));
-    let floor = field(b, offset_of!(Quad, floor));
-    let left = load(b, types::I32, quad, offset_of!(Quad, left));
-    let right = load(b, types::I32, quad, offset_of!(Quad, right));
-    let v = b.ins().iadd(acc, bias);
-    let v = b.ins().smax(v, floor);
-    let v = b.ins().ishl(v, left);
-    let addend = field(b, offset_of!(Quad, addend));
-    let odd = field(b, offset_of!(Quad, odd));
-    let v = round_shift(b, v, right, addend, odd, rounding);
-    let lo = field(b, offset_of!(Quad, lo));
-    let hi = field(b, offset_of!(Quad, hi));
-    let v = b.ins().smax(v, lo);
-    b.ins().smin(v, hi)
-}
-
-/// The epilogue of the [`ProductQuad`] at an address, on four 32-bit integers.
-fn product_epilogue(
-    b: &mut FunctionBuilder<'_>,
-    acc: Value,
-    quad: Value,
-    rounding: Rounding,
-) -> Value {
-    let field = |b: &mut FunctionBuilder<'_>, offset: usize| load(b, types::I32X4, quad, offset);
-    let bias = field(b, offset_of!(ProductQuad, bias));
-    let floor = field(b, offset_of!(ProductQuad, floor));
-    let factor = field(b, offset_of!(ProductQuad, factor));
-    let v = b.ins().iadd(acc, bias);
-    let v = b.ins().smax(v, floor);
-    let round = |b: &mut FunctionBuilder<'_>, v: Value| match rounding {
-        Rounding::HalfUp => {
-            let half = b.ins().iconst(types::I64, 1 << 31);
-            let half = b.ins().splat(types::I64X2, half);
-            b.ins().iadd(v, half)
-        }
-        Rounding::HalfEven => {
-            let below = b.ins().iconst(types::I64, (1 << 31) - 1);
-            let below = b.ins().splat(types::I64X2, below);
-            let one = b.ins().iconst(types::I64, 1);
-            let one = b.ins().splat(types::I64X2, one);
-            let places = b.ins().iconst(types::I32, 32);
-            let quotient = b.ins().ushr(v, places);
-            let odd = b.ins().band(quotient, one);
-            let v = b.ins().iadd(v, below);
-            b.ins().iadd(v, odd)
-        }
-        Rounding::Floor => v,
-    };
-    // 32 times 32 bits: x64's `pmuldq`.
-    let (vl, fl) = (b.ins().swiden_low(v), b.ins().swiden_low(factor));
-    let (vh, fh) = (b.ins().swiden_high(v), b.ins().swiden_high(factor));
-    let low = b.ins().imul(vl, fl);
-    let high = b.ins().imul(vh, fh);
-    let (low, high) = (round(b, low), round(b, high));
-    let v = high_halves(b, low, high);
-    let lo = field(b, offset_of!(ProductQuad, lo));
-    let hi = field(b, offset_of!(ProductQuad, hi));
-    let v = b.ins().smax(v, lo);
-    b.ins().smin(v, hi)
-}
-
-/// The high 32 bits of four 64-bit integers.
-fn high_halves(b: &mut FunctionBuilder<'_>, low: Value, high: Value) -> Value {
-    // Vector code exists on little-endian hosts only (`native::host_has_vectors`).
-    let order = MemFlagsData::new().with_endianness(Endianness::Little);
-    let low = b.ins().bitcast(types::I8X16, order, low);
-    let high = b.ins().bitcast(types::I8X16, order, high);
-    let mask = [4, 5, 6, 7, 12, 13, 14, 15, 20, 21, 22, 23, 28, 29, 30, 31];
-    let mask = b.func.dfg.immediates.push((&mask[..]).into());
-    let v = b.ins().shuffle(low, high, mask);
-    b.ins().bitcast(types::I32X4, order, v)
-}
-
-/// `round(v·2^-right)` as [`Row`] says, on a scalar or a vector.
-fn round_shift(
-    b: &mut FunctionBuilder<'_>,
-    v: Value,
-    right: Value,
-    addend: Value,
-    odd: Value,
-    rounding: Rounding,
-) -> Value {
-    let v = match rounding {
-        Rounding::HalfUp => b.ins().iadd(v, addend),
-        Rounding::HalfEven => {
-            let quotient = b.ins().sshr(v, right);
-            let odd = b.ins().band(quotient, odd);
-            let v = b.ins().iadd(v, addend);
-            b.ins().iadd(v, odd)
-        }
-        Rounding::Floor => v,
-    };
-    b.ins().sshr(v, right)
 }
 
 fn ir_type(elem: Elem) -> Type {

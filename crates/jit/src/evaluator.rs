@@ -3,8 +3,9 @@
 use crate::buffer::Buffer;
 use crate::cache::CodeCache;
 use crate::error::JitError;
+use crate::job::Job;
 use crate::plan::{Source, plan};
-use crate::prefix::{BLOCK, Entry, PrefixCache};
+use crate::prefix::PrefixCache;
 use crate::samples::Samples;
 use crate::shape::{Elem, padded};
 use crate::stage::Stage;
@@ -16,29 +17,36 @@ use std::sync::{Arc, Mutex, PoisonError};
 /// Bytes of activations that one chunk of samples may take; about half a first-level cache.
 const CHUNK_BYTES: usize = 24 << 10;
 
-/// Limits of a chunk in samples.
-const CHUNK_SAMPLES: (usize, usize) = (8, 1024);
+/// Samples that a chunk has at least if they stay within [`LARGE_BYTES`]: weights are read once
+/// for all of them.
+const LEAST_SAMPLES: usize = 8;
+
+/// Bytes of activations that a chunk of the least size may take.
+const LARGE_BYTES: usize = 16 << 20;
+
+/// Samples that a chunk has at most.
+const MOST_SAMPLES: usize = 1024;
 
 /// A checked fixed-point program as native code; bit-exact with `ceg4n_eval::kernel_outputs`.
 ///
 /// `Send` and `Sync`: threads may evaluate at the same time, each call in buffers of its own.
 pub struct Evaluator {
     kernel: Arc<Kernel>,
-    stages: Vec<Arc<Stage>>,
+    pub(crate) stages: Vec<Arc<Stage>>,
     input: Elem,
     range: Interval,
     /// Samples that the buffers hold.
-    chunk: usize,
+    pub(crate) chunk: usize,
     /// Buffers of finished calls.
     spare: Mutex<Vec<Buffers>>,
 }
 
 /// Activations of one call.
-struct Buffers {
+pub(crate) struct Buffers {
     /// Samples that each buffer holds.
-    samples: usize,
+    pub(crate) samples: usize,
     input: Buffer,
-    stages: Vec<Buffer>,
+    pub(crate) stages: Vec<Buffer>,
 }
 
 impl Evaluator {
@@ -51,15 +59,18 @@ impl Evaluator {
     pub fn new(program: &Checked<Program>, cache: &CodeCache) -> Result<Self, JitError> {
         let kernel = program.kernel().ok_or(JitError::NotFixed)?.clone();
         let stages: Vec<Arc<Stage>> = plan(&kernel)
-            .into_iter()
+            .iter()
             .map(|stage| Stage::new(stage, kernel.rounding, cache).map(Arc::new))
             .collect::<Result<_, _>>()?;
         let range = Interval::new(kernel.input_format.min(), kernel.input_format.max());
         let input = Elem::of(range);
         let bytes = padded(kernel.input_len()) * input.size()
             + stages.iter().map(|s| s.output_bytes()).sum::<usize>();
+        let bytes = bytes.max(1);
+        let least = (LARGE_BYTES / bytes).clamp(1, LEAST_SAMPLES);
+        let chunk = (CHUNK_BYTES / bytes).clamp(least, MOST_SAMPLES);
         // Even: vector code takes two samples at once.
-        let chunk = (CHUNK_BYTES / bytes.max(1)).clamp(CHUNK_SAMPLES.0, CHUNK_SAMPLES.1) & !1;
+        let chunk = if chunk > 1 { chunk & !1 } else { 1 };
         Ok(Self {
             kernel,
             stages,
@@ -188,27 +199,7 @@ impl Evaluator {
                 found: samples.input_len(),
             });
         }
-        let prefix = self.stages.len().saturating_sub(1);
-        let path = match cache {
-            Some(cache) if self.is_chain() => cache.path(samples, &self.stages[..prefix]),
-            Some(_) | None => vec![],
-        };
-        Ok(Job {
-            evaluator: self,
-            samples,
-            cache: cache.filter(|_| !path.is_empty()),
-            path,
-        })
-    }
-
-    /// True if every stage reads the one before it.
-    fn is_chain(&self) -> bool {
-        let before = |i: usize| match i {
-            0 => Source::Input,
-            _ => Source::Stage(i - 1),
-        };
-        let mut stages = self.stages.iter().enumerate();
-        stages.all(|(i, stage)| stage.source() == before(i))
+        Ok(Job::new(self, samples, cache))
     }
 
     /// The number of outputs of a batch, whose length is checked.
@@ -261,13 +252,13 @@ impl Evaluator {
     }
 
     /// Leaves buffers to the next call.
-    fn keep(&self, buffers: Buffers) {
+    pub(crate) fn keep(&self, buffers: Buffers) {
         let mut spare = self.spare.lock().unwrap_or_else(PoisonError::into_inner);
         spare.push(buffers);
     }
 
     /// Buffers for at least `n` samples: spare ones, or new ones.
-    fn buffers(&self, n: usize) -> Buffers {
+    pub(crate) fn buffers(&self, n: usize) -> Buffers {
         let mut spare = self.spare.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(found) = spare.pop()
             && found.samples >= n
@@ -283,14 +274,15 @@ impl Evaluator {
     }
 
     /// Runs every stage on `n` samples, those from `input.1` on.
-    fn run(&self, input: (&Buffer, usize), outputs: &mut [Buffer], n: usize) {
+    pub(crate) fn run(&self, input: (&Buffer, usize), outputs: &mut [Buffer], n: usize) {
         for (i, stage) in self.stages.iter().enumerate() {
             let (before, rest) = outputs.split_at_mut(i);
-            let x = match stage.source() {
+            let of = |source: &Source| match source {
                 Source::Input => input,
-                Source::Stage(s) => (&before[s], 0),
+                Source::Stage(s) => (&before[*s], 0),
             };
-            stage.run(x, (&mut rest[0], 0), n);
+            let xs: Vec<(&Buffer, usize)> = stage.sources().iter().map(of).collect();
+            stage.run(&xs, (&mut rest[0], 0), n);
         }
     }
 }
@@ -302,96 +294,5 @@ impl std::fmt::Debug for Evaluator {
             .field("output_len", &self.output_len())
             .field("stages", &self.stages.len())
             .finish_non_exhaustive()
-    }
-}
-
-/// An evaluation of samples that are known to fit.
-pub(crate) struct Job<'a> {
-    evaluator: &'a Evaluator,
-    samples: &'a Samples,
-    cache: Option<&'a PrefixCache>,
-    /// Where the activations of all stages but the last are kept; empty without a cache.
-    path: Vec<Arc<Entry>>,
-}
-
-impl Job<'_> {
-    /// Appends the outputs of a range of the samples.
-    pub(crate) fn run(&self, range: Range<usize>, outputs: &mut Vec<i64>) {
-        let e = self.evaluator;
-        if range.is_empty() {
-            return;
-        }
-        outputs.reserve(range.len() * e.output_len());
-        // With a cache, whole blocks are computed for any part of them.
-        let most = self.cache.map_or(range.len(), |_| BLOCK);
-        let mut scratch = e.buffers(most.min(e.chunk));
-        match self.cache {
-            None => self.run_whole(range, &mut scratch, outputs),
-            Some(cache) => {
-                let mut start = range.start;
-                while start < range.end {
-                    let block = start / BLOCK;
-                    let end = range.end.min((block + 1) * BLOCK);
-                    self.run_block(cache, block, start..end, &mut scratch, outputs);
-                    start = end;
-                }
-            }
-        }
-        e.keep(scratch);
-    }
-
-    /// Every stage, chunk by chunk.
-    fn run_whole(&self, range: Range<usize>, scratch: &mut Buffers, outputs: &mut Vec<i64>) {
-        let e = self.evaluator;
-        for first in range.clone().step_by(scratch.samples) {
-            let n = scratch.samples.min(range.end - first);
-            e.run((self.samples.rows(), first), &mut scratch.stages, n);
-            if let Some(last) = scratch.stages.last() {
-                last.append_to(outputs, e.output_len(), n);
-            }
-        }
-    }
-
-    /// The outputs of a part of a block. Stages after the last one whose activations are held are
-    /// computed for the whole block and kept, all but the last.
-    fn run_block(
-        &self,
-        cache: &PrefixCache,
-        block: usize,
-        part: Range<usize>,
-        scratch: &mut Buffers,
-        outputs: &mut Vec<i64>,
-    ) {
-        let e = self.evaluator;
-        let known = self.path.iter().rposition(|p| p.block(block).is_some());
-        let begin = known.map_or(0, |k| k + 1);
-        let first = block * BLOCK;
-        let len = BLOCK.min(self.samples.len() - first);
-        let held = known.and_then(|k| self.path[k].block(block));
-        // What the first stage to run reads, and where the block begins in it.
-        let (input, offset) = held.map_or((self.samples.rows(), first), |b| (b, 0));
-        let prefix = &e.stages[begin..self.path.len()];
-        let mut fresh: Vec<Buffer> = prefix.iter().map(|s| s.output(len)).collect();
-        for at in (0..len).step_by(scratch.samples) {
-            let n = scratch.samples.min(len - at);
-            for (i, stage) in prefix.iter().enumerate() {
-                let (before, rest) = fresh.split_at_mut(i);
-                let x = before.last().map_or((input, offset + at), |b| (b, at));
-                stage.run(x, (&mut rest[0], at), n);
-            }
-            let wanted = part.start.max(first + at)..part.end.min(first + at + n);
-            if let (Some(stage), Some(y)) = (e.stages.last(), scratch.stages.last_mut())
-                && !wanted.is_empty()
-            {
-                let at = wanted.start - first;
-                let x = fresh.last().map_or((input, offset + at), |b| (b, at));
-                stage.run(x, (y, 0), wanted.len());
-                y.append_to(outputs, e.output_len(), wanted.len());
-            }
-        }
-        cache.count(prefix.len() * len, begin * len);
-        for (entry, outputs) in self.path[begin..].iter().zip(fresh) {
-            entry.fill(block, outputs);
-        }
     }
 }

@@ -5,7 +5,7 @@ use crate::buffer::{Buffer, Weights};
 use crate::codegen;
 use crate::error::JitError;
 use crate::shape::{Args, Body, Elem, LANES, ProductQuad, Quad, Row, Shape, TILE, VectorEpilogue};
-use crate::stage::Epilogue;
+use crate::work::Epilogue;
 use cranelift_codegen::Context;
 use cranelift_codegen::ir::{AbiParam, types};
 use cranelift_codegen::settings::{self, Configurable};
@@ -74,79 +74,101 @@ impl Code {
         self.shape
     }
 
-    /// Runs the function on `n` samples: `rows × cols` as the body means them.
+    /// Runs the function on `n` rows: `rows × cols` as the body means them.
     ///
     /// # Panics
     /// If data and shape do not fit, or a buffer is too short: a defect of the caller.
     pub(crate) fn run(&self, call: Call<'_>) {
-        let Call {
-            x,
-            x_first,
-            y,
-            y_first,
-            weights,
-            epilogue,
-            n,
-            cols,
-            rows,
-        } = call;
-        let (x_row, y_row) = (x.row_len(), y.row_len());
-        let fits = |len: usize, row: usize, used: usize, first: usize| {
-            let end = first.checked_add(n).and_then(|end| end.checked_mul(row));
-            used <= row && end.is_some_and(|end| end <= len)
+        let Call { x, z, y, n, .. } = &call;
+        let (cols, rows, segments) = (call.cols, call.rows, call.segments);
+        if *n == 0 || segments.0 == 0 {
+            return;
+        }
+        let fits = |len: usize, first: usize, stride: usize, used: usize| {
+            let last = (n - 1).checked_mul(stride);
+            let end = last.and_then(|l| l.checked_add(first)?.checked_add(used));
+            end.is_some_and(|end| end <= len)
         };
-        assert!(x.elem() == self.shape.x && fits(x.len(), x_row, cols, x_first));
-        assert!(y.elem() == self.shape.y && fits(y.len(), y_row, rows, y_first));
+        // What is read of a row: the last segment ends last.
+        let used = (segments.0 - 1).checked_mul(segments.1);
+        let used = used.and_then(|u| u.checked_add(cols));
+        let read = used.is_some_and(|used| fits(x.0.len(), x.1, x.2, used));
+        assert!(x.0.elem() == self.shape.x && read);
+        assert!(y.0.elem() == self.shape.y && fits(y.0.len(), y.1, y.2, rows));
         let wanted = rows.checked_mul(cols);
+        let wanted = wanted.and_then(|w| w.checked_mul(segments.0));
+        let (weights, first) = call.weights;
+        let weighed = |elem: Elem| {
+            let end = wanted.and_then(|w| w.checked_add(first));
+            weights.elem() == elem && end.is_some_and(|end| end <= weights.len())
+        };
+        let mut z_at = (std::ptr::null(), 0);
         match self.shape.body {
-            Body::Map => assert!(rows == cols),
-            Body::Dense { weight } => {
-                assert!(weights.elem() == weight && wanted == Some(weights.len()));
+            Body::Map { .. } => assert!(rows == cols && segments.0 == 1),
+            Body::Sum { z: elem } => {
+                let (z, first, stride) = z.expect("a sum has two operands");
+                assert!(rows == cols && segments.0 == 1);
+                assert!(z.elem() == elem && fits(z.len(), first, stride, cols));
+                z_at = (z.at(first), stride * elem.size());
             }
+            Body::Dense { weight } => assert!(weighed(weight) && segments.0 == 1),
             Body::DenseVector { .. } => {
-                assert!(weights.elem() == Elem::I16 && wanted == Some(weights.len()));
+                assert!(weighed(Elem::I16));
                 assert!(rows.is_multiple_of(TILE) && cols.is_multiple_of(LANES));
             }
         }
-        let kind = match self.shape.body {
-            Body::DenseVector { epilogue } => epilogue,
-            Body::Map | Body::Dense { .. } => VectorEpilogue::Wide,
-        };
-        let epilogue = match epilogue {
-            Epilogue::Rows(list) => {
-                assert!(kind == VectorEpilogue::Wide && list.len() == rows);
-                list.as_ptr().cast::<u8>()
-            }
-            Epilogue::Quads(list) => {
-                assert!(kind == VectorEpilogue::Narrow && list.len() * TILE == rows);
-                list.as_ptr().cast::<u8>()
-            }
-            Epilogue::ProductQuads(list) => {
-                assert!(kind == VectorEpilogue::Product && list.len() * TILE == rows);
-                list.as_ptr().cast::<u8>()
-            }
-        };
         let args = Args {
-            x: x.sample(x_first),
-            y: y.sample_mut(y_first),
-            weight: weights.as_ptr(),
-            epilogue,
-            n,
+            x: x.0.at(x.1),
+            z: z_at.0,
+            weight: weights.at(first),
+            epilogue: self.epilogue(call.epilogue.0, call.epilogue.1, rows),
+            n: *n,
             cols,
             rows,
-            x_stride: x_row * self.shape.x.size(),
-            y_stride: y_row * self.shape.y.size(),
+            segments: segments.0,
+            segment: segments.1 * self.shape.x.size(),
+            x_stride: x.2 * self.shape.x.size(),
+            z_stride: z_at.1,
+            y_stride: y.2 * self.shape.y.size(),
+            y: call.y.0.at_mut(call.y.1),
         };
         // SAFETY:
         // - the code is mapped: only `drop` frees it, and `self` is borrowed;
         // - `args` outlives the call, and the function keeps no pointer;
-        // - by `codegen`, it reads elements `0..cols` of `n` rows of `x`, writes elements `0..rows`
-        //   of `n` rows of `y`, each from its first row on, reads `rows·cols` weights and `rows` epilogues:
-        //   the assertions say that so many exist, of the shape's element types;
+        // - by `codegen`, it reads elements `0..cols` of `n` rows of `x` (of each segment; and of `z`,
+        //   if the body is a sum), writes elements `0..rows` of `n` rows of `y`, each a stride after
+        //   the one before, reads `rows·cols·segments` weights if the body is dense and `rows`
+        //   epilogues: the assertions say that so many exist, of the shape's element types;
         // - `y` is borrowed exclusively, so nothing else sees the writes, and it overlaps nothing
         //   that is read; every bit pattern is a valid integer;
         // - the code has no trapping instruction, calls nothing and unwinds never.
         unsafe { (self.entry)(&raw const args) }
+    }
+
+    /// The address of the epilogues of `rows` outputs from `first` on.
+    ///
+    /// # Panics
+    /// If they are not those of the body, or too few.
+    fn epilogue(&self, epilogue: &Epilogue, first: usize, rows: usize) -> *const u8 {
+        let kind = match self.shape.body {
+            Body::DenseVector { epilogue } => epilogue,
+            Body::Map { .. } | Body::Sum { .. } | Body::Dense { .. } => VectorEpilogue::Wide,
+        };
+        let fours = first / TILE..(first + rows) / TILE;
+        match epilogue {
+            Epilogue::Rows(list) => {
+                assert!(kind == VectorEpilogue::Wide);
+                list[first..first + rows].as_ptr().cast()
+            }
+            Epilogue::Quads(list) => {
+                assert!(kind == VectorEpilogue::Narrow && first.is_multiple_of(TILE));
+                list[fours].as_ptr().cast()
+            }
+            Epilogue::ProductQuads(list) => {
+                assert!(kind == VectorEpilogue::Product && first.is_multiple_of(TILE));
+                list[fours].as_ptr().cast()
+            }
+        }
     }
 }
 
@@ -156,18 +178,22 @@ impl Drop for Code {
     }
 }
 
-/// The operands of one call.
+/// The operands of one call. Buffers come with the first element of the first row, and the
+/// elements from one row to the next; weights and epilogues with the first that is used.
 pub(crate) struct Call<'a> {
-    pub(crate) x: &'a Buffer,
-    /// The first sample that is read.
-    pub(crate) x_first: usize,
-    pub(crate) y: &'a mut Buffer,
-    /// The first sample that is written.
-    pub(crate) y_first: usize,
-    pub(crate) weights: &'a Weights,
-    pub(crate) epilogue: &'a Epilogue,
+    pub(crate) x: (&'a Buffer, usize, usize),
+    /// The second operand of [`Body::Sum`].
+    pub(crate) z: Option<(&'a Buffer, usize, usize)>,
+    pub(crate) y: (&'a mut Buffer, usize, usize),
+    pub(crate) weights: (&'a Weights, usize),
+    pub(crate) epilogue: (&'a Epilogue, usize),
+    /// Rows of the buffers.
     pub(crate) n: usize,
+    /// Elements that are read of a row, or of each of its segments.
     pub(crate) cols: usize,
+    /// Segments of a row, and the elements from one to the next; `(1, 0)` but for products.
+    pub(crate) segments: (usize, usize),
+    /// Elements that are written to a row.
     pub(crate) rows: usize,
 }
 
@@ -230,4 +256,4 @@ fn define(module: &mut JITModule, shape: Shape) -> Result<FuncId, Box<ModuleErro
 
 // Native code reads these by offset and multiplies by their sizes.
 const _: () =
-    assert!(size_of::<Row>() == 72 && size_of::<Quad>() == 104 && size_of::<ProductQuad>() == 80);
+    assert!(size_of::<Row>() == 88 && size_of::<Quad>() == 120 && size_of::<ProductQuad>() == 96);

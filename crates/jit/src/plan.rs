@@ -1,14 +1,23 @@
 //! From a kernel's nodes to stages: which nodes share one native call, where each stage reads,
-//! and the element types between stages. No data is copied yet.
+//! how elements lie in the buffers between stages, and of what type they are. No weights are
+//! copied yet.
 
-use crate::shape::{Elem, Row};
+mod fuse;
+mod moves;
+
+pub(crate) use fuse::Rows;
+pub(crate) use moves::{Moves, Run};
+
+use crate::order::Order;
+use crate::shape::{Before, Elem};
 use ceg4n_base::entity::SecondaryMap;
-use ceg4n_ir::kernel::multiplier;
+use ceg4n_ir::window::{Conv, Window};
 use ceg4n_ir::{Interval, Kernel, KernelOp, NodeId};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 /// Where a stage reads.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Source {
     /// The program's input.
     Input,
@@ -16,24 +25,85 @@ pub(crate) enum Source {
     Stage(usize),
 }
 
-/// The dense product that a stage begins with.
-#[derive(Clone, Debug)]
-pub(crate) struct DenseData {
-    pub(crate) weight: Arc<[i32]>,
-    pub(crate) cols: usize,
-    /// The register width of the sum alone.
-    pub(crate) width: u8,
+/// The elements of a node.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Place {
+    pub(crate) source: Source,
+    pub(crate) order: Order,
+    pub(crate) elem: Elem,
 }
 
-/// Nodes that one native call computes: `[dense] [add]* [relu]* [requantize | align] [relu]*`.
+/// What a stage computes before its epilogues.
+#[derive(Clone, Debug)]
+pub(crate) enum Work {
+    /// One element of each.
+    Map(Before),
+    /// The sum of two elements.
+    Sum,
+    /// A dense product.
+    Dense {
+        weight: Arc<[i32]>,
+        /// The register width of the sum alone.
+        width: u8,
+    },
+    /// A convolution, channels next to each other.
+    Conv {
+        weight: Arc<[i32]>,
+        conv: Arc<Conv>,
+        /// As for `Dense`.
+        width: u8,
+    },
+    /// A convolution with one filter for each channel; no epilogue.
+    Depthwise { weight: Arc<[i32]>, conv: Arc<Conv> },
+    /// A pool; no epilogue.
+    Pool {
+        window: Arc<Window>,
+        /// The greatest element, or else the sum.
+        greatest: bool,
+    },
+    /// Elements in other places; no epilogue.
+    Move(Moves),
+    /// A table look-up; no epilogue.
+    Table { least: i64, table: Arc<[i32]> },
+}
+
+impl Work {
+    /// True if results go through epilogues.
+    fn has_epilogue(&self) -> bool {
+        match self {
+            Self::Map(_) | Self::Sum | Self::Dense { .. } | Self::Conv { .. } => true,
+            Self::Depthwise { .. } | Self::Pool { .. } | Self::Move(_) | Self::Table { .. } => {
+                false
+            }
+        }
+    }
+
+    /// True if each result depends on the operands' elements of the same index alone, so that the
+    /// epilogues of every element may differ.
+    fn is_elementwise(&self) -> bool {
+        match self {
+            Self::Map(_) | Self::Sum => true,
+            Self::Dense { .. }
+            | Self::Conv { .. }
+            | Self::Depthwise { .. }
+            | Self::Pool { .. }
+            | Self::Move(_)
+            | Self::Table { .. } => false,
+        }
+    }
+}
+
+/// Nodes that one call computes: work, then as far as the work has epilogues
+/// `[add]* [relu | clip]* [requantize | align] [relu | clip]*`.
 #[derive(Clone, Debug)]
 pub(crate) struct StagePlan {
-    pub(crate) source: Source,
-    pub(crate) x: Elem,
+    /// The operands; one, but for sums and concatenations.
+    pub(crate) operands: Vec<Place>,
+    pub(crate) work: Work,
     pub(crate) y: Elem,
-    pub(crate) dense: Option<DenseData>,
-    /// One epilogue per output element.
-    pub(crate) rows: Vec<Row>,
+    /// Where results go.
+    pub(crate) order: Order,
+    pub(crate) rows: Rows,
     /// The greatest register width of the stage's nodes.
     pub(crate) width: u8,
     /// The same of those before multiplier and shift.
@@ -45,159 +115,260 @@ pub(crate) struct StagePlan {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Progress {
     Sum,
-    Relu,
+    Clip,
     Shift,
+    /// Nothing follows.
+    Done,
 }
 
 /// Plans the nodes that the output depends on. There is at least one stage; the last one computes
-/// the output, in 64 bits.
+/// the output, flat and in 64 bits.
 pub(crate) fn plan(kernel: &Kernel) -> Vec<StagePlan> {
-    let users = live_users(kernel);
-    let mut stages: Vec<StagePlan> = Vec::new();
-    let mut places: SecondaryMap<NodeId, Option<Source>> = SecondaryMap::new();
-    for (id, node) in kernel.nodes.iter() {
-        if users[id] == 0 {
-            continue;
+    let mut planner = Planner {
+        kernel,
+        users: live_users(kernel),
+        wanted: wanted_planes(kernel),
+        stages: Vec::new(),
+        places: SecondaryMap::new(),
+        moved: BTreeMap::new(),
+    };
+    for (id, _) in kernel.nodes.iter() {
+        if planner.users[id] > 0 {
+            let place = planner.node(id);
+            planner.places[id] = Some(place);
         }
-        let Some(operand) = operand(&node.op) else {
-            places[id] = Some(Source::Input);
-            continue;
-        };
-        let source = places[operand].expect("operands precede users");
-        if matches!(node.op, KernelOp::Move { .. }) {
-            places[id] = Some(source);
-            continue;
-        }
-        let fused = match source {
-            // A value that others read too must be stored.
-            Source::Stage(s) if users[root(kernel, operand)] == 1 => {
-                stages[s].extend(kernel, id).then_some(source)
-            }
-            Source::Stage(_) | Source::Input => None,
-        };
-        places[id] = Some(fused.unwrap_or_else(|| {
-            let x = elem(kernel, operand);
-            let stage = StagePlan::new(source, x, kernel, id);
-            stages.push(stage);
-            Source::Stage(stages.len() - 1)
-        }));
     }
-    // The output must leave the last stage, in 64 bits, whatever its range.
-    let source = places[kernel.output].expect("the output is live");
-    if source == Source::Stage(stages.len().wrapping_sub(1)) {
-        if let Some(last) = stages.last_mut() {
-            last.y = Elem::I64;
-        }
-    } else {
-        stages.push(StagePlan {
-            source,
-            x: elem(kernel, kernel.output),
-            y: Elem::I64,
-            dense: None,
-            rows: vec![Row::IDENTITY; kernel.output_len()],
-            width: 1,
-            sum_width: 1,
-            progress: Progress::Shift,
-        });
-    }
-    stages
+    planner.finish()
 }
 
-impl StagePlan {
-    /// A stage that computes one node.
-    fn new(source: Source, x: Elem, kernel: &Kernel, id: NodeId) -> Self {
-        let node = &kernel.nodes[id];
-        let mut stage = Self {
-            source,
-            x,
-            y: elem(kernel, id),
-            dense: None,
-            rows: vec![Row::IDENTITY; node.len],
-            width: 1,
-            sum_width: 1,
-            progress: Progress::Sum,
-        };
-        if let KernelOp::Dense {
-            weight, bias, cols, ..
-        } = &node.op
-        {
-            stage.dense = Some(DenseData {
-                weight: weight.clone(),
-                cols: *cols,
-                width: node.width,
-            });
-            stage.width = node.width;
-            stage.sum_width = node.width;
-            if let Some(bias) = bias {
-                stage.add(bias);
-            }
-        } else {
-            let taken = stage.extend(kernel, id);
-            debug_assert!(taken, "an empty stage takes every elementwise node");
-        }
-        stage
+struct Planner<'a> {
+    kernel: &'a Kernel,
+    users: SecondaryMap<NodeId, usize>,
+    /// Channels and positions that a later window wants next to each other.
+    wanted: SecondaryMap<NodeId, Option<(usize, usize)>>,
+    stages: Vec<StagePlan>,
+    places: SecondaryMap<NodeId, Option<Place>>,
+    /// Results that were brought to another order.
+    moved: BTreeMap<(Source, Order), Source>,
+}
+
+impl Planner<'_> {
+    fn place(&self, id: NodeId) -> Place {
+        self.places[id].expect("operands precede users")
     }
 
-    /// Takes the node after the stage's present last one, if the order of steps allows it.
-    fn extend(&mut self, kernel: &Kernel, id: NodeId) -> bool {
+    /// Plans a live node.
+    fn node(&mut self, id: NodeId) -> Place {
+        let kernel = self.kernel;
         let node = &kernel.nodes[id];
         match &node.op {
-            KernelOp::AddConst { c, .. } if self.progress == Progress::Sum => self.add(c),
-            KernelOp::Relu { .. } => self.relu(),
-            KernelOp::Requantize {
-                multiplier: factors,
-                shift,
-                format,
-                ..
-            } if self.progress < Progress::Shift => {
-                for (j, (row, s)) in self.rows.iter_mut().zip(shift.iter()).enumerate() {
-                    row.multiplier = multiplier(factors.as_deref(), j).into();
-                    row.set_shift(*s, kernel.rounding);
-                    (row.lo, row.hi) = (format.min(), format.max());
-                }
-                self.progress = Progress::Shift;
+            KernelOp::Input { .. } => Place {
+                source: Source::Input,
+                order: Order::flat(node.len),
+                elem: elem(kernel, id),
+            },
+            KernelOp::Move { x } => self.place(*x),
+            KernelOp::Dense { x, weight, .. } => {
+                let x = self.place(*x);
+                let (weight, width) = (weight.clone(), node.width);
+                let order = Order::flat(node.len);
+                self.stage(id, vec![x], Work::Dense { weight, width }, order)
             }
-            KernelOp::Align { shift, .. } if self.progress < Progress::Shift => {
-                for (row, s) in self.rows.iter_mut().zip(shift.iter()) {
-                    row.set_shift(-s, kernel.rounding);
-                }
-                self.progress = Progress::Shift;
+            KernelOp::Conv {
+                x, weight, conv, ..
+            } => self.conv(id, *x, weight, conv),
+            KernelOp::MaxPool { x, window } => self.pool(id, *x, window, true),
+            KernelOp::SumPool { x, window } => self.pool(id, *x, window, false),
+            KernelOp::Sum { x, y } => {
+                let (x, y) = self.alike(id, *x, *y);
+                let order = x.order;
+                self.stage(id, vec![x, y], Work::Sum, order)
             }
-            KernelOp::Input { .. }
-            | KernelOp::Dense { .. }
-            | KernelOp::AddConst { .. }
-            | KernelOp::Requantize { .. }
-            | KernelOp::Align { .. }
-            | KernelOp::Move { .. } => return false,
+            KernelOp::Concat { xs, outer } => {
+                let places: Vec<Place> = xs.iter().map(|x| self.place(*x)).collect();
+                let order = self.wanted_order(id);
+                let moves = Moves::concat(&places, *outer, order);
+                self.stage(id, places, Work::Move(moves), order)
+            }
+            KernelOp::Gather { x, index, fill } => {
+                let x = self.place(*x);
+                let order = self.wanted_order(id);
+                let moves = Moves::gather(x.order, index, *fill, order);
+                self.stage(id, vec![x], Work::Move(moves), order)
+            }
+            KernelOp::Table {
+                x, least, table, ..
+            } => {
+                let x = self.place(*x);
+                let (least, table) = (*least, table.clone());
+                self.stage(id, vec![x], Work::Table { least, table }, x.order)
+            }
+            KernelOp::MulConst { x, .. } => self.map(id, *x, Before::Scale),
+            KernelOp::LeakyRelu { x, .. } => self.map(id, *x, Before::Leaky),
+            KernelOp::Abs { x } => self.map(id, *x, Before::Abs),
+            KernelOp::Sign { x } => self.map(id, *x, Before::Sign),
+            KernelOp::AddConst { x, .. }
+            | KernelOp::Relu { x }
+            | KernelOp::Clip { x, .. }
+            | KernelOp::Requantize { x, .. }
+            | KernelOp::Align { x, .. } => self
+                .fused(id, *x)
+                .unwrap_or_else(|| self.map(id, *x, Before::Nothing)),
         }
-        self.width = self.width.max(node.width);
-        if self.progress < Progress::Shift {
-            self.sum_width = self.sum_width.max(node.width);
-        }
-        self.y = elem(kernel, id);
-        true
     }
 
-    /// Adds constants to the sum. Two's complement sums of constants may wrap: the whole sum is
-    /// what the proved width holds.
-    fn add(&mut self, c: &[i64]) {
-        for (row, c) in self.rows.iter_mut().zip(c) {
-            row.bias = row.bias.wrapping_add(*c);
+    /// Adds a stage that begins with a node.
+    fn stage(&mut self, id: NodeId, operands: Vec<Place>, work: Work, order: Order) -> Place {
+        let y = elem(self.kernel, id);
+        self.stage_of(id, operands, work, order, y)
+    }
+
+    fn stage_of(
+        &mut self,
+        id: NodeId,
+        operands: Vec<Place>,
+        work: Work,
+        order: Order,
+        y: Elem,
+    ) -> Place {
+        self.stages
+            .push(StagePlan::new(operands, work, order, y, self.kernel, id));
+        Place {
+            source: Source::Stage(self.stages.len() - 1),
+            order,
+            elem: y,
         }
     }
 
-    fn relu(&mut self) {
-        if self.progress < Progress::Shift {
-            self.progress = Progress::Relu;
-            for row in &mut self.rows {
-                row.floor = 0;
+    /// Takes a node into the stage that computes its operand, if nothing else reads that.
+    fn fused(&mut self, id: NodeId, operand: NodeId) -> Option<Place> {
+        let place = self.place(operand);
+        match place.source {
+            Source::Stage(s) if self.users[root(self.kernel, operand)] == 1 => {
+                let stage = &mut self.stages[s];
+                stage.extend(self.kernel, id).then_some(Place {
+                    elem: stage.y,
+                    ..place
+                })
             }
-        } else {
-            for row in &mut self.rows {
-                (row.lo, row.hi) = (row.lo.max(0), row.hi.max(0));
-            }
+            Source::Stage(_) | Source::Input => None,
         }
     }
+
+    fn map(&mut self, id: NodeId, x: NodeId, before: Before) -> Place {
+        let mut x = self.place(x);
+        let order = self.wanted_order(id);
+        if x.order.is_flat() {
+            x = self.reordered(x, order);
+        }
+        self.stage(id, vec![x], Work::Map(before), x.order)
+    }
+
+    fn conv(&mut self, id: NodeId, x: NodeId, weight: &Arc<[i32]>, conv: &Arc<Conv>) -> Place {
+        let window = &conv.window;
+        let x = self.in_planes(x, window.channels, window.plane());
+        let (weight, conv) = (weight.clone(), conv.clone());
+        let (filters, windows) = (conv.filters, conv.window.windows());
+        let width = self.kernel.nodes[id].width;
+        let depthwise = conv.depth() == 1 && conv.filters == conv.groups && conv.groups > 1;
+        if !depthwise {
+            let order = Order::planes(filters, windows, conv_pitch(&conv));
+            let work = Work::Conv {
+                weight,
+                conv,
+                width,
+            };
+            return self.stage(id, vec![x], work, order);
+        }
+        let order = Order::interleaved(filters, windows);
+        let y = sum_elem(width);
+        let sums = self.stage_of(id, vec![x], Work::Depthwise { weight, conv }, order, y);
+        // The bias, and what follows it.
+        self.stage(id, vec![sums], Work::Map(Before::Nothing), order)
+    }
+
+    fn pool(&mut self, id: NodeId, x: NodeId, window: &Arc<Window>, greatest: bool) -> Place {
+        let x = self.in_planes(x, window.channels, window.plane());
+        let y = match greatest {
+            true => x.elem,
+            false => sum_elem(self.kernel.nodes[id].width),
+        };
+        let pitch = x.order.pitch_of(window.channels, window.plane());
+        let pitch = pitch.unwrap_or(window.channels);
+        let order = Order::planes(window.channels, window.windows(), pitch);
+        let window = window.clone();
+        self.stage_of(id, vec![x], Work::Pool { window, greatest }, order, y)
+    }
+
+    /// The order that later windows want a node in; flat if there are none.
+    fn wanted_order(&self, id: NodeId) -> Order {
+        let len = self.kernel.nodes[id].len;
+        self.wanted[id].map_or(Order::flat(len), |(c, p)| Order::interleaved(c, p))
+    }
+
+    /// An operand with its channels next to each other.
+    fn in_planes(&mut self, x: NodeId, channels: usize, plane: usize) -> Place {
+        let place = self.place(x);
+        match place.order.pitch_of(channels, plane) {
+            Some(_) => place,
+            None => self.reordered(place, Order::interleaved(channels, plane)),
+        }
+    }
+
+    /// Two operands in one order.
+    fn alike(&mut self, id: NodeId, x: NodeId, y: NodeId) -> (Place, Place) {
+        let (x, y) = (self.place(x), self.place(y));
+        let order = match (x.order.is_flat(), y.order.is_flat()) {
+            (true, true) => self.wanted_order(id),
+            (true, false) => y.order,
+            (false, _) => x.order,
+        };
+        (self.reordered(x, order), self.reordered(y, order))
+    }
+
+    /// The same elements in another order.
+    fn reordered(&mut self, x: Place, order: Order) -> Place {
+        if x.order == order {
+            return x;
+        }
+        let source = *self.moved.entry((x.source, order)).or_insert_with(|| {
+            let work = Work::Move(Moves::reorder(x.order, order));
+            self.stages
+                .push(StagePlan::bare(vec![x], work, order, x.elem));
+            Source::Stage(self.stages.len() - 1)
+        });
+        Place { source, order, ..x }
+    }
+
+    /// The output must leave the last stage, flat and in 64 bits, whatever its range.
+    fn finish(mut self) -> Vec<StagePlan> {
+        let output = self.place(self.kernel.output);
+        let last = self.stages.len().wrapping_sub(1);
+        match self.stages.last_mut() {
+            Some(stage)
+                if output.source == Source::Stage(last)
+                    && output.order.is_flat()
+                    && stage.work.has_epilogue() =>
+            {
+                stage.y = Elem::I64;
+            }
+            _ => {
+                let order = Order::flat(output.order.len());
+                let work = Work::Move(Moves::reorder(output.order, order));
+                self.stages
+                    .push(StagePlan::bare(vec![output], work, order, Elem::I64));
+            }
+        }
+        self.stages
+    }
+}
+
+/// The pitch of a convolution's result: whole vectors, and room for the last tile of the last
+/// group.
+fn conv_pitch(conv: &Conv) -> usize {
+    use crate::shape::{LANES, TILE};
+    let own = conv.filters / conv.groups;
+    (conv.filters - own + own.next_multiple_of(TILE)).next_multiple_of(LANES)
 }
 
 /// The narrowest type of a node's elements.
@@ -206,16 +377,11 @@ fn elem(kernel: &Kernel, id: NodeId) -> Elem {
     hull.reduce(Interval::hull).map_or(Elem::I64, Elem::of)
 }
 
-/// The operand of a node, if it has one.
-fn operand(op: &KernelOp) -> Option<NodeId> {
-    match op {
-        KernelOp::Input { .. } => None,
-        KernelOp::Dense { x, .. }
-        | KernelOp::AddConst { x, .. }
-        | KernelOp::Relu { x }
-        | KernelOp::Requantize { x, .. }
-        | KernelOp::Align { x, .. }
-        | KernelOp::Move { x } => Some(*x),
+/// The narrowest type of sums that are added up in precompiled code.
+fn sum_elem(width: u8) -> Elem {
+    match width {
+        0..=32 => Elem::I32,
+        _ => Elem::I64,
     }
 }
 
@@ -241,12 +407,47 @@ fn live_users(kernel: &Kernel) -> SecondaryMap<NodeId, usize> {
     };
     count(&mut users, kernel.output);
     for (id, node) in kernel.nodes.iter().rev() {
-        let moves = matches!(node.op, KernelOp::Move { .. });
-        if let Some(x) = operand(&node.op).filter(|_| users[id] > 0 && !moves) {
-            count(&mut users, x);
+        if users[id] > 0 && !matches!(node.op, KernelOp::Move { .. }) {
+            for x in node.op.operands() {
+                count(&mut users, x);
+            }
         }
     }
     users
+}
+
+/// For each node the channels and positions of a window that slides over it or over what is
+/// computed from it element by element.
+fn wanted_planes(kernel: &Kernel) -> SecondaryMap<NodeId, Option<(usize, usize)>> {
+    let mut wanted: SecondaryMap<NodeId, Option<(usize, usize)>> = SecondaryMap::new();
+    for (id, node) in kernel.nodes.iter().rev() {
+        let planes = match &node.op {
+            KernelOp::Conv { conv, .. } => Some((conv.window.channels, conv.window.plane())),
+            KernelOp::MaxPool { window, .. } | KernelOp::SumPool { window, .. } => {
+                Some((window.channels, window.plane()))
+            }
+            KernelOp::AddConst { .. }
+            | KernelOp::MulConst { .. }
+            | KernelOp::Sum { .. }
+            | KernelOp::Relu { .. }
+            | KernelOp::Clip { .. }
+            | KernelOp::LeakyRelu { .. }
+            | KernelOp::Abs { .. }
+            | KernelOp::Sign { .. }
+            | KernelOp::Table { .. }
+            | KernelOp::Requantize { .. }
+            | KernelOp::Align { .. }
+            | KernelOp::Move { .. } => wanted[id],
+            KernelOp::Input { .. }
+            | KernelOp::Dense { .. }
+            | KernelOp::Concat { .. }
+            | KernelOp::Gather { .. } => None,
+        };
+        for x in node.op.operands() {
+            wanted[x] = wanted[x].or(planes);
+        }
+    }
+    wanted
 }
 
 #[cfg(test)]
@@ -270,7 +471,11 @@ mod tests {
             let mut constant = |shape: Vec<usize>| {
                 let data = vec![1.0; shape.iter().product()].into();
                 let origin = Origin::Inline;
-                let op = Op::Const(Constant { data, origin });
+                let op = Op::Const(Constant {
+                    data,
+                    origin,
+                    wide: None,
+                });
                 let c = net.push(format!("c{i}"), op, Some(Shape(shape)), None);
                 formats.push((c, "s4q2"));
                 c
@@ -329,9 +534,10 @@ mod tests {
     #[test]
     fn types_between_stages_follow_ranges() {
         let stages = stages("drqd");
-        assert_eq!((stages[0].x, stages[0].y), (Elem::I16, Elem::I16));
-        assert_eq!((stages[1].x, stages[1].y), (Elem::I16, Elem::I64));
-        assert_eq!(stages[1].source, Source::Stage(0));
-        assert_eq!(stages[0].rows[0].floor, 0);
+        let types = |s: &StagePlan| (s.operands[0].elem, s.y);
+        assert_eq!(types(&stages[0]), (Elem::I16, Elem::I16));
+        assert_eq!(types(&stages[1]), (Elem::I16, Elem::I64));
+        assert_eq!(stages[1].operands[0].source, Source::Stage(0));
+        assert_eq!(stages[0].rows.list[0].floor, 0);
     }
 }

@@ -2,6 +2,7 @@
 //! only starts there.
 
 use crate::buffer::Buffer;
+use crate::plan::Source;
 use crate::samples::Samples;
 use crate::stage::Stage;
 use std::collections::BTreeMap;
@@ -29,9 +30,9 @@ pub struct PrefixStats {
 /// threads; it changes no result, only the time.
 ///
 /// A stage is found by comparing its data, not only their fingerprint, so that nothing stale is
-/// ever taken for the activations of another program. The stages of a program are a chain, as
-/// every operator has one operand; the last one's outputs are not kept. Beyond the limit the
-/// least recently used stages go first.
+/// ever taken for the activations of another program. The outputs of a program's last stage are
+/// not kept. Beyond the limit the least recently used stages go first; a program that would exceed
+/// it with one block of samples does not use the cache.
 pub struct PrefixCache {
     limit: usize,
     inner: Mutex<Inner>,
@@ -78,7 +79,7 @@ enum Parent {
 }
 
 /// Where entries are looked for: what they read and the fingerprint of their data.
-type Key = (Parent, u64);
+type Key = (Vec<Parent>, u64);
 
 struct Held {
     entry: Arc<Entry>,
@@ -119,19 +120,27 @@ impl PrefixCache {
         }
     }
 
-    /// The entries of a chain of stages that begins at the samples, made where they are missing.
+    /// The most bytes that it holds.
+    pub(crate) fn limit(&self) -> usize {
+        self.limit
+    }
+
+    /// The entries of stages that read the samples and each other, made where they are missing.
     pub(crate) fn path(&self, samples: &Samples, stages: &[Arc<Stage>]) -> Vec<Arc<Entry>> {
         // Whole after a panic too as far as results go: entries are found by comparison.
         let mut inner = self.inner.lock().unwrap_or_else(PoisonError::into_inner);
-        let mut parent = Parent::Samples(samples.id());
-        let mut numbers = Vec::with_capacity(stages.len());
+        let mut numbers: Vec<u64> = Vec::with_capacity(stages.len());
         for stage in stages {
-            let key = (parent, stage.fingerprint());
+            let parent = |source: &Source| match source {
+                Source::Input => Parent::Samples(samples.id()),
+                Source::Stage(s) => Parent::Entry(numbers[*s]),
+            };
+            let parents = stage.sources().iter().map(parent).collect();
+            let key = (parents, stage.fingerprint());
             let number = inner
-                .find(key, stage)
+                .find(&key, stage)
                 .unwrap_or_else(|| inner.insert(key, stage, samples.len()));
             numbers.push(number);
-            parent = Parent::Entry(number);
         }
         // A stage counts as used later than those that read it, so that it outlives them.
         for number in numbers.iter().rev() {
@@ -161,13 +170,13 @@ impl std::fmt::Debug for PrefixCache {
 }
 
 impl Inner {
-    fn find(&self, key: Key, stage: &Arc<Stage>) -> Option<u64> {
+    fn find(&self, key: &Key, stage: &Arc<Stage>) -> Option<u64> {
         let same = |n: &&u64| {
             self.held.get(n).is_some_and(|h| {
                 Arc::ptr_eq(&h.entry.stage, stage) || h.entry.stage.computes_as(stage)
             })
         };
-        self.numbers.get(&key)?.iter().find(same).copied()
+        self.numbers.get(key)?.iter().find(same).copied()
     }
 
     fn insert(&mut self, key: Key, stage: &Arc<Stage>, samples: usize) -> u64 {
@@ -176,7 +185,7 @@ impl Inner {
         let bytes = samples * stage.output_bytes() + stage.data_bytes();
         let held = Held {
             entry: Arc::new(Entry::new(stage.clone(), samples)),
-            key,
+            key: key.clone(),
             bytes,
             used: 0,
         };

@@ -45,8 +45,16 @@ pub(crate) fn padded(len: usize) -> usize {
 /// What a native function computes before its epilogue.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Body {
-    /// `acc = x[j]`.
-    Map,
+    /// `acc = before(x[j])`.
+    Map {
+        /// What is done before the epilogue.
+        before: Before,
+    },
+    /// `acc = x[j] + z[j]`.
+    Sum {
+        /// Type of the second operand.
+        z: Elem,
+    },
     /// `acc = Σ_k x[k]·w[j·cols + k]` over 64 bits; weights row by row, without padding.
     Dense {
         /// Type of the weights.
@@ -57,6 +65,21 @@ pub(crate) enum Body {
         /// How an output follows from its sum.
         epilogue: VectorEpilogue,
     },
+}
+
+/// What [`Body::Map`] does with an element, over 64 bits, before its epilogue.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Before {
+    /// Nothing.
+    Nothing,
+    /// `x·factor`.
+    Scale,
+    /// `max(x << factor, x)`.
+    Leaky,
+    /// `|x|`.
+    Abs,
+    /// -1, 0 or 1.
+    Sign,
 }
 
 /// The epilogue of [`Body::DenseVector`].
@@ -82,15 +105,19 @@ pub(crate) struct Shape {
 }
 
 /// The epilogue of one output element:
-/// `y = clamp(((max(acc + bias, floor)·multiplier << left) + round) >> right, lo, hi)`, where `round` is
-/// `addend` for half-up, `addend + (odd & (v >> right))` with the shifted `v` for half-even, and
-/// nothing for floor. Native code reads it at fixed offsets.
+/// `y = clamp(((clamp(acc + bias, floor, ceil)·multiplier << left) + round) >> right, lo, hi)`,
+/// where `round` is `addend` for half-up, `addend + (odd & (v >> right))` with the shifted `v` for
+/// half-even, and nothing for floor. Native code reads it at fixed offsets.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Row {
+    /// Of [`Before::Scale`] and [`Before::Leaky`].
+    pub(crate) factor: i64,
     pub(crate) bias: i64,
     /// 0 with a relu before the shift, else the least integer.
     pub(crate) floor: i64,
+    /// Not below `floor`; the greatest integer without a clip before the shift.
+    pub(crate) ceil: i64,
     pub(crate) multiplier: i64,
     pub(crate) left: i64,
     pub(crate) right: i64,
@@ -103,8 +130,10 @@ pub(crate) struct Row {
 impl Row {
     /// `y = acc`.
     pub(crate) const IDENTITY: Self = Self {
+        factor: 1,
         bias: 0,
         floor: i64::MIN,
+        ceil: i64::MAX,
         multiplier: 1,
         left: 0,
         right: 0,
@@ -125,6 +154,18 @@ impl Row {
             Rounding::HalfEven | Rounding::Floor => (0, 0),
         };
     }
+
+    /// A clip of the sum.
+    pub(crate) fn clip_sum(&mut self, lo: i64, hi: i64) {
+        self.floor = self.floor.clamp(lo, hi);
+        self.ceil = self.ceil.clamp(lo, hi);
+    }
+
+    /// A clip of the result.
+    pub(crate) fn clip_result(&mut self, lo: i64, hi: i64) {
+        self.lo = self.lo.clamp(lo, hi);
+        self.hi = self.hi.clamp(lo, hi);
+    }
 }
 
 /// The epilogues of [`TILE`] neighbouring outputs that share their shifts, over 32 bits.
@@ -133,6 +174,7 @@ impl Row {
 pub(crate) struct Quad {
     pub(crate) bias: [i32; TILE],
     pub(crate) floor: [i32; TILE],
+    pub(crate) ceil: [i32; TILE],
     pub(crate) addend: [i32; TILE],
     pub(crate) odd: [i32; TILE],
     pub(crate) lo: [i32; TILE],
@@ -142,13 +184,14 @@ pub(crate) struct Quad {
 }
 
 /// The epilogues of [`TILE`] neighbouring outputs with shifts of their own:
-/// `y = clamp((max(acc + bias, floor)·factor + round) >> 32, lo, hi)` with 64-bit products, where
-/// `factor` is `multiplier << (32 - right)`, so that rounding and shift are the same for all.
+/// `y = clamp((clamp(acc + bias, floor, ceil)·factor + round) >> 32, lo, hi)` with 64-bit products,
+/// where `factor` is `multiplier << (32 - right)`, so that rounding and shift are the same for all.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct ProductQuad {
     pub(crate) bias: [i32; TILE],
     pub(crate) floor: [i32; TILE],
+    pub(crate) ceil: [i32; TILE],
     pub(crate) factor: [i32; TILE],
     pub(crate) lo: [i32; TILE],
     pub(crate) hi: [i32; TILE],
@@ -159,17 +202,24 @@ pub(crate) struct ProductQuad {
 pub(crate) struct Args {
     /// `n` rows of `x_stride` bytes.
     pub(crate) x: *const u8,
+    /// `n` rows of `z_stride` bytes; read by [`Body::Sum`] alone.
+    pub(crate) z: *const u8,
     /// `n` rows of `y_stride` bytes.
     pub(crate) y: *mut u8,
-    /// Weights in the layout of the [`Body`]; not read by [`Body::Map`].
+    /// Weights in the layout of the [`Body`]; read by the dense bodies alone.
     pub(crate) weight: *const u8,
     /// [`Row`]s, [`Quad`]s or [`ProductQuad`]s.
     pub(crate) epilogue: *const u8,
     pub(crate) n: usize,
-    /// Input elements; a multiple of [`LANES`] for [`Body::DenseVector`].
+    /// Input elements; a multiple of [`LANES`] for [`Body::DenseVector`], and those of a segment.
     pub(crate) cols: usize,
+    /// Of [`Body::DenseVector`]: so many segments of inputs, one after the other in the weights.
+    pub(crate) segments: usize,
+    /// Bytes from one segment of the inputs to the next.
+    pub(crate) segment: usize,
     /// Output elements; a multiple of [`TILE`] for [`Body::DenseVector`].
     pub(crate) rows: usize,
     pub(crate) x_stride: usize,
+    pub(crate) z_stride: usize,
     pub(crate) y_stride: usize,
 }

@@ -1,278 +1,178 @@
-//! A stage ready to run: its code, and its data in the layout that the code reads.
+//! A stage ready to run: its code or loops, and its data in the layout that they read.
 
-use crate::buffer::{Buffer, Weights, mix};
+use crate::buffer::{Buffer, mix};
 use crate::cache::CodeCache;
+use crate::convolution::Convolution;
 use crate::error::JitError;
-use crate::native::{Call, Code};
-use crate::plan::{Source, StagePlan};
-use crate::shape::{Body, Elem, ProductQuad, Quad, Row, Shape, TILE, VectorEpilogue, padded};
+use crate::loops::{Depthwise, Pool, Table, run_moves};
+use crate::order::Order;
+use crate::plan::{Moves, Run, Source, StagePlan, Work};
+use crate::shape::{Body, Elem, padded};
+use crate::work::{Elementwise, Inputs, Matrix, Product};
 use ceg4n_ir::Rounding;
-use std::sync::{Arc, OnceLock};
-
-/// Register width up to which vector code is exact.
-const VECTOR_WIDTH: u8 = 32;
-
-/// Epilogues in the layout of a [`Body`].
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Epilogue {
-    Rows(Vec<Row>),
-    Quads(Vec<Quad>),
-    ProductQuads(Vec<ProductQuad>),
-}
-
-impl Epilogue {
-    fn bytes(&self) -> usize {
-        match self {
-            Self::Rows(list) => size_of_val(list.as_slice()),
-            Self::Quads(list) => size_of_val(list.as_slice()),
-            Self::ProductQuads(list) => size_of_val(list.as_slice()),
-        }
-    }
-
-    /// Of the fields that differ most often.
-    fn fingerprint(&self) -> u64 {
-        match self {
-            Self::Rows(list) => list.iter().fold(0, |h, r| {
-                let h = mix(mix(h, r.bias as u64), r.right as u64);
-                mix(mix(h, r.lo as u64), r.hi as u64)
-            }),
-            Self::Quads(list) => list.iter().fold(0, |h, q| {
-                let h = q.bias.iter().fold(h, |h, b| mix(h, *b as u64));
-                let h = mix(h, q.right as u64);
-                mix(mix(h, q.lo[0] as u64), q.hi[0] as u64)
-            }),
-            Self::ProductQuads(list) => list.iter().fold(0, |h, q| {
-                let h = q.bias.iter().fold(h, |h, b| mix(h, *b as u64));
-                let h = q.factor.iter().fold(h, |h, f| mix(h, *f as u64));
-                mix(mix(h, q.lo[0] as u64), q.hi[0] as u64)
-            }),
-        }
-    }
-}
+use std::sync::OnceLock;
 
 /// Code and data of one stage.
 #[derive(Clone)]
 pub(crate) struct Stage {
-    code: Arc<Code>,
-    source: Source,
-    weights: Arc<Weights>,
-    epilogue: Epilogue,
-    /// Input elements that the code reads.
-    cols: usize,
-    /// Output elements that the code writes.
-    rows: usize,
-    /// Output elements that mean something.
-    len: usize,
+    sources: Vec<Source>,
+    kind: Kind,
+    y: Elem,
+    /// Where its outputs lie.
+    order: Order,
     /// Of the data; computed at its first use.
     fingerprint: OnceLock<u64>,
+}
+
+/// What runs.
+#[derive(Clone, PartialEq)]
+enum Kind {
+    Elementwise(Elementwise),
+    Dense(Product),
+    Conv(Convolution),
+    Depthwise(Depthwise),
+    Pool(Pool),
+    Move(Moves),
+    Table(Table),
 }
 
 impl Stage {
     /// Chooses the code and lays the data out for it.
     pub(crate) fn new(
-        plan: StagePlan,
+        plan: &StagePlan,
         rounding: Rounding,
         cache: &CodeCache,
     ) -> Result<Self, JitError> {
-        let len = plan.rows.len();
-        let shape = |body| Shape {
-            body,
-            x: plan.x,
+        let operand = |i: usize| plan.operands[i];
+        let kind = match &plan.work {
+            Work::Map(before) => {
+                let body = Body::Map { before: *before };
+                Kind::Elementwise(Elementwise::new(plan, body, rounding, cache)?)
+            }
+            Work::Sum => {
+                let body = Body::Sum { z: operand(1).elem };
+                Kind::Elementwise(Elementwise::new(plan, body, rounding, cache)?)
+            }
+            Work::Dense { weight, width } => {
+                let matrix = Matrix {
+                    weight,
+                    cols: operand(0).order,
+                    segments: 1,
+                    groups: 1,
+                    width: *width,
+                    tiles_fit: true,
+                };
+                Kind::Dense(Product::new(plan, &matrix, rounding, cache)?)
+            }
+            Work::Conv {
+                weight,
+                conv,
+                width,
+            } => {
+                let of = (weight, conv, *width);
+                Kind::Conv(Convolution::new(plan, of, rounding, cache)?)
+            }
+            Work::Depthwise { weight, conv } => {
+                Kind::Depthwise(Depthwise::new(weight, conv, operand(0).order, plan.order))
+            }
+            Work::Pool { window, greatest } => {
+                Kind::Pool(Pool::new(window, *greatest, operand(0).order, plan.order))
+            }
+            Work::Move(moves) => Kind::Move(moves.clone()),
+            Work::Table { least, table } => Kind::Table(Table {
+                least: *least,
+                table: table.clone(),
+                order: plan.order,
+            }),
+        };
+        Ok(Self {
+            sources: plan.operands.iter().map(|x| x.source).collect(),
+            kind,
             y: plan.y,
-            rounding,
-            multiplied: plan.rows.iter().any(|r| r.multiplier != 1),
-        };
-        let Some(dense) = &plan.dense else {
-            return Ok(Self {
-                code: cache.get(shape(Body::Map))?,
-                source: plan.source,
-                weights: Arc::new(Weights::none()),
-                epilogue: Epilogue::Rows(plan.rows),
-                cols: len,
-                rows: len,
-                len,
-                fingerprint: OnceLock::new(),
-            });
-        };
-        let vectors = cache.options().vectors && plan.x == Elem::I16 && dense.width <= VECTOR_WIDTH;
-        let laid = cache.layouts().get(&dense.weight, dense.cols, vectors);
-        if laid.tiled {
-            return Self::vector(&plan, dense.cols, laid.weights, &shape, cache);
-        }
-        let weight = laid.weights.elem();
-        Ok(Self {
-            code: cache.get(shape(Body::Dense { weight }))?,
-            source: plan.source,
-            weights: laid.weights,
-            cols: dense.cols,
-            epilogue: Epilogue::Rows(plan.rows),
-            rows: len,
-            len,
-            fingerprint: OnceLock::new(),
-        })
-    }
-
-    fn vector(
-        plan: &StagePlan,
-        cols: usize,
-        weights: Arc<Weights>,
-        shape: &dyn Fn(Body) -> Shape,
-        cache: &CodeCache,
-    ) -> Result<Self, JitError> {
-        let len = plan.rows.len();
-        let mut rows = plan.rows.clone();
-        rows.resize(len.next_multiple_of(TILE), Row::IDENTITY);
-        let narrow = match plan.width {
-            0..=VECTOR_WIDTH => quads(&rows, len).map(Epilogue::Quads),
-            _ => None,
-        };
-        let products = || match plan.sum_width {
-            0..=VECTOR_WIDTH => product_quads(&rows, len).map(Epilogue::ProductQuads),
-            _ => None,
-        };
-        let epilogue = narrow.or_else(products).unwrap_or(Epilogue::Rows(rows));
-        let (kind, multiplied) = match &epilogue {
-            Epilogue::Quads(_) => (VectorEpilogue::Narrow, false),
-            Epilogue::ProductQuads(_) => (VectorEpilogue::Product, false),
-            Epilogue::Rows(_) => (VectorEpilogue::Wide, true),
-        };
-        let shape = shape(Body::DenseVector { epilogue: kind });
-        let multiplied = multiplied && shape.multiplied;
-        Ok(Self {
-            code: cache.get(Shape {
-                multiplied,
-                ..shape
-            })?,
-            source: plan.source,
-            weights,
-            cols: padded(cols),
-            rows: len.next_multiple_of(TILE),
-            epilogue,
-            len,
+            order: plan.order,
             fingerprint: OnceLock::new(),
         })
     }
 
     /// Where it reads.
-    pub(crate) fn source(&self) -> Source {
-        self.source
+    pub(crate) fn sources(&self) -> &[Source] {
+        &self.sources
     }
 
     /// An output buffer for `n` samples.
     pub(crate) fn output(&self, n: usize) -> Buffer {
-        Buffer::new(self.code.shape().y, self.len, n)
+        Buffer::new(self.y, self.order.places(), n)
     }
 
     /// True if it computes the same outputs from the same inputs, because it has the same data in
     /// the same layout.
     pub(crate) fn computes_as(&self, other: &Self) -> bool {
-        self.code.shape() == other.code.shape()
-            && (self.cols, self.rows, self.len) == (other.cols, other.rows, other.len)
-            && self.epilogue == other.epilogue
-            && (Arc::ptr_eq(&self.weights, &other.weights) || self.weights == other.weights)
+        (self.y, self.order) == (other.y, other.order) && self.kind == other.kind
     }
 
     /// Equal for stages with the same data; unequal for most others.
     pub(crate) fn fingerprint(&self) -> u64 {
-        *self.fingerprint.get_or_init(|| {
-            let epilogue = self.epilogue.fingerprint();
-            mix(self.weights.fingerprint(), epilogue)
+        *self.fingerprint.get_or_init(|| match &self.kind {
+            Kind::Elementwise(each) => mix(1, each.fingerprint()),
+            Kind::Dense(product) => mix(2, product.fingerprint()),
+            Kind::Conv(conv) => mix(3, conv.fingerprint()),
+            Kind::Depthwise(conv) => mix(4, conv.fingerprint()),
+            Kind::Pool(_) => mix(5, self.order.places() as u64),
+            Kind::Move(moves) => mix(mix(6, moves.runs.len() as u64), self.order.places() as u64),
+            Kind::Table(table) => table.table.iter().fold(7, |h, m| mix(h, *m as u64)),
         })
     }
 
-    /// Bytes of weights and epilogues.
+    /// Bytes of weights, epilogues and tables.
     pub(crate) fn data_bytes(&self) -> usize {
-        self.weights.len() * self.weights.elem().size() + self.epilogue.bytes()
+        match &self.kind {
+            Kind::Elementwise(each) => each.data_bytes(),
+            Kind::Dense(product) => product.data_bytes(),
+            Kind::Conv(conv) => conv.data_bytes(),
+            Kind::Depthwise(conv) => conv.data_bytes(),
+            Kind::Pool(_) => 0,
+            Kind::Move(moves) => moves.runs.len() * size_of::<Run>(),
+            Kind::Table(table) => size_of_val(&*table.table),
+        }
     }
 
     /// Bytes of one sample's outputs.
     pub(crate) fn output_bytes(&self) -> usize {
-        padded(self.len) * self.code.shape().y.size()
+        padded(self.order.places()) * self.y.size()
     }
 
-    /// Computes `n` samples: those from `x.1` on of the inputs become those from `y.1` on of the
+    /// Runs on `n` samples: those from `x.1` on of each operand become those from `y.1` on of the
     /// outputs.
-    pub(crate) fn run(&self, x: (&Buffer, usize), y: (&mut Buffer, usize), n: usize) {
-        self.code.run(Call {
-            x: x.0,
-            x_first: x.1,
-            y: y.0,
-            y_first: y.1,
-            weights: &self.weights,
-            epilogue: &self.epilogue,
-            n,
-            cols: self.cols,
-            rows: self.rows,
-        });
-    }
-}
-
-/// The rows by fours, over 32 bits; `None` if a multiplier is not 1, or a four's shifts differ or
-/// exceed 31 places. The rows from `len` on are padding and take the shifts of their neighbours.
-///
-/// Truncating biases keeps the sums, which 32 bits hold; saturating the clamps keeps the values.
-fn quads(rows: &[Row], len: usize) -> Option<Vec<Quad>> {
-    if rows.iter().any(|r| r.multiplier != 1) {
-        return None;
-    }
-    let quad = |(q, rows): (usize, &[Row])| {
-        let first = rows[0];
-        let used = rows.iter().enumerate().filter(|(r, _)| q * TILE + r < len);
-        let shared = |(_, r): (usize, &Row)| (r.left, r.right) == (first.left, first.right);
-        if first.left > 31 || first.right > 31 || !used.into_iter().all(shared) {
-            return None;
+    pub(crate) fn run(&self, xs: &[(&Buffer, usize)], y: (&mut Buffer, usize), n: usize) {
+        let x = xs[0];
+        match &self.kind {
+            Kind::Elementwise(each) => each.run(x, xs.get(1).copied(), y, n),
+            Kind::Dense(product) => {
+                let (x_row, y_row) = (x.0.row_len(), y.0.row_len());
+                let x = Inputs {
+                    buffer: x.0,
+                    first: x.1 * x_row,
+                    stride: x_row,
+                    segment: 0,
+                };
+                product.run(0, x, (y.0, y.1 * y_row, y_row), n);
+            }
+            Kind::Conv(conv) => conv.run(x, y, n),
+            Kind::Depthwise(conv) => conv.run(x, y, n),
+            Kind::Pool(pool) => pool.run(x, y, n),
+            Kind::Move(moves) => run_moves(moves, xs, y, n),
+            Kind::Table(table) => table.run(x, y, n),
         }
-        Some(Quad {
-            bias: lanes(rows, |r| r.bias as i32),
-            floor: lanes(rows, |r| saturated(r.floor)),
-            addend: lanes(rows, |r| saturated(r.addend)),
-            odd: lanes(rows, |r| saturated(r.odd)),
-            lo: lanes(rows, |r| saturated(r.lo)),
-            hi: lanes(rows, |r| saturated(r.hi)),
-            left: first.left as i32,
-            right: first.right as i32,
-        })
-    };
-    rows.chunks_exact(TILE).enumerate().map(quad).collect()
-}
-
-/// The rows by fours, for products with factors below 2^31; `None` if a row does not shift right or
-/// its factor is larger. The rows from `len` on are padding. A sum of 32 bits times a factor has less than 63 bits, so that the high half
-/// with its rounding is below 2^31.
-fn product_quads(rows: &[Row], len: usize) -> Option<Vec<ProductQuad>> {
-    let factor = |(j, r): (usize, &Row)| match r.right {
-        _ if j >= len => Some(0),
-        right @ 1..=32 => i32::try_from(r.multiplier << (32 - right)).ok(),
-        _ => None,
-    };
-    let factors: Option<Vec<i32>> = rows.iter().enumerate().map(factor).collect();
-    let fours = rows
-        .chunks_exact(TILE)
-        .zip(factors.as_ref()?.chunks_exact(TILE));
-    let quad = |(rows, factors): (&[Row], &[i32])| ProductQuad {
-        bias: lanes(rows, |r| r.bias as i32),
-        floor: lanes(rows, |r| saturated(r.floor)),
-        factor: std::array::from_fn(|i| factors[i]),
-        lo: lanes(rows, |r| saturated(r.lo)),
-        hi: lanes(rows, |r| saturated(r.hi)),
-    };
-    Some(fours.map(quad).collect())
-}
-
-/// A field of each row of a four.
-fn lanes(rows: &[Row], field: impl Fn(&Row) -> i32) -> [i32; TILE] {
-    std::array::from_fn(|i| field(&rows[i]))
-}
-
-fn saturated(v: i64) -> i32 {
-    v.clamp(i64::from(i32::MIN), i64::from(i32::MAX)) as i32
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::shape::TILE;
     use ceg4n_ir::network::{Constant, Origin};
     use ceg4n_ir::{Format, Interval, NetworkBuilder, Op, Program, Shape as Dims, check};
+    use std::sync::Arc;
 
     fn format(text: &str) -> Format {
         text.parse().expect("a format")
@@ -285,6 +185,7 @@ mod tests {
         let ones = Constant {
             data: vec![1.0; rows * cols].into(),
             origin: Origin::Inline,
+            wide: None,
         };
         let weight = net.push("w", Op::Const(ones), Some(Dims(vec![rows, cols])), None);
         let dense = Op::Dense {
@@ -307,7 +208,7 @@ mod tests {
         });
         // The only stage ends in 64 bits; other types are what lies between stages.
         plan.y = Elem::of(range_of(output));
-        Stage::new(plan, kernel.rounding, &cache).expect("a stage")
+        Stage::new(&plan, kernel.rounding, &cache).expect("a stage")
     }
 
     /// Every element, the padding included.
@@ -337,7 +238,7 @@ mod tests {
                     y.fill(&vec![CANARY; 6 * width], width, any)
                         .expect("in range");
                     for n in [3, 4] {
-                        stage.run((&x, 0), (&mut y, 0), n);
+                        stage.run(&[(&x, 0)], (&mut y, 0), n);
                         for (i, m) in elements(&y).into_iter().enumerate() {
                             let (sample, j) = (i / width, i % width);
                             if sample < n && j < rows {

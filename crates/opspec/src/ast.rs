@@ -89,6 +89,23 @@ impl<T> Logic<T> {
     }
 }
 
+impl<T> Logic<T> {
+    /// Calls `f` on every number that is compared.
+    pub(crate) fn for_each(&self, f: &mut impl FnMut(&T)) {
+        match self {
+            Self::Cmp(_, a, b) => {
+                f(a);
+                f(b);
+            }
+            Self::Not(a) => a.for_each(f),
+            Self::And(a, b) | Self::Or(a, b) => {
+                a.for_each(f);
+                b.for_each(f);
+            }
+        }
+    }
+}
+
 /// A truth value that is known when the expression is interpreted.
 pub type Guard = Logic<IntExpr>;
 
@@ -110,6 +127,24 @@ pub enum IntExpr {
     Neg(Box<IntExpr>),
     /// Arithmetic.
     Binary(Binary, Box<IntExpr>, Box<IntExpr>),
+    /// `div(a, b)`: floor(a / b), b > 0.
+    Div(Box<IntExpr>, Box<IntExpr>),
+}
+
+impl IntExpr {
+    /// Calls `f` on every index variable, parameter indices included.
+    pub(crate) fn for_each_index(&self, f: &mut impl FnMut(IndexId)) {
+        match self {
+            Self::Literal(_) | Self::Size(_) => {}
+            Self::Parameter(_, indices) => indices.iter().for_each(|i| i.for_each_index(f)),
+            Self::Index(id) => f(*id),
+            Self::Neg(a) => a.for_each_index(f),
+            Self::Binary(_, a, b) | Self::Div(a, b) => {
+                a.for_each_index(f);
+                b.for_each_index(f);
+            }
+        }
+    }
 }
 
 /// A rule that a meaning calls by name.
@@ -119,6 +154,37 @@ pub enum Rule {
     Round,
     /// A saturation rule.
     Saturation(SaturationName),
+}
+
+/// How many terms become one value.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Reduction {
+    /// `sum`: 0 for none.
+    Sum,
+    /// `max`: of at least one.
+    Max,
+}
+
+/// A function whose values are irrational, but for one point.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Smooth {
+    /// `sigmoid(a)`: 1/(1 + e^-a).
+    Sigmoid,
+    /// `tanh(a)`: (e^a - e^-a)/(e^a + e^-a).
+    Tanh,
+}
+
+impl Smooth {
+    /// Every function.
+    pub const ALL: [Self; 2] = [Self::Sigmoid, Self::Tanh];
+
+    /// The name in expressions.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Sigmoid => "sigmoid",
+            Self::Tanh => "tanh",
+        }
+    }
 }
 
 /// A value of the domain.
@@ -150,15 +216,22 @@ pub enum Expr {
     If(Guard, Box<Expr>, Box<Expr>),
     /// `select(c, a, b)` with a condition of the domain.
     Select(Box<Cond>, Box<Expr>, Box<Expr>),
-    /// `sum k in n { body }`.
-    Sum {
-        /// The bound index.
-        index: IndexId,
-        /// It runs from 0 to this, exclusive.
-        over: SizeId,
+    /// `sum k in n, … { body where filter }`.
+    Reduce {
+        /// What is done with the terms.
+        reduction: Reduction,
+        /// The bound indices; each runs from 0 to its size, exclusive, the last one fastest.
+        over: Vec<(IndexId, SizeId)>,
+        /// Which terms there are; all of them without a filter.
+        filter: Option<Guard>,
         /// The terms.
         body: Box<Expr>,
     },
+    /// A smooth function over the reals.
+    Smooth(Smooth, Box<Expr>),
+    /// `t[a]`: the entry of a list of integers at an index of the domain, which is below the
+    /// list's length.
+    Lookup(ParameterId, SizeId, Box<Expr>),
     /// `let q = value; body`.
     Let(LocalId, Box<Expr>, Box<Expr>),
     /// A rule applied to values and concrete integers.

@@ -1,6 +1,6 @@
 //! What an interpretation needs: a [`Domain`] of values and the [`Operands`] of an operator.
 
-use crate::ast::Cmp;
+use crate::ast::{Cmp, Smooth};
 use crate::spec::{OperandId, ParameterId, SizeId};
 use std::fmt;
 
@@ -22,6 +22,10 @@ pub enum MeaningError {
     DivisionByZero,
     /// A form that only rationals have, met over integers: the spec does not apply.
     RealOnly(&'static str),
+    /// A value that is no rational number.
+    Irrational(&'static str),
+    /// The largest of nothing.
+    Empty,
     /// An operand, parameter or size of the spec that the caller does not provide.
     Unbound(String),
     /// The position has another rank than the result of the spec.
@@ -43,6 +47,8 @@ impl fmt::Display for MeaningError {
             }
             Self::DivisionByZero => f.write_str("division by zero"),
             Self::RealOnly(form) => write!(f, "`{form}` has a meaning for real numbers only"),
+            Self::Irrational(what) => write!(f, "{what} has no exact rational value"),
+            Self::Empty => f.write_str("`max` of nothing"),
             Self::Unbound(name) => write!(f, "`{name}` of the specification is not provided"),
             Self::Rank { given, expected } => {
                 write!(
@@ -141,6 +147,23 @@ pub trait Domain {
         self.sum(products)
     }
 
+    /// The entry at `at`, an integer of `0..len`. Unless the domain knows better, a tree of
+    /// choices between halves.
+    fn lookup(
+        &mut self,
+        at: &Self::Value,
+        len: usize,
+        entry: &mut dyn FnMut(usize) -> Result<i64, Self::Error>,
+    ) -> Result<Self::Value, Self::Error> {
+        choose_entry(self, at, 0..len, entry)
+    }
+
+    /// A smooth function; domains of enclosures have all of its values, rationals hardly any.
+    fn smooth(&mut self, f: Smooth, a: &Self::Value) -> Result<Self::Value, Self::Error> {
+        let _ = a;
+        Err(MeaningError::Irrational(f.name()).into())
+    }
+
     /// `a / b`; rationals only.
     fn div(&mut self, a: &Self::Value, b: &Self::Value) -> Result<Self::Value, Self::Error> {
         let _ = (a, b);
@@ -157,6 +180,34 @@ pub trait Domain {
     fn scale(&mut self, a: &Self::Value, k: i64) -> Result<Self::Value, Self::Error> {
         let _ = (a, k);
         Err(MeaningError::RealOnly("scale").into())
+    }
+}
+
+/// The entry at `at`, an integer of `range`.
+fn choose_entry<D: Domain + ?Sized>(
+    d: &mut D,
+    at: &D::Value,
+    range: std::ops::Range<usize>,
+    entry: &mut dyn FnMut(usize) -> Result<i64, D::Error>,
+) -> Result<D::Value, D::Error> {
+    match range.len() {
+        0 => Err(MeaningError::Index {
+            index: 0,
+            extent: 0,
+        }
+        .into()),
+        1 => {
+            let v = entry(range.start)?;
+            d.int(v.into())
+        }
+        n => {
+            let middle = range.start + n / 2;
+            let low = choose_entry(d, at, range.start..middle, entry)?;
+            let high = choose_entry(d, at, middle..range.end, entry)?;
+            let border = d.int(middle as i128)?;
+            let below = d.cmp(Cmp::Lt, at, &border)?;
+            d.select(&below, &low, &high)
+        }
     }
 }
 

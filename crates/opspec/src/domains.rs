@@ -1,6 +1,6 @@
 //! Ready domains: checked machine integers, big integers, exact rationals.
 
-use crate::ast::Cmp;
+use crate::ast::{Cmp, Smooth};
 use crate::domain::{Domain, MeaningError};
 use ceg4n_base::Exact;
 use num_bigint::BigInt;
@@ -97,6 +97,18 @@ impl Domain for IntDomain {
         } else {
             Err(MeaningError::Overflow)
         }
+    }
+
+    fn lookup(
+        &mut self,
+        at: &i128,
+        len: usize,
+        entry: &mut dyn FnMut(usize) -> Result<i64>,
+    ) -> Result<i128> {
+        let inside = usize::try_from(*at).ok().filter(|i| *i < len);
+        let index = i64::try_from(*at).unwrap_or(i64::MAX);
+        let i = inside.ok_or(MeaningError::Index { index, extent: len })?;
+        Ok(entry(i)?.into())
     }
 
     /// Needs no multiple of 2^s, so that it has a value for every s.
@@ -209,6 +221,15 @@ impl Domain for ExactDomain {
 
     fn floor(&mut self, a: &Exact) -> Result<Exact> {
         Ok(a.floor().into())
+    }
+
+    /// Rational at 0 alone (Lindemann: e to an algebraic number other than 0 is transcendental).
+    fn smooth(&mut self, f: Smooth, a: &Exact) -> Result<Exact> {
+        match (f, a.is_zero()) {
+            (Smooth::Sigmoid, true) => Ok(Exact::dyadic(1, -1)),
+            (Smooth::Tanh, true) => Ok(Exact::zero()),
+            (_, false) => Err(MeaningError::Irrational(f.name())),
+        }
     }
 
     fn scale(&mut self, a: &Exact, k: i64) -> Result<Exact> {

@@ -1,6 +1,6 @@
 //! Evaluates meanings over a domain.
 
-use crate::ast::{Binary, Cond, Expr, Guard, IndexId, IntExpr, LocalId, Logic, Rule};
+use crate::ast::{Binary, Cond, Expr, Guard, IndexId, IntExpr, LocalId, Logic, Reduction, Rule};
 use crate::catalogue::Catalogue;
 use crate::domain::{Domain, MeaningError, Operands};
 use crate::names::{InputName, RoundingName, SaturationName};
@@ -285,7 +285,22 @@ impl<'a, 'c, D: Domain, O: Operands<D>> Frame<'a, 'c, D, O> {
                 let (a, b) = (self.value(a)?, self.value(b)?);
                 self.domain.select(&cond, &a, &b)
             }
-            Expr::Sum { index, over, body } => self.sum(*index, *over, body),
+            Expr::Reduce {
+                reduction,
+                over,
+                filter,
+                body,
+            } => self.reduce(*reduction, over, filter.as_ref(), body),
+            Expr::Smooth(f, a) => {
+                let a = self.value(a)?;
+                self.domain.smooth(*f, &a)
+            }
+            Expr::Lookup(id, over, at) => {
+                let (at, len) = (self.value(at)?, self.operands.size(*over)?);
+                let operands = &mut *self.operands;
+                let mut entry = |i: usize| operands.parameter(*id, &[i]);
+                self.domain.lookup(&at, len, &mut entry)
+            }
             Expr::Let(id, bound, body) => {
                 let bound = self.value(bound)?;
                 self.locals[id.index()] = Some(bound);
@@ -317,22 +332,61 @@ impl<'a, 'c, D: Domain, O: Operands<D>> Frame<'a, 'c, D, O> {
     }
 
     /// A sum of products goes to the domain as a whole, so that it can be fast or keep its shape.
-    fn sum(&mut self, index: IndexId, over: SizeId, body: &Expr) -> Result<D::Value, D::Error> {
-        let extent = self.operands.size(over)?;
-        if let Expr::Binary(Binary::Mul, a, b) = body {
-            let mut terms = Vec::with_capacity(extent);
-            for k in 0..extent {
-                self.indices[index.index()] = k;
-                terms.push((self.value(a)?, self.value(b)?));
+    fn reduce(
+        &mut self,
+        reduction: Reduction,
+        over: &[(IndexId, SizeId)],
+        filter: Option<&Guard>,
+        body: &Expr,
+    ) -> Result<D::Value, D::Error> {
+        match (reduction, body) {
+            (Reduction::Sum, Expr::Binary(Binary::Mul, a, b)) => {
+                let mut terms = Vec::new();
+                self.each(over, filter, &mut |frame| {
+                    terms.push((frame.value(a)?, frame.value(b)?));
+                    Ok(())
+                })?;
+                self.domain.dot(terms)
             }
-            return self.domain.dot(terms);
+            (Reduction::Sum, _) => {
+                let mut items = Vec::new();
+                self.each(over, filter, &mut |frame| {
+                    items.push(frame.value(body)?);
+                    Ok(())
+                })?;
+                self.domain.sum(items)
+            }
+            (Reduction::Max, _) => {
+                let mut most = None;
+                self.each(over, filter, &mut |frame| {
+                    let next = frame.value(body)?;
+                    most = Some(match most.take() {
+                        None => next,
+                        Some(m) => frame.domain.max(&m, &next)?,
+                    });
+                    Ok(())
+                })?;
+                most.ok_or_else(|| MeaningError::Empty.into())
+            }
         }
-        let mut items = Vec::with_capacity(extent);
-        for k in 0..extent {
+    }
+
+    /// Visits every position of the index sets that the filter lets through.
+    fn each(
+        &mut self,
+        over: &[(IndexId, SizeId)],
+        filter: Option<&Guard>,
+        visit: &mut impl FnMut(&mut Self) -> Result<(), D::Error>,
+    ) -> Result<(), D::Error> {
+        let Some(((index, size), rest)) = over.split_first() else {
+            let wanted = filter.map_or(Ok(true), |g| self.guard(g))?;
+            return if wanted { visit(self) } else { Ok(()) };
+        };
+        for k in 0..self.operands.size(*size)? {
             self.indices[index.index()] = k;
-            items.push(self.value(body)?);
+            self.each(rest, filter, visit)?;
         }
-        self.domain.sum(items)
+        Ok(())
     }
 
     fn call(
@@ -405,6 +459,13 @@ impl<'a, 'c, D: Domain, O: Operands<D>> Frame<'a, 'c, D, O> {
             IntExpr::Index(id) => i64::try_from(self.indices[id.index()]).ok(),
             IntExpr::Size(id) => i64::try_from(self.operands.size(*id)?).ok(),
             IntExpr::Neg(a) => self.int(a)?.checked_neg(),
+            IntExpr::Div(a, b) => {
+                let (a, b) = (self.int(a)?, self.int(b)?);
+                if b <= 0 {
+                    return Err(MeaningError::DivisionByZero.into());
+                }
+                Some(a.div_euclid(b))
+            }
             IntExpr::Binary(op, a, b) => {
                 let (a, b) = (self.int(a)?, self.int(b)?);
                 match op {

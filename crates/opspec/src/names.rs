@@ -47,8 +47,38 @@ names! {
         SubConst = "sub_const",
         /// Divides by a constant; real only.
         DivConst = "div_const",
+        /// Weighted sums over windows.
+        Conv = "conv",
+        /// The largest element of each window.
+        MaxPool = "max_pool",
+        /// The sum of each window.
+        SumPool = "sum_pool",
+        /// Multiplies by a constant.
+        MulConst = "mul_const",
+        /// Adds two tensors.
+        Sum = "sum",
+        /// Parts of two tensors one after the other.
+        Concat = "concat",
+        /// Elements in another order, and padding.
+        Gather = "gather",
         /// The larger of 0 and the operand.
         Relu = "relu",
+        /// The nearest value between two ends.
+        Clip = "clip",
+        /// The operand above 0, a fraction of it below.
+        LeakyRelu = "leaky_relu",
+        /// The magnitude.
+        Abs = "abs",
+        /// -1, 0 or 1.
+        Sign = "sign",
+        /// The logistic function; real only.
+        Sigmoid = "sigmoid",
+        /// The hyperbolic tangent; real only.
+        Tanh = "tanh",
+        /// Through an integer type and back; real only.
+        Snap = "snap",
+        /// One entry of a list for each mantissa.
+        Table = "table",
         /// Flatten, reshape, identity.
         Move = "move",
         /// Exact left shift to a finer scale.

@@ -1,6 +1,6 @@
 //! Text to syntax trees with places; names are not looked up yet.
 
-use crate::ast::{Binary, Cmp};
+use crate::ast::{Binary, Cmp, Reduction};
 use ceg4n_base::{Diagnostic, SourceId, Span, codes};
 use pest::Parser;
 use pest::error::InputLocation;
@@ -65,7 +65,10 @@ pub(crate) enum RawKind {
     Neg(Box<Raw>),
     Not(Box<Raw>),
     Infix(Infix, Box<Raw>, Box<Raw>),
-    Sum(Name, Name, Box<Raw>),
+    /// Pairs of index and index set, and the terms.
+    Reduce(Reduction, Vec<(Name, Name)>, Box<Raw>),
+    /// Terms and which of them there are; at the end of a reduction's block.
+    Where(Box<Raw>, Box<Raw>),
     Let(Name, Box<Raw>, Box<Raw>),
 }
 
@@ -83,13 +86,7 @@ pub(crate) fn condition(text: &str, origin: Origin) -> Result<Raw> {
 
 /// `j in m`
 pub(crate) fn range(text: &str, origin: Origin) -> Result<(Name, Name)> {
-    let names: Vec<Name> = parse(Rule::range, text, origin)?
-        .into_inner()
-        .filter(|p| p.as_rule() == Rule::name)
-        .map(|p| name(&p, origin))
-        .collect();
-    let [variable, set] = <[Name; 2]>::try_from(names).expect("the grammar has two names");
-    Ok((variable, set))
+    Ok(index_and_set(parse(Rule::range, text, origin)?, origin))
 }
 
 fn parse<'i>(rule: Rule, text: &'i str, origin: Origin) -> Result<Pair<'i, Rule>> {
@@ -131,8 +128,16 @@ fn block(pair: Pair<'_, Rule>, origin: Origin) -> Result<Raw> {
             let bound = parts.next().expect("a binding has a name");
             let value = parts.next().expect("a binding has a value");
             bindings.push((name(&bound, origin), expr(value, origin)?));
-        } else {
-            body = Some(expr(part, origin)?);
+        } else if part.as_rule() == Rule::expr {
+            let next = expr(part, origin)?;
+            body = Some(match body {
+                None => next,
+                // A second expression follows `where`.
+                Some(terms) => Raw {
+                    kind: RawKind::Where(Box::new(terms), Box::new(next)),
+                    span: place,
+                },
+            });
         }
     }
     let body = body.expect("a block ends with an expression");
@@ -220,21 +225,35 @@ fn atom(pair: Pair<'_, Rule>, origin: Origin) -> Result<Raw> {
             let (name, parts) = name_and_parts(pair, origin)?;
             RawKind::Call(name, parts)
         }
-        Rule::sum => {
-            let mut parts = pair
-                .into_inner()
-                .filter(|p| matches!(p.as_rule(), Rule::name | Rule::block));
-            let mut part = || parts.next().expect("a sum has index, set and body");
-            let (index, set, body) = (part(), part(), part());
-            RawKind::Sum(
-                name(&index, origin),
-                name(&set, origin),
-                Box::new(block(body, origin)?),
-            )
-        }
+        Rule::reduction => reduction(pair, origin)?,
         other => unreachable!("the grammar has no atom {other:?}"),
     };
     Ok(Raw { kind, span: place })
+}
+
+fn reduction(pair: Pair<'_, Rule>, origin: Origin) -> Result<RawKind> {
+    let mut how = Reduction::Sum;
+    let (mut over, mut body) = (Vec::new(), None);
+    for part in pair.into_inner() {
+        match part.as_rule() {
+            Rule::kw_max => how = Reduction::Max,
+            Rule::over => over.push(index_and_set(part, origin)),
+            Rule::terms => body = Some(block(part, origin)?),
+            _ => {}
+        }
+    }
+    let body = body.expect("the grammar has terms in a reduction");
+    Ok(RawKind::Reduce(how, over, Box::new(body)))
+}
+
+fn index_and_set(pair: Pair<'_, Rule>, origin: Origin) -> (Name, Name) {
+    let names: Vec<Name> = pair
+        .into_inner()
+        .filter(|p| p.as_rule() == Rule::name)
+        .map(|p| name(&p, origin))
+        .collect();
+    let [index, set] = <[Name; 2]>::try_from(names).expect("the grammar has two names");
+    (index, set)
 }
 
 fn name_and_parts(pair: Pair<'_, Rule>, origin: Origin) -> Result<(String, Vec<Raw>)> {

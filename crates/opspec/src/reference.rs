@@ -49,14 +49,19 @@ beforehand.
 
 | form | meaning |
 |---|---|
-| `sum k in n { … }` | the sum over k = 0 … n-1 |
+| `sum k in n { … }` | the sum over k = 0 … n-1; of several indices with commas |
+| `max k in n { … }` | the largest over k = 0 … n-1 |
+| `… where c }` | the terms of a sum or maximum for which c holds |
 | `let q = …; …` | a name for a value |
 | `select(c, a, b)` | a where c holds, else b |
 | `min(a, b)`, `max(a, b)` | the smaller, the larger |
 | `shl(a, s)` | a·2^s, s ≥ 0 |
 | `shr(a, s)` | floor(a / 2^s), s ≥ 0 |
 | `mod_pow2(a, s)` | a - floor(a / 2^s)·2^s, s ≥ 0 |
+| `div(a, b)` | floor(a / b) of numbers known beforehand, b > 0 |
+| `t[a]` | the entry of the parameter t at a computed index |
 | `scale(a, k)`, `floor(a)`, `a / b` | a·2^k, floor, quotient, over the rationals |
+| `sigmoid(a)`, `tanh(a)` | 1/(1 + e^-a) and (e^a - e^-a)/(e^a + e^-a), over the reals |
 | `round(a, s)` | the rounding rule of the network |
 | `clamp(v, lo, hi)` | the saturation rule |
 | `==` `!=` `<` `<=` `>` `>=` `and` `or` `not` | truth values |
@@ -81,6 +86,9 @@ fn section(out: &mut String, spec: &Spec) {
     }
     for p in spec.parameters.values() {
         row(out, spec, &p.name, "integer parameter", &p.shape, &p.doc);
+    }
+    for (id, doc) in &spec.sets {
+        row(out, spec, &spec.sizes[*id], "index set", &[], doc);
     }
     code(out, &result(spec), &spec.meaning);
     if let Some(definition) = &spec.definition {
@@ -120,6 +128,9 @@ fn code(out: &mut String, left: &str, meaning: &Meaning) {
 
 fn example(spec: &Spec, e: &Example) -> String {
     let mut given = Vec::new();
+    for (id, _) in &spec.sets {
+        given.push(format!("{} = {}", spec.sizes[*id], e.sizes[*id]));
+    }
     for (id, o) in &spec.operands {
         given.push(format!(
             "{} = {}",

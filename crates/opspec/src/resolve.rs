@@ -1,6 +1,8 @@
 //! Names to ids, and types: values of the domain apart from concrete integers.
 
-use crate::ast::{Binary, Cond, Expr, Guard, IndexId, IntExpr, LocalId, Logic, Rule};
+use crate::ast::{
+    Binary, Cond, Expr, Guard, IndexId, IntExpr, LocalId, Logic, Reduction, Rule, Smooth,
+};
 use crate::catalogue::Folder;
 use crate::names::SaturationName;
 use crate::parse::{Infix, Name, Raw, RawKind};
@@ -19,6 +21,8 @@ pub(crate) struct Declarations {
     pub(crate) sizes: PrimaryMap<SizeId, String>,
     /// Index variables of the result.
     pub(crate) result: Vec<(String, SizeId)>,
+    /// Index sets that no shape names, and what they are.
+    pub(crate) sets: Vec<(SizeId, String)>,
     pub(crate) folder: Folder,
 }
 
@@ -51,6 +55,10 @@ pub(crate) struct Resolver<'a> {
     locals: usize,
     /// `round` is called.
     rounds: bool,
+    /// The filter of the reduction whose block has just been resolved.
+    filter: Option<Guard>,
+    /// Index variables that an enclosing guard compares: it may keep them inside another set.
+    guarded: Vec<IndexId>,
 }
 
 impl<'a> Resolver<'a> {
@@ -69,6 +77,8 @@ impl<'a> Resolver<'a> {
             indices,
             locals: 0,
             rounds: false,
+            filter: None,
+            guarded: Vec::new(),
         }
     }
 
@@ -118,7 +128,8 @@ impl<'a> Resolver<'a> {
                 other => Typed::Cond(Logic::Not(Box::new(as_condition(other, a.span)?))),
             }),
             RawKind::Infix(op, a, b) => self.infix(*op, a, b, raw.span),
-            RawKind::Sum(index, set, body) => self.sum(index, set, body),
+            RawKind::Reduce(how, over, body) => self.reduce(*how, over, body),
+            RawKind::Where(body, filter) => self.terms(body, filter),
             RawKind::Let(name, value, body) => self.binding(name, value, body),
         }
     }
@@ -173,19 +184,61 @@ impl<'a> Resolver<'a> {
         })
     }
 
-    fn sum(&mut self, index: &Name, set: &Name, body: &Raw) -> Result<Typed> {
-        let over = self
-            .size(&set.text)
-            .ok_or_else(|| unknown(set.span, "index set", &set.text))?;
-        let id = self.indices.push(over);
-        self.enter(index, Bound::Index(id))?;
-        let body = self.value(body);
-        self.scope.pop();
-        Ok(Typed::Value(Expr::Sum {
-            index: id,
+    fn reduce(&mut self, reduction: Reduction, over: &[(Name, Name)], body: &Raw) -> Result<Typed> {
+        let depth = self.scope.len();
+        let resolved = self.over(over).and_then(|over| {
+            let body = Box::new(self.value(body)?);
+            Ok((over, body))
+        });
+        self.scope.truncate(depth);
+        let (over, body) = resolved?;
+        Ok(Typed::Value(Expr::Reduce {
+            reduction,
             over,
-            body: Box::new(body?),
+            filter: self.filter.take(),
+            body,
         }))
+    }
+
+    fn over(&mut self, over: &[(Name, Name)]) -> Result<Vec<(IndexId, SizeId)>> {
+        let mut bound = Vec::with_capacity(over.len());
+        for (index, set) in over {
+            let size = self
+                .size(&set.text)
+                .ok_or_else(|| unknown(set.span, "index set", &set.text))?;
+            let id = self.indices.push(size);
+            self.enter(index, Bound::Index(id))?;
+            bound.push((id, size));
+        }
+        Ok(bound)
+    }
+
+    /// The terms of a reduction with a filter, which is left for [`Self::reduce`].
+    fn terms(&mut self, body: &Raw, filter: &Raw) -> Result<Typed> {
+        let Typed::Guard(guard) = self.typed(filter)? else {
+            return Err(mistake(
+                filter.span,
+                "the terms of a reduction must be known beforehand",
+                "not a truth value over parameters, indices and literals",
+            ));
+        };
+        let body = self.guarded_by(&guard, |r| r.value(body))?;
+        self.filter = Some(guard);
+        Ok(Typed::Value(body))
+    }
+
+    /// Resolves what is interpreted only where a guard has been looked at.
+    fn guarded_by<T>(
+        &mut self,
+        guard: &Guard,
+        resolve: impl FnOnce(&mut Self) -> Result<T>,
+    ) -> Result<T> {
+        let before = self.guarded.len();
+        let guarded = &mut self.guarded;
+        guard.for_each(&mut |e: &IntExpr| e.for_each_index(&mut |i| guarded.push(i)));
+        let resolved = resolve(self);
+        self.guarded.truncate(before);
+        resolved
     }
 
     /// A bound concrete integer is put in where it is named, so that it stays concrete.
@@ -242,6 +295,12 @@ impl<'a> Resolver<'a> {
             return Ok(Typed::Value(Expr::Operand(id, indices)));
         }
         if let Some((id, p)) = self.decls.parameters.iter().find(|(_, p)| p.name == name) {
+            if let ([index], [set]) = (indices, &p.shape[..])
+                && let Typed::Value(at) = self.typed(index)?
+            {
+                self.fixed_only("a list at an index of the domain", span)?;
+                return Ok(Typed::Value(Expr::Lookup(id, *set, Box::new(at))));
+            }
             let indices = self.indices(name, indices, &p.shape, span)?;
             return Ok(Typed::Int(IntExpr::Parameter(id, indices)));
         }
@@ -281,6 +340,7 @@ impl<'a> Resolver<'a> {
             let index = self.int(raw)?;
             if let IntExpr::Index(id) = index
                 && self.indices[id] != *set
+                && !self.guarded.contains(&id)
             {
                 let sizes = &self.decls.sizes;
                 let message = format!(
@@ -325,16 +385,34 @@ impl<'a> Resolver<'a> {
                 Ok(Typed::Value(Expr::Floor(Box::new(self.value(a)?))))
             }
             "select" => self.select(exactly(name, arguments, span)?),
-            _ => self.rule(name, arguments, span),
+            "div" => {
+                let [a, b] = exactly(name, arguments, span)?;
+                let (a, b) = (self.int(a)?, self.int(b)?);
+                Ok(Typed::Int(IntExpr::Div(Box::new(a), Box::new(b))))
+            }
+            _ => match Smooth::ALL.into_iter().find(|s| s.name() == name) {
+                Some(smooth) => {
+                    self.real_only(name, span)?;
+                    let [a] = exactly(name, arguments, span)?;
+                    Ok(Typed::Value(Expr::Smooth(smooth, Box::new(self.value(a)?))))
+                }
+                None => self.rule(name, arguments, span),
+            },
         }
     }
 
     fn select(&mut self, [condition, a, b]: [&Raw; 3]) -> Result<Typed> {
-        let (a, b) = (self.value(a)?, self.value(b)?);
-        let (a, b) = (Box::new(a), Box::new(b));
         Ok(Typed::Value(match self.typed(condition)? {
-            Typed::Guard(g) => Expr::If(g, a, b),
-            other => Expr::Select(Box::new(as_condition(other, condition.span)?), a, b),
+            Typed::Guard(g) => {
+                let branches = |r: &mut Self| Ok((Box::new(r.value(a)?), Box::new(r.value(b)?)));
+                let (a, b) = self.guarded_by(&g, branches)?;
+                Expr::If(g, a, b)
+            }
+            other => {
+                let condition = as_condition(other, condition.span)?;
+                let (a, b) = (self.value(a)?, self.value(b)?);
+                Expr::Select(Box::new(condition), Box::new(a), Box::new(b))
+            }
         }))
     }
 

@@ -26,6 +26,8 @@ struct File {
     operand: Vec<Operand>,
     #[serde(default)]
     parameter: Vec<Parameter>,
+    #[serde(default)]
+    set: Vec<IndexSet>,
     result: ResultTable,
     meaning: Spanned<String>,
     definition: Option<Spanned<String>>,
@@ -58,6 +60,7 @@ enum Kind {
     Scalar,
     Vector,
     Matrix,
+    Tensor,
 }
 
 #[derive(Deserialize)]
@@ -66,6 +69,14 @@ struct Parameter {
     name: Spanned<String>,
     #[serde(default)]
     shape: Vec<String>,
+    doc: String,
+}
+
+/// An index set that no shape names.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct IndexSet {
+    name: Spanned<String>,
     doc: String,
 }
 
@@ -186,6 +197,7 @@ impl Reader<'_> {
             parameters: PrimaryMap::new(),
             sizes: PrimaryMap::new(),
             result: Vec::new(),
+            sets: Vec::new(),
             folder,
         };
         for o in &file.operand {
@@ -194,9 +206,10 @@ impl Reader<'_> {
                 Kind::Scalar => OperandKind::Scalar,
                 Kind::Vector => OperandKind::Vector,
                 Kind::Matrix => OperandKind::Matrix,
+                Kind::Tensor => OperandKind::Tensor,
             };
-            if kind.rank() != o.shape.len() {
-                let message = format!("a {} has {} dimensions", kind.as_str(), kind.rank());
+            if !kind.ranks().contains(&o.shape.len()) {
+                let message = format!("a {} has {} dimensions", kind.as_str(), kind.dimensions());
                 return Err(self.error(codes::SHAPE, &o.name, message));
             }
             let shape = sizes(&mut d.sizes, &o.shape);
@@ -229,6 +242,16 @@ impl Reader<'_> {
             d.result
                 .extend(set.into_iter().map(|s| (variable.text.clone(), s)));
         }
+        let mut sets = Vec::new();
+        for set in &file.set {
+            let before = d.sizes.len();
+            let id = sizes(&mut d.sizes, std::slice::from_ref(set.name.get_ref()));
+            if d.sizes.len() == before {
+                return Err(self.duplicate(&set.name, set.name.get_ref()));
+            }
+            sets.extend(id.into_iter().map(|id| (id, set.doc.clone())));
+        }
+        d.sets = sets;
         match d.sizes.values().find(|s| names.contains(s)) {
             Some(size) => Err(self.duplicate(&file.name, size)),
             None => Ok(d),
@@ -309,6 +332,7 @@ impl Reader<'_> {
             operands: decls.operands,
             parameters: decls.parameters,
             sizes: decls.sizes,
+            sets: decls.sets,
             result: ResultDecl {
                 name: file.result.name,
                 index: decls.result,

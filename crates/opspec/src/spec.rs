@@ -15,7 +15,7 @@ entity_impl!(OperandId, "operand");
 pub struct ParameterId(u32);
 entity_impl!(ParameterId, "parameter");
 
-/// An index set of a spec, counted by first appearance in operands, parameters, result.
+/// An index set of a spec, counted by first appearance in operands, parameters, result, sets.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct SizeId(u32);
 entity_impl!(SizeId, "size");
@@ -29,15 +29,28 @@ pub enum OperandKind {
     Vector,
     /// Two dimensions, row-major.
     Matrix,
+    /// Three or four dimensions, row-major.
+    Tensor,
 }
 
 impl OperandKind {
-    /// The number of dimensions.
-    pub fn rank(self) -> usize {
+    /// The numbers of dimensions that it has.
+    pub fn ranks(self) -> std::ops::RangeInclusive<usize> {
         match self {
-            Self::Scalar => 0,
-            Self::Vector => 1,
-            Self::Matrix => 2,
+            Self::Scalar => 0..=0,
+            Self::Vector => 1..=1,
+            Self::Matrix => 2..=2,
+            Self::Tensor => 3..=4,
+        }
+    }
+
+    /// The number of dimensions in words.
+    pub(crate) fn dimensions(self) -> String {
+        let ranks = self.ranks();
+        if ranks.start() == ranks.end() {
+            ranks.start().to_string()
+        } else {
+            format!("{} or {}", ranks.start(), ranks.end())
         }
     }
 
@@ -47,6 +60,7 @@ impl OperandKind {
             Self::Scalar => "scalar",
             Self::Vector => "vector",
             Self::Matrix => "matrix",
+            Self::Tensor => "tensor",
         }
     }
 }
@@ -149,6 +163,8 @@ pub struct Spec {
     pub parameters: PrimaryMap<ParameterId, ParameterDecl>,
     /// Names of the index sets.
     pub sizes: PrimaryMap<SizeId, String>,
+    /// Index sets that no shape names, and what they are.
+    pub sets: Vec<(SizeId, String)>,
     /// The result.
     pub result: ResultDecl,
     /// One element of the result.

@@ -241,6 +241,75 @@ fn types_are_checked() {
 }
 
 #[test]
+fn reductions_and_indices_are_checked() {
+    let (conv, pool, table) = ("ops/conv.toml", "ops/max_pool.toml", "ops/table.toml");
+    let place = |file: &str, at: &str, what: &str| format!("ir-specs/{file}:{at}: {what}");
+    for (file, from, to, at, what) in [
+        // A filter is known beforehand.
+        (
+            pool,
+            "where 0 <= r",
+            "where 0 <= x[c, r, s]",
+            "12:20",
+            "[E0106] the terms of a reduction",
+        ),
+        (pool, "where 0 <= r", "where r", "12:20", "[E0106]"),
+        (pool, "v in cols", "u in cols", "9:16", "[E0104]"),
+        (pool, "v in cols", "v in columns", "9:21", "[E0103]"),
+        // Only the terms of a reduction have a filter.
+        (
+            "ops/relu.toml",
+            "max(0, x[i])",
+            "x[i] where i < n",
+            "8:17",
+            "[E0101]",
+        ),
+        // An index that no guard compares runs over its own set.
+        (
+            "ops/concat.toml",
+            "select(k < a, x[i, k], y[i, k - a])",
+            "x[i, k]",
+            "9:17",
+            "[E0201] this dimension of `x` is `a`",
+        ),
+        (conv, "div(m, q)", "div(m, b[m])", "16:12", "[E0106]"),
+        (conv, "div(m, q)", "m / q", "16:5", "[E0106]"),
+        (table, "t[x[i] - least]", "t[x[i] > 0]", "8:14", "[E0106]"),
+        (table, "t[x[i] - least]", "x[x[i]]", "8:14", "[E0106]"),
+        (
+            table,
+            "applies = [\"fixed\"]",
+            "applies = [\"real\"]",
+            "8:12",
+            "[E0106] `a list at an index",
+        ),
+        (
+            "ops/relu.toml",
+            "max(0, x[i])",
+            "tanh(x[i])",
+            "8:12",
+            "[E0106] `tanh` has no meaning over integers",
+        ),
+        (
+            pool,
+            "kind = \"tensor\"",
+            "kind = \"matrix\"",
+            "16:8",
+            "[E0201]",
+        ),
+        (
+            pool,
+            "name = \"rows\"",
+            "name = \"height\"",
+            "46:8",
+            "[E0104]",
+        ),
+    ] {
+        rejected(file, from, to, &place(file, at, what));
+    }
+}
+
+#[test]
 fn rules_are_scalar_and_call_nothing() {
     let clamp = "saturation/clamp.toml";
     rejected(

@@ -47,11 +47,7 @@ where
     let interpreter = Interpreter::new(catalogue(), example.rounding);
     for condition in &spec.conditions {
         for i in 0..expected.len() {
-            let position = if spec.result.index.is_empty() {
-                vec![]
-            } else {
-                vec![i]
-            };
+            let position = position(spec, example, i);
             let holds =
                 interpreter.condition(spec, condition, &position, &mut domain, &mut bindings);
             assert!(
@@ -66,6 +62,21 @@ where
         .tensor(spec, &mut domain, &mut bindings)
         .expect("an example has a result");
     Some((result, expected))
+}
+
+/// The indices of element `i` of the result, row-major.
+fn position(spec: &Spec, example: &Example, mut i: usize) -> Vec<usize> {
+    let extents = spec.result.index.iter().map(|(_, s)| example.sizes[*s]);
+    let mut position: Vec<usize> = extents
+        .rev()
+        .map(|extent| {
+            let index = i % extent;
+            i /= extent;
+            index
+        })
+        .collect();
+    position.reverse();
+    position
 }
 
 fn integer(v: &Exact) -> Option<BigInt> {

@@ -204,6 +204,73 @@ fn integers_report_what_they_cannot_hold() {
     assert_eq!(holds, Ok(false));
 }
 
+/// A pool whose windows miss the operand has no largest element, and a sum of 0.
+#[test]
+fn reductions_of_nothing() {
+    let it = interpreter(RoundingName::HalfUp);
+    let x = [5i128];
+    let sizes = [
+        ("channels", 1),
+        ("height", 1),
+        ("width", 1),
+        ("rows", 1),
+        ("cols", 1),
+        ("out_rows", 1),
+        ("out_cols", 2),
+    ];
+    let one = [1i64];
+    let parameters = ["sy", "sx", "dy", "dx", "py", "px"].map(|p| (p, &one[..]));
+    for (name, far) in [
+        (OpName::MaxPool, Err(MeaningError::Empty)),
+        (OpName::SumPool, Ok(0)),
+    ] {
+        let spec = catalogue().op(name);
+        let none = [0i64];
+        let mut parameters = parameters;
+        parameters[4].1 = &none;
+        parameters[5].1 = &none;
+        let mut operands = Bindings::new(spec, &sizes, &[("x", &x)], &parameters).unwrap();
+        let mut at = |j| it.element(spec, &[0, 0, j], &mut IntDomain, &mut operands);
+        assert_eq!(at(0), Ok(5));
+        assert_eq!(at(1), far);
+    }
+}
+
+#[test]
+fn entries_outside_a_table() {
+    let it = interpreter(RoundingName::HalfUp);
+    let table = catalogue().op(OpName::Table);
+    let (x, least, entries) = ([3i128, -1], [1i64], [7i64, 8]);
+    let sizes = [("n", 2), ("entries", 2)];
+    let parameters = [("least", &least[..]), ("t", &entries[..])];
+    let mut operands = Bindings::new(table, &sizes, &[("x", &x)], &parameters).unwrap();
+    for (i, index) in [(0, 2), (1, -2)] {
+        let got = it.element(table, &[i], &mut IntDomain, &mut operands);
+        let outside = MeaningError::Index { index, extent: 2 };
+        assert_eq!(got, Err(outside));
+    }
+}
+
+/// Smooth functions are irrational but at 0.
+#[test]
+fn smooth_functions_of_rationals() {
+    let it = interpreter(RoundingName::HalfUp);
+    for (name, zero) in [(OpName::Sigmoid, "1/2"), (OpName::Tanh, "0")] {
+        let spec = catalogue().op(name);
+        let x = [Exact::zero(), Exact::from(1)];
+        let mut operands = Bindings::new(spec, &[("n", 2)], &[("x", &x)], &[]).unwrap();
+        let mut at = |i| it.element(spec, &[i], &mut ExactDomain, &mut operands);
+        assert_eq!(at(0), Ok(zero.parse().unwrap()));
+        assert_eq!(at(1), Err(MeaningError::Irrational(name.as_str())));
+        let x = [0i128];
+        let mut operands = Bindings::new(spec, &[("n", 1)], &[("x", &x)], &[]).unwrap();
+        assert!(
+            it.element(spec, &[0], &mut IntDomain, &mut operands)
+                .is_err()
+        );
+    }
+}
+
 #[test]
 fn an_index_beyond_its_row_is_not_the_next_row() {
     use ceg4n_opspec::Operands;

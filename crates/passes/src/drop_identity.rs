@@ -103,7 +103,21 @@ fn moves_nothing(net: &Network, v: ValueId, op: &Op) -> Option<ValueId> {
         | Op::Add { .. }
         | Op::Sub { .. }
         | Op::Div { .. }
-        | Op::Relu { .. } => None,
+        | Op::Relu { .. }
+        | Op::Conv { .. }
+        | Op::MaxPool { .. }
+        | Op::AveragePool { .. }
+        | Op::Mul { .. }
+        | Op::Sum { .. }
+        | Op::Concat { .. }
+        | Op::Pad { .. }
+        | Op::Transpose { .. }
+        | Op::Clip { .. }
+        | Op::LeakyRelu { .. }
+        | Op::Abs { .. }
+        | Op::Sign { .. }
+        | Op::Curve { .. }
+        | Op::Snap { .. } => None,
     }
 }
 

@@ -7,6 +7,7 @@
 mod clear_formats;
 mod drop_identity;
 mod drop_unused;
+mod fold_affine;
 mod materialize;
 mod pass;
 mod pipeline;

@@ -43,14 +43,18 @@ impl Pass for Materialize {
 
 /// `sat(floor(w·2^F + 1/2))` of every element; `None` for a value that is no constant.
 fn explicit(net: &Network, v: ValueId, format: &TensorFormat) -> Option<Arc<[i32]>> {
-    let data = &net.constant(v)?.data;
+    let constant = net.constant(v)?;
+    let data = &constant.data;
     let rows = net.value(v).shape.0.first().copied().unwrap_or(1).max(1);
     let per_row = (data.len() / rows).max(1);
     data.iter()
         .enumerate()
         .map(|(i, w)| {
             let format: Format = format.channel(i / per_row)?;
-            Some(quantize_f32(format, *w))
+            match constant.wide {
+                None => Some(quantize_f32(format, *w)),
+                Some(_) => i32::try_from(format.quantize(&constant.center(i))).ok(),
+            }
         })
         .collect()
 }

@@ -1,7 +1,7 @@
 //! The registry of passes, and pipelines: what `--passes a,b,c` means.
 
 use crate::pass::Pass;
-use crate::{clear_formats, drop_identity, drop_unused, materialize};
+use crate::{clear_formats, drop_identity, drop_unused, fold_affine, materialize};
 use ceg4n_base::{Diagnostic, Diagnostics, codes};
 
 /// The passes of this crate. A room above adds its own when it parses a pipeline.
@@ -9,6 +9,7 @@ pub const REGISTRY: &[&dyn Pass] = &[
     &clear_formats::ClearFormats,
     &drop_identity::DropIdentity,
     &drop_unused::DropUnused,
+    &fold_affine::FoldAffine,
     &materialize::Materialize,
 ];
 

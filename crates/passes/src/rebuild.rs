@@ -1,7 +1,7 @@
 //! Rewiring: a network without some of its values, with annotations and comments carried over.
 
 use ceg4n_base::{Diagnostic, Diagnostics, codes};
-use ceg4n_ir::{Anchor, Annotation, Annotations, Comments, Module, NetworkBuilder, Op, ValueId};
+use ceg4n_ir::{Anchor, Annotation, Annotations, Comments, Module, NetworkBuilder, ValueId};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
@@ -40,8 +40,10 @@ pub(crate) fn rebuild(module: &Module, rewiring: &Rewiring) -> Result<Module, Di
         if rewiring.is_gone(v) {
             continue;
         }
-        let op = with_operands(&value.op, |o| ids.get(&rewiring.resolve(o)).copied());
-        let Some(op) = op else {
+        let image = |o: ValueId| ids.get(&rewiring.resolve(o)).copied();
+        let known = value.op.operands().into_iter().all(|o| image(o).is_some());
+        let op = value.op.map_operands(|o| image(o).unwrap_or(o));
+        let Some(op) = known.then_some(op) else {
             let text = format!("a pass dropped an operand of %{}", value.name);
             return Err(Diagnostic::error(codes::INTERNAL, text).into());
         };
@@ -123,36 +125,4 @@ fn comments(module: &Module, rewiring: &Rewiring, ids: &BTreeMap<ValueId, ValueI
         out.entry(anchor).or_default().extend(lines.iter().cloned());
     }
     out
-}
-
-/// The operator on other operands; `None` if one has no image.
-fn with_operands(op: &Op, mut f: impl FnMut(ValueId) -> Option<ValueId>) -> Option<Op> {
-    Some(match op {
-        Op::Input => Op::Input,
-        Op::Const(c) => Op::Const(c.clone()),
-        Op::Dense { x, weight, bias } => Op::Dense {
-            x: f(*x)?,
-            weight: f(*weight)?,
-            bias: match bias {
-                Some(b) => Some(f(*b)?),
-                None => None,
-            },
-        },
-        Op::Add { x, c } => Op::Add {
-            x: f(*x)?,
-            c: f(*c)?,
-        },
-        Op::Sub { x, c } => Op::Sub {
-            x: f(*x)?,
-            c: f(*c)?,
-        },
-        Op::Div { x, c } => Op::Div {
-            x: f(*x)?,
-            c: f(*c)?,
-        },
-        Op::Relu { x } => Op::Relu { x: f(*x)? },
-        Op::Reshape { x } => Op::Reshape { x: f(*x)? },
-        Op::Flatten { x } => Op::Flatten { x: f(*x)? },
-        Op::Identity { x } => Op::Identity { x: f(*x)? },
-    })
 }

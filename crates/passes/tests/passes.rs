@@ -14,6 +14,7 @@ fn constant(data: &[f32]) -> Op {
     Op::Const(Constant {
         data: data.into(),
         origin: Origin::Inline,
+        wide: None,
     })
 }
 

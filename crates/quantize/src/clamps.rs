@@ -28,13 +28,18 @@ pub struct Clamp {
     pub inactive: bool,
 }
 
-/// The clamp of the input and of every requantization of `kernel`, in order, on the regions; a
+/// The clamp of the input and, in a chain of dense layers, of every requantization of `kernel`, in
+/// order, on the regions; a
 /// relu that the clamp does (zero is the least value) is part of the clamp. Sound for every point
 /// of the boxes, hence for those of a grid; without a region every clamp is inactive.
 pub fn clamps(kernel: &Kernel, regions: &[Region]) -> Vec<Clamp> {
-    let graph = Graph::kernel(kernel, From::Mantissas);
     let mut out = vec![input_clamp(kernel, regions)];
-    out.extend(stored(kernel));
+    let Some(stored) = stored(kernel) else {
+        out.iter_mut().for_each(Clamp::judge);
+        return out;
+    };
+    out.extend(stored);
+    let graph = Graph::kernel(kernel, From::Mantissas);
     // A chain: its requantizations are the graph's clamps, in order.
     let clamped = |i: &usize| matches!(graph.nodes[*i].op, Op::Clamp { .. });
     let at: Vec<usize> = (0..graph.nodes.len()).filter(clamped).collect();
@@ -64,8 +69,9 @@ pub fn clamps(kernel: &Kernel, regions: &[Region]) -> Vec<Clamp> {
     out
 }
 
-/// The requantizations that lead to the output, in order.
-fn stored(kernel: &Kernel) -> Vec<Clamp> {
+/// The requantizations that lead to the output, in order; `None` for a kernel that is no chain of
+/// dense layers.
+fn stored(kernel: &Kernel) -> Option<Vec<Clamp>> {
     let mut found = Vec::new();
     let mut at = kernel.output;
     loop {
@@ -80,10 +86,22 @@ fn stored(kernel: &Kernel) -> Vec<Clamp> {
             | KernelOp::Relu { x }
             | KernelOp::Align { x, .. }
             | KernelOp::Move { x } => *x,
+            KernelOp::Conv { .. }
+            | KernelOp::MaxPool { .. }
+            | KernelOp::SumPool { .. }
+            | KernelOp::MulConst { .. }
+            | KernelOp::Sum { .. }
+            | KernelOp::Concat { .. }
+            | KernelOp::Gather { .. }
+            | KernelOp::Clip { .. }
+            | KernelOp::LeakyRelu { .. }
+            | KernelOp::Abs { .. }
+            | KernelOp::Sign { .. }
+            | KernelOp::Table { .. } => return None,
         };
     }
     found.reverse();
-    found
+    Some(found)
 }
 
 /// Before a region was seen.

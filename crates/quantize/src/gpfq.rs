@@ -3,14 +3,17 @@
 //! Lybrand and Saab, A greedy algorithm for quantizing neural networks (2021); Zhang, Zhou and
 //! Saab, Post-training quantization for neural networks with provable guarantees (2022). The
 //! weights of a neuron are chosen one after the other, each so that the error that the earlier
-//! ones made on calibration samples is undone as well as one mantissa can.
+//! ones made on calibration samples is undone as well as one mantissa can. Convolutions are rounded
+//! to nearest.
 
 use crate::assignment::Assignment;
 use crate::calibration::Calibration;
 use crate::formats::{Granularity, RangeChoice, magnitude, per_granularity, radius_format};
 use crate::layerwise::{Features, Pair, correct_bias, run};
-use crate::model::{Layer, Model};
+use crate::model::Model;
+use crate::nearest::Nearest;
 use crate::quantizer::Quantizer;
+use crate::structure::Layer;
 use ceg4n_base::Diagnostics;
 use ceg4n_ir::{Annotations, Format, TensorFormat};
 use pulp::{Arch, WithSimd};
@@ -128,7 +131,7 @@ impl Gpfq {
 impl Quantizer for Gpfq {
     fn name(&self) -> String {
         format!(
-            "greedy path following, {} sweeps, power-of-two scales per {} (radius {}), biases {}, {}",
+            "greedy path following (convolutions to nearest), {} sweeps, power-of-two scales per {} (radius {}), biases {}, {}",
             self.sweeps,
             self.granularity,
             self.radius,
@@ -156,7 +159,13 @@ impl Quantizer for Gpfq {
             &mut notes,
             &mut |layer, x, notes| {
                 // A weight that several layers share is chosen for the first of them.
-                if notes.format(layer.weight).is_none() {
+                if layer.convolution {
+                    Nearest {
+                        granularity: self.granularity,
+                        ..Nearest::default()
+                    }
+                    .weight(model, notes, layer.weight, bits[&layer.weight]);
+                } else if notes.format(layer.weight).is_none() {
                     let (format, mantissas) = self.layer(model, layer, bits[&layer.weight], x);
                     model.set(notes, layer.weight, format, Some(mantissas.into()));
                 }

@@ -6,7 +6,9 @@
 
 use crate::assignment::Assignment;
 use crate::calibration::Calibration;
-use crate::model::{Layer, Model};
+use crate::model::Model;
+use crate::structure::Layer;
+use crate::windowed::windowed;
 use ceg4n_base::{Diagnostic, Diagnostics, codes};
 use ceg4n_ir::check::quantize_f32;
 use ceg4n_ir::{Annotation, Annotations, Format, Op, Rounding, TensorFormat, ValueId};
@@ -48,7 +50,7 @@ impl Features {
             .collect()
     }
 
-    fn map(&self, mut f: impl FnMut(usize, f64) -> f64) -> Self {
+    pub(crate) fn map(&self, mut f: impl FnMut(usize, f64) -> f64) -> Self {
         let n = self.samples.max(1);
         let each = |(i, v): (usize, &f64)| f(i / n, *v);
         Self {
@@ -107,7 +109,7 @@ pub fn run(
     let mut pairs: BTreeMap<ValueId, Pair> = BTreeMap::new();
     for (v, value) in network.values().iter() {
         let layer = model.layers().iter().find(|l| l.value == v);
-        if let (Op::Dense { x, .. }, Some(layer)) = (&value.op, layer) {
+        if let (Op::Dense { x, .. } | Op::Conv { x, .. }, Some(layer)) = (&value.op, layer) {
             choose(layer, &pairs[x], notes);
         }
         let Some(exact) = natural(model, calibration, a, notes, v, &pairs) else {
@@ -115,17 +117,10 @@ pub fn run(
         };
         let pair = match notes.format(v).and_then(TensorFormat::single) {
             Some(format) => {
-                let rule = match &value.op {
-                    Op::Input => Rounding::HalfUp,
-                    Op::Const(_)
-                    | Op::Dense { .. }
-                    | Op::Add { .. }
-                    | Op::Sub { .. }
-                    | Op::Div { .. }
-                    | Op::Relu { .. }
-                    | Op::Reshape { .. }
-                    | Op::Flatten { .. }
-                    | Op::Identity { .. } => model.rounding(),
+                // Tables hold the nearest mantissas.
+                let rule = match matches!(value.op, Op::Input | Op::Curve { .. }) {
+                    true => Rounding::HalfUp,
+                    false => model.rounding(),
                 };
                 let fixed = exact.fixed.map(|_, v| requantized(v, format, rule));
                 Pair {
@@ -151,7 +146,6 @@ fn natural(
     pairs: &BTreeMap<ValueId, Pair>,
 ) -> Option<Pair> {
     let value = model.network().value(v);
-    let at = |c: &[f64], i: usize| c[if c.len() == 1 { 0 } else { i }];
     Some(match &value.op {
         Op::Const(_) => return None,
         Op::Input => {
@@ -180,10 +174,17 @@ fn natural(
         }
         Op::Add { x, c } | Op::Sub { x, c } => {
             settle(model, a, notes, *c);
+            let index = spread(model, v, *c);
             let minus = matches!(value.op, Op::Sub { .. });
             let add = |x: &Features, notes: Option<&Annotations>| {
                 let c = constant_values(model, notes, *c);
-                let one = |i, v| if minus { v - at(&c, i) } else { v + at(&c, i) };
+                let one = |i: usize, v| {
+                    if minus {
+                        v - c[index[i]]
+                    } else {
+                        v + c[index[i]]
+                    }
+                };
                 Arc::new(x.map(one))
             };
             Pair {
@@ -192,16 +193,31 @@ fn natural(
             }
         }
         Op::Div { x, c } => {
+            let index = spread(model, v, *c);
             let c = constant_values(model, None, *c);
-            pairs[x].each(|x| x.map(|i, v| v / at(&c, i)))
+            pairs[x].each(|x| x.map(|i, v| v / c[index[i]]))
         }
         Op::Relu { x } => pairs[x].each(|x| x.map(|_, v| v.max(0.0))),
         Op::Reshape { x } | Op::Flatten { x } | Op::Identity { x } => pairs[x].clone(),
+        Op::Conv { .. }
+        | Op::MaxPool { .. }
+        | Op::AveragePool { .. }
+        | Op::Mul { .. }
+        | Op::Sum { .. }
+        | Op::Concat { .. }
+        | Op::Pad { .. }
+        | Op::Transpose { .. }
+        | Op::Clip { .. }
+        | Op::LeakyRelu { .. }
+        | Op::Abs { .. }
+        | Op::Sign { .. }
+        | Op::Curve { .. }
+        | Op::Snap { .. } => windowed(model, a, notes, v, pairs)?,
     })
 }
 
 impl Pair {
-    fn each(&self, f: impl Fn(&Features) -> Features) -> Self {
+    pub(crate) fn each(&self, f: impl Fn(&Features) -> Features) -> Self {
         Self {
             real: Arc::new(f(&self.real)),
             fixed: Arc::new(f(&self.fixed)),
@@ -209,8 +225,14 @@ impl Pair {
     }
 }
 
+/// Which element of constant `c` each element of `v` meets.
+pub(crate) fn spread(model: &Model, v: ValueId, c: ValueId) -> Vec<usize> {
+    let net = model.network();
+    net.value(c).shape.spread_over(&net.value(v).shape)
+}
+
 /// Gives a summand of one sum, if it has none, the format that it would have at the end.
-fn settle(model: &Model, a: &Assignment, notes: &mut Annotations, c: ValueId) {
+pub(crate) fn settle(model: &Model, a: &Assignment, notes: &mut Annotations, c: ValueId) {
     if model.users()[&c] == 1
         && notes.format(c).is_none()
         && let Some(format) = model.addend_format(notes, a, c, model.data(c))
@@ -302,7 +324,9 @@ pub(crate) fn correct_bias(
     x: &Pair,
     notes: &mut Annotations,
 ) {
-    let Some(bias) = layer.bias.filter(|b| model.users()[b] == 1) else {
+    // The mean over positions of a convolution's operand is not what a bias stands against.
+    let alone = layer.bias.filter(|b| model.users()[b] == 1);
+    let Some(bias) = alone.filter(|_| !layer.convolution) else {
         return;
     };
     let corrected: Vec<f32> = corrected_bias(model, layer, x, notes)

@@ -16,6 +16,8 @@ pub mod nearest;
 pub mod quantizer;
 pub mod ranges;
 pub mod scale;
+mod structure;
+mod windowed;
 
 pub use assignment::{Assignment, BiasRule};
 pub use calibration::Calibration;
@@ -23,7 +25,8 @@ pub use clamps::{Clamp, clamps};
 pub use formats::{Granularity, RangeChoice};
 pub use gpfq::{Gpfq, Radius};
 pub use guided::{Guided, GuidedQuantizer};
-pub use model::{Layer, Model};
+pub use model::Model;
 pub use nearest::Nearest;
 pub use quantizer::Quantizer;
 pub use ranges::{Clipping, Range, RangeOptions};
+pub use structure::Layer;

@@ -1,9 +1,10 @@
-//! A network with what formats are chosen from: its dense layers, the activations that a kernel
-//! stores, and their ranges.
+//! A network with what formats are chosen from: its layers, the activations that a kernel stores,
+//! and their ranges.
 
 use crate::assignment::Assignment;
-use crate::formats::{activation_format, capped_format};
+use crate::formats::{RangeChoice, activation_format, capped_format, scale_format};
 use crate::ranges::{Range, RangeOptions, ranges};
+use crate::structure::{self, Layer, Stored};
 use ceg4n_base::Diagnostics;
 use ceg4n_ir::{
     Annotation, Annotations, Checked, Format, Network, Op, Program, Region, Rounding, TensorFormat,
@@ -16,33 +17,15 @@ use std::sync::Arc;
 /// Bits of constants that are added or subtracted: as fine as the sums they enter.
 pub const SUMMAND_BITS: u8 = 24;
 
-/// One dense layer of the network.
-#[derive(Clone, Debug)]
-pub struct Layer {
-    /// The dense value.
-    pub value: ValueId,
-    /// Its weight.
-    pub weight: ValueId,
-    /// Its bias.
-    pub bias: Option<ValueId>,
-    /// The value whose format is the operand's: behind reshapes.
-    pub operand: ValueId,
-    /// Outputs.
-    pub rows: usize,
-    /// Inputs.
-    pub cols: usize,
-    /// Number of weights.
-    pub weights: usize,
-    /// Number of biases.
-    pub biases: usize,
-}
+/// Bits of constants that values are multiplied by outside of layers.
+pub const FACTOR_BITS: u8 = 12;
 
 /// What assignments of one network are quantized with.
 #[derive(Clone, Debug)]
 pub struct Model {
     network: Arc<Network>,
     layers: Vec<Layer>,
-    tensors: Vec<ValueId>,
+    stored: Stored,
     ranges: BTreeMap<ValueId, Range>,
     options: RangeOptions,
     rounding: Rounding,
@@ -78,10 +61,10 @@ impl Model {
         rounding: Rounding,
         options: &RangeOptions,
     ) -> Self {
-        let tensors = tensors(&network);
+        let stored = Stored::new(&network);
         let ranges = reference
             .real()
-            .map(|r| ranges(reference, r, regions, &tensors, options))
+            .map(|r| ranges(reference, r, regions, &stored.tensors, options))
             .unwrap_or_default();
         Self {
             options: options.clone(),
@@ -96,10 +79,13 @@ impl Model {
         rounding: Rounding,
     ) -> Self {
         Self {
-            summand_bits: summands(&network) * u64::from(SUMMAND_BITS),
-            users: users(&network),
-            layers: layers(&network),
-            tensors: tensors(&network),
+            summand_bits: structure::elements(&network, &structure::summands(&network))
+                * u64::from(SUMMAND_BITS)
+                + structure::elements(&network, &structure::factors(&network))
+                    * u64::from(FACTOR_BITS),
+            users: structure::users(&network),
+            layers: structure::layers(&network),
+            stored: Stored::new(&network),
             network,
             ranges,
             options: RangeOptions::default(),
@@ -117,15 +103,15 @@ impl Model {
         &self.network
     }
 
-    /// The dense layers, in order.
+    /// The layers with weights, in order.
     pub fn layers(&self) -> &[Layer] {
         &self.layers
     }
 
-    /// The values whose format an assignment's activation bits choose: the input, then the
-    /// operands of dense layers, each once.
+    /// The values whose format an assignment's activation bits choose: the input, then what
+    /// operators need stored, each once.
     pub fn tensors(&self) -> &[ValueId] {
-        &self.tensors
+        &self.stored.tensors
     }
 
     /// What activation formats were chosen from; with the regions, part of what a program is a
@@ -147,10 +133,10 @@ impl Model {
     /// Biases and constants that are added or subtracted.
     pub fn summands(&self) -> BTreeSet<ValueId> {
         let biases = self.layers.iter().filter_map(|l| l.bias);
-        biases.chain(summand_constants(&self.network)).collect()
+        biases.chain(structure::summands(&self.network)).collect()
     }
 
-    /// Stored bits of constants that are neither weights nor biases of a dense layer.
+    /// Stored bits of constants that are neither weights nor biases of a layer.
     pub fn summand_bits(&self) -> u64 {
         self.summand_bits
     }
@@ -160,19 +146,25 @@ impl Model {
         Assignment {
             weights: vec![weights; self.layers.len()],
             biases: vec![biases; self.layers.len()],
-            activations: vec![activations; self.tensors.len()],
+            activations: vec![activations; self.stored.tensors.len()],
         }
     }
 
-    /// Annotations with the formats of the input and of every stored activation.
+    /// Annotations with the formats of the input, of every stored activation, and of constants
+    /// that values are multiplied by.
     pub fn activations(&self, a: &Assignment, version: u32) -> Annotations {
         let mut notes = Annotations {
             version,
             rounding: self.rounding,
             ..Annotations::default()
         };
-        for (v, bits) in self.tensors.iter().zip(&a.activations) {
-            self.set(&mut notes, *v, self.activation(*v, *bits).into(), None);
+        for (i, v) in self.stored.tensors.iter().enumerate() {
+            let bits = self.stored.bits(i, &a.activations);
+            self.set(&mut notes, *v, self.activation(*v, bits).into(), None);
+        }
+        for c in structure::factors(&self.network) {
+            let format = scale_format(self.data(c), FACTOR_BITS, RangeChoice::MaxAbs);
+            self.set(&mut notes, c, format.into(), None);
         }
         notes
     }
@@ -254,7 +246,10 @@ impl Model {
             let of = |x: &ValueId| frac.get(x).copied().unwrap_or(0);
             let natural = match &value.op {
                 Op::Input | Op::Const(_) => 0,
-                Op::Dense { x, weight, bias } => {
+                Op::Dense { x, weight, bias }
+                | Op::Conv {
+                    x, weight, bias, ..
+                } => {
                     let target: Vec<i32> = self
                         .fracs(notes, *weight)
                         .iter()
@@ -281,9 +276,24 @@ impl Model {
                 }
                 // Division by 2^k moves the point; the checker refuses any other.
                 Op::Div { x, c } => of(x) + self.data(*c).first().map_or(0, |d| exponent(*d)),
-                Op::Relu { x } | Op::Reshape { x } | Op::Flatten { x } | Op::Identity { x } => {
-                    of(x)
-                }
+                Op::Mul { x, c } => of(x) + self.fracs(notes, *c).iter().min().unwrap_or(&0),
+                Op::LeakyRelu { x, shift } => of(x) + i32::from(*shift),
+                // Of one scale with its operands; a pool's mean has a format.
+                Op::Concat { xs, .. } => xs.first().map_or(0, of),
+                Op::Sign { .. } => 0,
+                Op::Relu { x }
+                | Op::MaxPool { x, .. }
+                | Op::AveragePool { x, .. }
+                | Op::Sum { x, .. }
+                | Op::Pad { x, .. }
+                | Op::Transpose { x, .. }
+                | Op::Clip { x, .. }
+                | Op::Abs { x }
+                | Op::Curve { x, .. }
+                | Op::Snap { x, .. }
+                | Op::Reshape { x }
+                | Op::Flatten { x }
+                | Op::Identity { x } => of(x),
             };
             let fixed = self.fracs(notes, v).iter().min().copied();
             frac.insert(v, fixed.unwrap_or(natural));
@@ -308,10 +318,18 @@ impl Model {
         activation_format(self.range(v), bits)
     }
 
-    /// What the format of a stored activation is chosen from.
+    /// What the format of a stored activation is chosen from: its range and those of the
+    /// activations that it shares a format with.
     pub fn range(&self, v: ValueId) -> Range {
         let unknown = Range { lo: -1.0, hi: 1.0 };
-        self.ranges.get(&v).copied().unwrap_or(unknown)
+        let of = |v: &ValueId| self.ranges.get(v).copied().unwrap_or(unknown);
+        match self.stored.index(v) {
+            Some(i) => {
+                let all = self.stored.tied(i).map(|k| of(&self.stored.tensors[k]));
+                all.reduce(Range::hull).unwrap_or(unknown)
+            }
+            None => of(&v),
+        }
     }
 }
 
@@ -359,97 +377,4 @@ fn exponent(v: f32) -> i32 {
     let v = f64::from(v.abs());
     // Every finite float32 is a normal float64.
     (v.to_bits() >> 52) as i32 - 1023
-}
-
-/// In how many places each constant is used.
-fn users(network: &Network) -> BTreeMap<ValueId, usize> {
-    let mut users = BTreeMap::new();
-    let mut count = |c: &ValueId| *users.entry(*c).or_insert(0) += 1;
-    for value in network.values().values() {
-        match &value.op {
-            Op::Dense { weight, bias, .. } => {
-                count(weight);
-                bias.iter().for_each(&mut count);
-            }
-            Op::Add { c, .. } | Op::Sub { c, .. } | Op::Div { c, .. } => count(c),
-            Op::Input
-            | Op::Const(_)
-            | Op::Relu { .. }
-            | Op::Reshape { .. }
-            | Op::Flatten { .. }
-            | Op::Identity { .. } => {}
-        }
-    }
-    users
-}
-
-/// The input, then the operands of dense layers, each once.
-fn tensors(network: &Network) -> Vec<ValueId> {
-    let mut tensors = vec![network.input()];
-    for layer in layers(network) {
-        if !tensors.contains(&layer.operand) {
-            tensors.push(layer.operand);
-        }
-    }
-    tensors
-}
-
-/// Elements of constants that are added or subtracted.
-fn summands(network: &Network) -> u64 {
-    let len = |v: &ValueId| network.value(*v).shape.len() as u64;
-    summand_constants(network).iter().map(len).sum()
-}
-
-fn summand_constants(network: &Network) -> BTreeSet<ValueId> {
-    network
-        .values()
-        .values()
-        .filter_map(|v| match &v.op {
-            Op::Add { c, .. } | Op::Sub { c, .. } => Some(*c),
-            Op::Input
-            | Op::Const(_)
-            | Op::Dense { .. }
-            | Op::Div { .. }
-            | Op::Relu { .. }
-            | Op::Reshape { .. }
-            | Op::Flatten { .. }
-            | Op::Identity { .. } => None,
-        })
-        .collect()
-}
-
-fn layers(network: &Network) -> Vec<Layer> {
-    let len = |v: ValueId| network.value(v).shape.len();
-    let behind_moves = |mut v: ValueId| {
-        while let Op::Reshape { x } | Op::Flatten { x } | Op::Identity { x } = &network.value(v).op
-        {
-            v = *x;
-        }
-        v
-    };
-    network
-        .values()
-        .iter()
-        .filter_map(|(value, v)| match &v.op {
-            Op::Dense { x, weight, bias } => Some(Layer {
-                value,
-                weight: *weight,
-                bias: *bias,
-                operand: behind_moves(*x),
-                rows: network.value(*weight).shape.0.first().copied().unwrap_or(0),
-                cols: network.value(*weight).shape.0.get(1).copied().unwrap_or(0),
-                weights: len(*weight),
-                biases: bias.map_or(0, len),
-            }),
-            Op::Input
-            | Op::Const(_)
-            | Op::Add { .. }
-            | Op::Sub { .. }
-            | Op::Div { .. }
-            | Op::Relu { .. }
-            | Op::Reshape { .. }
-            | Op::Flatten { .. }
-            | Op::Identity { .. } => None,
-        })
-        .collect()
 }

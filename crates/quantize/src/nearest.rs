@@ -24,7 +24,7 @@ pub struct Nearest {
 }
 
 impl Nearest {
-    fn weight(&self, model: &Model, notes: &mut Annotations, weight: ValueId, bits: u8) {
+    pub(crate) fn weight(&self, model: &Model, notes: &mut Annotations, weight: ValueId, bits: u8) {
         let data = model.data(weight);
         let rows = model.network().value(weight).shape.0.first().copied();
         let of = |w: &[f32]| scale_format(w, bits, self.range);

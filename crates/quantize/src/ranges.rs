@@ -80,7 +80,7 @@ impl Range {
         Self { lo: v, hi: v }
     }
 
-    fn hull(self, other: Self) -> Self {
+    pub(crate) fn hull(self, other: Self) -> Self {
         Self {
             lo: self.lo.min(other.lo),
             hi: self.hi.max(other.hi),
@@ -141,8 +141,8 @@ pub fn ranges(
             _ => (*v, *sound),
         })
         .collect();
-    if options.clipping == Clipping::Never {
-        for (v, sound) in sound(program, regions, &seen) {
+    if let (Clipping::Never, Some(chain)) = (options.clipping, chain(program)) {
+        for (v, sound) in sound(program, &chain, regions, &seen) {
             let (Some(range), Some(seen)) = (out.get_mut(&v), seen.get(&v)) else {
                 continue;
             };
@@ -201,13 +201,17 @@ fn widen_at(map: &mut Ranges, reference: &Reference, program: &RealProgram, x: &
 
 /// Sound ranges over all regions of the values that lead to the output. Elements that stay within
 /// what was seen of their tensor have interval bounds, the others backward bounds.
-fn sound(program: &RealProgram, regions: &[Region], seen: &Ranges) -> Ranges {
+fn sound(
+    program: &RealProgram,
+    nodes: &[Vec<ValueId>],
+    regions: &[Region],
+    seen: &Ranges,
+) -> Ranges {
     let graph = Graph::real(program, false);
-    let nodes = graph_nodes(program);
     let mut out = Ranges::new();
     for region in regions {
         for x in parts(&graph, hull(&region.lower, &region.upper)) {
-            sound_on(&graph, &nodes, &x, seen, &mut out);
+            sound_on(&graph, nodes, &x, seen, &mut out);
         }
     }
     out
@@ -257,21 +261,24 @@ pub(crate) fn parts(graph: &Graph, x: Vec<Bound>) -> Vec<Vec<Bound>> {
     if graph.input_len() > FEW_INPUTS {
         return parts;
     }
-    let dense = graph.nodes.iter().find_map(|n| match &n.op {
-        Op::Dense(d) => Some(d.clone()),
+    let linear = graph.nodes.iter().find_map(|n| match &n.op {
+        Op::Linear(l) => Some(l.clone()),
         Op::Input
         | Op::Scale { .. }
         | Op::Shift(_)
         | Op::Relu
         | Op::Round(_)
         | Op::Clamp { .. }
+        | Op::Curve(_)
         | Op::Float32 { .. } => None,
     });
-    let Some(dense) = dense.filter(|d| d.cols == graph.input_len()) else {
+    let Some(linear) = linear.filter(|l| l.cols == graph.input_len()) else {
         return parts;
     };
-    let column = |k: usize| (0..dense.rows).map(|j| dense.row(j)[k].abs()).sum::<f64>();
-    let columns: Vec<f64> = (0..dense.cols).map(column).collect();
+    let mut columns = vec![0.0; linear.cols];
+    for j in 0..linear.rows {
+        linear.each(j, |k, w| columns[k] += w.abs());
+    }
     while parts.len() < PARTS {
         // All parts have the same widths, up to a rounding.
         let first = &parts[0];
@@ -292,19 +299,12 @@ pub(crate) fn parts(graph: &Graph, x: Vec<Bound>) -> Vec<Vec<Bound>> {
     parts
 }
 
-/// The IR values of each node of [`Graph::real`]: moves have the values of what they move.
-fn graph_nodes(program: &RealProgram) -> Vec<Vec<ValueId>> {
+/// The IR values of each node of [`Graph::real`]: moves have the values of what they move. `None`
+/// unless the program is a chain of dense layers and relus, whose graph has its nodes.
+fn chain(program: &RealProgram) -> Option<Vec<Vec<ValueId>>> {
     let mut chain: Vec<NodeId> = vec![program.output];
-    loop {
-        let at = chain[chain.len() - 1];
-        match &program.nodes[at].op {
-            RealOp::Input => break,
-            RealOp::Dense { x, .. }
-            | RealOp::AddConst { x, .. }
-            | RealOp::DivConst { x, .. }
-            | RealOp::Relu { x }
-            | RealOp::Move { x } => chain.push(*x),
-        }
+    while let Some(x) = program.nodes[chain[chain.len() - 1]].op.operands().first() {
+        chain.push(*x);
     }
     let mut nodes: Vec<Vec<ValueId>> = Vec::new();
     for id in chain.into_iter().rev() {
@@ -320,15 +320,32 @@ fn graph_nodes(program: &RealProgram) -> Vec<Vec<ValueId>> {
                 | RealOp::Move { .. },
                 _,
             ) => nodes.push(vec![node.value]),
+            (
+                RealOp::Conv { .. }
+                | RealOp::MaxPool { .. }
+                | RealOp::SumPool { .. }
+                | RealOp::MulConst { .. }
+                | RealOp::Sum { .. }
+                | RealOp::Concat { .. }
+                | RealOp::Gather { .. }
+                | RealOp::Clip { .. }
+                | RealOp::LeakyRelu { .. }
+                | RealOp::Abs { .. }
+                | RealOp::Sign { .. }
+                | RealOp::Curve { .. }
+                | RealOp::Snap { .. },
+                _,
+            ) => return None,
         }
     }
-    nodes
+    Some(nodes)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use ceg4n_verify::bounds::graph::{Constant, Dense, Node};
+    use ceg4n_verify::bounds::graph::Node;
+    use ceg4n_verify::bounds::linear::{Constant, Linear};
 
     /// One dense layer with these weights.
     fn graph(weight: Vec<f64>, cols: usize) -> Graph {
@@ -337,12 +354,7 @@ mod tests {
             value: vec![0.0; rows],
             error: vec![0.0; rows],
         };
-        let dense = Dense {
-            weight: weight.into(),
-            bias,
-            rows,
-            cols,
-        };
+        let linear = Linear::dense(weight.into(), bias, cols);
         let node = |op, len| Node {
             op,
             len,
@@ -352,7 +364,7 @@ mod tests {
         Graph {
             nodes: vec![
                 node(Op::Input, cols),
-                node(Op::Dense(Arc::new(dense)), rows),
+                node(Op::Linear(Arc::new(linear)), rows),
             ],
         }
     }

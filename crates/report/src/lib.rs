@@ -74,7 +74,7 @@ pub struct Report {
     pub regions: Vec<Region>,
     /// A limit of time or memory or an interruption ended some work, so that another run may differ.
     pub clock_limited: bool,
-    /// The dense layers of the chosen program.
+    /// The layers with weights of the chosen program.
     pub layers: Vec<Layer>,
     /// What the chosen program costs.
     #[serde(skip_serializing_if = "Option::is_none", default)]
@@ -195,7 +195,7 @@ pub struct Counterexample {
     pub kernel: Vec<Exact>,
 }
 
-/// One dense layer.
+/// One dense layer or convolution.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Layer {

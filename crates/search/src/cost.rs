@@ -67,11 +67,12 @@ impl Cost {
         let b = bits(&a.biases, i);
         let x = model.tensors().iter().position(|t| *t == l.operand);
         let x = x.map_or(0, |t| bits(&a.activations, t));
-        let (weights, biases) = (l.weights as u64, l.biases as u64);
+        let (weights, biases, macs) = (l.weights as u64, l.biases as u64, l.macs as u64);
+        let outputs = model.network().value(l.value).shape.len() as u64;
         match self {
             Self::WeightBits => weights * w + biases * b,
             Self::Flash => weights * bytes(w) + biases * 4,
-            Self::Bitops => weights * w * x,
+            Self::Bitops => macs * w * x,
             Self::Cycles => {
                 let wide = |bits: u64| match bytes(bits) {
                     1 => 0,
@@ -80,7 +81,7 @@ impl Cost {
                 };
                 let terms = u64::from(usize::BITS - l.cols.leading_zeros());
                 let long = if w + x + terms > 32 { 24 } else { 0 };
-                weights * (16 + wide(w) + wide(x) + long) + l.rows as u64 * 48
+                macs * (16 + wide(w) + wide(x) + long) + outputs * 48
             }
         }
     }

@@ -29,12 +29,33 @@ pub(crate) enum Data<T> {
     File { path: Name, tensor: Name },
 }
 
+/// `name value` behind the operands of an operator.
+#[derive(Debug)]
+pub(crate) struct Attribute {
+    pub(crate) name: Name,
+    /// As written.
+    pub(crate) numbers: Vec<String>,
+    /// In brackets.
+    pub(crate) list: bool,
+    /// Of the value.
+    pub(crate) span: Span,
+}
+
 /// The right side of a value.
 #[derive(Debug)]
 pub(crate) enum Operation {
     Input,
     Const(Data<f32>),
-    Call { operator: Name, operands: Vec<Name> },
+    /// Constants beyond float32, exact or (`enclosed`) within a relative error.
+    Wide {
+        enclosed: bool,
+        data: Data<Exact>,
+    },
+    Call {
+        operator: Name,
+        operands: Vec<Name>,
+        attributes: Vec<Attribute>,
+    },
 }
 
 /// `%name = operation : shape;`

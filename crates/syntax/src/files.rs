@@ -55,31 +55,31 @@ pub(crate) trait Stored: Copy {
     const DTYPE: Dtype;
     /// What messages call it.
     const NAME: &'static str;
-    fn from_bytes(bytes: [u8; 4]) -> Self;
-    fn to_bytes(self) -> [u8; 4];
+    /// The elements of little-endian bytes.
+    fn decode(bytes: &[u8]) -> Vec<Self>;
+    fn append(self, out: &mut Vec<u8>);
 }
 
-impl Stored for f32 {
-    const DTYPE: Dtype = Dtype::F32;
-    const NAME: &'static str = "F32";
-    fn from_bytes(bytes: [u8; 4]) -> Self {
-        Self::from_le_bytes(bytes)
-    }
-    fn to_bytes(self) -> [u8; 4] {
-        self.to_le_bytes()
-    }
-}
+macro_rules! stored {
+    ($type:ty, $dtype:ident, $size:literal) => {
+        impl Stored for $type {
+            const DTYPE: Dtype = Dtype::$dtype;
+            const NAME: &'static str = stringify!($dtype);
 
-impl Stored for i32 {
-    const DTYPE: Dtype = Dtype::I32;
-    const NAME: &'static str = "I32";
-    fn from_bytes(bytes: [u8; 4]) -> Self {
-        Self::from_le_bytes(bytes)
-    }
-    fn to_bytes(self) -> [u8; 4] {
-        self.to_le_bytes()
-    }
+            fn decode(bytes: &[u8]) -> Vec<Self> {
+                let (words, _) = bytes.as_chunks::<$size>();
+                words.iter().map(|w| Self::from_le_bytes(*w)).collect()
+            }
+
+            fn append(self, out: &mut Vec<u8>) {
+                out.extend(self.to_le_bytes());
+            }
+        }
+    };
 }
+stored!(f32, F32, 4);
+stored!(f64, F64, 8);
+stored!(i32, I32, 4);
 
 /// A tensor of a file, with its dimensions.
 pub(crate) struct Tensor<T> {
@@ -134,18 +134,13 @@ impl<'f> Cache<'f> {
         }
         Ok(Tensor {
             dims: view.shape().to_vec(),
-            data: decode(view.data()),
+            data: T::decode(view.data()),
         })
     }
 }
 
 fn find<'d>(all: &SafeTensors<'d>, name: &str) -> Option<TensorView<'d>> {
     all.tensor(name).ok()
-}
-
-fn decode<T: Stored>(bytes: &[u8]) -> Vec<T> {
-    let (words, _) = bytes.as_chunks::<4>();
-    words.iter().map(|w| T::from_bytes(*w)).collect()
 }
 
 /// A tensor to be written: element type, dimensions, little-endian bytes.
@@ -161,7 +156,10 @@ impl Blob {
         Self {
             dtype: T::DTYPE,
             dims: dims.to_vec(),
-            bytes: data.iter().flat_map(|v| v.to_bytes()).collect(),
+            bytes: data.iter().fold(Vec::new(), |mut out, v| {
+                v.append(&mut out);
+                out
+            }),
         }
     }
 }

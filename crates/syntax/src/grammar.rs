@@ -139,7 +139,10 @@ fn phrases(rule: Rule) -> &'static [&'static str] {
         Rule::output | Rule::kw_output => &["`output`"],
         Rule::value | Rule::entry | Rule::value_name => &["a value like %x"],
         Rule::input | Rule::kw_input => &["`input`"],
-        Rule::constant | Rule::kw_const => &["`const`"],
+        Rule::constant | Rule::wide | Rule::kw_const => &["`const`"],
+        Rule::kw_wide => &["`wide`"],
+        Rule::kw_enclosed => &["`enclosed`"],
+        Rule::attribute | Rule::attribute_name => &["an attribute like stride"],
         Rule::operation | Rule::operator => &["an operator like dense"],
         Rule::shape => &["a shape like tensor<10x4>"],
         Rule::dimension => &["a dimension"],
@@ -151,7 +154,9 @@ fn phrases(rule: Rule) -> &'static [&'static str] {
         Rule::format => &["a format like s8q6"],
         Rule::mantissas | Rule::kw_mantissas => &["`mantissas`"],
         Rule::file | Rule::kw_file => &["`file`"],
-        Rule::tensor1 | Rule::tensor2 | Rule::tensor3 | Rule::tensor4 => &["a list like [1, 2]"],
+        Rule::counts | Rule::tensor1 | Rule::tensor2 | Rule::tensor3 | Rule::tensor4 => {
+            &["a list like [1, 2]"]
+        }
         Rule::number => &["a number"],
         Rule::count => &["a version number"],
         Rule::network_name => &["a network like @net"],

@@ -1,5 +1,6 @@
 //! From a [`Module`] to text. What is printed reads back as the same binary values.
 
+mod attributes;
 mod layout;
 mod side;
 mod words;
@@ -190,12 +191,23 @@ impl<'m> Printer<'m> {
                 .map(|o| value_name(network, o))
                 .collect();
             let space = if operands.is_empty() { "" } else { " " };
-            return self.line(2, format!("{head}{space}{}{tail}", operands.join(", ")));
+            let attributes = attributes::attributes(&value.op);
+            let operands = operands.join(", ");
+            return self.line(2, format!("{head}{space}{operands}{attributes}{tail}"));
+        };
+        let head = match &constant.wide {
+            None => head,
+            Some(w) if w.enclosed => head + " enclosed",
+            Some(_) => head + " wide",
         };
         match self.side.constant(id) {
             Some((path, tensor)) => self.line(2, format!("{head} {}{tail}", file(path, tensor))),
             None => {
-                let items = constant.data.iter().map(|v| words::float32(*v)).collect();
+                let item = |i: usize| match &constant.wide {
+                    None => words::float32(constant.data[i]),
+                    Some(w) => words::exact(&w.center(i)),
+                };
+                let items = (0..constant.data.len()).map(item).collect();
                 let list = Part::list(&value.shape.0, items);
                 self.statement(2, &[Part::text(head + " "), list, Part::text(tail)]);
             }

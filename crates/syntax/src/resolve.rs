@@ -2,15 +2,16 @@
 
 mod annotations;
 mod network;
+mod operators;
 mod questions;
 mod specs;
 
-use crate::ast::{Data, Document, Name, Notes};
+use crate::ast::{Data, Document, List, Name, Notes};
 use crate::document;
 use crate::files::{Cache, Files, Stored};
 use crate::suggest;
-use ceg4n_base::{Diagnostic, Diagnostics, Location, Sources, codes};
-use ceg4n_ir::{Anchor, Comments, Module, Shape, ValueId};
+use ceg4n_base::{Diagnostic, Diagnostics, Exact, Location, Sources, codes, elementary};
+use ceg4n_ir::{Anchor, Comments, Constant, Module, Origin, Shape, ValueId, Wide};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
@@ -160,8 +161,7 @@ fn unknown<'c>(
     }
 }
 
-/// Numbers of the text or a file under a declared shape, or without one under their own.
-/// `what` names the value in messages, `span` its place.
+/// The numbers of a tensor and its shape, which is the declared one where there is one.
 fn numbers<T: Stored>(
     data: Data<T>,
     declared: Option<&Shape>,
@@ -170,41 +170,120 @@ fn numbers<T: Stored>(
     cache: &mut Cache<'_>,
 ) -> Result<(Shape, Vec<T>), Diagnostic> {
     match data {
+        Data::Inline(list) => inline(list, declared, what, span),
+        Data::File { path, tensor } => stored(&path, &tensor, declared, what, span, cache),
+    }
+}
+
+/// A constant beyond float32. In a file it is a float64 tensor with one dimension more, of extent
+/// 2: the nearest float64 numbers, then the rests.
+fn wide_numbers(
+    data: Data<Exact>,
+    declared: Option<&Shape>,
+    what: &str,
+    span: ceg4n_base::Span,
+    cache: &mut Cache<'_>,
+    enclosed: bool,
+) -> Result<(Shape, Constant), Diagnostic> {
+    let unfit = |message: String| Diagnostic::error(codes::NUMBER, message).at(Some(span), "");
+    let (shape, high, low, origin) = match data {
         Data::Inline(list) => {
-            let own = Shape(list.dims);
-            // Lists nest to four levels; tensors beyond are written flat.
-            let flat = |s: &Shape| {
-                s.0.len() > 4 && own.0.len() == 1 && s.checked_len() == Some(list.data.len())
+            let place = list.span;
+            let (shape, values) = inline(list, declared, what, span)?;
+            let parts: Option<Vec<(f64, f64)>> = values.iter().map(two_floats).collect();
+            let Some(parts) = parts else {
+                let message = format!("{what} holds a number that is no sum of two float64");
+                return Err(Diagnostic::error(codes::NUMBER, message)
+                    .at(Some(place), "")
+                    .help("write it as a decimal or hex float of at most 106 bits"));
             };
-            match declared {
-                Some(s) if *s != own && !flat(s) => Err(Diagnostic::error(
-                    codes::SHAPE,
-                    format!("{what} is tensor<{s}> but its numbers are tensor<{own}>"),
-                )
-                .at(Some(span), "")
-                .related(Some(list.span), format!("tensor<{own}>"))),
-                Some(s) => Ok((s.clone(), list.data)),
-                None => Ok((own, list.data)),
-            }
+            let (high, low): (Vec<f64>, Vec<f64>) = parts.into_iter().unzip();
+            (shape, high, low, Origin::Inline)
         }
         Data::File { path, tensor } => {
-            let read = cache
-                .tensor::<T>(&path.text, &tensor.text)
-                .map_err(|message| {
-                    Diagnostic::error(codes::FILE_READ, message).at(Some(path.span), "this file")
-                })?;
-            let own = Shape(read.dims);
-            match declared {
-                Some(s) if *s != own => Err(Diagnostic::error(
-                    codes::SHAPE,
-                    format!(
-                        "{what} is tensor<{s}> but \"{}\" in {} is tensor<{own}>",
-                        tensor.text, path.text
-                    ),
-                )
-                .at(Some(span), "")),
-                _ => Ok((own, read.data)),
+            let both =
+                declared.map(|s| Shape(std::iter::once(2).chain(s.0.iter().copied()).collect()));
+            let (shape, mut high) =
+                stored::<f64>(&path, &tensor, both.as_ref(), what, span, cache)?;
+            if shape.0.first() != Some(&2) {
+                return Err(unfit(format!(
+                    "{what}: the first dimension of \"{}\" is not 2",
+                    tensor.text
+                )));
             }
+            let low = high.split_off(high.len() / 2);
+            let origin = Origin::File {
+                path: path.text.clone(),
+                tensor: tensor.text.clone(),
+            };
+            (Shape(shape.0[1..].to_vec()), high, low, origin)
         }
+    };
+    let wide = Wide {
+        high: high.into(),
+        low: low.into(),
+        enclosed,
+    };
+    match Constant::wide(wide) {
+        Some(constant) => Ok((shape, Constant { origin, ..constant })),
+        None => Err(unfit(format!(
+            "{what} holds a number beyond the float32 range"
+        ))),
+    }
+}
+
+/// A number as the nearest float64 and the rest, if that is another one.
+fn two_floats(v: &Exact) -> Option<(f64, f64)> {
+    let (high, low) = elementary::split(v)?;
+    let sum = &Exact::from_f64(high)? + &Exact::from_f64(low)?;
+    (sum == *v).then_some((high, low))
+}
+
+fn inline<T>(
+    list: List<T>,
+    declared: Option<&Shape>,
+    what: &str,
+    span: ceg4n_base::Span,
+) -> Result<(Shape, Vec<T>), Diagnostic> {
+    let own = Shape(list.dims);
+    // Lists nest to four levels; tensors beyond are written flat.
+    let flat =
+        |s: &Shape| s.0.len() > 4 && own.0.len() == 1 && s.checked_len() == Some(list.data.len());
+    match declared {
+        Some(s) if *s != own && !flat(s) => Err(Diagnostic::error(
+            codes::SHAPE,
+            format!("{what} is tensor<{s}> but its numbers are tensor<{own}>"),
+        )
+        .at(Some(span), "")
+        .related(Some(list.span), format!("tensor<{own}>"))),
+        Some(s) => Ok((s.clone(), list.data)),
+        None => Ok((own, list.data)),
+    }
+}
+
+fn stored<T: Stored>(
+    path: &Name,
+    tensor: &Name,
+    declared: Option<&Shape>,
+    what: &str,
+    span: ceg4n_base::Span,
+    cache: &mut Cache<'_>,
+) -> Result<(Shape, Vec<T>), Diagnostic> {
+    let read = cache
+        .tensor::<T>(&path.text, &tensor.text)
+        .map_err(|message| {
+            Diagnostic::error(codes::FILE_READ, message).at(Some(path.span), "this file")
+        })?;
+    let own = Shape(read.dims);
+    match declared {
+        Some(s) if *s != own => Err(Diagnostic::error(
+            codes::SHAPE,
+            format!(
+                "{what} is tensor<{s}> but \"{}\" in {} is tensor<{own}>",
+                tensor.text, path.text
+            ),
+        )
+        .at(Some(span), "")),
+        _ => Ok((own, read.data)),
     }
 }

@@ -19,6 +19,7 @@ fn large(n: usize, first: f32) -> Module {
     let constant = Constant {
         data: data.into(),
         origin: Origin::Inline,
+        wide: None,
     };
     let c = b.push("c", Op::Const(constant), None, None);
     let y = b.push("y", Op::Add { x, c }, None, None);

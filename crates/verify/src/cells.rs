@@ -21,7 +21,7 @@ use crate::tree::{Closure, Cut, Tree};
 use crate::verdict::Witness;
 use ceg4n_base::Exact;
 use ceg4n_ir::kernel::argmax;
-use ceg4n_ir::{OutputConstraint, OutputSpec, Property};
+use ceg4n_ir::{KernelNode, KernelOp, OutputConstraint, OutputSpec, Property};
 
 /// Exact integer intervals are worth their cost up to so many weights.
 const EXACT_WEIGHTS: usize = 4096;
@@ -121,7 +121,7 @@ impl Cells<'_> {
                     self.reference.graph()
                 };
                 let here = graph.nodes.get(node)?;
-                let known = matches!(here.op, Op::Relu) && element < here.len;
+                let known = matches!(here.op, Op::Relu) && here.on.contains(&element);
                 known.then(|| Cut::signs(node, element).map(|s| area.and(of_subject, s)))
             }
             Cut::Real { .. } | Cut::Grid { .. } => {
@@ -151,14 +151,29 @@ impl Cells<'_> {
         let middle = middle(part);
         let likely = argmax(&self.subject.net().outputs(&middle)).unwrap_or(0);
         let kernel = self.subject.kernel().filter(|k| {
-            let weights = |n: &ceg4n_ir::KernelNode| match &n.op {
-                ceg4n_ir::KernelOp::Dense { weight, .. } => weight.len(),
-                ceg4n_ir::KernelOp::Input { .. }
-                | ceg4n_ir::KernelOp::AddConst { .. }
-                | ceg4n_ir::KernelOp::Relu { .. }
-                | ceg4n_ir::KernelOp::Requantize { .. }
-                | ceg4n_ir::KernelOp::Align { .. }
-                | ceg4n_ir::KernelOp::Move { .. } => 0,
+            // Terms that integer intervals sum, all in all.
+            let weights = |n: &KernelNode| match &n.op {
+                KernelOp::Dense { weight, .. } => weight.len(),
+                KernelOp::Conv { conv, .. } => conv.macs(),
+                KernelOp::MaxPool { window, .. } | KernelOp::SumPool { window, .. } => {
+                    n.len * window.size()
+                }
+                // Up to a whole table for each element.
+                KernelOp::Table { table, .. } => n.len * table.len(),
+                KernelOp::Input { .. }
+                | KernelOp::AddConst { .. }
+                | KernelOp::MulConst { .. }
+                | KernelOp::Sum { .. }
+                | KernelOp::Concat { .. }
+                | KernelOp::Gather { .. }
+                | KernelOp::Relu { .. }
+                | KernelOp::Clip { .. }
+                | KernelOp::LeakyRelu { .. }
+                | KernelOp::Abs { .. }
+                | KernelOp::Sign { .. }
+                | KernelOp::Requantize { .. }
+                | KernelOp::Align { .. }
+                | KernelOp::Move { .. } => 0,
             };
             k.nodes.values().map(weights).sum::<usize>() <= EXACT_WEIGHTS
         });

@@ -87,8 +87,20 @@ pub fn affine(
     constant: f64,
     slack: usize,
 ) -> Bound {
+    let terms = weights.into_iter().zip(x.iter().copied());
+    sum_of(terms, x.len(), constant, slack)
+}
+
+/// The range of a sum of at most `n` terms `w·x` and a constant, with `slack` roundings inside each
+/// `w`.
+pub fn sum_of(
+    terms: impl IntoIterator<Item = (f64, Bound)>,
+    n: usize,
+    constant: f64,
+    slack: usize,
+) -> Bound {
     let (mut lo, mut hi, mut magnitude) = (constant, constant, constant.abs());
-    for (w, x) in weights.into_iter().zip(x) {
+    for (w, x) in terms {
         let (a, b) = if w >= 0.0 { (x.lo, x.hi) } else { (x.hi, x.lo) };
         // A weight of zero adds nothing, also where the box is unbounded.
         if w != 0.0 {
@@ -97,7 +109,7 @@ pub fn affine(
             magnitude += w.abs() * x.magnitude();
         }
     }
-    let pad = pad(x.len() + 1, slack, magnitude);
+    let pad = pad(n + 1, slack, magnitude);
     Bound {
         lo: down(lo, pad),
         hi: up(hi, pad),

@@ -4,6 +4,7 @@
 //! alone.
 
 use crate::attack;
+use crate::bounds::graph::Op;
 use crate::bounds::margins;
 use crate::budget::{Effort, Stop};
 use crate::frontier;
@@ -165,18 +166,14 @@ fn exactly(
 /// How much each input moves the first layer: guides splitting.
 pub fn influence(reference: &Reference) -> Vec<f64> {
     let n = reference.input_len();
-    let Some(program) = reference.real() else {
-        return vec![1.0; n];
-    };
-    for node in program.nodes.values() {
-        if let ceg4n_ir::RealOp::Dense {
-            weight, rows, cols, ..
-        } = &node.op
-            && *cols == n
+    let mut sizes = vec![1e-9; n];
+    for node in &reference.graph().nodes {
+        if let Op::Linear(map) = &node.op
+            && map.cols == n
+            && reference.real().is_some()
         {
-            return (0..n)
-                .map(|i| (0..*rows).map(|j| weight[j * cols + i].abs()).sum::<f64>() + 1e-9)
-                .collect();
+            (0..map.rows).for_each(|j| map.each(j, |k, w| sizes[k] += w.abs()));
+            return sizes;
         }
     }
     vec![1.0; n]

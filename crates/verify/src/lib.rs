@@ -17,6 +17,7 @@ pub mod keep;
 pub mod label;
 pub mod leaf;
 pub mod margins;
+mod plain;
 pub mod reference;
 mod requirement;
 pub mod solver_leaf;

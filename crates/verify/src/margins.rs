@@ -113,7 +113,7 @@ impl<F> Margins<'_, F> {
                 element,
             } => {
                 let here = self.graph.nodes.get(node)?;
-                let known = matches!(here.op, Op::Relu) && element < here.len;
+                let known = matches!(here.op, Op::Relu) && here.on.contains(&element);
                 known.then(|| {
                     Cut::signs(node, element).map(|s| Area {
                         part: area.part.clone(),
@@ -236,7 +236,8 @@ impl<F> Margins<'_, F> {
             if !matches!(node.op, Op::Relu) {
                 continue;
             }
-            for (j, b) in bounds.nodes[i - 1].iter().enumerate() {
+            for j in node.on.clone() {
+                let b = bounds.nodes[i - 1][j];
                 if b.lo < 0.0 && b.hi > 0.0 {
                     let c = found.over[i].get(form * node.len + j).copied();
                     let height = b.hi * -b.lo / (b.hi - b.lo);

@@ -8,7 +8,7 @@ use crate::bounds::split::Splits;
 use crate::float::{Bound, down, up};
 use ceg4n_base::{ContentHash, Exact};
 use ceg4n_eval::EvalError;
-use ceg4n_ir::{Checked, Lowered, Program, RealOp, RealProgram};
+use ceg4n_ir::{Checked, Lowered, Program, RealProgram};
 use std::sync::Arc;
 
 /// In which arithmetic a real-valued reference is meant.
@@ -178,7 +178,7 @@ impl Reference {
     /// empty for a fixed-point one.
     pub fn approximate_all(&self, x: &[f64]) -> Vec<Vec<f64>> {
         match &self.lowered {
-            Lowered::Real(r) => approximate_nodes(r, x),
+            Lowered::Real(r) => crate::plain::nodes(r, x),
             Lowered::Fixed(_) => Vec::new(),
         }
     }
@@ -259,54 +259,6 @@ fn graph_of(lowered: &Lowered, precision: Precision) -> Graph {
         Lowered::Real(r) => Graph::real(r, precision == Precision::Float32),
         Lowered::Fixed(k) => Graph::kernel(k, From::Reals),
     }
-}
-
-/// All nodes in plain floating point, in order.
-fn approximate_nodes(program: &RealProgram, x: &[f64]) -> Vec<Vec<f64>> {
-    let mut nodes: Vec<Vec<f64>> = Vec::with_capacity(program.nodes.len());
-    for node in program.nodes.values() {
-        let out = match &node.op {
-            RealOp::Input => x.to_vec(),
-            RealOp::Dense {
-                x,
-                weight,
-                bias,
-                rows,
-                cols,
-            } => {
-                let v = &nodes[x.as_u32() as usize];
-                (0..*rows)
-                    .map(|j| {
-                        let s: f64 = weight[j * cols..(j + 1) * cols]
-                            .iter()
-                            .zip(v)
-                            .map(|(a, b)| a * b)
-                            .sum();
-                        s + bias.as_ref().map_or(0.0, |b| b[j])
-                    })
-                    .collect()
-            }
-            RealOp::AddConst { x, c } => nodes[x.as_u32() as usize]
-                .iter()
-                .zip(c.iter())
-                .map(|(a, b)| a + b)
-                .collect(),
-            RealOp::DivConst { x, c } => nodes[x.as_u32() as usize]
-                .iter()
-                .zip(c.iter())
-                .map(|(a, b)| a / b)
-                .collect(),
-            RealOp::Relu { x } => nodes[x.as_u32() as usize]
-                .iter()
-                .map(|v| v.max(0.0))
-                .collect(),
-            RealOp::Move { x } => nodes[x.as_u32() as usize].clone(),
-        };
-        nodes.push(out);
-    }
-    // The output may precede values that nobody uses.
-    nodes.truncate(program.output.as_u32() as usize + 1);
-    nodes
 }
 
 /// The outward-rounded hull of exact bounds.

@@ -40,6 +40,7 @@ fn constant(b: &mut NetworkBuilder, rng: &mut ChaCha8Rng, shape: Vec<usize>) -> 
     let op = Op::Const(Constant {
         data: data.into(),
         origin: Origin::Inline,
+        wide: None,
     });
     b.push(
         format!("c{}", b.values().len()),

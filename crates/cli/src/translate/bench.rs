@@ -1,8 +1,8 @@
 //! The options of `bench verify`.
 
 use super::{
-    Reader, Refusal, boundary, boundary_fits, budget, expected, positive, preset, question,
-    reference, rounding,
+    Reader, Refusal, boundary, boundary_fits, budget, expected, pixels_used, positive, preset,
+    question, reference, rounding,
 };
 use crate::args::{BenchVerifyArgs, Format};
 use ceg4n_base::Diagnostics;
@@ -23,6 +23,7 @@ pub fn bench_verify(args: &BenchVerifyArgs) -> Result<BenchOptions, Diagnostics>
         require: asked.require.or(options.load.require),
         ..asked
     };
+    pixels_used(&mut r, &options.load, false);
     options.reference = reference(&mut r, &args.question);
     if !args.preset.is_empty() {
         let read = |t: &String| r.option("preset", Some(t), bench_preset);

@@ -2,8 +2,8 @@
 
 use super::data::share;
 use super::{
-    Reader, Refusal, bits, boundary, boundary_fits, budget, cost, demand, expected, preset,
-    question, reference, rounding, rows, seconds, strategy,
+    Reader, Refusal, bits, boundary, boundary_fits, budget, cost, demand, expected, pixels_used,
+    preset, question, reference, rounding, rows, seconds, strategy,
 };
 use crate::args::{BenchCompileArgs, BenchDataArgs};
 use ceg4n_base::Diagnostics;
@@ -44,6 +44,8 @@ pub fn bench_compile(args: &BenchCompileArgs) -> Result<CompileBenchOptions, Dia
     }
     options.data = data_sets(&mut r, &args.data);
     options.compile.data = demands(&mut r, &args.data);
+    options.compile.data.pixels = options.compile.load.pixels;
+    pixels_used(&mut r, &options.compile.load, !options.data.is_empty());
     r.errors.or(options)
 }
 

@@ -4,10 +4,10 @@ use super::{Reader, Refusal, expected, rows};
 use crate::args::DataArgs;
 use ceg4n_base::Exact;
 use ceg4n_driver::data::Demands;
-use ceg4n_driver::options::{DataOptions, DataSource, LabelSource};
+use ceg4n_driver::options::{DataOptions, DataSource, LabelSource, Pixels};
 
-/// The options for data. What does not go together is added to the errors.
-pub(super) fn data(r: &mut Reader, a: &DataArgs) -> DataOptions {
+/// The options for data, with what bytes stand for. What does not go together is added to the errors.
+pub(super) fn data(r: &mut Reader, a: &DataArgs, pixels: Option<Pixels>) -> DataOptions {
     let source = |t: &Option<String>| t.as_deref().map(DataSource::from_text);
     let labels = |t: &Option<String>| t.as_deref().map(LabelSource::from_text);
     let options = DataOptions {
@@ -17,6 +17,7 @@ pub(super) fn data(r: &mut Reader, a: &DataArgs) -> DataOptions {
         test_data: source(&a.test_data),
         test_labels: labels(&a.test_labels),
         test_rows: r.option("test-rows", a.test_rows.as_deref(), rows),
+        pixels,
         demands: Demands {
             min_accuracy: r.option("min-accuracy", a.min_accuracy.as_deref(), share),
             max_accuracy_drop: r.option("max-accuracy-drop", a.max_accuracy_drop.as_deref(), share),

@@ -181,7 +181,10 @@ fn read_network(options: &BenchOptions, file: &Path, name: &str) -> Result<Net, 
     if load_options.regions.is_empty() && regions.exists() {
         load_options.regions = vec![regions];
     }
-    let loaded = load(&load_options).map_err(|f| first_error(&f))?;
+    let mut loaded = load(&load_options).map_err(|f| first_error(&f))?;
+    if let Err(d) = loaded.prepare() {
+        return Err(first_error(&loaded.fail(d)));
+    }
     let prepared =
         questions(&loaded).and_then(|asked| Ok((asked, check(loaded.module.reference())?)));
     let (asked, program) = match prepared {

@@ -3,7 +3,7 @@
 use super::BenchPreset;
 use super::inputs::{Group, Net};
 use ceg4n_base::Diagnostics;
-use ceg4n_ir::{Annotations, Checked, Op, Program, Rounding, check};
+use ceg4n_ir::{Annotations, Checked, Program, Rounding, check};
 use ceg4n_jit::CodeCache;
 use ceg4n_quantize::{BiasRule, Model, Nearest, Quantizer};
 use ceg4n_verify::Subject;
@@ -53,18 +53,7 @@ fn uniform(model: &Model, weights: u8, activations: u8) -> Result<Checked<Progra
 /// The formats of the constants alone: input and activations stay real.
 fn weights_only(net: &Net, kernel: &Checked<Program>) -> Result<Checked<Program>, Diagnostics> {
     let all = &kernel.program().annotations;
-    let constant = |v| match net.network.value(v).op {
-        Op::Const(_) => true,
-        Op::Input
-        | Op::Dense { .. }
-        | Op::Add { .. }
-        | Op::Sub { .. }
-        | Op::Div { .. }
-        | Op::Relu { .. }
-        | Op::Reshape { .. }
-        | Op::Flatten { .. }
-        | Op::Identity { .. } => false,
-    };
+    let constant = |v| net.network.constant(v).is_some();
     let values = all.values.iter().filter(|(v, _)| constant(**v));
     let notes = Annotations {
         version: all.version,

@@ -38,8 +38,12 @@ pub fn reference_classes(
     })
 }
 
-/// Enclosures in floating point; exact numbers only where they overlap.
-fn reference_class(reference: &Reference, x: &[f64]) -> Result<u32, Diagnostic> {
+/// The class of one row under a reference over the reals: enclosures in floating point, exact
+/// numbers only where they overlap.
+///
+/// # Errors
+/// [`codes::INTERNAL`] for a row of another length than the reference's input.
+pub(crate) fn reference_class(reference: &Reference, x: &[f64]) -> Result<u32, Diagnostic> {
     let point: Vec<Bound> = x.iter().map(|v| Bound::new(*v, *v)).collect();
     if point.len() == reference.input_len()
         && let Some(outputs) = Bounds::new(reference.graph(), &point).nodes.last()

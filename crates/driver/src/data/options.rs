@@ -12,9 +12,9 @@ impl DataOptions {
         let rows = self.test_rows.clone();
         match (&self.test_data, &self.data, &rows) {
             (Some(data), _, _) => {
-                // A column of that name is expected in every file of the data.
+                // A column of that name, or class folders, are expected in all of the data.
                 let same = self.labels.as_ref();
-                let same = same.filter(|l| matches!(l, LabelSource::Column(_)));
+                let same = same.filter(|l| !matches!(l, LabelSource::File(_)));
                 Some(Test {
                     data,
                     labels: self.test_labels.as_ref().or(same),

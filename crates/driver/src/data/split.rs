@@ -76,8 +76,8 @@ pub struct Data {
 }
 
 impl Data {
-    /// Reads the data of the options and evaluates the reference on them; `None` where there are
-    /// none.
+    /// Reads the data of the options and evaluates the reference, whose input has the dimensions
+    /// `shape`, on them; `None` where there are none.
     ///
     /// # Errors
     /// [`codes::USAGE`] for options that do not go together, rows that do not exist or are in
@@ -85,6 +85,7 @@ impl Data {
     pub fn load(
         options: &DataOptions,
         reference: &Reference,
+        shape: &[usize],
         jobs: usize,
     ) -> Result<Option<Self>, Diagnostics> {
         options.check()?;
@@ -104,8 +105,9 @@ impl Data {
                 labels,
                 rows,
                 rows_option,
-                inputs: reference.input_len(),
+                shape,
                 classes,
+                pixels: options.pixels,
             })?;
             let reference = reference_classes(reference, &set, jobs)?;
             Ok::<_, Diagnostics>(Split {

@@ -2,6 +2,7 @@
 
 mod options;
 mod racing;
+mod regions;
 
 use super::*;
 use crate::load::{Loaded, load};
@@ -251,18 +252,20 @@ fn iris_is_divided_and_measured() {
         test_rows: Some(100..150),
         ..DataOptions::default()
     };
-    let data = Data::load(&options, &reference, 2).unwrap().expect("data");
+    let data = Data::load(&options, &reference, &[4], 2)
+        .unwrap()
+        .expect("data");
     assert_eq!(data.deciding().kind, SplitKind::Test);
     let test = data.test.as_ref().expect("a test split");
     assert_eq!((data.calibration.set.len(), test.set.len()), (100, 50));
     // What train.py printed.
     assert_eq!(test.reference_correct(), Some(49));
     assert!(matches!(test.set.inputs, Values::F64(_)));
-    let none = Data::load(&DataOptions::default(), &reference, 1).unwrap();
+    let none = Data::load(&DataOptions::default(), &reference, &[4], 1).unwrap();
     assert!(none.is_none());
     // A network of another input.
     let other = self::reference(&loaded(shipped("tiny.nnir")));
-    let errors = Data::load(&options, &other, 1).unwrap_err();
+    let errors = Data::load(&options, &other, &[2], 1).unwrap_err();
     assert!(
         errors
             .to_string()

@@ -11,7 +11,9 @@ use crate::Failure;
 use crate::optimality::certificate::Certificate;
 use ceg4n_base::entity::PrimaryMap;
 use ceg4n_base::{Diagnostic, Diagnostics, Exact, codes};
-use ceg4n_eval::{EvalError, Trace, kernel_trace, real_outputs, real_trace, strict_winner};
+use ceg4n_eval::{
+    EvalError, Trace, kernel_outputs, kernel_trace, real_outputs, real_trace, strict_winner,
+};
 use ceg4n_ir::kernel::argmax;
 use ceg4n_ir::{Kernel, KernelOp, NodeId, Property, RealNode, RealOp, RealProgram, ValueId};
 use ceg4n_refine::Ended;
@@ -108,7 +110,8 @@ pub struct Divergence {
     /// The first value after which the reference cannot save the requirement any more.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub lost_at: Option<String>,
-    /// The values on the way from input to output.
+    /// The values on the way from input to output; none for a network with branches or without
+    /// exact values.
     pub layers: Vec<LayerRow>,
 }
 
@@ -193,16 +196,18 @@ fn of(
     let real = reference
         .real()
         .ok_or_else(|| internal("the reference is not real"))?;
-    let walk = Walk::new(real, kernel, &point.x).map_err(internal)?;
     let property = &question.requirement;
-    let outputs = walk.real.node(real.output).to_vec();
-    let integers = walk.integers(kernel.output)?;
+    let outputs = reference.outputs(&point.x).map_err(internal)?;
+    let integers = kernel_outputs(kernel, &kernel.quantize_input(&point.x)).map_err(internal)?;
     let values = kernel.output_values(&integers);
     let network = &versioned.loaded.module.network;
     let mut layers = Vec::new();
-    for node in chain(real) {
-        let name = network.value(real.nodes[node].value).name.clone();
-        layers.extend(walk.row(node, name, property, &outputs)?);
+    if is_plain(real) {
+        let walk = Walk::new(real, kernel, &point.x).map_err(internal)?;
+        for node in chain(real) {
+            let name = network.value(real.nodes[node].value).name.clone();
+            layers.extend(walk.row(node, name, property, &outputs)?);
+        }
     }
     let zero = |r: &&LayerRow| !r.difference.is_zero();
     let lost = layers.iter().rposition(|r| !r.broken).map_or(0, |i| i + 1);
@@ -238,28 +243,15 @@ fn chain(real: &RealProgram) -> Vec<NodeId> {
 }
 
 fn operand(op: &RealOp) -> Option<NodeId> {
-    match op {
-        RealOp::Input => None,
-        RealOp::Dense { x, .. }
-        | RealOp::AddConst { x, .. }
-        | RealOp::DivConst { x, .. }
-        | RealOp::Relu { x }
-        | RealOp::Move { x } => Some(*x),
-    }
+    op.operands().first().copied()
 }
 
-/// The operator with another operand.
-fn with_operand(op: &RealOp, to: NodeId) -> RealOp {
-    let mut op = op.clone();
-    match &mut op {
-        RealOp::Input => {}
-        RealOp::Dense { x, .. }
-        | RealOp::AddConst { x, .. }
-        | RealOp::DivConst { x, .. }
-        | RealOp::Relu { x }
-        | RealOp::Move { x } => *x = to,
-    }
-    op
+/// True if the parts of differences can be told: no operator has two operands, no value two users,
+/// and every value is exact.
+fn is_plain(real: &RealProgram) -> bool {
+    let single = |n: &RealNode| n.op.operands().len() <= 1;
+    let on_way = chain(real).len() == real.nodes.len();
+    real.is_exact() && on_way && real.nodes.values().all(single)
 }
 
 /// The reference from the value of `from` on, up to `to`: a program whose input that value is.
@@ -279,7 +271,7 @@ fn part(real: &RealProgram, from: NodeId, to: NodeId) -> RealProgram {
         let node = &real.nodes[n];
         output = nodes.push(RealNode {
             value: node.value,
-            op: with_operand(&node.op, output),
+            op: node.op.map_operands(|_| output),
             len: node.len,
         });
         at = n;
@@ -463,8 +455,20 @@ impl<'a> Walk<'a> {
                 KernelOp::Input { .. } => self.x.to_vec(),
                 KernelOp::Requantize { x, .. } => self.values(*x)?,
                 KernelOp::Dense { .. }
+                | KernelOp::Conv { .. }
+                | KernelOp::MaxPool { .. }
+                | KernelOp::SumPool { .. }
                 | KernelOp::AddConst { .. }
+                | KernelOp::MulConst { .. }
+                | KernelOp::Sum { .. }
+                | KernelOp::Concat { .. }
+                | KernelOp::Gather { .. }
                 | KernelOp::Relu { .. }
+                | KernelOp::Clip { .. }
+                | KernelOp::LeakyRelu { .. }
+                | KernelOp::Abs { .. }
+                | KernelOp::Sign { .. }
+                | KernelOp::Table { .. }
                 | KernelOp::Align { .. }
                 | KernelOp::Move { .. } => continue,
             };

@@ -196,7 +196,20 @@ fn plain(kernel: &Kernel) -> Outcome<String> {
             }
             // A relu before a requantization to an unsigned format adds nothing.
             KernelOp::Relu { .. } | KernelOp::Input { .. } | KernelOp::Move { .. } => {}
-            KernelOp::AddConst { .. } | KernelOp::Align { .. } => {
+            KernelOp::Conv { .. }
+            | KernelOp::MaxPool { .. }
+            | KernelOp::SumPool { .. }
+            | KernelOp::AddConst { .. }
+            | KernelOp::MulConst { .. }
+            | KernelOp::Sum { .. }
+            | KernelOp::Concat { .. }
+            | KernelOp::Gather { .. }
+            | KernelOp::Clip { .. }
+            | KernelOp::LeakyRelu { .. }
+            | KernelOp::Abs { .. }
+            | KernelOp::Sign { .. }
+            | KernelOp::Table { .. }
+            | KernelOp::Align { .. } => {
                 return Err("the benchmark's network has no such operator".into());
             }
         }

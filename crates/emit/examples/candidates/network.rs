@@ -22,7 +22,11 @@ pub(crate) fn build() -> Outcome<Network> {
     let mut constant = |net: &mut NetworkBuilder, name: String, shape: Vec<usize>| {
         let data = (0..shape.iter().product()).map(|_| noise(state)).collect();
         let origin = Origin::Inline;
-        let op = Op::Const(Constant { data, origin });
+        let op = Op::Const(Constant {
+            data,
+            origin,
+            wide: None,
+        });
         net.push(name, op, Some(Shape(shape)), None)
     };
     let mut x = net.push("x", Op::Input, Some(Shape::vector(LAYERS[0])), None);
@@ -56,9 +60,23 @@ pub(crate) fn candidate(net: &Arc<Network>, bits: u8) -> Outcome<Program> {
             Op::Const(_) => Format::new(true, bits, i32::from(bits) - 1),
             Op::Relu { .. } => Format::new(false, 9, 3),
             Op::Dense { .. }
+            | Op::Conv { .. }
+            | Op::MaxPool { .. }
+            | Op::AveragePool { .. }
             | Op::Add { .. }
             | Op::Sub { .. }
+            | Op::Mul { .. }
             | Op::Div { .. }
+            | Op::Sum { .. }
+            | Op::Concat { .. }
+            | Op::Pad { .. }
+            | Op::Transpose { .. }
+            | Op::Clip { .. }
+            | Op::LeakyRelu { .. }
+            | Op::Abs { .. }
+            | Op::Sign { .. }
+            | Op::Curve { .. }
+            | Op::Snap { .. }
             | Op::Reshape { .. }
             | Op::Flatten { .. }
             | Op::Identity { .. } => continue,

@@ -1,12 +1,16 @@
-//! From a kernel's nodes to stages.
+//! From a kernel's nodes to stages: which nodes get a vector, and what each stage starts from.
 
-use super::{Data, Dense, Operand, Plan, Source, Stage, StepKind, Table, TableId};
+use super::operands::{self, Constants};
+use super::{
+    Body, By, Data, Dense, Operand, Plan, Source, Stage, StepKind, Table, TableId, Taps, Vector,
+    Windows, moves,
+};
 use crate::EmitError;
 use crate::elem::{Elem, hull};
 use ceg4n_base::entity::SecondaryMap;
+use ceg4n_ir::window::{Conv, Window};
 use ceg4n_ir::{
-    Checked, Format, Interval, Kernel, KernelNode, KernelOp, NodeId, Op, Program, Rounding,
-    TensorFormat,
+    Checked, FILL, Kernel, KernelNode, KernelOp, NodeId, Op, Program, TensorFormat, ValueId,
 };
 use std::borrow::Cow;
 
@@ -17,7 +21,9 @@ pub(crate) fn plan(program: &Checked<Program>) -> Result<Plan<'_>, EmitError> {
         kernel,
         program,
         stored: SecondaryMap::new(),
+        added: SecondaryMap::new(),
         vector: SecondaryMap::new(),
+        pending: Vec::new(),
         plan: Plan {
             kernel,
             stages: Vec::new(),
@@ -42,65 +48,139 @@ pub(crate) fn plan(program: &Checked<Program>) -> Result<Plan<'_>, EmitError> {
     Ok(plan)
 }
 
-/// The vector operand of an operator.
-fn operand(op: &KernelOp) -> Option<NodeId> {
+/// True if the operator reads its operand at more than one place, or at another place than it
+/// writes: the operand then needs a vector.
+fn reads_elsewhere(op: &KernelOp) -> bool {
     match op {
-        KernelOp::Input { .. } => None,
-        KernelOp::Dense { x, .. }
-        | KernelOp::AddConst { x, .. }
-        | KernelOp::Relu { x }
-        | KernelOp::Requantize { x, .. }
-        | KernelOp::Align { x, .. }
-        | KernelOp::Move { x } => Some(*x),
+        KernelOp::Dense { .. }
+        | KernelOp::Conv { .. }
+        | KernelOp::MaxPool { .. }
+        | KernelOp::SumPool { .. }
+        | KernelOp::Concat { .. }
+        | KernelOp::Gather { .. } => true,
+        KernelOp::Input { .. }
+        | KernelOp::AddConst { .. }
+        | KernelOp::MulConst { .. }
+        | KernelOp::Sum { .. }
+        | KernelOp::Relu { .. }
+        | KernelOp::Clip { .. }
+        | KernelOp::LeakyRelu { .. }
+        | KernelOp::Abs { .. }
+        | KernelOp::Sign { .. }
+        | KernelOp::Table { .. }
+        | KernelOp::Requantize { .. }
+        | KernelOp::Align { .. }
+        | KernelOp::Move { .. } => false,
     }
 }
 
-struct Builder<'a> {
-    kernel: &'a Kernel,
+pub(super) struct Builder<'a> {
+    pub(super) kernel: &'a Kernel,
     program: &'a Checked<Program>,
     /// Nodes that get a vector.
     stored: SecondaryMap<NodeId, bool>,
+    /// Of a sum: the operand that is added to the other one.
+    added: SecondaryMap<NodeId, Option<NodeId>>,
     /// Where a stored node's elements are.
-    vector: SecondaryMap<NodeId, Option<(Source, Elem)>>,
-    plan: Plan<'a>,
+    vector: SecondaryMap<NodeId, Option<Vector>>,
+    /// The tables of the stage at hand whose constants are not laid out yet.
+    pending: Vec<(TableId, Constants)>,
+    pub(super) plan: Plan<'a>,
 }
 
 impl<'a> Builder<'a> {
-    fn node(&self, n: NodeId) -> &'a KernelNode {
+    pub(super) fn node(&self, n: NodeId) -> &'a KernelNode {
         &self.kernel.nodes[n]
     }
 
-    fn name(&self, n: NodeId) -> &'a str {
+    pub(super) fn name(&self, n: NodeId) -> &'a str {
         let value = self.node(n).value;
         &self.program.program().network.value(value).name
     }
 
+    /// The operand whose elements a node hands on in the same order, if it does nothing else.
+    fn handed_on(&self, n: NodeId) -> Option<NodeId> {
+        let op = &self.node(n).op;
+        if let KernelOp::Move { x } = op {
+            return Some(*x);
+        }
+        let KernelOp::Gather { x, index, .. } = op else {
+            return None;
+        };
+        let in_order = index.iter().enumerate().all(|(j, i)| *i as usize == j);
+        (in_order && index.len() == self.node(*x).len).then_some(*x)
+    }
+
     /// The node whose elements a chain of moves hands on.
     fn through_moves(&self, mut n: NodeId) -> NodeId {
-        while let KernelOp::Move { x } = self.node(n).op {
+        while let Some(x) = self.handed_on(n) {
             n = x;
         }
         n
     }
 
-    /// The operand whose elements count.
-    fn source(&self, n: NodeId) -> Option<NodeId> {
-        operand(&self.node(n).op).map(|x| self.through_moves(x))
+    /// The operands whose elements count.
+    fn sources(&self, n: NodeId) -> Vec<NodeId> {
+        let operands = self.node(n).op.operands();
+        operands.iter().map(|x| self.through_moves(*x)).collect()
+    }
+
+    /// The operand that the chain of a node comes from; `None` for the input.
+    pub(super) fn source(&self, n: NodeId) -> Option<NodeId> {
+        let sources = self.sources(n);
+        match sources[..] {
+            // The operand that is added has a vector of its own.
+            [x, y] if self.added[n] == Some(x) => Some(y),
+            _ => sources.first().copied(),
+        }
+    }
+
+    /// The vector of the operand that a sum adds.
+    pub(super) fn added_vector(&self, n: NodeId) -> Result<Vector, EmitError> {
+        let y = self.added[n];
+        let y = y.ok_or_else(|| EmitError::Internal(format!("{n} adds nothing")))?;
+        self.vector_of(y)
+    }
+
+    /// The node that a sum adds.
+    pub(super) fn added(&self, n: NodeId) -> Option<NodeId> {
+        self.added[n]
     }
 
     /// Marks what needs a vector among the nodes that the output depends on.
     fn mark_stored(&mut self, output: NodeId) {
         let mut uses: SecondaryMap<NodeId, u32> = SecondaryMap::new();
-        let mut open = vec![output];
+        uses[output] = 1;
         self.stored[output] = true;
-        while let Some(n) = open.pop() {
-            let Some(x) = self.source(n) else { continue };
-            uses[x] += 1;
-            if uses[x] == 1 {
-                open.push(x);
+        let mut nodes: Vec<NodeId> = self.kernel.nodes.keys().collect();
+        nodes.reverse();
+        // Users before operands.
+        nodes.retain(|n| {
+            if uses[*n] == 0 {
+                return false;
             }
-            if uses[x] > 1 || matches!(self.node(n).op, KernelOp::Dense { .. }) {
-                self.stored[x] = true;
+            let op = &self.node(*n).op;
+            if matches!(op, KernelOp::Concat { .. } | KernelOp::Gather { .. }) {
+                self.stored[*n] = true;
+            }
+            for x in self.sources(*n) {
+                uses[x] += 1;
+                self.stored[x] |= uses[x] > 1 || reads_elsewhere(op);
+            }
+            true
+        });
+        for n in nodes {
+            let KernelOp::Sum { .. } = self.node(n).op else {
+                continue;
+            };
+            if let [x, y] = self.sources(n)[..] {
+                let added = if self.stored[x] && !self.stored[y] {
+                    x
+                } else {
+                    y
+                };
+                self.stored[added] = true;
+                self.added[n] = Some(added);
             }
         }
     }
@@ -111,41 +191,66 @@ impl<'a> Builder<'a> {
         self.plan.input.range() != (f.min(), f.max())
     }
 
+    fn vector_of(&self, n: NodeId) -> Result<Vector, EmitError> {
+        self.vector[n]
+            .ok_or_else(|| EmitError::Internal(format!("{n} is used before it is computed")))
+    }
+
+    /// The type of a node's vector: that of its format. Without a format the output is a word; what
+    /// lies between is as small as its range allows.
+    fn elem(&self, n: NodeId, is_output: bool) -> Elem {
+        let node = self.node(n);
+        if let Some(f) = node.format {
+            return Elem::of_format(f);
+        }
+        let range = hull(&node.range);
+        let word = Elem::word(range.signed_width());
+        let least = Elem::holding(range.lo, range.hi);
+        if is_output || least.own_word() != word {
+            word
+        } else {
+            least
+        }
+    }
+
     /// Adds the stage that computes a stored node.
     fn stage(&mut self, n: NodeId, is_output: bool) -> Result<(), EmitError> {
-        let node = self.node(n);
-        let is_input = matches!(node.op, KernelOp::Input { .. });
+        let op = &self.node(n).op;
+        let is_input = matches!(op, KernelOp::Input { .. });
+        let input = Vector {
+            source: Source::Input,
+            ty: self.plan.input,
+        };
         if is_input && !is_output && !self.clamps_input() {
-            self.vector[n] = Some((Source::Input, self.plan.input));
+            self.vector[n] = Some(input);
             return Ok(());
         }
         let (chain, from) = self.chain(n);
-        let (source, source_ty) = match from {
-            None => (Source::Input, self.plan.input),
-            Some(x) => self.vector[x]
-                .ok_or_else(|| EmitError::Internal(format!("{x} is used before it is computed")))?,
-        };
-        let ty = match node.format {
-            Some(f) => Elem::of_format(f),
-            None => Elem::word(hull(&node.range).signed_width()),
+        let x = match from {
+            None => input,
+            Some(x) => self.vector_of(x)?,
         };
         let mut stage = Stage {
-            source,
-            source_ty,
-            dense: None,
-            word: source_ty.own_word(),
+            reads: vec![x],
+            body: Body::Load,
+            word: x.ty.own_word(),
             steps: Vec::new(),
-            ty,
-            len: node.len,
+            ty: self.elem(n, is_output),
+            len: self.node(n).len,
+            inner: 1,
             notes: Vec::new(),
         };
         if from.is_none() {
             self.load_input(&mut stage);
         }
         for at in chain {
-            self.step(&mut stage, at)?;
+            self.node_into(&mut stage, at)?;
         }
-        self.vector[n] = Some((Source::Stage(self.plan.stages.len()), ty));
+        self.lay_out(&mut stage);
+        self.vector[n] = Some(Vector {
+            source: Source::Stage(self.plan.stages.len()),
+            ty: stage.ty,
+        });
         self.plan.stages.push(stage);
         Ok(())
     }
@@ -185,58 +290,81 @@ impl<'a> Builder<'a> {
         stage.push(stage.word, clamp);
     }
 
-    /// Appends what one node does to a stage.
-    fn step(&mut self, stage: &mut Stage, n: NodeId) -> Result<(), EmitError> {
+    /// Appends what one node does to a stage: a body, which only the first node has, or steps.
+    fn node_into(&mut self, stage: &mut Stage, n: NodeId) -> Result<(), EmitError> {
         let node = self.node(n);
-        let name = self.name(n);
-        let of_x = self.source(n).map_or(&[][..], |x| &self.node(x).range);
-        let x = hull(of_x);
-        let width = node.width.max(x.signed_width());
         let note = match &node.op {
             KernelOp::Input { .. } | KernelOp::Move { .. } => return Ok(()),
-            KernelOp::Dense { weight, bias, .. } => {
-                stage.word = Elem::word(width);
-                self.dense(stage, n, weight, bias.as_deref())
+            KernelOp::Dense { weight, bias, .. } => self.dense(stage, n, weight, bias.as_deref()),
+            KernelOp::Conv {
+                weight, bias, conv, ..
+            } => self.conv(stage, n, weight, bias.as_deref(), conv),
+            KernelOp::MaxPool { window, .. } => {
+                let least = self.operand_range(n).lo;
+                pool(stage, Taps::Max { least }, window, "max pool")
             }
-            KernelOp::AddConst { c, .. } => {
-                let add = self.constants('c', Cow::Borrowed(c), format!("{name}: added constants"));
-                stage.push(Elem::word(width), StepKind::Add(add));
-                "add constants".to_owned()
+            KernelOp::SumPool { window, .. } => {
+                stage.word = Elem::word(self.width(n));
+                let mean = pool(stage, Taps::Sum, window, "sums of average pool");
+                format!(
+                    "{mean}; {}, any order of sums in {} bits",
+                    scale(node),
+                    node.width
+                )
             }
-            KernelOp::Relu { .. } => {
-                if x.lo < 0 {
-                    stage.push(Elem::word(width), StepKind::Relu);
-                }
-                "relu".to_owned()
-            }
-            KernelOp::Requantize {
-                multiplier,
-                shift,
-                format,
-                ..
-            } => {
-                let (product, factor) = match multiplier {
-                    None => (Cow::Borrowed(of_x), String::new()),
-                    Some(m) => self.multiply(stage, name, width, of_x, m),
-                };
-                let clamp = acting_clamp(self.kernel.rounding, &product, shift, *format);
-                let (word, text) = self.shift(stage, name, width, &product, shift)?;
-                stage.push(word, clamp);
-                let rounding = self.kernel.rounding.name();
-                format!("requantize to {format}, {factor}{text}, rounding {rounding}")
-            }
-            KernelOp::Align { shift, .. } => {
-                let left: Vec<i32> = shift.iter().map(|s| -s).collect();
-                self.shift(stage, name, width, of_x, &left)?;
-                format!("channels aligned to scale 2^{}", -self.kernel.output_frac)
-            }
+            KernelOp::Concat { outer, .. } => self.concat(stage, n, *outer)?,
+            KernelOp::Gather { x, index, fill } => self.gather(stage, index, *fill, *x),
+            KernelOp::AddConst { .. }
+            | KernelOp::MulConst { .. }
+            | KernelOp::Sum { .. }
+            | KernelOp::Relu { .. }
+            | KernelOp::Clip { .. }
+            | KernelOp::LeakyRelu { .. }
+            | KernelOp::Abs { .. }
+            | KernelOp::Sign { .. }
+            | KernelOp::Table { .. }
+            | KernelOp::Requantize { .. }
+            | KernelOp::Align { .. } => self.step(stage, n)?,
         };
-        let proved = hull(&node.range);
+        let (name, proved) = (self.name(n), hull(&node.range));
         stage.notes.push(format!(
             "{name}: {note}; proved range [{}, {}]",
             proved.lo, proved.hi
         ));
         Ok(())
+    }
+
+    /// The range of all elements of a node's chain operand.
+    pub(super) fn operand_range(&self, n: NodeId) -> ceg4n_ir::Interval {
+        hull(self.source(n).map_or(&[][..], |x| &self.node(x).range))
+    }
+
+    /// Bits that hold a node's operand, its result and all between.
+    pub(super) fn width(&self, n: NodeId) -> u8 {
+        let x = self.operand_range(n);
+        self.node(n).width.max(x.signed_width())
+    }
+
+    /// The tables of a layer's weights and biases.
+    fn weights(
+        &mut self,
+        n: NodeId,
+        rows: usize,
+        weight: &'a [i32],
+        bias: Option<&'a [i64]>,
+    ) -> (TableId, Option<TableId>, String) {
+        let name = self.name(n);
+        let formats = self.weight_formats(n);
+        let cols = weight.len() / rows.max(1);
+        let mantissas = weight.iter().map(|m| i64::from(*m));
+        let comment = format!("{name}: {rows} rows of {cols} weights, {formats}");
+        let weight = self.table('w', holding(mantissas), Data::Narrow(weight), comment);
+        let bias = bias.map(|b| {
+            let comment = format!("{name}: {rows} biases at the accumulator's scale");
+            let data = Data::Wide(Cow::Borrowed(b));
+            self.table('b', holding(b.iter().copied()), data, comment)
+        });
+        (weight, bias, formats)
     }
 
     /// Makes a stage start from a dense layer; tells what it does.
@@ -248,20 +376,11 @@ impl<'a> Builder<'a> {
         bias: Option<&'a [i64]>,
     ) -> String {
         let node = self.node(n);
-        let name = self.name(n);
+        stage.word = Elem::word(self.width(n));
         let rows = node.len;
         let cols = weight.len() / rows.max(1);
-        let formats = self.weight_formats(n);
-        let (lo, hi) = ends(weight.iter().map(|m| i64::from(*m)));
-        let comment = format!("{name}: {rows} rows of {cols} weights, {formats}");
-        let weight = self.table('w', Elem::holding(lo, hi), Data::Narrow(weight), comment);
-        let bias = bias.map(|b| {
-            let (lo, hi) = ends(b.iter().copied());
-            let comment = format!("{name}: {rows} biases at the accumulator's scale");
-            let data = Data::Wide(Cow::Borrowed(b));
-            self.table('b', Elem::holding(lo, hi), data, comment)
-        });
-        stage.dense = Some(Dense { weight, bias, cols });
+        let (weight, bias, formats) = self.weights(n, rows, weight, bias);
+        stage.body = Body::Dense(Dense { weight, bias, cols });
         format!(
             "dense {cols} -> {rows}, weights {formats}; accumulator {}, any order of sums in {} bits",
             scale(node),
@@ -269,7 +388,90 @@ impl<'a> Builder<'a> {
         )
     }
 
-    fn table(&mut self, kind: char, ty: Elem, data: Data<'a>, comment: String) -> TableId {
+    /// Makes a stage start from a convolution; tells what it does.
+    fn conv(
+        &mut self,
+        stage: &mut Stage,
+        n: NodeId,
+        weight: &'a [i32],
+        bias: Option<&'a [i64]>,
+        conv: &Conv,
+    ) -> String {
+        let node = self.node(n);
+        stage.word = Elem::word(self.width(n));
+        let (weight, bias, formats) = self.weights(n, conv.filters, weight, bias);
+        if let Some(b) = bias {
+            self.plan.tables[b].by = By::Block;
+        }
+        let window = &conv.window;
+        let share = conv.filters / conv.groups.max(1);
+        let taps = Taps::Products { weight, bias };
+        stage.body = Body::Windows(Windows::new(taps, window, conv.depth(), share));
+        stage.inner = window.windows();
+        let groups = match conv.groups {
+            1 => String::new(),
+            g => format!(" in {g} groups"),
+        };
+        format!(
+            "convolution {} -> {} channels{groups}, {}, weights {formats}; accumulator {}, any order of sums in {} bits",
+            window.channels,
+            conv.filters,
+            geometry(window),
+            scale(node),
+            node.width
+        )
+    }
+
+    /// Makes a stage copy the operands of a concatenation; tells what it does.
+    fn concat(&mut self, stage: &mut Stage, n: NodeId, outer: usize) -> Result<String, EmitError> {
+        let sources = self.sources(n);
+        let vectors = sources.iter().map(|x| self.vector_of(*x));
+        stage.reads = vectors.collect::<Result<_, _>>()?;
+        let lens: Vec<usize> = sources.iter().map(|x| self.node(*x).len).collect();
+        stage.body = Body::Copy {
+            fill: None,
+            nests: moves::concatenated(&lens, outer),
+        };
+        let lens: Vec<String> = lens.iter().map(ToString::to_string).collect();
+        Ok(format!("concatenation of {} elements", lens.join(" + ")))
+    }
+
+    /// Makes a stage move elements; tells what it does.
+    fn gather(&mut self, stage: &mut Stage, index: &[u32], fill: i64, x: NodeId) -> String {
+        let filled = index.iter().filter(|i| **i == FILL).count();
+        let fill = (filled > 0).then_some(fill);
+        let text = match fill {
+            Some(fill) => format!("elements moved, {filled} filled with {fill}"),
+            None => "elements moved".to_owned(),
+        };
+        let nests = if filled == index.len() {
+            Some(Vec::new())
+        } else {
+            moves::nest(index).map(|n| vec![n])
+        };
+        stage.body = match nests {
+            Some(nests) => Body::Copy { fill, nests },
+            None => {
+                let len = self.node(x).len;
+                let at = |i: &u32| if *i == FILL { len } else { *i as usize } as i64;
+                let index: Vec<i64> = index.iter().map(at).collect();
+                let ty = holding(index.iter().copied());
+                let data = Data::Wide(Cow::Owned(index));
+                let index = self.table('i', ty, data, "places of moved elements".to_owned());
+                let fill = fill.map(|f| (f, len));
+                Body::Pick { index, fill }
+            }
+        };
+        text
+    }
+
+    pub(super) fn table(
+        &mut self,
+        kind: char,
+        ty: Elem,
+        data: Data<'a>,
+        comment: String,
+    ) -> TableId {
         let number = self
             .plan
             .tables
@@ -280,78 +482,54 @@ impl<'a> Builder<'a> {
             name: format!("{kind}{number}"),
             ty,
             data,
+            by: By::Element,
             comment,
         });
         self.plan.tables.len() - 1
     }
 
-    /// A constant per element, or one number if they are all the same.
-    fn constants(&mut self, kind: char, values: Cow<'a, [i64]>, comment: String) -> Operand {
-        let (lo, hi) = ends(values.iter().copied());
+    /// One number if all constants that matter are the same (`unused` if none does), else a table
+    /// that [`Self::lay_out`] fills.
+    pub(super) fn constants(
+        &mut self,
+        kind: char,
+        values: Constants,
+        unused: i64,
+        comment: String,
+    ) -> Operand {
+        let (lo, hi) = operands::ends(&values).unwrap_or((unused, unused));
         if lo == hi {
             return Operand::Uniform(lo);
         }
-        let id = self.table(kind, Elem::holding(lo, hi), Data::Wide(values), comment);
+        let data = Data::Wide(Cow::Borrowed(&[]));
+        let id = self.table(kind, Elem::holding(lo, hi), data, comment);
+        self.pending.push((id, values));
         Operand::Table(id, lo, hi)
     }
 
-    /// Appends the product with multipliers; returns its ranges and what it does. Where the operand
-    /// is always zero any multiplier gives zero, so such elements take that of the first one that
-    /// is not.
-    fn multiply(
-        &mut self,
-        stage: &mut Stage,
-        name: &str,
-        width: u8,
-        of_x: &[Interval],
-        multiplier: &[u16],
-    ) -> (Cow<'static, [Interval]>, String) {
-        let zero = |r: &Interval| r.lo == 0 && r.hi == 0;
-        let moving = of_x.iter().zip(multiplier).find(|(r, _)| !zero(r));
-        let common = moving.map_or(1, |(_, m)| *m);
-        let pick = |(r, m): (&Interval, &u16)| i64::from(if zero(r) { common } else { *m });
-        let values: Vec<i64> = of_x.iter().zip(multiplier).map(pick).collect();
-        // The checker proved that 64 bits hold the products.
-        let product = |(r, m): (&Interval, &i64)| Interval::new(r.lo * m, r.hi * m);
-        let products: Vec<Interval> = of_x.iter().zip(&values).map(product).collect();
-        let comment = format!("{name}: multipliers");
-        let factor = self.constants('m', Cow::Owned(values), comment);
-        let text = match &factor {
-            Operand::Uniform(1) => String::new(),
-            Operand::Uniform(m) => format!("times {m}, "),
-            Operand::Table(_, lo, hi) => format!("times {lo} to {hi} by channel, "),
-        };
-        stage.push(Elem::word(width), StepKind::Multiply(factor));
-        (Cow::Owned(products), text)
+    /// Fills the tables of a stage's steps, and decides how the stage counts unless its body does.
+    fn lay_out(&mut self, stage: &mut Stage) {
+        let pending = std::mem::take(&mut self.pending);
+        match stage.body {
+            Body::Load => {
+                let lists: Vec<&Constants> = pending.iter().map(|(_, l)| l).collect();
+                stage.inner = operands::inner(&lists);
+            }
+            Body::Dense(_) | Body::Windows(_) | Body::Copy { .. } | Body::Pick { .. } => {}
+        }
+        for (id, values) in pending {
+            let (by, data) = operands::compress(&values, stage.inner);
+            let table = &mut self.plan.tables[id];
+            (table.by, table.data) = (by, Data::Wide(Cow::Owned(data)));
+        }
     }
 
-    /// Appends shifts; returns their word and what they do. Where the operand is always zero any
-    /// shift gives zero, so such elements take the shift of the first one that is not.
-    fn shift(
-        &mut self,
-        stage: &mut Stage,
-        name: &str,
-        width: u8,
-        of_x: &[Interval],
-        shift: &[i32],
-    ) -> Result<(Elem, String), EmitError> {
-        let zero = |r: &Interval| r.lo == 0 && r.hi == 0;
-        let moving = of_x.iter().zip(shift).find(|(r, _)| !zero(r));
-        let common = moving.map_or(0, |(_, s)| *s);
-        let pick = |(r, s): (&Interval, &i32)| i64::from(if zero(r) { common } else { *s });
-        let values: Vec<i64> = of_x.iter().zip(shift).map(pick).collect();
-        let comment = format!("{name}: right shifts (negative: left)");
-        let shift = self.constants('s', Cow::Owned(values), comment);
-        let word = Elem::word(shift_width(width, &shift)?);
-        let text = shift_text(&shift);
-        stage.push(word, StepKind::Shift(shift));
-        Ok((word, text))
-    }
-
-    /// The formats of a dense layer's weights, in words.
+    /// The formats of a layer's weights, in words.
     fn weight_formats(&self, n: NodeId) -> String {
         let program = self.program.program();
-        let Op::Dense { weight, .. } = program.network.value(self.node(n).value).op else {
+        let value: ValueId = self.node(n).value;
+        let (Op::Dense { weight, .. } | Op::Conv { weight, .. }) = program.network.value(value).op
+        else {
             return String::new();
         };
         match program.annotations.format(weight) {
@@ -365,39 +543,32 @@ impl<'a> Builder<'a> {
     }
 }
 
-/// The sides of a format's clamp that the rounded operand can reach.
-fn acting_clamp(rounding: Rounding, of_x: &[Interval], shift: &[i32], format: Format) -> StepKind {
-    let end = |m: i64, s: &i32| rounding.shift(i128::from(m), *s);
-    let rounded = of_x.iter().zip(shift);
-    let (lo, hi) = rounded.fold((0, 0), |(lo, hi), (r, s)| {
-        (end(r.lo, s).min(lo), end(r.hi, s).max(hi))
-    });
-    StepKind::Clamp {
-        lo: (lo < i128::from(format.min())).then_some(format.min()),
-        hi: (hi > i128::from(format.max())).then_some(format.max()),
-    }
+/// Makes a stage start from a pool; tells what it does.
+fn pool(stage: &mut Stage, taps: Taps, window: &Window, what: &str) -> String {
+    stage.body = Body::Windows(Windows::new(taps, window, 1, 1));
+    stage.inner = window.windows();
+    format!("{what}, {} channels, {}", window.channels, geometry(window))
 }
 
-/// The word that a shift needs: besides what the IR proved, the power of two itself.
-fn shift_width(width: u8, shift: &Operand) -> Result<u8, EmitError> {
-    let (lo, hi) = match shift {
-        Operand::Uniform(s) => (*s, *s),
-        Operand::Table(_, lo, hi) => (*lo, *hi),
-    };
-    let power = if lo < 0 { 2 - lo } else { 0 }.max(hi + 1);
-    u8::try_from(power)
-        .ok()
-        .map(|p| p.max(width))
-        .filter(|w| *w <= 64)
-        .ok_or_else(|| EmitError::Internal(format!("shifts {lo} to {hi} exceed 64 bits")))
-}
-
-fn shift_text(shift: &Operand) -> String {
-    match shift {
-        Operand::Uniform(s) if *s < 0 => format!("shift left {}", -s),
-        Operand::Uniform(s) => format!("shift right {s}"),
-        Operand::Table(_, lo, hi) => format!("shift right {lo} to {hi} by channel"),
+/// A window's geometry, in words.
+fn geometry(w: &Window) -> String {
+    let pair = |[a, b]: [usize; 2]| format!("{a}x{b}");
+    let mut text = format!(
+        "{} window on {}, {} results",
+        pair(w.kernel),
+        pair([w.height, w.width]),
+        pair(w.out)
+    );
+    for (what, value, usual) in [
+        ("stride", w.stride, 1),
+        ("dilation", w.dilation, 1),
+        ("padding", w.pad, 0),
+    ] {
+        if value != [usual; 2] {
+            text.push_str(&format!(", {what} {}", pair(value)));
+        }
     }
+    text
 }
 
 /// The scale of accumulators, in words.
@@ -410,10 +581,11 @@ fn scale(node: &KernelNode) -> String {
     }
 }
 
-/// Least and greatest; `(0, 0)` for none.
-fn ends(values: impl Iterator<Item = i64>) -> (i64, i64) {
-    values
+/// The smallest type that holds all.
+fn holding(values: impl Iterator<Item = i64>) -> Elem {
+    let ends = values
         .map(|v| (v, v))
-        .reduce(|(lo, hi), (a, b)| (lo.min(a), hi.max(b)))
-        .unwrap_or((0, 0))
+        .reduce(|(lo, hi), (a, b)| (lo.min(a), hi.max(b)));
+    let (lo, hi) = ends.unwrap_or((0, 0));
+    Elem::holding(lo, hi)
 }

@@ -2,8 +2,8 @@
 //! undefined-behaviour sanitizer watching.
 
 use crate::common::{
-    Case, channel_cases, exhaustive_cases, folder, prove, random_cases, run, tiny, tool, vectors,
-    write,
+    Case, channel_cases, dag_cases, exhaustive_cases, folder, graph_case, prove, random_cases, run,
+    tiny, tool, vectors, write,
 };
 use ceg4n_emit::{Claim, EmitError, emit_c};
 use rand::SeedableRng;
@@ -62,6 +62,8 @@ fn batch(cases: &[Case], dir: &Path) {
 fn random_programs_return_what_they_mean() {
     let dir = folder();
     let mut cases = random_cases(1, 300, 40);
+    cases.extend(dag_cases(7, 400, 25));
+    cases.push(graph_case(25));
     cases.extend(exhaustive_cases());
     cases.extend(channel_cases());
     batch(&cases, dir.path());
@@ -277,6 +279,66 @@ fn the_random_programs_cover_the_emitter() {
         ("extern const uint8_t", 2),
     ] {
         let n = text.matches(what).count();
+        assert!(n >= least, "`{what}` occurs {n} times");
+    }
+}
+
+/// The random programs of every operator do reach every operator and every form of loop.
+#[test]
+fn the_random_graphs_cover_the_emitter() {
+    let (mut c, mut notes) = (String::new(), String::new());
+    for case in dag_cases(7, 400, 0) {
+        for file in emit_c(&case.input()).unwrap() {
+            let text = String::from_utf8(file.content).unwrap();
+            if file.path.ends_with("README.md") {
+                notes.push_str(&text);
+            } else {
+                c.push_str(&text);
+            }
+        }
+    }
+    for (what, least) in [
+        (": dense ", 50),
+        (": convolution ", 100),
+        (": max pool", 30),
+        (": sums of average pool", 30),
+        (": concatenation of ", 30),
+        (": elements moved;", 20),
+        (" filled with ", 20),
+        (": add constants", 20),
+        (": multiply by constants", 20),
+        (": add v", 30),
+        (": relu", 30),
+        (": clip", 30),
+        (": leaky relu", 30),
+        (": absolute value", 20),
+        (": sign", 20),
+        ("sigmoid by a table", 10),
+        ("tanh by a table", 10),
+    ] {
+        let n = notes.matches(what).count();
+        assert!(n >= least, "`{what}` occurs {n} times");
+    }
+    for (what, least) in [
+        ("const size_t u0 = ", 20),
+        ("const size_t u1 = ", 20),
+        ("const size_t v0 = ", 20),
+        ("const size_t v1 = ", 20),
+        (") / 2 : 0;", 10),
+        ("size_t j = 0;\n", 100),
+        ("x + c * ", 20),
+        ("x + c / ", 10),
+        ("for (size_t k = 0;", 100),
+        ("[c];", 50),
+        ("[p];", 5),
+        ("[oy * ", 5),
+        ("const size_t j = c * ", 20),
+        (")z1[j];", 20),
+        (")z2[j];", 2),
+        ("const int32_t b1 = ", 1),
+        ("union {", 2),
+    ] {
+        let n = c.matches(what).count();
         assert!(n >= least, "`{what}` occurs {n} times");
     }
 }

@@ -1,7 +1,7 @@
-//! The text of one tiny kernel, against `tests/golden/`; `BLESS=1` rewrites it.
+//! The text of a tiny kernel and of a small graph, against `tests/golden/`; `BLESS=1` rewrites it.
 
-use crate::common::{prove, tiny, vectors};
-use ceg4n_emit::{Claim, EmitInfo, EmitInput, emit_c, emit_rust, footprint};
+use crate::common::{graph_case, prove, tiny, vectors};
+use ceg4n_emit::{Claim, EmitInfo, EmitInput, OutputFile, emit_c, emit_rust, footprint};
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 use std::path::Path;
@@ -28,11 +28,25 @@ fn the_text_of_a_tiny_kernel() {
     };
     let memory = footprint(&input).unwrap();
     assert_eq!((memory.constant_bytes, memory.scratch_bytes), (17, 6));
-    let golden = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden");
-    let bless = std::env::var_os("BLESS").is_some();
     let mut files = emit_c(&input).unwrap();
     assert_eq!(files, emit_c(&input).unwrap());
     files.extend(emit_rust(&input).unwrap());
+    compare("tests/golden", files);
+}
+
+/// Without the constants, whose form the tiny kernel shows.
+#[test]
+fn the_text_of_a_small_graph() {
+    let case = graph_case(0);
+    let mut files = emit_c(&case.input()).unwrap();
+    files.extend(emit_rust(&case.input()).unwrap());
+    files.retain(|f| ["c/graph.c", "c/README.md", "rust/src/lib.rs"].contains(&&f.path[..]));
+    compare("tests/golden/graph", files);
+}
+
+fn compare(folder: &str, files: Vec<OutputFile>) {
+    let golden = Path::new(env!("CARGO_MANIFEST_DIR")).join(folder);
+    let bless = std::env::var_os("BLESS").is_some();
     for f in files {
         // A manifest of that name would be a package of its own to cargo.
         let path = golden.join(f.path.replace("Cargo.toml", "Cargo.toml.txt"));

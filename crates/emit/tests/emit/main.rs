@@ -8,4 +8,5 @@
 mod c;
 mod common;
 mod golden;
+mod interpreter;
 mod rust;

@@ -1,6 +1,6 @@
 //! Arrays of one element type: what npy, safetensors and idx files hold.
 
-use super::{Request, Table, Values, malformed, not_finite};
+use super::{Pixels, Request, Table, layout, malformed, not_finite};
 use ceg4n_base::Diagnostic;
 
 /// An element type.
@@ -12,7 +12,7 @@ pub(super) enum Element {
     F64 {
         big: bool,
     },
-    /// Only as labels: what scale integers would have as inputs is not known.
+    /// As labels, or as bytes where the request says what these stand for.
     Integer {
         bytes: usize,
         signed: bool,
@@ -88,52 +88,59 @@ impl Array<'_> {
         )))
     }
 
-    /// The rows wanted: the first dimension counts them, the others are flattened.
+    /// The rows wanted: the first dimension counts them, the others are flattened, and moved where
+    /// they are an image whose channels the network has elsewhere.
     pub(super) fn table(&self, request: &Request<'_>) -> Result<Table, Diagnostic> {
         let kind = self.kind;
-        let read: fn(Element, &[u8]) -> f64 = match self.element {
-            Element::F32 { .. } | Element::F64 { .. } => Element::read,
-            // As float32 arithmetic has it.
-            Element::Pixel => |e, b| f64::from(e.read(b) as f32 / 255.0),
-            Element::Integer { .. } => {
-                return Err(malformed(format!(
-                    "{kind} elements of type {}; only float32 and float64 are read",
-                    self.code
-                )));
-            }
+        let pixels = match (self.element, request.pixels) {
+            (_, Some(pixels)) => Some(pixels),
+            (Element::F32 { .. } | Element::F64 { .. }, None) => None,
+            (Element::Pixel, None) => Some(Pixels::Unit),
+            (Element::Integer { .. }, None) => return Err(self.no_floats()),
         };
-        let [rows, columns @ ..] = &self.shape[..] else {
+        let [rows, dimensions @ ..] = &self.shape[..] else {
             return Err(malformed(format!("the {kind} array has no dimension")));
         };
-        if columns.is_empty() {
+        if dimensions.is_empty() {
             let d = malformed(format!(
                 "the {kind} array has one dimension, of {rows}; rows need two"
             ));
             return Err(d.help("these may be labels; give the file of the inputs"));
         }
-        let columns = columns.iter().copied().fold(1, usize::saturating_mul);
+        let columns = dimensions.iter().copied().fold(1, usize::saturating_mul);
         let chosen = request.of_table(*rows, columns)?;
+        let order = layout::moved(dimensions, request.shape);
         let size = self.element.size();
-        let mut values = Values::default();
-        values.reserve(chosen.len() * columns);
-        let begin = chosen.start * columns;
-        let data = &self.data[begin * size..chosen.end * columns * size];
-        for (k, bytes) in data.chunks_exact(size).enumerate() {
-            let v = read(self.element, bytes);
-            if !v.is_finite() {
-                let i = begin + k;
-                return Err(not_finite(i / columns, i % columns));
+        let mut table = Table::new(columns);
+        table.values.reserve(chosen.len() * columns);
+        for row in &chosen {
+            let data = &self.data[row * columns * size..(row + 1) * columns * size];
+            for k in 0..columns {
+                let from = order.as_ref().map_or(k, |o| o[k]);
+                let v = self.element.read(&data[from * size..(from + 1) * size]);
+                table.values.push(match pixels {
+                    Some(p) => p.of_number(v, || format!("column {from} of row {row}"))?,
+                    None if v.is_finite() => v,
+                    None => return Err(not_finite(*row, from)),
+                });
             }
-            values.push(v);
         }
-        Ok(Table {
-            first: chosen.start,
-            columns,
-            values,
-            lines: Vec::new(),
-            labels: Vec::new(),
-            total: Some(*rows),
-        })
+        table.rows = chosen;
+        table.total = Some(*rows);
+        Ok(table)
+    }
+
+    /// What scale integers would have as inputs is not known.
+    fn no_floats(&self) -> Diagnostic {
+        let d = malformed(format!(
+            "{} elements of type {}; only float32 and float64 are read",
+            self.kind, self.code
+        ));
+        if self.element.size() == 1 {
+            d.help("bytes are read where --pixels says what they stand for: 0:1, 0:255 or -1:1")
+        } else {
+            d
+        }
     }
 
     /// One number per row, for labels; large ones may be rounded.

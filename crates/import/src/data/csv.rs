@@ -1,17 +1,16 @@
 //! Data sets as csv: numeric columns, with or without a line of names, and labels in a column.
 
-use super::{Request, Table, Values, malformed, not_finite};
+use super::{Request, Table, malformed, not_finite, stretches};
 use ceg4n_base::{Diagnostic, codes};
+use std::collections::{BTreeMap, BTreeSet};
 
 /// The rows wanted. A first line without a number holds names.
 pub(super) fn table(bytes: &[u8], request: &Request<'_>) -> Result<Table, Diagnostic> {
-    let mut table = Table {
-        first: request.rows.map_or(0, |r| r.start),
-        columns: request.inputs,
-        values: Values::default(),
-        lines: Vec::new(),
-        labels: Vec::new(),
-        total: None,
+    let mut table = Table::new(request.inputs());
+    // Which rows are samples is known only when they are counted.
+    let limit = |rows| match request.samples {
+        Some(_) => Ok(()),
+        None => request.limit(rows),
     };
     let mut label = None;
     let mut index = 0;
@@ -19,7 +18,7 @@ pub(super) fn table(bytes: &[u8], request: &Request<'_>) -> Result<Table, Diagno
         let record = record.map_err(|e| malformed(format!("no csv: {e}")))?;
         let names = k == 0 && is_names(&record);
         if k == 0
-            && let Some(column) = request.label
+            && let Some(column) = request.column()
         {
             label = Some(label_column(column, &record, names)?);
         }
@@ -27,19 +26,40 @@ pub(super) fn table(bytes: &[u8], request: &Request<'_>) -> Result<Table, Diagno
             continue;
         }
         if request.rows.is_none_or(|r| r.contains(&index)) {
-            request.limit(table.lines.len() + 1)?;
+            limit(table.rows.len() + 1)?;
             take(&record, index, label, request, &mut table)?;
         }
         index += 1;
         if request.rows.is_some_and(|r| index >= r.end) {
-            return Ok(table);
+            return thinned(table, request);
         }
     }
     if request.rows.is_some() {
         return Err(request.no_such_row(index));
     }
     table.total = Some(index);
-    Ok(table)
+    thinned(table, request)
+}
+
+/// The samples of a table of all rows.
+fn thinned(all: Table, request: &Request<'_>) -> Result<Table, Diagnostic> {
+    let Some(samples) = request.samples else {
+        return Ok(all);
+    };
+    let mut out = Table::new(all.columns);
+    out.total = all.total;
+    let mut row = Vec::new();
+    for stretch in stretches(all.len(), samples) {
+        let k = stretch.start;
+        request.limit(out.len() + 1)?;
+        all.values
+            .copy(k * all.columns..(k + 1) * all.columns, &mut row);
+        row.iter().for_each(|v| out.values.push(*v));
+        out.rows.push(all.rows[k]);
+        out.lines.push(all.lines[k]);
+        out.labels.extend(all.labels.get(k).cloned());
+    }
+    Ok(out)
 }
 
 /// Adds a row to the table.
@@ -61,23 +81,36 @@ fn take(
             let text: String = text.chars().take(40).collect();
             let mut d = not_finite(index, column);
             d.message += &format!("{}: `{text}`", on_line(line));
-            return Err(d.help("all columns of a data set are inputs; leave labels out"));
+            return Err(d.help("all columns of a data set are inputs; a column of labels is named by --region-labels column:NAME"));
+        };
+        let v = match request.pixels {
+            Some(p) => p.of_number(v, || {
+                format!("column {column} of row {index}{}", on_line(line))
+            })?,
+            None => v,
         };
         // A row that is too long is refused below, and must not fill the memory before.
-        if numbers == request.inputs {
+        if numbers == request.inputs() {
             table.values.push(v);
         }
     }
-    if numbers != request.inputs || label.is_some_and(|l| l >= record.len()) {
+    if numbers != request.inputs() || label.is_some_and(|l| l >= record.len()) {
         let who = format!("row {index}{} has", on_line(line));
         return Err(request.wrong_length(&who, numbers));
     }
+    table.rows.push(index);
     table.lines.push(line.unwrap_or(0));
     Ok(())
 }
 
-/// The texts of a file's only column.
-pub(super) fn column(bytes: &[u8]) -> Result<Vec<String>, Diagnostic> {
+/// The texts of a file's only column; of a file of two columns, names and texts, those of `names`.
+pub(super) fn column(bytes: &[u8], names: &[String]) -> Result<Vec<String>, Diagnostic> {
+    if !names.is_empty()
+        && let Some(Ok(first)) = reader(bytes).records().next()
+        && first.len() == 2
+    {
+        return by_name(bytes, names);
+    }
     let mut out = Vec::new();
     for (k, record) in reader(bytes).records().enumerate() {
         let record = record.map_err(|e| malformed(format!("no csv: {e}")))?;
@@ -92,6 +125,33 @@ pub(super) fn column(bytes: &[u8]) -> Result<Vec<String>, Diagnostic> {
         }
     }
     Ok(out)
+}
+
+/// The labels of images from a file with the columns name and label.
+fn by_name(bytes: &[u8], names: &[String]) -> Result<Vec<String>, Diagnostic> {
+    let known: BTreeSet<&str> = names.iter().map(String::as_str).collect();
+    let mut found = BTreeMap::new();
+    for (k, record) in reader(bytes).records().enumerate() {
+        let record = record.map_err(|e| malformed(format!("no csv: {e}")))?;
+        let line = on_line(record.position().map(csv::Position::line));
+        let (2, Some(name), Some(label)) = (record.len(), record.get(0), record.get(1)) else {
+            let text = format!("entry {k}{line} has {} columns, not 2", record.len());
+            return Err(malformed(text));
+        };
+        // A first line may name the columns.
+        if k == 0 && number(label).is_none() && !known.contains(name) {
+            continue;
+        }
+        if found.insert(name.to_owned(), label.to_owned()).is_some() {
+            let text = format!("image {name}{line} has two labels");
+            return Err(malformed(text));
+        }
+    }
+    let label = |name: &String| {
+        let missing = || malformed(format!("image {name} has no label"));
+        found.get(name).cloned().ok_or_else(missing)
+    };
+    names.iter().map(label).collect()
 }
 
 /// The place of the column that holds labels: a name of the first line, a number counted from 0,

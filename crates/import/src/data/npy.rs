@@ -55,6 +55,13 @@ pub(super) fn array(bytes: &[u8]) -> Result<Array<'_>, Diagnostic> {
     array.check_size()
 }
 
+/// How many dimensions the array has that a file with this start holds; `None` if it is no plain
+/// array of numbers.
+pub(super) fn dimensions(start: &[u8]) -> Option<usize> {
+    let (header, _) = split(start)?;
+    parse(header).ok().map(|(_, _, shape)| shape.len())
+}
+
 /// Header text and data.
 fn split(bytes: &[u8]) -> Option<(&str, &[u8])> {
     let rest = bytes.strip_prefix(b"\x93NUMPY")?;

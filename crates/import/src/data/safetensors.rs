@@ -41,7 +41,15 @@ pub(super) fn array<'a>(
             let fitting: Vec<&&str> = names.iter().filter(fits).collect();
             match fitting[..] {
                 [one] => one,
-                _ => return Err(ambiguous(wanted, &names, fitting.len())),
+                _ => {
+                    return Err(ambiguous(
+                        "safetensors",
+                        "tensor",
+                        wanted,
+                        &names,
+                        fitting.len(),
+                    ));
+                }
             }
         }
     };
@@ -62,15 +70,23 @@ pub(super) fn array<'a>(
     array.check_size()
 }
 
-fn ambiguous(wanted: Wanted, names: &[&str], fitting: usize) -> Diagnostic {
+/// That no array or several of a file could be meant.
+pub(super) fn ambiguous(
+    ending: &str,
+    item: &str,
+    wanted: Wanted,
+    names: &[&str],
+    fitting: usize,
+) -> Diagnostic {
     let what = match wanted {
         Wanted::Rows => "two dimensions or more",
         Wanted::Labels => "one dimension",
     };
-    let text = format!("{fitting} tensors of {what}: which one is meant?");
+    let text = format!("{fitting} {item}s of {what}: which one is meant?");
     let names = names.join(", ");
     malformed(text).help(format!(
-        "say FILE.safetensors:TENSOR with one of these tensors: {names}"
+        "say FILE.{ending}:{} with one of these {item}s: {names}",
+        item.to_uppercase()
     ))
 }
 

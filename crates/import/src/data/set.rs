@@ -1,12 +1,13 @@
 //! Rows with labels, for accuracy.
 
 use super::labels::{self, LabelSource};
-use super::{DataSource, FileKind, Request, Values, table};
-use ceg4n_base::{Diagnostic, Diagnostics, codes};
+use super::{DataSource, FileKind, Pixels, Request, Table, Values, placed, table};
+use ceg4n_base::{Diagnostic, Diagnostics, Location, codes};
 use std::ops::Range;
+use std::path::Path;
 
 /// So many numbers are read at most; with them a data set takes one or two gigabytes.
-const MAX_NUMBERS: usize = 1 << 28;
+pub(super) const MAX_NUMBERS: usize = 1 << 28;
 
 /// Rows of a data file, each as long as the network's input, with their labels if there are any.
 /// At least one row.
@@ -53,10 +54,13 @@ pub struct DataRequest<'a> {
     pub rows: Option<Range<usize>>,
     /// The option that chooses the rows, for messages.
     pub rows_option: &'static str,
-    /// Inputs of the network.
-    pub inputs: usize,
+    /// Dimensions of the network's input: they say how long rows are, and how images are taken.
+    pub shape: &'a [usize],
     /// Outputs of the network: labels lie below.
     pub classes: usize,
+    /// What stored bytes stand for. If absent, samples of idx files and images stand for numbers
+    /// from 0 to 1 and all others for themselves.
+    pub pixels: Option<Pixels>,
 }
 
 /// Reads a data set with its labels.
@@ -67,80 +71,102 @@ pub struct DataRequest<'a> {
 /// another number than the rows; [`codes::USAGE`] for rows and columns that do not exist, or too
 /// many rows.
 pub fn read_data_set(request: &DataRequest<'_>) -> Result<DataSet, Diagnostics> {
-    let place = request.data.path.display().to_string();
-    let column = match request.labels {
-        Some(LabelSource::Column(name)) => Some(name.as_str()),
-        Some(LabelSource::File(_)) | None => None,
-    };
-    let csv = FileKind::of(&request.data.path) == Some(FileKind::Csv);
-    if column.is_some() && !csv {
-        let text = "--labels column:NAME is for data in a csv file";
-        let d = Diagnostic::error(codes::USAGE, text);
-        return Err(d
-            .help(format!("{place} is none; give a file of labels"))
-            .into());
-    }
-    let wanted = Request {
-        rows: request.rows.as_ref(),
-        option: request.rows_option,
-        inputs: request.inputs,
-        limit: MAX_NUMBERS,
-        label: column,
-    };
-    let table = table(request.data, &wanted).map_err(|e| of_data(e, csv && column.is_none()))?;
-    let rows = table.first..table.first + table.len();
-    if rows.is_empty() {
+    let csv = request.data.kind() == Some(FileKind::Csv);
+    let named = matches!(request.labels, Some(LabelSource::Column(_)));
+    let plain = (csv && !named).then_some(request.data.path.as_path());
+    let (table, labels) = read_rows(request, None, MAX_NUMBERS).map_err(|e| of_data(e, plain))?;
+    let (Some(first), Some(last)) = (table.rows.first(), table.rows.last()) else {
         let d = Diagnostic::error(codes::DATA, "the data set has no row");
-        return Err(d.place(place).into());
-    }
-    let labels = match request.labels {
-        None => None,
-        Some(LabelSource::Column(_)) => {
-            let numbers = labels::from_texts(&table.labels, rows.start);
-            let classes = numbers.and_then(|n| labels::checked(&n, rows.start, request.classes));
-            Some(classes.map_err(|d| of_data(d.place(place).into(), false))?)
-        }
-        Some(LabelSource::File(source)) => Some(
-            labels_of_rows(source, &rows, table.total, request.classes)
-                .map_err(|d| of_data(d.into(), false))?,
-        ),
+        return Err(d.place(request.data.path.display().to_string()).into());
     };
     Ok(DataSet {
         name: request.data.to_string(),
-        rows,
+        rows: *first..last + 1,
         columns: table.columns,
         inputs: table.values,
         labels,
     })
 }
 
-/// The labels of some rows of a data file with `total` rows, where that is known.
+/// The rows of a request, only so many of them where `samples` says so, with their labels.
+pub(super) fn read_rows(
+    request: &DataRequest<'_>,
+    samples: Option<usize>,
+    limit: usize,
+) -> Result<(Table, Option<Vec<u32>>), Diagnostics> {
+    check_labels(request)?;
+    let wanted = Request {
+        samples,
+        ..Request::new(request, limit)
+    };
+    let table = table(request.data, &wanted)?;
+    let labels = match request.labels {
+        None => None,
+        Some(LabelSource::Column(_) | LabelSource::Folders) => {
+            let numbers = labels::from_texts(&table.labels, &table.rows);
+            let classes = numbers.and_then(|n| labels::checked(&n, &table.rows, request.classes));
+            Some(classes.map_err(|d| placed(d, || request.data.path.display().to_string()))?)
+        }
+        Some(LabelSource::File(source)) => Some(labels_of_rows(source, &table, request.classes)?),
+    };
+    Ok((table, labels))
+}
+
+/// Refuses labels that a file of this kind cannot have.
+fn check_labels(request: &DataRequest<'_>) -> Result<(), Diagnostic> {
+    let kind = request.data.kind();
+    let (what, fits) = match request.labels {
+        Some(LabelSource::Column(_)) => ("column:NAME is for data in a csv file", FileKind::Csv),
+        Some(LabelSource::Folders) => (
+            "folders is for data in a folder of images",
+            FileKind::Folder,
+        ),
+        Some(LabelSource::File(_)) | None => return Ok(()),
+    };
+    if kind == Some(fits) {
+        return Ok(());
+    }
+    let place = request.data.path.display();
+    let d = Diagnostic::error(codes::USAGE, format!("labels {what}"));
+    Err(d.help(format!("{place} is none; give a file of labels")))
+}
+
+/// The labels of the rows of a table from a file that has them for all rows.
 fn labels_of_rows(
     source: &DataSource,
-    rows: &Range<usize>,
-    total: Option<usize>,
+    table: &Table,
     classes: usize,
 ) -> Result<Vec<u32>, Diagnostic> {
-    let all = labels::from_file(source)?;
+    let all = labels::from_file(source, &table.names)?;
     let place = source.path.display().to_string();
-    let fits = total.map_or(all.len() >= rows.end, |n| n == all.len());
-    let Some(own) = all.get(rows.clone()).filter(|_| fits) else {
-        let text = match total {
-            Some(n) => format!("{} labels for {n} rows of data", all.len()),
-            None => format!("{} labels, rows {rows:?} are asked for", all.len()),
+    let end = table.rows.last().map_or(0, |r| r + 1);
+    let fits = table.total.map_or(all.len() >= end, |n| n == all.len());
+    if !fits {
+        let text = match (table.total, table.rows.first()) {
+            (None, Some(first)) => {
+                format!("{} labels, rows {first}..{end} are asked for", all.len())
+            }
+            (total, _) => format!(
+                "{} labels for {} rows of data",
+                all.len(),
+                total.unwrap_or_default()
+            ),
         };
         let d = Diagnostic::error(codes::DATA, text).place(place);
         return Err(d.help("a file of labels has one for every row of the data file"));
-    };
-    labels::checked(own, rows.start, classes).map_err(|d| d.place(place))
+    }
+    let own: Vec<f64> = table.rows.iter().map(|r| all[*r]).collect();
+    labels::checked(&own, &table.rows, classes).map_err(|d| d.place(place))
 }
 
-/// What is wrong with a region file is here wrong with data.
-fn of_data(mut errors: Diagnostics, help_with_labels: bool) -> Diagnostics {
+/// What is wrong with a region file is here wrong with data. In a `table` without a column of
+/// labels, one that is not named may be what is wrong.
+fn of_data(mut errors: Diagnostics, table: Option<&Path>) -> Diagnostics {
+    let table = table.map(|p| Location::Place(p.display().to_string()));
     for d in &mut errors.0 {
         if [codes::REGION_FILE, codes::REGION].contains(&d.code) {
             d.code = codes::DATA;
-            if help_with_labels {
+            if table.as_ref() == Some(&d.location) {
                 d.help = vec![
                     "labels in a column of the file are named by --labels column:NAME".to_owned(),
                 ];

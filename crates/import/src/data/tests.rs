@@ -1,10 +1,14 @@
 //! Data sets, good and bad.
 
+mod choice;
+mod images;
 mod sets;
 
 use super::*;
-use ceg4n_base::Location;
 use ceg4n_base::codes::Code;
+use ceg4n_base::{Exact, Location};
+use ceg4n_ir::Region;
+use std::path::Path;
 use std::path::PathBuf;
 use tempfile::TempDir;
 
@@ -12,12 +16,49 @@ fn e(text: &str) -> Exact {
     text.parse().unwrap()
 }
 
-fn balls(radius: &str) -> Balls {
-    Balls {
-        radius: e(radius),
-        clip: None,
+/// What a test asks for: balls around some rows.
+#[derive(Clone)]
+struct Ask {
+    balls: Balls,
+    rows: Option<Range<usize>>,
+    samples: Option<usize>,
+    pixels: Option<Pixels>,
+}
+
+fn balls(radius: &str) -> Ask {
+    Ask {
+        balls: Balls {
+            radius: e(radius),
+            clip: None,
+        },
         rows: None,
+        samples: None,
+        pixels: None,
     }
+}
+
+fn clipped(radius: &str, lo: &str, hi: &str) -> Ask {
+    let mut ask = balls(radius);
+    ask.balls.clip = Some((e(lo), e(hi)));
+    ask
+}
+
+/// The regions of a file for an input of this shape.
+fn regions_of(path: &Path, ask: &Ask, shape: &[usize]) -> Result<Vec<Region>, Diagnostics> {
+    let request = DataRequest {
+        data: &DataSource::from_path(path),
+        labels: None,
+        rows: ask.rows.clone(),
+        rows_option: "--rows",
+        shape,
+        classes: 3,
+        pixels: ask.pixels,
+    };
+    let choice = Choice {
+        samples: ask.samples,
+        keep: None,
+    };
+    regions_from_data(&request, &ask.balls, choice)
 }
 
 struct Scene(TempDir);
@@ -37,15 +78,15 @@ impl Scene {
         &self,
         name: &str,
         bytes: impl AsRef<[u8]>,
-        balls: &Balls,
+        ask: &Ask,
         inputs: usize,
     ) -> Result<Vec<Region>, Diagnostics> {
-        regions_from_data(&self.file(name, bytes), balls, inputs)
+        regions_of(&self.file(name, bytes), ask, &[inputs])
     }
 
     /// The one error for two inputs: its code, the end of its place, its message.
-    fn error(&self, name: &str, bytes: impl AsRef<[u8]>, balls: &Balls) -> (Code, String, String) {
-        let errors = self.read(name, bytes, balls, 2).expect_err("an error");
+    fn error(&self, name: &str, bytes: impl AsRef<[u8]>, ask: &Ask) -> (Code, String, String) {
+        let errors = self.read(name, bytes, ask, 2).expect_err("an error");
         assert_eq!(errors.0.len(), 1, "{errors}");
         let Location::Place(place) = &errors.0[0].location else {
             panic!("no place: {errors}");
@@ -100,12 +141,9 @@ fn names_say_what_a_file_is() {
 #[test]
 fn csv_with_and_without_names() {
     let scene = Scene::new();
-    let half = Balls {
-        clip: Some((e("0"), e("0.55"))),
-        ..balls("0.1")
-    };
+    let half = clipped("0.1", "0", "0.55");
     let text = "left, \"right, far\"\n0.5,0.25\n\n -1e-1 ,0.05\n";
-    let first = Balls {
+    let first = Ask {
         rows: Some(0..1),
         ..half.clone()
     };
@@ -118,10 +156,7 @@ fn csv_with_and_without_names() {
     // The float64 nearest to -0.1 lies below it, so that the ball ends just below the clip.
     let errors = scene.read("d.csv", "-0.1,0.05", &half, 2).unwrap_err();
     assert_eq!(errors.0[0].code, codes::REGION);
-    let wide = Balls {
-        radius: e("0.2"),
-        ..half
-    };
+    let wide = clipped("0.2", "0", "0.55");
     let regions = scene.read("d.csv", text, &wide, 2).unwrap();
     assert_eq!(ids(&regions), ["0", "1"]);
     let minus = Exact::from_f64(-0.1).unwrap();
@@ -135,7 +170,7 @@ fn csv_with_and_without_names() {
 fn rows_are_chosen_by_number() {
     let scene = Scene::new();
     let text = "a,b\n1,1\n2,2\n3,3\n4,4\n";
-    let some = |rows: Range<usize>| Balls {
+    let some = |rows: Range<usize>| Ask {
         rows: Some(rows),
         ..balls("0")
     };
@@ -163,7 +198,7 @@ fn rows_are_chosen_by_number() {
 fn csv_errors_have_row_and_line() {
     let scene = Scene::new();
     let text = "a,b\n1,2\n3,x\n5\n";
-    let first = Balls {
+    let first = Ask {
         rows: Some(0..1),
         ..balls("0")
     };
@@ -305,7 +340,7 @@ fn not_too_many_rows_at_once() {
     let (code, _, message) = scene.error("x.idx", &bytes, &balls("0"));
     assert_eq!(code, codes::USAGE);
     assert_eq!(message, "more than 1048576 rows of 2 numbers at once");
-    let some = Balls {
+    let some = Ask {
         rows: Some(1_099_999..1_100_000),
         ..balls("0")
     };

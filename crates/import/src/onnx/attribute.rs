@@ -1,18 +1,19 @@
 //! Reading the attributes of nodes.
 
+use super::external::Store;
 use super::nodes::wrong;
 use super::proto::{AttributeProto, NodeProto, attribute_type};
 use super::tensor::{self, Tensor};
 use ceg4n_base::{Diagnostic, codes};
 
 /// The tensor of a Constant node.
-pub(super) fn constant_value(node: &NodeProto) -> Result<Tensor, Diagnostic> {
+pub(super) fn constant_value(node: &NodeProto, store: &Store) -> Result<Tensor, Diagnostic> {
     let [a] = &node.attribute[..] else {
         return Err(wrong("Constant needs exactly one value"));
     };
     match a.name.as_str() {
         "value" => match &a.t {
-            Some(t) => tensor::read(t),
+            Some(t) => tensor::read(t, store),
             None => Err(wrong("Constant has an empty value")),
         },
         "value_float" => Ok(Tensor::float(
@@ -57,4 +58,37 @@ pub(super) fn int_attribute(node: &NodeProto, name: &str, default: i64) -> Resul
     let zero = (a.r#type == attribute_type::INT).then_some(0);
     a.i.or(zero)
         .ok_or_else(|| wrong(format!("attribute {name} is no integer")))
+}
+
+/// A list of integers; `None` without it.
+pub(super) fn ints_attribute<'n>(node: &'n NodeProto, name: &str) -> Option<&'n [i64]> {
+    attribute(node, name).map(|a| &a.ints[..])
+}
+
+/// A list of floats; `None` without it or with one that is not finite.
+pub(super) fn floats_attribute<'n>(node: &'n NodeProto, name: &str) -> Option<&'n [f32]> {
+    let floats = attribute(node, name).map(|a| &a.floats[..])?;
+    floats.iter().all(|v| v.is_finite()).then_some(floats)
+}
+
+/// A text; empty without it.
+pub(super) fn text_attribute(node: &NodeProto, name: &str) -> String {
+    let bytes = attribute(node, name).and_then(|a| a.s.as_deref());
+    String::from_utf8_lossy(bytes.unwrap_or_default()).into_owned()
+}
+
+/// A list of sizes, each at most `2^24`; `None` without it.
+pub(super) fn sizes_attribute(
+    node: &NodeProto,
+    name: &str,
+) -> Result<Option<Vec<usize>>, Diagnostic> {
+    let Some(ints) = ints_attribute(node, name) else {
+        return Ok(None);
+    };
+    let sizes = ints.iter().map(|v| {
+        let size = usize::try_from(*v).ok();
+        size.filter(|v| *v <= 1 << 24)
+            .ok_or_else(|| wrong(format!("attribute {name} holds {v}")))
+    });
+    sizes.collect::<Result<_, _>>().map(Some)
 }

@@ -1,74 +1,15 @@
 //! The graph before its operators count: who defines which name, what leads to the output, in
 //! which order, which values are constants, and which operators are not supported.
 
+use super::ending::Ending;
+use super::external::Store;
+use super::operators::OpKind;
 use super::proto::{GraphProto, NodeProto, TensorProto, ValueInfoProto};
 use super::tensor::Tensor;
+use super::unsupported::{self, unsupported_form};
 use super::{Place, tensor};
-use ceg4n_base::{Diagnostics, codes};
+use ceg4n_base::Diagnostics;
 use std::collections::{BTreeMap, BTreeSet};
-
-/// The operators of the importer.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum OpKind {
-    /// A matrix product with scale factors and a bias.
-    Gemm,
-    /// A matrix product.
-    MatMul,
-    /// Elementwise sum.
-    Add,
-    /// Elementwise difference.
-    Sub,
-    /// Elementwise quotient.
-    Div,
-    /// `max(0, x)`.
-    Relu,
-    /// To two dimensions.
-    Flatten,
-    /// To given dimensions.
-    Reshape,
-    /// Nothing.
-    Identity,
-    /// Nothing, in inference.
-    Dropout,
-    /// A constant.
-    Constant,
-}
-
-impl OpKind {
-    /// Every operator and its ONNX name.
-    pub(crate) const ALL: [(&'static str, Self); 11] = [
-        ("Add", Self::Add),
-        ("Constant", Self::Constant),
-        ("Div", Self::Div),
-        ("Dropout", Self::Dropout),
-        ("Flatten", Self::Flatten),
-        ("Gemm", Self::Gemm),
-        ("Identity", Self::Identity),
-        ("MatMul", Self::MatMul),
-        ("Relu", Self::Relu),
-        ("Reshape", Self::Reshape),
-        ("Sub", Self::Sub),
-    ];
-
-    fn of(node: &NodeProto) -> Option<Self> {
-        if !matches!(node.domain.as_str(), "" | "ai.onnx") {
-            return None;
-        }
-        Self::ALL
-            .iter()
-            .find(|(name, _)| *name == node.op_type)
-            .map(|(_, kind)| *kind)
-    }
-
-    /// Operands that must be there: the first so many.
-    fn required(self) -> usize {
-        match self {
-            Self::Gemm | Self::MatMul | Self::Add | Self::Sub | Self::Div => 2,
-            Self::Relu | Self::Flatten | Self::Reshape | Self::Identity | Self::Dropout => 1,
-            Self::Constant => 0,
-        }
-    }
-}
 
 /// A node that leads to the output.
 #[derive(Clone, Copy, Debug)]
@@ -79,8 +20,10 @@ pub(crate) struct Node<'a> {
     pub(crate) kind: OpKind,
     /// The rest.
     pub(crate) proto: &'a NodeProto,
-    /// True if all its operands are constants.
+    /// True if its result is a constant.
     pub(crate) constant: bool,
+    /// The same if this hangs on the dimensions of a computed value.
+    pub(crate) late: bool,
 }
 
 impl<'a> Node<'a> {
@@ -105,11 +48,15 @@ pub(crate) struct Graph<'a> {
     pub(crate) initializers: BTreeMap<&'a str, Tensor>,
     /// The one input that is no initializer.
     pub(crate) input: &'a ValueInfoProto,
-    /// The one output.
-    pub(crate) output: &'a ValueInfoProto,
+    /// The output, and what was left out behind it.
+    pub(crate) ending: Ending<'a>,
+    /// Where constants outside the model are.
+    pub(crate) store: &'a Store,
+    /// The version of the standard operator set.
+    pub(crate) opset: i64,
     /// How many live operands use each name; the graph's output counts as one.
     pub(crate) uses: BTreeMap<&'a str, usize>,
-    /// Nodes left out because nothing leads from them to the output.
+    /// Nodes from which nothing leads to any output.
     pub(crate) dead: usize,
 }
 
@@ -118,13 +65,18 @@ impl<'a> Graph<'a> {
     ///
     /// # Errors
     /// Every unsupported operator, or else every fault of the graph that can be told apart.
-    pub(crate) fn new(proto: &'a GraphProto, place: &Place) -> Result<Self, Diagnostics> {
+    pub(crate) fn new(
+        proto: &'a GraphProto,
+        opset: i64,
+        store: &'a Store,
+        place: &Place,
+    ) -> Result<Self, Diagnostics> {
         let mut errors = Diagnostics::default();
-        let output = single(&proto.output, "output", place)?;
         let stored = initializers(proto, place, &mut errors);
         let producers = producers(proto, &stored, place, &mut errors);
-        let live = live_nodes(proto, &producers, &output.name);
-        let input = graph_input(proto, &stored, &live, &output.name, place)?;
+        let ending = Ending::new(proto, &producers, place)?;
+        let live = live_nodes(proto, &producers, ending.output);
+        let input = graph_input(proto, &stored, &live, ending.output, place)?;
         check_names(
             proto,
             &live,
@@ -134,8 +86,9 @@ impl<'a> Graph<'a> {
             place,
             &mut errors,
         );
-        if !defined(&output.name, &producers, &stored, &input.name) {
-            errors.push(place.graph(format!("nothing defines the output \"{}\"", output.name)));
+        if !defined(ending.output, &producers, &stored, &input.name) {
+            let text = format!("nothing defines the output \"{}\"", ending.output);
+            errors.push(place.graph(text));
         }
         let order = order(proto, &live, &producers, place, &mut errors);
         let nodes = supported(proto, &order, &stored, &input.name, place, &mut errors);
@@ -146,7 +99,7 @@ impl<'a> Graph<'a> {
         let mut used = BTreeMap::new();
         for (name, t) in &stored {
             if uses.contains_key(name) && nodes.len() == live.len() {
-                match tensor::read(t) {
+                match tensor::read(t, store) {
                     Ok(t) => {
                         used.insert(*name, t);
                     }
@@ -154,23 +107,31 @@ impl<'a> Graph<'a> {
                 }
             }
         }
-        *uses.entry(&output.name).or_default() += 1;
+        *uses.entry(ending.output).or_default() += 1;
+        let leads_out = proto.output.iter().map(|o| o.name.as_str());
+        let reached: BTreeSet<usize> = leads_out
+            .flat_map(|o| live_nodes(proto, &producers, o))
+            .collect();
         errors.or(Self {
             nodes,
             initializers: used,
             input,
-            output,
+            ending,
+            store,
+            opset,
             uses,
-            dead: proto.node.len() - live.len(),
+            dead: proto.node.len() - reached.len(),
         })
     }
 }
 
 type Initializers<'a> = BTreeMap<&'a str, &'a TensorProto>;
-type Producers<'a> = BTreeMap<&'a str, usize>;
+/// The node that computes each name.
+pub(super) type Producers<'a> = BTreeMap<&'a str, usize>;
 
-fn single<'a>(
-    list: &'a [ValueInfoProto],
+/// The one entry of the graph's inputs or outputs.
+pub(super) fn single<'a>(
+    list: &[&'a ValueInfoProto],
     what: &str,
     place: &Place,
 ) -> Result<&'a ValueInfoProto, Diagnostics> {
@@ -212,15 +173,11 @@ fn graph_input<'a>(
         .map(String::as_str)
         .chain([output])
         .collect();
-    let used: Vec<ValueInfoProto> = free
-        .iter()
+    let used: Vec<_> = free
+        .into_iter()
         .filter(|v| read.contains(v.name.as_str()))
-        .map(|v| (*v).clone())
         .collect();
-    let one = single(&used, "input that is no initializer", place)?;
-    free.into_iter()
-        .find(|v| v.name == one.name)
-        .ok_or_else(|| place.graph("the graph has no input".to_owned()).into())
+    single(&used, "input that is no initializer", place)
 }
 
 fn initializers<'a>(
@@ -364,38 +321,31 @@ fn supported<'a>(
     place: &Place,
     errors: &mut Diagnostics,
 ) -> Vec<Node<'a>> {
-    let mut unsupported = BTreeMap::new();
+    let mut refused = BTreeMap::new();
     let mut constants: BTreeSet<&str> = stored.keys().copied().collect();
+    let mut late: BTreeSet<&str> = BTreeSet::new();
     let mut computed = BTreeSet::from([input]);
     let mut nodes = Vec::with_capacity(order.len());
     for &index in order {
         let node = &proto.node[index];
-        let operands = node.input.iter().filter(|n| !n.is_empty());
-        let constant = operands.clone().all(|n| constants.contains(n.as_str()));
+        let operands = || node.input.iter().map(String::as_str).filter(|n| !n.is_empty());
+        let kind = OpKind::of(node);
+        let asks = kind.is_some_and(OpKind::asks_for_dimensions);
+        let constant = asks || operands().all(|n| constants.contains(n));
+        let is_late = constant && (asks || operands().any(|n| late.contains(n)));
         // Not where an operand is missing, which is reported as such.
-        let known = operands
-            .clone()
-            .all(|n| constants.contains(n.as_str()) || computed.contains(n.as_str()));
+        let known = operands().all(|n| constants.contains(n) || computed.contains(n));
         let results = node.output.iter().map(String::as_str);
+        if is_late {
+            late.extend(results.clone());
+        }
         if constant {
             constants.extend(results);
         } else {
             computed.extend(results);
         }
-        let domain = if node.domain.is_empty() {
-            "ai.onnx"
-        } else {
-            &node.domain
-        };
-        let fail = |form: &str| {
-            let text = format!(
-                "operator {} (domain {domain}){form} is not supported",
-                node.op_type
-            );
-            place.coded(codes::ONNX_UNSUPPORTED, index, node, text)
-        };
-        let Some(kind) = OpKind::of(node) else {
-            unsupported.insert(index, fail(""));
+        let Some(kind) = kind else {
+            refused.insert(index, unsupported::operator(place, index, node, ""));
             continue;
         };
         let found = Node {
@@ -403,62 +353,16 @@ fn supported<'a>(
             kind,
             proto: node,
             constant,
+            late: is_late,
         };
         if known && let Some(form) = unsupported_form(&found, &computed) {
-            unsupported.insert(index, fail(form));
+            refused.insert(index, unsupported::operator(place, index, node, form));
         }
         nodes.push(found);
     }
-    if let Some(mut last) = unsupported.last_entry() {
-        last.get_mut().help.push(supported_operators());
+    if let Some(mut last) = refused.last_entry() {
+        last.get_mut().help.push(unsupported::supported_operators());
     }
-    errors.0.extend(unsupported.into_values());
+    errors.0.extend(refused.into_values());
     nodes
-}
-
-fn supported_operators() -> String {
-    let names: Vec<_> = OpKind::ALL.iter().map(|(name, _)| *name).collect();
-    format!(
-        "supported are {}; of a product, sum, difference or quotient one operand is a constant",
-        names.join(", ")
-    )
-}
-
-/// What of a known operator is not supported, as far as operands being constants decide it.
-fn unsupported_form(node: &Node<'_>, computed: &BTreeSet<&str>) -> Option<&'static str> {
-    if node.constant {
-        return match node.kind {
-            OpKind::Gemm | OpKind::MatMul | OpKind::Relu => Some(" of constants only"),
-            OpKind::Add
-            | OpKind::Sub
-            | OpKind::Div
-            | OpKind::Flatten
-            | OpKind::Reshape
-            | OpKind::Identity
-            | OpKind::Dropout
-            | OpKind::Constant => None,
-        };
-    }
-    let computed = |i: usize| node.input(i).is_some_and(|n| computed.contains(n));
-    match node.kind {
-        OpKind::Gemm if computed(1) => Some(" with a computed second operand"),
-        OpKind::Gemm if computed(2) => Some(" with a computed bias"),
-        OpKind::MatMul | OpKind::Add | OpKind::Sub if computed(0) && computed(1) => {
-            Some(" of two computed operands")
-        }
-        OpKind::Div if computed(1) => Some(" by a computed value"),
-        OpKind::Reshape if computed(1) => Some(" to a computed shape"),
-        OpKind::Dropout if computed(1) || computed(2) => Some(" with computed options"),
-        OpKind::Gemm
-        | OpKind::MatMul
-        | OpKind::Add
-        | OpKind::Sub
-        | OpKind::Div
-        | OpKind::Relu
-        | OpKind::Flatten
-        | OpKind::Reshape
-        | OpKind::Identity
-        | OpKind::Dropout
-        | OpKind::Constant => None,
-    }
 }

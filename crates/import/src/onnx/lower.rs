@@ -1,16 +1,17 @@
 //! Building the network: names, shapes without batch, constants in the forms that the IR wants.
-//! What each operator becomes is in [`super::nodes`].
+//! What each operator becomes is in [`super::nodes`] and the files that it names.
 
 use super::graph::{Graph, Node};
+use super::notes::{check_ending, notes};
 use super::proto::{ValueInfoProto, data_type};
 use super::tensor::{self, Data, Tensor};
 use super::{Imported, Place};
 use ceg4n_base::{Diagnostic, Diagnostics, codes};
-use ceg4n_ir::{Constant, NetworkBuilder, Op, Origin, Shape, ValueId};
+use ceg4n_ir::{Constant, NetworkBuilder, Op, Shape, ValueId};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-/// Elements of an activation beyond this are refused; broadcasting may make constants of that size.
+/// Elements of an activation beyond this are refused.
 const MAX_ACTIVATION: usize = 1 << 24;
 
 /// Translates an ordered graph.
@@ -18,10 +19,10 @@ pub(super) fn lower(graph: &Graph<'_>, name: &str, place: &Place) -> Result<Impo
     let mut this = Lowering::new(graph, name);
     this.input().map_err(|d| Diagnostics::from(place.file(d)))?;
     let mut errors = Diagnostics::default();
-    // Constants first: a layer looks ahead for its bias.
-    let (constant, computed): (Vec<&Node<'_>>, Vec<&Node<'_>>) =
-        graph.nodes.iter().partition(|n| n.constant);
-    for node in constant.into_iter().chain(computed) {
+    // Constants first, as far as they can be: a layer looks ahead for its bias.
+    let (constant, others): (Vec<&Node<'_>>, Vec<&Node<'_>>) =
+        graph.nodes.iter().partition(|n| n.constant && !n.late);
+    for node in constant.into_iter().chain(others) {
         if this.activations.contains_key(node.output()) {
             continue;
         }
@@ -36,37 +37,33 @@ pub(super) fn lower(graph: &Graph<'_>, name: &str, place: &Place) -> Result<Impo
     if errors.has_errors() {
         return Err(errors);
     }
-    let Some(output) = this.activations.get(graph.output.name.as_str()).cloned() else {
+    let Some(output) = this.activations.get(graph.ending.output).cloned() else {
         let d = place.graph("the output does not depend on the input");
         return Err(d.into());
     };
-    let notes = notes(graph, &output.dims, place);
-    let network = this.builder.finish(output.id).map_err(|e| {
+    check_ending(graph, &output.dims, place)?;
+    let mut all = notes(graph, &output.dims, place);
+    all.extend(this.notes.iter().cloned().map(|d| place.file(d)));
+    let id = this.integers(&output);
+    let network = this.builder.finish(id).map_err(|e| {
         let at_file = |d: Diagnostic| place.file(d);
         Diagnostics(e.0.into_iter().map(at_file).collect())
     })?;
-    Ok(Imported { network, notes })
+    Ok(Imported {
+        network,
+        notes: all,
+    })
 }
 
-/// Warnings about a graph whose output has dimensions `dims`.
-fn notes(graph: &Graph<'_>, dims: &[usize], place: &Place) -> Vec<Diagnostic> {
-    let mut notes = Vec::new();
-    let note = |m: String| place.file(Diagnostic::warning(codes::ONNX_GRAPH, m));
-    if graph.dead > 0 {
-        notes.push(note(format!(
-            "{} nodes do not lead to the output and were left out",
-            graph.dead
-        )));
-    }
-    if let Some(declared) = declared(graph.output)
-        && !agree(&declared, dims)
-    {
-        notes.push(note(format!(
-            "the output is declared {declared:?} but has dimensions {:?}",
-            dims
-        )));
-    }
-    notes
+/// The integers that a tensor of the model holds: the network's value is `scale·(q - zero_point)`.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) struct Quant {
+    /// Positive and finite.
+    pub(super) scale: f32,
+    /// The integer that stands for 0.
+    pub(super) zero_point: i32,
+    /// The integers' type, one of [`data_type`].
+    pub(super) kind: i32,
 }
 
 /// A computed value.
@@ -76,6 +73,8 @@ pub(super) struct Activation {
     pub(super) id: ValueId,
     /// Its ONNX dimensions, the batch among them.
     pub(super) dims: Vec<usize>,
+    /// What the model's tensor holds, if these are integers.
+    pub(super) quant: Option<Quant>,
 }
 
 /// The form in which a constant is used; a constant used in two forms becomes two.
@@ -85,10 +84,8 @@ pub(super) enum Form {
     Weight(bool, u32),
     /// A vector of a length, one element being repeated, times a factor (its bits).
     Bias(usize, u32),
-    /// One element.
-    Single,
-    /// Spread over a tensor of these ONNX dimensions.
-    Spread(Vec<usize>),
+    /// With a shape of the IR.
+    Shaped(Vec<usize>),
 }
 
 /// The state of the translation.
@@ -99,7 +96,11 @@ pub(super) struct Lowering<'a> {
     pub(super) constants: BTreeMap<&'a str, Tensor>,
     /// Computed values so far, by ONNX name.
     pub(super) activations: BTreeMap<&'a str, Activation>,
+    /// What the user should know.
+    pub(super) notes: Vec<Diagnostic>,
     forms: BTreeMap<(&'a str, Form), ValueId>,
+    /// Constants whose own name is given.
+    named: BTreeSet<&'a str>,
     /// The IR names of ONNX values, unique.
     names: BTreeMap<&'a str, String>,
     taken: BTreeSet<String>,
@@ -118,7 +119,9 @@ impl<'a> Lowering<'a> {
             builder: NetworkBuilder::new(name),
             constants,
             activations: BTreeMap::new(),
+            notes: Vec::new(),
             forms: BTreeMap::new(),
+            named: BTreeSet::new(),
             names: BTreeMap::new(),
             taken: BTreeSet::new(),
             users: BTreeMap::new(),
@@ -137,11 +140,6 @@ impl<'a> Lowering<'a> {
             }
         }
         this
-    }
-
-    /// The last node that uses a value as an operand.
-    pub(super) fn user(&self, name: &str) -> Option<Node<'a>> {
-        self.users.get(name).copied()
     }
 
     /// A name that no value has: `wanted`, without control characters, with a number if need be.
@@ -167,6 +165,20 @@ impl<'a> Lowering<'a> {
             .unwrap_or_else(|| onnx.to_owned())
     }
 
+    /// Gives an ONNX value another IR name, and returns the one that it had.
+    pub(super) fn rename(&mut self, onnx: &'a str, name: String) -> String {
+        self.names
+            .insert(onnx, name)
+            .unwrap_or_else(|| onnx.to_owned())
+    }
+
+    /// The node that alone uses a value, which is not the output either.
+    pub(super) fn sole_user(&self, name: &str) -> Option<Node<'a>> {
+        let alone = self.graph.uses.get(name) == Some(&1);
+        let user = self.users.get(name).copied();
+        user.filter(|u| alone && !u.constant)
+    }
+
     fn input(&mut self) -> Result<(), Diagnostic> {
         let info: &'a ValueInfoProto = self.graph.input;
         let fail = |m: &str| {
@@ -179,7 +191,8 @@ impl<'a> Lowering<'a> {
             .and_then(|t| t.tensor_type.as_ref())
             .map(|t| t.elem_type)
             .ok_or_else(|| fail("is no tensor"))?;
-        if elem != data_type::FLOAT {
+        let integers = data_type::limits(elem).is_some() || elem == data_type::INT64;
+        if !data_type::is_float(elem) && !integers {
             return Err(Diagnostic::error(
                 codes::ONNX_DTYPE,
                 format!(
@@ -189,6 +202,21 @@ impl<'a> Lowering<'a> {
                 ),
             )
             .help("export the model with a float (32 bits) input"));
+        }
+        let quant = integers.then_some(Quant {
+            scale: 1.0,
+            zero_point: 0,
+            kind: elem,
+        });
+        if integers {
+            self.notes.push(Diagnostic::note(
+                codes::ONNX_DTYPE,
+                format!(
+                    "the input \"{}\" is of type {}: the network takes these integers as real numbers",
+                    info.name,
+                    data_type::name(elem)
+                ),
+            ));
         }
         let declared = declared(info).ok_or_else(|| {
             fail("has no shape").help("export the model with a fixed input shape")
@@ -217,7 +245,8 @@ impl<'a> Lowering<'a> {
         let id = self
             .builder
             .push(name, Op::Input, Some(ir_shape(&dims)), None);
-        self.activations.insert(&info.name, Activation { id, dims });
+        let input = Activation { id, dims, quant };
+        self.activations.insert(&info.name, input);
         Ok(())
     }
 
@@ -231,6 +260,18 @@ impl<'a> Lowering<'a> {
         given: Shape,
         dims: Vec<usize>,
     ) -> Result<(), Diagnostic> {
+        self.define_as(node, op, given, dims, None)
+    }
+
+    /// The same for a tensor of integers.
+    pub(super) fn define_as(
+        &mut self,
+        node: &Node<'a>,
+        op: Op,
+        given: Shape,
+        dims: Vec<usize>,
+        quant: Option<Quant>,
+    ) -> Result<(), Diagnostic> {
         check_size(&dims)?;
         let output = node.output();
         let name = self.name(output);
@@ -238,12 +279,18 @@ impl<'a> Lowering<'a> {
         let id = if given == want {
             self.builder.push(name, op, Some(want), None)
         } else {
-            let inner = self.fresh(&format!("{name}.flat"));
-            let x = self.builder.push(inner, op, Some(given), None);
+            let x = self.push(&format!("{name}.flat"), op, Some(given));
             self.builder.push(name, Op::Reshape { x }, Some(want), None)
         };
-        self.activations.insert(output, Activation { id, dims });
+        self.activations
+            .insert(output, Activation { id, dims, quant });
         Ok(())
+    }
+
+    /// Adds a value under a name like `wanted`; `shape` as for [`NetworkBuilder::push`].
+    pub(super) fn push(&mut self, wanted: &str, op: Op, shape: Option<Shape>) -> ValueId {
+        let name = self.fresh(wanted);
+        self.builder.push(name, op, shape, None)
     }
 
     /// The value as a vector of its elements.
@@ -253,29 +300,78 @@ impl<'a> Lowering<'a> {
             return x.id;
         }
         let wanted = format!("{}.flat", value.name);
-        let name = self.fresh(&wanted);
-        self.builder.push(name, Op::Flatten { x: x.id }, None, None)
+        self.push(&wanted, Op::Flatten { x: x.id }, None)
     }
 
-    /// The float elements of a constant.
-    pub(super) fn floats(&self, name: &str) -> Result<(Vec<usize>, Arc<[f32]>), Diagnostic> {
-        match self.constants.get(name) {
-            Some(Tensor {
-                dims,
-                data: Data::Float(d),
-            }) if !d.is_empty() => Ok((dims.clone(), d.clone())),
-            Some(Tensor {
-                data: Data::Float(_),
-                ..
-            }) => Err(Diagnostic::error(
+    /// The value under another shape of as many elements.
+    pub(super) fn shaped(&mut self, x: ValueId, dims: &[usize]) -> ValueId {
+        let value = &self.builder.values()[x];
+        if value.shape.0 == dims {
+            return x;
+        }
+        let wanted = format!("{}.shaped", value.name);
+        self.push(&wanted, Op::Reshape { x }, Some(Shape(dims.to_vec())))
+    }
+
+    /// The integers of a tensor, `x/scale + zero_point`; of other values these themselves.
+    pub(super) fn integers(&mut self, x: &Activation) -> ValueId {
+        let Some(q) = x.quant else { return x.id };
+        let name = self.builder.values()[x.id].name.clone();
+        let mut id = x.id;
+        if q.scale != 1.0 {
+            let c = self.scalar(&format!("{name}.scale"), q.scale);
+            id = self.push(&format!("{name}.steps"), Op::Div { x: id, c }, None);
+        }
+        if q.zero_point != 0 {
+            // Of at most 16 bits.
+            let c = self.scalar(&format!("{name}.zero_point"), q.zero_point as f32);
+            id = self.push(&format!("{name}.integer"), Op::Add { x: id, c }, None);
+        }
+        id
+    }
+
+    /// A constant of one element.
+    pub(super) fn scalar(&mut self, wanted: &str, value: f32) -> ValueId {
+        self.push(wanted, Op::Const(Constant::inline([value])), None)
+    }
+
+    /// A constant under a name like `wanted`.
+    pub(super) fn fresh_constant(
+        &mut self,
+        wanted: &str,
+        shape: Shape,
+        data: &Data,
+    ) -> Result<ValueId, Diagnostic> {
+        let op = Op::Const(ir_constant(wanted, data)?);
+        Ok(self.push(wanted, op, Some(shape)))
+    }
+
+    /// The real elements of a constant, of which there is at least one, and its dimensions.
+    pub(super) fn reals(&self, name: &str) -> Result<(Vec<usize>, Data), Diagnostic> {
+        let integer = || {
+            let text = format!(
+                "constant \"{name}\" has elements of an integer type where float is needed"
+            );
+            Diagnostic::error(codes::ONNX_DTYPE, text)
+        };
+        let t = self.constants.get(name).ok_or_else(integer)?;
+        match &t.data {
+            Data::Int(..) => Err(integer()),
+            data if data.len() == 0 => Err(Diagnostic::error(
                 codes::ONNX_GRAPH,
                 format!("constant \"{name}\" is empty"),
             )),
-            _ => Err(Diagnostic::error(
-                codes::ONNX_DTYPE,
-                format!(
-                    "constant \"{name}\" has elements of an integer type where float is needed"
-                ),
+            data => Ok((t.dims.clone(), data.clone())),
+        }
+    }
+
+    /// The one float32 of a constant.
+    pub(super) fn one_float(&self, name: &str) -> Result<f32, Diagnostic> {
+        match self.reals(name)?.1 {
+            Data::Float(d) if d.len() == 1 => Ok(d[0]),
+            Data::Float(_) | Data::Wide(_) | Data::Int(..) => Err(Diagnostic::error(
+                codes::ONNX_GRAPH,
+                format!("constant \"{name}\" is not one float32"),
             )),
         }
     }
@@ -284,7 +380,8 @@ impl<'a> Lowering<'a> {
     pub(super) fn ints(&self, name: &str) -> Result<Arc<[i64]>, Diagnostic> {
         match self.constants.get(name) {
             Some(Tensor {
-                data: Data::Int(d), ..
+                data: Data::Int(d, _),
+                ..
             }) => Ok(d.clone()),
             _ => Err(Diagnostic::error(
                 codes::ONNX_DTYPE,
@@ -304,37 +401,58 @@ impl<'a> Lowering<'a> {
         Ok(())
     }
 
-    /// Adds a constant to the network in a form, or finds it there; `make` computes the elements.
+    /// Adds a constant to the network in a form, or finds it there; `data` are its elements then.
     pub(super) fn constant(
         &mut self,
         name: &'a str,
         form: Form,
         shape: Shape,
-        make: impl FnOnce() -> Result<Arc<[f32]>, Diagnostic>,
+        data: &Data,
     ) -> Result<ValueId, Diagnostic> {
         let key = (name, form);
         if let Some(id) = self.forms.get(&key) {
             return Ok(*id);
         }
-        let data = make()?;
-        let first = self.forms.range((name, Form::Weight(false, 0))..).next();
-        let own = self.name(name);
-        let ir_name = if first.is_some_and(|((n, _), _)| *n == name) {
-            self.fresh(&own)
-        } else {
-            own
-        };
-        let origin = Origin::Inline;
-        let op = Op::Const(Constant { data, origin });
-        let id = self.builder.push(ir_name, op, Some(shape), None);
+        let id = self.own_constant(name, shape, data)?;
         self.forms.insert(key, id);
         Ok(id)
+    }
+
+    /// Adds a constant made of an ONNX constant: under its name, the next ones with a number.
+    pub(super) fn own_constant(
+        &mut self,
+        name: &'a str,
+        shape: Shape,
+        data: &Data,
+    ) -> Result<ValueId, Diagnostic> {
+        let op = Op::Const(ir_constant(name, data)?);
+        let own = self.name(name);
+        let ir_name = match self.named.insert(name) {
+            true => own,
+            false => self.fresh(&own),
+        };
+        Ok(self.builder.push(ir_name, op, Some(shape), None))
+    }
+}
+
+/// The IR's constant.
+fn ir_constant(name: &str, data: &Data) -> Result<Constant, Diagnostic> {
+    match data {
+        Data::Float(d) => Ok(Constant::inline(d.clone())),
+        Data::Wide(w) => Constant::wide((**w).clone()).ok_or_else(|| {
+            let text = format!("constant \"{name}\" is not finite or beyond the range of float32");
+            Diagnostic::error(codes::NUMBER, text)
+        }),
+        Data::Int(..) => Err(Diagnostic::error(
+            codes::ONNX_DTYPE,
+            format!("constant \"{name}\" holds integers where real numbers are needed"),
+        )),
     }
 }
 
 /// A declared dimension.
 #[derive(Clone, PartialEq)]
-enum Dim {
+pub(super) enum Dim {
     /// A number, possibly nonsense.
     Size(i64),
     /// A name, or "?" for an unknown one.
@@ -350,7 +468,8 @@ impl std::fmt::Debug for Dim {
     }
 }
 
-fn declared(info: &ValueInfoProto) -> Option<Vec<Dim>> {
+/// The declared dimensions of an input or output.
+pub(super) fn declared(info: &ValueInfoProto) -> Option<Vec<Dim>> {
     let tensor = info.r#type.as_ref()?.tensor_type.as_ref()?;
     let dims = tensor.shape.as_ref()?.dim.iter();
     Some(
@@ -364,7 +483,7 @@ fn declared(info: &ValueInfoProto) -> Option<Vec<Dim>> {
 }
 
 /// True unless a declared size is another one.
-fn agree(declared: &[Dim], dims: &[usize]) -> bool {
+pub(super) fn agree(declared: &[Dim], dims: &[usize]) -> bool {
     declared.len() == dims.len()
         && declared.iter().zip(dims).all(|(d, n)| match d {
             Dim::Size(d) => *d == -1 || usize::try_from(*d) == Ok(*n),

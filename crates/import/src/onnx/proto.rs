@@ -64,6 +64,8 @@ pub(crate) struct AttributeProto {
     pub(crate) f: Option<f32>,
     #[prost(int64, optional, tag = "3")]
     pub(crate) i: Option<i64>,
+    #[prost(bytes = "vec", optional, tag = "4")]
+    pub(crate) s: Option<Vec<u8>>,
     #[prost(message, optional, tag = "5")]
     pub(crate) t: Option<TensorProto>,
     #[prost(float, repeated, tag = "7")]
@@ -98,9 +100,25 @@ pub(crate) struct TensorProto {
     pub(crate) name: String,
     #[prost(bytes = "vec", tag = "9")]
     pub(crate) raw_data: Vec<u8>,
+    #[prost(double, repeated, tag = "10")]
+    pub(crate) double_data: Vec<f64>,
+    #[prost(uint64, repeated, tag = "11")]
+    pub(crate) uint64_data: Vec<u64>,
+    /// Where the data are: `location`, `offset`, `length`.
+    #[prost(message, repeated, tag = "13")]
+    pub(crate) external_data: Vec<StringEntryProto>,
     /// 1: the data are in another file.
     #[prost(int32, tag = "14")]
     pub(crate) data_location: i32,
+}
+
+/// A pair of texts.
+#[derive(Clone, PartialEq, Message)]
+pub(crate) struct StringEntryProto {
+    #[prost(string, tag = "1")]
+    pub(crate) key: String,
+    #[prost(string, tag = "2")]
+    pub(crate) value: String,
 }
 
 /// An input or output.
@@ -147,8 +165,36 @@ pub(crate) struct DimensionProto {
 /// Values of [`TensorProto::data_type`] and [`TensorTypeProto::elem_type`].
 pub(crate) mod data_type {
     pub(crate) const FLOAT: i32 = 1;
+    pub(crate) const UINT8: i32 = 2;
+    pub(crate) const INT8: i32 = 3;
+    pub(crate) const UINT16: i32 = 4;
+    pub(crate) const INT16: i32 = 5;
+    pub(crate) const INT32: i32 = 6;
     pub(crate) const INT64: i32 = 7;
+    pub(crate) const STRING: i32 = 8;
     pub(crate) const BOOL: i32 = 9;
+    pub(crate) const FLOAT16: i32 = 10;
+    pub(crate) const DOUBLE: i32 = 11;
+    pub(crate) const UINT32: i32 = 12;
+    pub(crate) const UINT64: i32 = 13;
+    pub(crate) const BFLOAT16: i32 = 16;
+
+    /// True for the types of floating point numbers that are read.
+    pub(crate) fn is_float(t: i32) -> bool {
+        matches!(t, FLOAT | FLOAT16 | DOUBLE | BFLOAT16)
+    }
+
+    /// The least and the greatest integer of a type of at most 32 bits; `None` for other types.
+    pub(crate) fn limits(t: i32) -> Option<(i32, i32)> {
+        match t {
+            UINT8 => Some((0, 255)),
+            INT8 => Some((-128, 127)),
+            UINT16 => Some((0, 65_535)),
+            INT16 => Some((-32_768, 32_767)),
+            INT32 => Some((i32::MIN, i32::MAX)),
+            _ => None,
+        }
+    }
 
     /// The name in the ONNX specification.
     pub(crate) fn name(t: i32) -> String {

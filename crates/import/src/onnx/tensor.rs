@@ -1,8 +1,10 @@
-//! Constant tensors: reading them without trusting their headers, and the exact arithmetic on
-//! them that import needs (transposing, scaling, broadcasting, folding).
+//! Constant tensors, and reading them without trusting their headers.
 
+use super::external::Store;
 use super::proto::{TensorProto, data_type};
 use ceg4n_base::{Diagnostic, Exact, codes};
+use ceg4n_ir::Wide;
+use std::borrow::Cow;
 use std::sync::Arc;
 
 /// Elements of one tensor beyond this are refused. Far above any network this compiler is for,
@@ -12,10 +14,12 @@ pub(crate) const MAX_ELEMENTS: usize = 1 << 28;
 /// The elements of a constant.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) enum Data {
-    /// float32.
+    /// float32, and what is one exactly.
     Float(Arc<[f32]>),
-    /// int64, for shapes; bool as 0 and 1.
-    Int(Arc<[i64]>),
+    /// Other real numbers.
+    Wide(Arc<Wide>),
+    /// Integers and booleans (0 and 1) with their type, one of [`data_type`].
+    Int(Arc<[i64]>, i32),
 }
 
 /// A constant, row-major.
@@ -27,6 +31,43 @@ pub(crate) struct Tensor {
     pub(crate) data: Data,
 }
 
+impl Data {
+    /// The number of elements.
+    pub(crate) fn len(&self) -> usize {
+        match self {
+            Self::Float(d) => d.len(),
+            Self::Wide(w) => w.high.len(),
+            Self::Int(d, _) => d.len(),
+        }
+    }
+
+    /// Element `i`; `None` for one that is no number or only enclosed.
+    pub(crate) fn exact(&self, i: usize) -> Option<Exact> {
+        match self {
+            Self::Float(d) => Exact::from_f32(*d.get(i)?),
+            Self::Wide(w) if w.enclosed => None,
+            Self::Wide(w) => {
+                let high = Exact::from_f64(*w.high.get(i)?)?;
+                Some(&high + &Exact::from_f64(*w.low.get(i)?)?)
+            }
+            Self::Int(d, _) => Some(Exact::from(*d.get(i)?)),
+        }
+    }
+
+    /// The elements at `index`, in that order.
+    pub(crate) fn picked(&self, index: &[usize]) -> Self {
+        match self {
+            Self::Float(d) => Self::Float(index.iter().map(|i| d[*i]).collect()),
+            Self::Wide(w) => Self::Wide(Arc::new(Wide {
+                high: index.iter().map(|i| w.high[*i]).collect(),
+                low: index.iter().map(|i| w.low[*i]).collect(),
+                enclosed: w.enclosed,
+            })),
+            Self::Int(d, t) => Self::Int(index.iter().map(|i| d[*i]).collect(), *t),
+        }
+    }
+}
+
 impl Tensor {
     /// A float tensor; the caller keeps the length right.
     pub(crate) fn float(dims: Vec<usize>, data: impl Into<Arc<[f32]>>) -> Self {
@@ -36,66 +77,59 @@ impl Tensor {
         }
     }
 
-    /// An integer tensor; the caller keeps the length right.
+    /// An int64 tensor; the caller keeps the length right.
     pub(crate) fn int(dims: Vec<usize>, data: impl Into<Arc<[i64]>>) -> Self {
         Self {
             dims,
-            data: Data::Int(data.into()),
+            data: Data::Int(data.into(), data_type::INT64),
         }
     }
 
     /// The number of elements.
     pub(crate) fn len(&self) -> usize {
-        match &self.data {
-            Data::Float(d) => d.len(),
-            Data::Int(d) => d.len(),
-        }
+        self.data.len()
     }
 }
 
 /// Reads a tensor; its header is compared with the data before anything is allocated.
 ///
 /// # Errors
-/// Other element types ([`codes::ONNX_DTYPE`]); data elsewhere or of another length
-/// ([`codes::ONNX_GRAPH`]).
-pub(crate) fn read(t: &TensorProto) -> Result<Tensor, Diagnostic> {
+/// Other element types ([`codes::ONNX_DTYPE`]); data of another length or out of reach
+/// ([`codes::ONNX_GRAPH`], [`codes::FILE_READ`]).
+pub(crate) fn read(t: &TensorProto, store: &Store) -> Result<Tensor, Diagnostic> {
     let graph = |m: String| Diagnostic::error(codes::ONNX_GRAPH, m);
     let what = if t.name.is_empty() {
         "a constant".to_owned()
     } else {
         format!("constant \"{}\"", t.name)
     };
-    if t.data_location != 0 {
-        return Err(
-            graph(format!("{what} keeps its data in another file")).help(
-                "save the model in one file, in Python: onnx.save(onnx.load(\"model.onnx\"), \"one.onnx\")",
-            ),
-        );
-    }
     let (count, dims) = element_count(&t.dims)
         .ok_or_else(|| graph(format!("{what} has impossible dimensions {:?}", t.dims)))?;
-    let (typed, size) = match t.data_type {
-        data_type::FLOAT => (t.float_data.len(), 4),
-        data_type::INT64 => (t.int64_data.len(), 8),
-        data_type::BOOL => (t.int32_data.len(), 1),
-        other => {
-            return Err(Diagnostic::error(
-                codes::ONNX_DTYPE,
-                format!("{what} has elements of type {}", data_type::name(other)),
-            )
-            .help("weights must be float (32 bits); convert the model to float32 before export"));
-        }
+    let (typed, size) = layout(t).ok_or_else(|| {
+        Diagnostic::error(
+            codes::ONNX_DTYPE,
+            format!("{what} has elements of type {}", data_type::name(t.data_type)),
+        )
+        .help("weights are float16, bfloat16, float or double, or integers; convert the model before export")
+    })?;
+    let raw: Cow<'_, [u8]> = if t.data_location == 0 {
+        Cow::Borrowed(&t.raw_data)
+    } else {
+        Cow::Owned(store.read(t, &what, count * size)?)
     };
-    let raw = t.raw_data.len();
-    if raw > 0 && typed > 0 {
+    if !raw.is_empty() && typed > 0 {
         return Err(graph(format!("{what} has its data twice")));
     }
-    let have = if raw > 0 { raw / size } else { typed };
-    if have != count || !raw.is_multiple_of(size) {
-        let have = if raw > 0 {
-            format!("{raw} bytes")
-        } else {
+    let have = if raw.is_empty() {
+        typed
+    } else {
+        raw.len() / size
+    };
+    if have != count || !raw.len().is_multiple_of(size) {
+        let have = if raw.is_empty() {
             format!("{typed} elements")
+        } else {
+            format!("{} bytes", raw.len())
         };
         return Err(graph(format!(
             "{what} of dimensions {:?} needs {count} elements of {size} bytes but has {have}",
@@ -103,29 +137,126 @@ pub(crate) fn read(t: &TensorProto) -> Result<Tensor, Diagnostic> {
         ))
         .help("the file is damaged; export or download it again"));
     }
-    Ok(Tensor {
-        dims,
-        data: elements(t),
+    let data = if raw.is_empty() {
+        typed_elements(t)
+    } else {
+        raw_elements(t.data_type, &raw)
+    };
+    let data = data.ok_or_else(|| graph(format!("{what} has integers beyond 63 bits")))?;
+    Ok(Tensor { dims, data })
+}
+
+/// The elements in the field of the tensor's type, and the bytes of a raw one; `None` for types
+/// that are not read.
+fn layout(t: &TensorProto) -> Option<(usize, usize)> {
+    Some(match t.data_type {
+        data_type::FLOAT => (t.float_data.len(), 4),
+        data_type::DOUBLE => (t.double_data.len(), 8),
+        data_type::FLOAT16 | data_type::BFLOAT16 => (t.int32_data.len(), 2),
+        data_type::UINT8 | data_type::INT8 | data_type::BOOL => (t.int32_data.len(), 1),
+        data_type::UINT16 | data_type::INT16 => (t.int32_data.len(), 2),
+        data_type::INT32 => (t.int32_data.len(), 4),
+        data_type::INT64 => (t.int64_data.len(), 8),
+        data_type::UINT32 => (t.uint64_data.len(), 4),
+        data_type::UINT64 => (t.uint64_data.len(), 8),
+        _ => return None,
     })
 }
 
-/// The elements of a tensor whose type and length have been checked.
-fn elements(t: &TensorProto) -> Data {
-    let raw = !t.raw_data.is_empty();
-    match t.data_type {
-        data_type::FLOAT if raw => {
-            let chunks = t.raw_data.as_chunks::<4>().0;
-            Data::Float(chunks.iter().map(|c| f32::from_le_bytes(*c)).collect())
-        }
+/// The elements in the field of their type, whose length has been checked; `None` for integers
+/// that do not fit.
+fn typed_elements(t: &TensorProto) -> Option<Data> {
+    let kind = t.data_type;
+    Some(match kind {
         data_type::FLOAT => Data::Float(t.float_data.as_slice().into()),
-        data_type::INT64 if raw => {
-            let chunks = t.raw_data.as_chunks::<8>().0;
-            Data::Int(chunks.iter().map(|c| i64::from_le_bytes(*c)).collect())
+        data_type::DOUBLE => doubles(t.double_data.iter().copied()),
+        // The bits, in the lower half.
+        data_type::FLOAT16 => Data::Float(t.int32_data.iter().map(|b| half(*b as u16)).collect()),
+        data_type::BFLOAT16 => Data::Float(t.int32_data.iter().map(|b| brain(*b as u16)).collect()),
+        data_type::BOOL => {
+            let bits = t.int32_data.iter().map(|b| i64::from(*b != 0));
+            Data::Int(bits.collect(), kind)
         }
-        data_type::INT64 => Data::Int(t.int64_data.as_slice().into()),
-        _ if raw => Data::Int(t.raw_data.iter().map(|b| i64::from(*b != 0)).collect()),
-        _ => Data::Int(t.int32_data.iter().map(|b| i64::from(*b != 0)).collect()),
+        data_type::INT64 => Data::Int(t.int64_data.as_slice().into(), kind),
+        data_type::UINT32 | data_type::UINT64 => {
+            let values = t.uint64_data.iter().map(|v| i64::try_from(*v).ok());
+            Data::Int(values.collect::<Option<_>>()?, kind)
+        }
+        _ => {
+            let (lo, hi) = data_type::limits(kind)?;
+            let fit = t.int32_data.iter().all(|v| (lo..=hi).contains(v));
+            let values = t.int32_data.iter().map(|v| i64::from(*v));
+            Data::Int(fit.then(|| values.collect())?, kind)
+        }
+    })
+}
+
+/// The elements of little-endian bytes, whose length has been checked; `None` for integers that
+/// do not fit.
+fn raw_elements(kind: i32, raw: &[u8]) -> Option<Data> {
+    let (two, four, eight) = (
+        raw.as_chunks::<2>().0,
+        raw.as_chunks::<4>().0,
+        raw.as_chunks::<8>().0,
+    );
+    let ints = |values: Vec<i64>| Data::Int(values.into(), kind);
+    Some(match kind {
+        data_type::FLOAT => Data::Float(four.iter().map(|c| f32::from_le_bytes(*c)).collect()),
+        data_type::DOUBLE => doubles(eight.iter().map(|c| f64::from_le_bytes(*c))),
+        data_type::FLOAT16 => Data::Float(
+            two.iter()
+                .map(|c| half(u16::from_le_bytes(*c)))
+                .collect(),
+        ),
+        data_type::BFLOAT16 => Data::Float(
+            two.iter()
+                .map(|c| brain(u16::from_le_bytes(*c)))
+                .collect(),
+        ),
+        data_type::BOOL => ints(raw.iter().map(|b| i64::from(*b != 0)).collect()),
+        data_type::UINT8 => ints(raw.iter().map(|b| i64::from(*b)).collect()),
+        data_type::INT8 => ints(raw.iter().map(|b| i64::from(*b as i8)).collect()),
+        data_type::UINT16 => ints(two.iter().map(|c| u16::from_le_bytes(*c).into()).collect()),
+        data_type::INT16 => ints(two.iter().map(|c| i16::from_le_bytes(*c).into()).collect()),
+        data_type::INT32 => ints(four.iter().map(|c| i32::from_le_bytes(*c).into()).collect()),
+        data_type::UINT32 => ints(four.iter().map(|c| u32::from_le_bytes(*c).into()).collect()),
+        data_type::INT64 => ints(eight.iter().map(|c| i64::from_le_bytes(*c)).collect()),
+        data_type::UINT64 => {
+            let values = eight
+                .iter()
+                .map(|c| i64::try_from(u64::from_le_bytes(*c)).ok());
+            ints(values.collect::<Option<_>>()?)
+        }
+        _ => return None,
+    })
+}
+
+/// Float64 numbers; as float32 where all of them are.
+pub(super) fn doubles(values: impl Iterator<Item = f64> + Clone) -> Data {
+    let narrow = |v: f64| f64::from(v as f32).to_bits() == v.to_bits();
+    if values.clone().all(narrow) {
+        Data::Float(values.map(|v| v as f32).collect())
+    } else {
+        Data::Wide(Arc::new(Wide::doubles(values.collect::<Vec<_>>())))
     }
+}
+
+/// The float32 of a float16's bits, which is exact.
+fn half(bits: u16) -> f32 {
+    let sign = if bits >> 15 == 0 { 1.0 } else { -1.0 };
+    let (exponent, fraction) = (i32::from(bits >> 10 & 31), f32::from(bits & 1023));
+    let magnitude = match exponent {
+        0 => fraction * 2f32.powi(-24),
+        31 if fraction == 0.0 => f32::INFINITY,
+        31 => f32::NAN,
+        e => (1024.0 + fraction) * 2f32.powi(e - 25),
+    };
+    sign * magnitude
+}
+
+/// The float32 of a bfloat16's bits: its upper half.
+fn brain(bits: u16) -> f32 {
+    f32::from_bits(u32::from(bits) << 16)
 }
 
 /// The product of dimensions, and these as sizes; `None` if one is negative or the product absurd.
@@ -146,132 +277,37 @@ pub(crate) fn checked_len(dims: &[usize]) -> Option<usize> {
         .filter(|n| *n <= MAX_ELEMENTS)
 }
 
-/// `data·factor`; `None` where a product is no float32.
-pub(crate) fn scaled(data: &[f32], factor: f32) -> Option<Vec<f32>> {
-    data.iter()
-        .map(|v| {
-            // 24 + 24 significant bits and the sum of the exponents fit an f64.
-            let exact = f64::from(*v) * f64::from(factor);
-            let rounded = exact as f32;
-            (rounded.is_finite() && f64::from(rounded) == exact).then_some(rounded)
-        })
-        .collect()
-}
-
-/// A `rows x cols` matrix transposed.
-pub(crate) fn transposed(data: &[f32], rows: usize, cols: usize) -> Vec<f32> {
-    (0..cols)
-        .flat_map(|c| (0..rows).map(move |r| data[r * cols + c]))
-        .collect()
-}
-
-/// The dimensions of `x op c` under numpy broadcasting where `c` does not enlarge `x`; `None`
-/// where it does or they do not fit.
-pub(crate) fn broadcast_dims(x: &[usize], c: &[usize]) -> Option<Vec<usize>> {
-    let rank = x.len().max(c.len());
-    let (x, c) = (padded(x, rank), padded(c, rank));
-    x.iter()
-        .zip(&c)
-        .all(|(x, c)| c == x || *c == 1)
-        .then_some(x)
-}
-
-/// The elements of `c` spread over `x`, of dimensions that [`broadcast_dims`] accepted.
-pub(crate) fn spread(x: &[usize], c_dims: &[usize], c: &[f32]) -> Vec<f32> {
-    let rank = x.len().max(c_dims.len());
-    let (x, c_dims) = (padded(x, rank), padded(c_dims, rank));
-    let mut out = c.to_vec();
-    // From the last axis outward; `inner` is the size of what already has its final form.
-    let mut inner = 1;
-    for (want, have) in x.iter().zip(&c_dims).rev() {
-        if want != have {
-            out = out
-                .chunks(inner.max(1))
-                .flat_map(|block| std::iter::repeat_n(block, *want))
-                .flatten()
-                .copied()
-                .collect();
-        }
-        inner *= want;
-    }
-    out
-}
-
-fn padded(dims: &[usize], rank: usize) -> Vec<usize> {
-    let mut out = vec![1; rank - dims.len()];
-    out.extend_from_slice(dims);
-    out
-}
-
-/// What folds two constants.
-#[derive(Clone, Copy, Debug)]
-pub(crate) enum Fold {
-    /// `a + b`.
-    Add,
-    /// `a - b`.
-    Sub,
-    /// `a / b`.
-    Div,
-}
-
-/// The result as a float32 if it is one exactly.
-pub(crate) fn fold(op: Fold, a: f32, b: f32) -> Option<f32> {
-    let (ea, eb) = (Exact::from_f32(a)?, Exact::from_f32(b)?);
-    let (wa, wb) = (f64::from(a), f64::from(b));
-    let rounded = match op {
-        Fold::Add => wa + wb,
-        Fold::Sub => wa - wb,
-        Fold::Div => wa / wb,
-    } as f32;
-    let er = Exact::from_f32(rounded)?;
-    let same = match op {
-        Fold::Add => er == &ea + &eb,
-        Fold::Sub => er == &ea - &eb,
-        Fold::Div => !eb.is_zero() && &er * &eb == ea,
-    };
-    same.then_some(rounded)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn spreads_like_numpy() {
-        let s = |x: &[usize], d: &[usize], c: &[f32]| spread(x, d, c);
-        assert_eq!(s(&[1, 3], &[3], &[1., 2., 3.]), [1., 2., 3.]);
-        assert_eq!(s(&[2, 2], &[2, 1], &[1., 2.]), [1., 1., 2., 2.]);
-        assert_eq!(s(&[2, 2], &[1, 2], &[1., 2.]), [1., 2., 1., 2.]);
-        assert_eq!(
-            s(&[2, 3, 2], &[2, 1, 2], &[1., 2., 3., 4.]),
-            [1., 2., 1., 2., 1., 2., 3., 4., 3., 4., 3., 4.]
-        );
-        assert_eq!(s(&[2, 2], &[], &[7.]), [7.; 4]);
-        assert_eq!(broadcast_dims(&[1, 3], &[2, 3]), None);
-        assert_eq!(broadcast_dims(&[3], &[1, 1, 3]), Some(vec![1, 1, 3]));
-        assert_eq!(broadcast_dims(&[4], &[3]), None);
+    fn halves_and_brains() {
+        for (bits, want) in [
+            (0x3c00, 1.0),
+            (0xc000, -2.0),
+            (0x7bff, 65504.0),
+            (0x0001, 5.960_464_5e-8),
+            (0x03ff, 6.097_555e-5),
+            (0x2e66, 0.099_975_586),
+            (0x0000, 0.0),
+            (0xfc00, f32::NEG_INFINITY),
+        ] {
+            assert_eq!(half(bits), want, "{bits:x}");
+        }
+        assert!(half(0x7e00).is_nan());
+        assert_eq!(brain(0x3f80), 1.0);
+        assert_eq!(brain(0xc049), -3.140_625);
     }
 
     #[test]
-    fn scales_and_folds_only_exactly() {
-        assert_eq!(scaled(&[3.0, -0.75], 0.5), Some(vec![1.5, -0.375]));
-        assert_eq!(scaled(&[0.1], 3.0), None);
-        assert_eq!(scaled(&[f32::MAX], 2.0), None);
-        assert_eq!(scaled(&[f32::from_bits(1)], 0.5), None);
-        assert_eq!(fold(Fold::Add, 1.0, 2.5), Some(3.5));
-        assert_eq!(fold(Fold::Add, 1.0, 1e-30), None);
-        assert_eq!(fold(Fold::Sub, 0.1, 0.1), Some(0.0));
-        assert_eq!(fold(Fold::Div, 1.0, 3.0), None);
-        assert_eq!(fold(Fold::Div, 3.0, 4.0), Some(0.75));
-        assert_eq!(fold(Fold::Div, 1.0, 0.0), None);
-        assert_eq!(fold(Fold::Add, f32::NAN, 0.0), None);
-    }
-
-    #[test]
-    fn transposes() {
-        assert_eq!(
-            transposed(&[1., 2., 3., 4., 5., 6.], 2, 3),
-            [1., 4., 2., 5., 3., 6.]
-        );
+    fn doubles_stay_what_they_are() {
+        assert_eq!(doubles([0.5, -3.0].into_iter()), Data::Float([0.5, -3.0].into()));
+        let Data::Wide(w) = doubles([0.1, 1.0].into_iter()) else {
+            panic!("0.1 is no float32")
+        };
+        assert_eq!((w.high[0], w.low[0], w.enclosed), (0.1, 0.0, false));
+        // NaN has no equal; it is refused when it is used.
+        assert!(matches!(doubles([1e300, 0.0].into_iter()), Data::Wide(_)));
     }
 }

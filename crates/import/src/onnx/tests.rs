@@ -149,6 +149,8 @@ fn value(name: &str, dims: &[i64]) -> ValueInfoProto {
 enum Attribute {
     Float(&'static str, f32),
     Int(&'static str, i64),
+    Text(&'static str, &'static str),
+    Floats(&'static str, Vec<f32>),
     Ints(&'static str, Vec<i64>),
     Tensor(&'static str, TensorProto),
 }
@@ -168,6 +170,14 @@ impl Attribute {
             Self::Int(name, i) => AttributeProto {
                 i: Some(*i),
                 ..empty(name, 2)
+            },
+            Self::Text(name, s) => AttributeProto {
+                s: Some(s.as_bytes().to_vec()),
+                ..empty(name, 3)
+            },
+            Self::Floats(name, floats) => AttributeProto {
+                floats: floats.clone(),
+                ..empty(name, 6)
             },
             Self::Ints(name, ints) => AttributeProto {
                 ints: ints.clone(),

@@ -1,7 +1,7 @@
 //! Mantissas of constants: from float32 weights and a format to integers.
 
 use crate::annotate::{Annotation, Program};
-use crate::network::ValueId;
+use crate::network::{Constant, ValueId};
 use crate::types::Format;
 use ceg4n_base::Exact;
 use std::sync::Arc;
@@ -21,9 +21,24 @@ pub(crate) fn constant_mantissas(
     let formats: Vec<Format> = (0..rows).filter_map(|j| format.channel(j)).collect();
     let mantissas = match mantissas {
         Some(m) => m.clone(),
-        None => quantize_tensor(&formats, &constant.data)?.into(),
+        None => match &constant.wide {
+            None => quantize_tensor(&formats, &constant.data)?.into(),
+            Some(_) => quantize_wide(&formats, constant)?.into(),
+        },
     };
     Some((mantissas, formats))
+}
+
+/// The mantissas of wide numbers, of enclosed ones those of their middle.
+fn quantize_wide(formats: &[Format], c: &Constant) -> Option<Vec<i32>> {
+    let last = formats.len().checked_sub(1)?;
+    let per_row = (c.data.len() / formats.len()).max(1);
+    let one = |i: usize| {
+        let m = formats[(i / per_row).min(last)].quantize(&c.center(i));
+        // Only an unsigned 32-bit format exceeds the type, and the checker refuses it.
+        i32::try_from(m).unwrap_or(i32::MAX)
+    };
+    Some((0..c.data.len()).map(one).collect())
 }
 
 /// The mantissas of a tensor, row-major: row `j` of `formats.len()` equal rows has `formats[j]`.

@@ -1,6 +1,10 @@
 //! Lowering to the integer program: explicit requantizations, aligned biases, type ranges,
 //! accumulator widths.
 
+mod elementwise;
+mod layout;
+mod windows;
+
 use super::constants::constant_mantissas;
 use super::dot_range::Operand;
 use crate::NodeId;
@@ -96,80 +100,88 @@ impl Lowering<'_> {
         let op = self.program.network.value(v).op.clone();
         match op {
             Op::Const(_) => None,
-            Op::Input => {
-                let Some(format) = input_format else {
-                    let d =
-                        Diagnostic::error(codes::FORMAT, "the input needs one format".to_owned());
-                    return self.fail(d, v);
-                };
-                let len = self.program.network.value(v).shape.len();
-                let range = vec![Interval::new(format.min(), format.max()); len];
-                let op = KernelOp::Input { format };
-                self.push(v, op, vec![format.frac(); len], Some(format), range, 0)
-            }
+            Op::Input => self.input(v, input_format),
             Op::Dense { x, weight, bias } => self.dense(v, x, weight, bias),
+            Op::Conv {
+                x, weight, bias, ..
+            } => self.conv(v, x, weight, bias),
+            Op::MaxPool { x, .. } => self.max_pool(v, x),
+            Op::AveragePool { x, count_pad, .. } => self.average_pool(v, x, count_pad),
             Op::Add { x, c } => self.add_const(v, x, c, 1),
             Op::Sub { x, c } => self.add_const(v, x, c, -1),
+            Op::Mul { x, c } => self.mul_const(v, x, c),
             Op::Div { x, c } => self.div_const(v, x, c),
+            Op::Sum { x, y } => self.sum(v, x, y),
+            Op::Concat { xs, axis } => self.concat(v, &xs, axis),
+            Op::Pad {
+                x, before, value, ..
+            } => self.pad(v, x, &before, value),
+            Op::Transpose { x, perm } => self.transpose(v, x, &perm),
             Op::Relu { x } => {
                 let x = *self.node_of.get(&x)?;
-                let n = self.nodes[x].clone();
-                let range = n
-                    .range
-                    .iter()
-                    .map(|r| Interval::new(r.lo.max(0), r.hi.max(0)))
-                    .collect();
-                self.push(v, KernelOp::Relu { x }, n.frac.to_vec(), n.format, range, 0)
+                let node = Draft::like(&self.nodes[x]);
+                let positive = |r: Interval| Interval::new(r.lo.max(0), r.hi.max(0));
+                self.push(v, KernelOp::Relu { x }, node.map_range(positive))
             }
+            Op::Clip { x, lo, hi } => self.clip(v, x, lo, hi),
+            Op::LeakyRelu { x, shift } => self.leaky_relu(v, x, shift),
+            Op::Abs { x } => self.abs(v, x),
+            Op::Sign { x } => self.sign(v, x),
+            Op::Curve { x, curve } => self.table(v, x, curve),
+            Op::Snap { .. } => self.no_meaning(v),
             Op::Reshape { x } | Op::Flatten { x } | Op::Identity { x } => {
                 let x = *self.node_of.get(&x)?;
-                let n = self.nodes[x].clone();
-                self.push(
-                    v,
-                    KernelOp::Move { x },
-                    n.frac.to_vec(),
-                    n.format,
-                    n.range.to_vec(),
-                    0,
-                )
+                let node = Draft::like(&self.nodes[x]);
+                self.push(v, KernelOp::Move { x }, node)
             }
         }
     }
 
-    /// Adds a node; `extra` is a magnitude that a register must hold besides the result.
-    fn push(
-        &mut self,
-        value: ValueId,
-        op: KernelOp,
-        frac: Vec<i32>,
-        format: Option<Format>,
-        range: Vec<Interval>,
-        extra: u64,
-    ) -> Option<NodeId> {
-        let hull = range.iter().copied().reduce(Interval::hull)?;
-        let extra = i64::try_from(extra).unwrap_or(i64::MAX);
+    fn input(&mut self, v: ValueId, format: Option<Format>) -> Option<NodeId> {
+        let Some(format) = format else {
+            let d = Diagnostic::error(codes::FORMAT, "the input needs one format".to_owned());
+            return self.fail(d, v);
+        };
+        let len = self.program.network.value(v).shape.len();
+        let range = Interval::new(format.min(), format.max());
+        let node = Draft::stored(format, vec![range; len]);
+        self.push(v, KernelOp::Input { format }, node)
+    }
+
+    /// The node of an operand that must be a stored tensor, with its format.
+    fn stored(&mut self, v: ValueId, x: ValueId) -> Option<(NodeId, Format)> {
+        let n = *self.node_of.get(&x)?;
+        if let Some(format) = self.nodes[n].format {
+            return Some((n, format));
+        }
+        let name = self.name(x).to_owned();
+        let d = Diagnostic::error(
+            codes::MIXED_FORMATS,
+            format!(
+                "%{name}, operand of {} %{}, is an accumulator",
+                self.program.network.value(v).op.name(),
+                self.name(v)
+            ),
+        )
+        .help(format!("give %{name} a format, for instance %{name}: u8q5"));
+        self.fail(d, v)
+    }
+
+    /// Adds a node.
+    fn push(&mut self, value: ValueId, op: KernelOp, node: Draft) -> Option<NodeId> {
+        let hull = node.range.iter().copied().reduce(Interval::hull)?;
+        let extra = i64::try_from(node.extra).unwrap_or(i64::MAX);
         let width = hull
             .signed_width()
             .max(Interval::new(-extra, extra).signed_width());
-        let len = range.len();
-        let multiplier = match &op {
-            // A dense node's is set by the caller; the others are stored tensors and outputs.
-            KernelOp::Input { .. }
-            | KernelOp::Dense { .. }
-            | KernelOp::Requantize { .. }
-            | KernelOp::Align { .. } => None,
-            KernelOp::AddConst { x, .. } | KernelOp::Relu { x } | KernelOp::Move { x } => {
-                self.nodes[*x].multiplier.clone()
-            }
-        };
         Some(self.nodes.push(KernelNode {
             value,
             op,
-            len,
-            frac: frac.into(),
-            multiplier,
-            format,
-            range: range.into(),
+            len: node.range.len(),
+            frac: node.frac.into(),
+            multiplier: node.multiplier,
+            format: node.format,
+            range: node.range.into(),
             width,
         }))
     }
@@ -198,29 +210,13 @@ impl Lowering<'_> {
         weight: ValueId,
         bias: Option<ValueId>,
     ) -> Option<NodeId> {
-        let xn = *self.node_of.get(&x)?;
+        let (xn, format) = self.stored(v, x)?;
         let (w, w_formats) = self.constant(v, weight)?;
         let node = self.nodes[xn].clone();
-        let Some(format) = node.format else {
-            let name = self.name(x).to_owned();
-            let d = Diagnostic::error(
-                codes::MIXED_FORMATS,
-                format!(
-                    "%{name}, operand of dense %{}, is an accumulator",
-                    self.name(v)
-                ),
-            )
-            .help(format!("give %{name} a format, for instance %{name}: u8q5"));
-            return self.fail(d, v);
-        };
         let (rows, cols) = (w_formats.len(), node.len);
-        let frac: Vec<i32> = w_formats.iter().map(|f| format.frac() + f.frac()).collect();
-        let multiplier: Option<Arc<[u16]>> = w_formats
-            .iter()
-            .any(|f| f.multiplier() != 1)
-            .then(|| w_formats.iter().map(|f| f.multiplier()).collect());
+        let (frac, multiplier) = products(format, &w_formats);
         let bias = match bias {
-            Some(b) => Some(self.aligned_constant(v, b, &frac, multiplier.as_deref())?),
+            Some(b) => Some(self.aligned_constant(v, b, &frac, multiplier.as_deref(), None)?),
             None => None,
         };
         let mut range = Vec::with_capacity(rows);
@@ -239,9 +235,14 @@ impl Lowering<'_> {
             rows,
             cols,
         };
-        let n = self.push(v, op, frac, None, range, worst)?;
-        self.nodes[n].multiplier = multiplier;
-        Some(n)
+        let node = Draft {
+            frac,
+            multiplier,
+            format: None,
+            range,
+            extra: worst,
+        };
+        self.push(v, op, node)
     }
 
     /// Refuses a magnitude that 64-bit two's complement does not hold.
@@ -266,19 +267,21 @@ impl Lowering<'_> {
     }
 
     /// A constant's mantissas shifted left to the scales of an accumulator: `frac` and
-    /// `multipliers` (one per element, or one constant element for all).
+    /// `multipliers`, one per element. `index` says which element of the constant each meets;
+    /// without it they meet in order.
     fn aligned_constant(
         &mut self,
         v: ValueId,
         c: ValueId,
         frac: &[i32],
         multipliers: Option<&[u16]>,
+        index: Option<&[usize]>,
     ) -> Option<Vec<i64>> {
         let (m, formats) = self.constant(v, c)?;
         let per_row = (m.len() / formats.len()).max(1);
         let mut out = Vec::with_capacity(frac.len());
         for (j, target) in frac.iter().enumerate() {
-            let i = if m.len() == 1 { 0 } else { j };
+            let i = index.map_or(j, |index| index[j]);
             let format = formats[(i / per_row).min(formats.len() - 1)];
             let factor = multiplier(multipliers, j);
             if format.multiplier() != factor {
@@ -334,58 +337,6 @@ impl Lowering<'_> {
             "give %{name} the multipliers of what it is added to, for instance {fitting} here"
         ));
         self.fail(d, c)
-    }
-
-    fn add_const(&mut self, v: ValueId, x: ValueId, c: ValueId, sign: i64) -> Option<NodeId> {
-        let xn = *self.node_of.get(&x)?;
-        let node = self.nodes[xn].clone();
-        let c: Vec<i64> = self
-            .aligned_constant(v, c, &node.frac, node.multiplier.as_deref())?
-            .into_iter()
-            .map(|c| sign * c)
-            .collect();
-        let mut range = Vec::with_capacity(node.len);
-        let mut worst = 0;
-        for (r, c) in node.range.iter().zip(&c) {
-            let (lo, hi) = (
-                i128::from(r.lo) + i128::from(*c),
-                i128::from(r.hi) + i128::from(*c),
-            );
-            worst = worst.max(self.fits(v, lo.abs().max(hi.abs()))?);
-            range.push(Interval::new(lo as i64, hi as i64));
-        }
-        self.push(
-            v,
-            KernelOp::AddConst { x: xn, c: c.into() },
-            node.frac.to_vec(),
-            None,
-            range,
-            worst,
-        )
-    }
-
-    fn div_const(&mut self, v: ValueId, x: ValueId, c: ValueId) -> Option<NodeId> {
-        let xn = *self.node_of.get(&x)?;
-        let node = self.nodes[xn].clone();
-        let data = self.program.network.constant(c).map(|c| c.data.clone())?;
-        let k = data.first().and_then(|d| power_of_two(*d));
-        let Some(k) = k.filter(|_| data.iter().all(|d| *d == data[0])) else {
-            let d = Diagnostic::error(codes::NO_FIXED_MEANING, format!("%{} divides by constants that are not one power of two", self.name(v)))
-                .help("a fixed-point program divides by shifting only: divide the weights of the following layer by the constant instead");
-            return self.fail(d, v);
-        };
-        let frac: Vec<i32> = node.frac.iter().map(|f| f + k).collect();
-        let format = node
-            .format
-            .and_then(|f| Format::new(f.signed(), f.width(), f.frac() + k));
-        self.push(
-            v,
-            KernelOp::Move { x: xn },
-            frac,
-            format,
-            node.range.to_vec(),
-            0,
-        )
     }
 
     /// Applies a value's annotation: a requantization, or the check of a declared width.
@@ -462,21 +413,17 @@ impl Lowering<'_> {
             };
             range.push(Interval::new(y(r.lo), y(r.hi)));
         }
-        let frac = vec![format.frac(); node.len];
-        let n = self.push(
-            v,
-            KernelOp::Requantize {
-                x,
-                multiplier: node.multiplier,
-                shift: shifts.into(),
-                format,
-            },
-            frac,
-            Some(format),
-            range,
-            worst,
-        )?;
-        Some(n)
+        let op = KernelOp::Requantize {
+            x,
+            multiplier: node.multiplier,
+            shift: shifts.into(),
+            format,
+        };
+        let node = Draft {
+            extra: worst,
+            ..Draft::stored(format, range)
+        };
+        self.push(v, op, node)
     }
 
     /// Brings the outputs to one scale by exact left shifts.
@@ -509,19 +456,71 @@ impl Lowering<'_> {
             range.push(Interval::new(r.lo << (*s).min(63), r.hi << (*s).min(63)));
         }
         let shift: Arc<[i32]> = shift.into_iter().map(|s| s.min(63)).collect();
-        self.push(
-            node.value,
-            KernelOp::Align { x: n, shift },
-            vec![top; node.len],
-            None,
+        let aligned = Draft {
+            frac: vec![top; node.len],
+            multiplier: None,
+            format: None,
             range,
-            0,
-        )
+            extra: 0,
+        };
+        self.push(node.value, KernelOp::Align { x: n, shift }, aligned)
     }
 }
 
-/// `k` if `v = 2^k`.
-fn power_of_two(v: f32) -> Option<i32> {
-    let k = v.log2().round();
-    (v > 0.0 && k.abs() < 120.0 && 2f32.powi(k as i32) == v).then_some(k as i32)
+/// The scales of products of a stored operand and weights, one per output channel.
+fn products(x: Format, weights: &[Format]) -> (Vec<i32>, Option<Arc<[u16]>>) {
+    let frac = weights.iter().map(|f| x.frac() + f.frac()).collect();
+    let multiplier = weights
+        .iter()
+        .any(|f| f.multiplier() != 1)
+        .then(|| weights.iter().map(|f| f.multiplier()).collect());
+    (frac, multiplier)
+}
+
+/// A node before its register's width is known.
+struct Draft {
+    frac: Vec<i32>,
+    multiplier: Option<Arc<[u16]>>,
+    format: Option<Format>,
+    range: Vec<Interval>,
+    /// A magnitude that a register must hold besides the result.
+    extra: u64,
+}
+
+impl Draft {
+    /// A stored tensor of a format without multiplier.
+    fn stored(format: Format, range: Vec<Interval>) -> Self {
+        Self {
+            frac: vec![format.frac(); range.len()],
+            multiplier: None,
+            format: Some(format),
+            range,
+            extra: 0,
+        }
+    }
+
+    /// A node of the same elements.
+    fn like(node: &KernelNode) -> Self {
+        Self {
+            frac: node.frac.to_vec(),
+            multiplier: node.multiplier.clone(),
+            format: node.format,
+            range: node.range.to_vec(),
+            extra: 0,
+        }
+    }
+
+    /// The same with other ranges.
+    fn map_range(mut self, f: impl Fn(Interval) -> Interval) -> Self {
+        self.range.iter_mut().for_each(|r| *r = f(*r));
+        self
+    }
+
+    /// The same as an accumulator.
+    fn accumulator(self) -> Self {
+        Self {
+            format: None,
+            ..self
+        }
+    }
 }

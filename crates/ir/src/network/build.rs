@@ -2,7 +2,7 @@
 
 mod shapes;
 
-use super::{Network, Op, Value, ValueId};
+use super::{Constant, Network, Op, Slide, Value, ValueId};
 use crate::types::Shape;
 use ceg4n_base::entity::PrimaryMap;
 use ceg4n_base::{ContentHash, Diagnostic, Diagnostics, Hasher, Span, codes};
@@ -167,15 +167,116 @@ fn hash_network(values: &PrimaryMap<ValueId, Value>, output: ValueId) -> Content
         for o in v.op.operands() {
             h.int(i64::from(o.as_u32()));
         }
-        if let Op::Const(c) = &v.op {
-            let bytes: Vec<u8> = c
-                .data
-                .iter()
-                .flat_map(|f| f.to_bits().to_le_bytes())
-                .collect();
-            h.bytes(&bytes);
-        }
+        hash_attributes(&mut h, &v.op);
     }
     h.int(i64::from(output.as_u32()));
     h.finish()
+}
+
+/// What an operator is besides its name and operands.
+fn hash_attributes(h: &mut Hasher, op: &Op) {
+    match op {
+        Op::Const(c) => hash_constant(h, c),
+        Op::Conv { slide, groups, .. } => {
+            hash_slide(h, slide);
+            h.int(*groups as i64);
+        }
+        Op::MaxPool { kernel, slide, .. } => {
+            hash_list(h, kernel);
+            hash_slide(h, slide);
+        }
+        Op::AveragePool {
+            kernel,
+            slide,
+            count_pad,
+            ..
+        } => {
+            hash_list(h, kernel);
+            hash_slide(h, slide);
+            h.int(i64::from(*count_pad));
+        }
+        Op::Concat { axis, .. } => {
+            h.int(*axis as i64);
+        }
+        Op::Pad {
+            before,
+            after,
+            value,
+            ..
+        } => {
+            hash_list(h, before);
+            hash_list(h, after);
+            h.int(i64::from(value.to_bits()));
+        }
+        Op::Transpose { perm, .. } => hash_list(h, perm),
+        Op::Clip { lo, hi, .. } => {
+            for end in [lo, hi] {
+                h.int(end.map_or(-1, |v| i64::from(v.to_bits())));
+            }
+        }
+        Op::LeakyRelu { shift, .. } => {
+            h.int(i64::from(*shift));
+        }
+        Op::Snap {
+            scale,
+            zero_point,
+            lo,
+            hi,
+            ..
+        } => {
+            h.int(i64::from(scale.to_bits()));
+            for v in [zero_point, lo, hi] {
+                h.int(i64::from(*v));
+            }
+        }
+        Op::Input
+        | Op::Dense { .. }
+        | Op::Add { .. }
+        | Op::Sub { .. }
+        | Op::Mul { .. }
+        | Op::Div { .. }
+        | Op::Sum { .. }
+        | Op::Relu { .. }
+        | Op::Abs { .. }
+        | Op::Sign { .. }
+        | Op::Curve { .. }
+        | Op::Reshape { .. }
+        | Op::Flatten { .. }
+        | Op::Identity { .. } => {}
+    }
+}
+
+fn hash_constant(h: &mut Hasher, c: &Constant) {
+    let bytes: Vec<u8> = c
+        .data
+        .iter()
+        .flat_map(|f| f.to_bits().to_le_bytes())
+        .collect();
+    h.bytes(&bytes);
+    if let Some(w) = &c.wide {
+        let parts = [&w.high, &w.low];
+        let bytes: Vec<u8> = parts
+            .iter()
+            .flat_map(|part| part.iter().flat_map(|f| f.to_bits().to_le_bytes()))
+            .collect();
+        h.bytes(&bytes).int(i64::from(w.enclosed));
+    }
+}
+
+fn hash_slide(h: &mut Hasher, slide: &Slide) {
+    for list in [
+        &slide.strides,
+        &slide.dilations,
+        &slide.before,
+        &slide.after,
+    ] {
+        hash_list(h, list);
+    }
+}
+
+fn hash_list(h: &mut Hasher, list: &[usize]) {
+    h.int(list.len() as i64);
+    for v in list {
+        h.int(*v as i64);
+    }
 }

@@ -83,6 +83,7 @@ impl Builder {
         let data = Constant {
             data: vec![1.0; m.len()].into(),
             origin: Origin::Inline,
+            wide: None,
         };
         let v = self.push(Op::Const(data), Some(Shape(shape)));
         self.notes.push((v, f, Some(m.into())));
@@ -98,8 +99,18 @@ impl Builder {
         self.net.values()[v].shape.len()
     }
 
+    pub(crate) fn shape(&self, v: ValueId) -> Shape {
+        self.net.values()[v].shape.clone()
+    }
+
     pub(crate) fn finish(self, output: ValueId, rounding: Rounding) -> Program {
-        let net = self.net.finish(output).expect("a well-formed network");
+        self.try_finish(output, rounding)
+            .expect("a well-formed network")
+    }
+
+    /// `None` if the network is not well-formed.
+    pub(crate) fn try_finish(self, output: ValueId, rounding: Rounding) -> Option<Program> {
+        let net = self.net.finish(output).ok()?;
         let mut patch = Program::reference(Arc::new(net)).patch().rounding(rounding);
         for (v, f, m) in self.notes {
             patch = match m {
@@ -107,7 +118,7 @@ impl Builder {
                 None => patch.format(v, f),
             };
         }
-        patch.finish()
+        Some(patch.finish())
     }
 }
 
@@ -263,7 +274,7 @@ fn dense(
     (y, i64::from(base.frac()), finest, factors)
 }
 
-fn times(f: Format, multiplier: u16) -> Format {
+pub(crate) fn times(f: Format, multiplier: u16) -> Format {
     f.with_multiplier(multiplier).expect("a multiplier")
 }
 
@@ -312,7 +323,21 @@ pub(crate) fn reference(program: &Program, input: &[i64]) -> Vec<i64> {
             Op::Dense { x, weight, bias } => dense_reference(at(*x), at(*weight), bias.map(at)),
             Op::Add { x, c } => add_reference(at(*x), at(*c), 1),
             Op::Sub { x, c } => add_reference(at(*x), at(*c), -1),
-            Op::Div { .. } => unreachable!("not generated"),
+            Op::Div { .. }
+            | Op::Conv { .. }
+            | Op::MaxPool { .. }
+            | Op::AveragePool { .. }
+            | Op::Mul { .. }
+            | Op::Sum { .. }
+            | Op::Concat { .. }
+            | Op::Pad { .. }
+            | Op::Transpose { .. }
+            | Op::Clip { .. }
+            | Op::LeakyRelu { .. }
+            | Op::Abs { .. }
+            | Op::Sign { .. }
+            | Op::Curve { .. }
+            | Op::Snap { .. } => unreachable!("not generated"),
             Op::Relu { x } => at(*x).iter().map(|(m, f)| ((*m).max(0), *f)).collect(),
             Op::Reshape { x } | Op::Flatten { x } | Op::Identity { x } => at(*x).clone(),
         };
@@ -390,11 +415,21 @@ static PREFIXES: LazyLock<PrefixCache> = LazyLock::new(|| PrefixCache::new(50_00
 
 /// Compares both code paths, on packed samples too, with the reference on `n` inputs.
 pub(crate) fn compare(program: &Checked<Program>, inputs: &[i64], n: usize, what: &str) {
+    compare_with(program, inputs, n, what, &|x| {
+        reference(program.program(), x)
+    });
+}
+
+/// The same with another reference.
+pub(crate) fn compare_with(
+    program: &Checked<Program>,
+    inputs: &[i64],
+    n: usize,
+    what: &str,
+    reference: &dyn Fn(&[i64]) -> Vec<i64>,
+) {
     let len = inputs.len() / n;
-    let expected: Vec<i64> = inputs
-        .chunks_exact(len)
-        .flat_map(|x| reference(program.program(), x))
-        .collect();
+    let expected: Vec<i64> = inputs.chunks_exact(len).flat_map(reference).collect();
     for cache in CACHES.iter() {
         let evaluator = Evaluator::new(program, cache).expect("an evaluator");
         let mut found = vec![];

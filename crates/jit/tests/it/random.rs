@@ -39,7 +39,7 @@ fn random_programs_agree_with_the_reference() {
     // Every kind of function took part.
     let functions = format!("{CACHES:?}");
     for body in [
-        "Map",
+        "Map { before: Nothing }",
         "Dense { weight: I16 }",
         "Dense { weight: I32 }",
         "DenseVector { epilogue: Wide }",

@@ -65,7 +65,7 @@ pub(super) struct Chain {
 
 impl Chain {
     /// The chain of a kernel under `notes`, and the mantissas that they give. `None` for a network
-    /// without a dense operator, and where single precision does not hold its numbers.
+    /// without a dense operator or with operators beyond those of a chain of them, and where single precision does not hold its numbers.
     pub(super) fn new(
         model: &Model,
         notes: &Annotations,
@@ -117,6 +117,18 @@ impl Chain {
                     each.extend(build.each(at));
                     at = *x;
                 }
+                KernelOp::Conv { .. }
+                | KernelOp::MaxPool { .. }
+                | KernelOp::SumPool { .. }
+                | KernelOp::MulConst { .. }
+                | KernelOp::Sum { .. }
+                | KernelOp::Concat { .. }
+                | KernelOp::Gather { .. }
+                | KernelOp::Clip { .. }
+                | KernelOp::LeakyRelu { .. }
+                | KernelOp::Abs { .. }
+                | KernelOp::Sign { .. }
+                | KernelOp::Table { .. } => return None,
             }
         }
         each.reverse();
@@ -308,20 +320,31 @@ impl Build<'_> {
             }
             // The same values at another scale, or no operator on elements.
             KernelOp::Align { .. } | KernelOp::Dense { .. } | KernelOp::Input { .. } => None,
+            KernelOp::Conv { .. }
+            | KernelOp::MaxPool { .. }
+            | KernelOp::SumPool { .. }
+            | KernelOp::MulConst { .. }
+            | KernelOp::Sum { .. }
+            | KernelOp::Concat { .. }
+            | KernelOp::Gather { .. }
+            | KernelOp::Clip { .. }
+            | KernelOp::LeakyRelu { .. }
+            | KernelOp::Abs { .. }
+            | KernelOp::Sign { .. }
+            | KernelOp::Table { .. } => None,
         }
     }
 }
 
-/// True for a constant that is also added, subtracted or divided by: it has no single place.
+/// True for a constant that is also added, subtracted, multiplied or divided by: it has no single
+/// place.
 fn is_summand(network: &Network, v: ValueId) -> bool {
-    network.values().values().any(|value| match &value.op {
-        Op::Add { c, .. } | Op::Sub { c, .. } | Op::Div { c, .. } => *c == v,
-        Op::Input
-        | Op::Const(_)
-        | Op::Dense { .. }
-        | Op::Relu { .. }
-        | Op::Reshape { .. }
-        | Op::Flatten { .. }
-        | Op::Identity { .. } => false,
-    })
+    let enters = |op: &Op| {
+        let (Op::Add { c, .. } | Op::Sub { c, .. } | Op::Mul { c, .. } | Op::Div { c, .. }) = op
+        else {
+            return false;
+        };
+        *c == v
+    };
+    network.values().values().any(|value| enters(&value.op))
 }

@@ -27,6 +27,7 @@ fn constant(b: &mut NetworkBuilder, name: &str, shape: Vec<usize>, data: &[f32])
     let c = Constant {
         data: data.into(),
         origin: Origin::Inline,
+        wide: None,
     };
     b.push(name, Op::Const(c), Some(Shape(shape)), None)
 }

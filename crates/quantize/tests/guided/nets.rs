@@ -25,6 +25,7 @@ fn constant(b: &mut NetworkBuilder, name: &str, shape: Shape, data: &[f32]) -> V
     let c = Constant {
         data: data.into(),
         origin: Origin::Inline,
+        wide: None,
     };
     b.push(name, Op::Const(c), Some(shape), None)
 }

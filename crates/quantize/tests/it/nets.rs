@@ -22,6 +22,7 @@ pub(crate) fn constant(b: &mut NetworkBuilder, name: &str, shape: Shape, data: &
     let c = Constant {
         data: data.into(),
         origin: Origin::Inline,
+        wide: None,
     };
     b.push(name, Op::Const(c), Some(shape), None)
 }

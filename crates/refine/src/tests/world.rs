@@ -24,6 +24,7 @@ pub(super) fn network() -> Network {
         let c = Constant {
             data: vec![0.5; m * n].into(),
             origin: Origin::Inline,
+            wide: None,
         };
         b.push(name, Op::Const(c), Some(Shape(vec![m, n])), None)
     };

@@ -231,14 +231,39 @@ impl Terms {
         // With zero for `a` this is the sign of `b`, the sum that is chosen below.
         let less = self.cmp(Cmp::Lt, &b, &a)?;
         let (first, second) = if larger { (&a, &b) } else { (&b, &a) };
-        let (lo, hi) = if larger {
+        let (mut lo, mut hi) = if larger {
             (ra.0.max(rb.0), ra.1.max(rb.1))
         } else {
             (ra.0.min(rb.0), ra.1.min(rb.1))
         };
+        // One of two numbers is at least their mean, which is known of a number and its negation.
+        if let Some((sum, _)) = self.add(&a, &b)?.known() {
+            if larger {
+                lo = lo.max(sum - (sum >> 1));
+            } else {
+                hi = hi.min(sum >> 1);
+            }
+        }
         match less {
             Truth::Known(k) => Ok(if k { first.clone() } else { second.clone() }),
             Truth::Term(t) => self.choose(t, first, second, lo, hi),
+        }
+    }
+}
+
+impl Terms {
+    /// The value of the last run that starts at most at the index `at`; there is a run, and the
+    /// first one counts from below. A tree of choices.
+    fn entry_of(&mut self, at: &Number, runs: &[(i128, i128)]) -> Result<Number> {
+        let (low, high) = runs.split_at(runs.len() / 2);
+        match (low, high) {
+            (_, []) => Err(LowerError::Question("an entry of an empty table")),
+            ([], [(_, value), ..]) => Ok(Number::constant(*value, 0)),
+            ([_, ..], [(start, _), ..]) => {
+                let below = self.cmp(Cmp::Lt, at, &Number::constant(*start, 0))?;
+                let (low, high) = (self.entry_of(at, low)?, self.entry_of(at, high)?);
+                self.select(&below, &low, &high)
+            }
         }
     }
 }

@@ -163,7 +163,8 @@ pub fn breaks_on_grid(
         )?);
         real.push(x);
     }
-    let n = interpret_real(reference, &mut b.terms, real, |_, v| dyadic(v))?.take(reference.output);
+    let n = interpret_real(reference, &mut b.terms, real, |_, ends| dyadic(&ends))?
+        .take(reference.output);
     let k = interpret_kernel(kernel, &mut b.terms, quantized)?.take(kernel.output);
     let k: Vec<Number> = k
         .iter()
@@ -173,10 +174,14 @@ pub fn breaks_on_grid(
     b.finish(broken)
 }
 
-fn dyadic(v: f64) -> Result<Number, LowerError> {
-    let (m, e) = Exact::from_f64(v)
-        .and_then(|x| x.as_dyadic())
-        .ok_or(LowerError::Width)?;
+/// A constant of the reference; one that is only enclosed is no number of the query.
+fn dyadic((lo, hi): &(Exact, Exact)) -> Result<Number, LowerError> {
+    if lo != hi {
+        return Err(LowerError::Question(
+            "a reference whose constants are known between bounds only",
+        ));
+    }
+    let (m, e) = lo.as_dyadic().ok_or(LowerError::Width)?;
     Ok(Number::constant(m.to_i128().ok_or(LowerError::Width)?, e))
 }
 

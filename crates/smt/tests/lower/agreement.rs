@@ -155,8 +155,20 @@ fn shifts(kernel: &Kernel, left: bool) -> bool {
         }
         KernelOp::Input { .. }
         | KernelOp::Dense { .. }
+        | KernelOp::Conv { .. }
+        | KernelOp::MaxPool { .. }
+        | KernelOp::SumPool { .. }
         | KernelOp::AddConst { .. }
+        | KernelOp::MulConst { .. }
+        | KernelOp::Sum { .. }
+        | KernelOp::Concat { .. }
+        | KernelOp::Gather { .. }
         | KernelOp::Relu { .. }
+        | KernelOp::Clip { .. }
+        | KernelOp::LeakyRelu { .. }
+        | KernelOp::Abs { .. }
+        | KernelOp::Sign { .. }
+        | KernelOp::Table { .. }
         | KernelOp::Align { .. }
         | KernelOp::Move { .. } => false,
     })
@@ -181,8 +193,20 @@ fn clamps(kernel: &Kernel, input: &[i64]) -> bool {
         }
         KernelOp::Input { .. }
         | KernelOp::Dense { .. }
+        | KernelOp::Conv { .. }
+        | KernelOp::MaxPool { .. }
+        | KernelOp::SumPool { .. }
         | KernelOp::AddConst { .. }
+        | KernelOp::MulConst { .. }
+        | KernelOp::Sum { .. }
+        | KernelOp::Concat { .. }
+        | KernelOp::Gather { .. }
         | KernelOp::Relu { .. }
+        | KernelOp::Clip { .. }
+        | KernelOp::LeakyRelu { .. }
+        | KernelOp::Abs { .. }
+        | KernelOp::Sign { .. }
+        | KernelOp::Table { .. }
         | KernelOp::Align { .. }
         | KernelOp::Move { .. } => false,
     })

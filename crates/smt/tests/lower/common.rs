@@ -79,6 +79,13 @@ pub(crate) struct Pair {
 }
 
 impl Pair {
+    pub(crate) fn of(reference: Checked<Program>, quantized: Checked<Program>) -> Self {
+        Self {
+            reference,
+            quantized,
+        }
+    }
+
     pub(crate) fn kernel(&self) -> &Kernel {
         self.quantized.kernel().unwrap()
     }
@@ -224,6 +231,7 @@ impl<'a> Growth<'a> {
         let op = Op::Const(Constant {
             data: data.into(),
             origin: Origin::Inline,
+            wide: None,
         });
         let v = self.net.push(self.name(), op, Some(Shape(shape)), None);
         let mantissas = (!self.like).then(|| mantissas.into());

@@ -11,6 +11,7 @@ mod kernels;
 #[path = "../smt/lrat.rs"]
 mod lrat;
 mod nodes;
+mod operators;
 #[cfg(feature = "cadical")]
 mod proofs;
 #[cfg(feature = "cadical")]

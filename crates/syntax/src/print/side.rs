@@ -58,7 +58,15 @@ impl Side {
                 }
                 Origin::Inline => continue,
             };
-            let spot = side.place(wanted, &value.shape.0, &c.data);
+            let spot = match &c.wide {
+                None => side.place(wanted, &value.shape.0, &c.data),
+                Some(w) => {
+                    let dims: Vec<usize> = std::iter::once(2)
+                        .chain(value.shape.0.iter().copied())
+                        .collect();
+                    side.place(wanted, &dims, &[&w.high[..], &w.low[..]].concat())
+                }
+            };
             side.constants.insert(id, spot);
         }
         let lists = || {

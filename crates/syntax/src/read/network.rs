@@ -1,7 +1,7 @@
 //! Statements of a network block.
 
 use super::{Reader, next};
-use crate::ast::{Name, Notes, Operation, Value};
+use crate::ast::{Attribute, Name, Notes, Operation, Value};
 use crate::grammar::{Rule, parts};
 use ceg4n_base::{Span, codes};
 use ceg4n_ir::Shape;
@@ -40,6 +40,15 @@ pub(crate) fn item(reader: &mut Reader<'_>, pair: Pair<'_, Rule>, notes: Notes) 
 fn operation(reader: &mut Reader<'_>, pair: Pair<'_, Rule>) -> Option<Operation> {
     match pair.as_rule() {
         Rule::input => Some(Operation::Input),
+        Rule::wide => {
+            let mut inner = parts(pair);
+            let keyword = next(&mut inner);
+            let data = next(&mut inner);
+            Some(Operation::Wide {
+                enclosed: keyword.as_rule() == Rule::kw_enclosed,
+                data: reader.data(data)?,
+            })
+        }
         Rule::constant => {
             let data = next(&mut parts(pair));
             Some(Operation::Const(reader.data(data)?))
@@ -47,10 +56,39 @@ fn operation(reader: &mut Reader<'_>, pair: Pair<'_, Rule>) -> Option<Operation>
         _ => {
             let mut inner = parts(pair);
             let operator = reader.name(next(&mut inner))?;
-            let operands = inner.map(|p| reader.name(p)).collect::<Option<_>>()?;
-            Some(Operation::Call { operator, operands })
+            let (mut operands, mut attributes) = (Vec::new(), Vec::new());
+            for part in inner {
+                if part.as_rule() == Rule::attribute {
+                    attributes.push(attribute(reader, part)?);
+                } else {
+                    operands.push(reader.name(part)?);
+                }
+            }
+            Some(Operation::Call {
+                operator,
+                operands,
+                attributes,
+            })
         }
     }
+}
+
+fn attribute(reader: &mut Reader<'_>, pair: Pair<'_, Rule>) -> Option<Attribute> {
+    let mut inner = parts(pair);
+    let name = reader.name(next(&mut inner))?;
+    let value = next(&mut inner);
+    let span = reader.span(&value);
+    let list = value.as_rule() == Rule::counts;
+    let numbers = match list {
+        true => parts(value).map(|n| n.as_str().to_owned()).collect(),
+        false => vec![value.as_str().to_owned()],
+    };
+    Some(Attribute {
+        name,
+        numbers,
+        list,
+        span,
+    })
 }
 
 fn shape(reader: &mut Reader<'_>, pair: Pair<'_, Rule>) -> Option<(Shape, Span)> {

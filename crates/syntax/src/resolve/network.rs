@@ -1,25 +1,12 @@
 //! Network blocks: operands by name, constants with their data, one output.
 
-use super::{Known, comment, numbers, unknown};
-use crate::ast::{self, Data, Name, Operation};
+use super::{Known, comment, numbers, operators, unknown, wide_numbers};
+use crate::ast::{self, Attribute, Data, Name, Operation};
 use crate::files::Cache;
-use crate::suggest;
 use ceg4n_base::entity::EntityRef;
-use ceg4n_base::{Diagnostic, Location, Span, codes};
+use ceg4n_base::{Diagnostic, Exact, Location, Span, codes};
 use ceg4n_ir::{Anchor, Comments, Constant, Network, NetworkBuilder, Op, Origin, Shape, ValueId};
 use std::collections::{BTreeMap, BTreeSet};
-
-/// Operators that take operands, and how many.
-const OPERATORS: [(&str, std::ops::RangeInclusive<usize>); 8] = [
-    ("dense", 2..=3),
-    ("add", 2..=2),
-    ("sub", 2..=2),
-    ("div", 2..=2),
-    ("relu", 1..=1),
-    ("flatten", 1..=1),
-    ("reshape", 1..=1),
-    ("identity", 1..=1),
-];
 
 /// Builds the network; in every case says what is known of it.
 pub(super) fn resolve(
@@ -88,8 +75,15 @@ impl Scope<'_> {
         let op = match operation {
             Operation::Input => Some((Op::Input, declared)),
             Operation::Const(data) => self.constant(&name, data, declared, place, cache),
-            Operation::Call { operator, operands } => {
-                let op = self.call(&operator, &operands);
+            Operation::Wide { enclosed, data } => {
+                self.wide(&name, data, enclosed, declared, place, cache)
+            }
+            Operation::Call {
+                operator,
+                operands,
+                attributes,
+            } => {
+                let op = self.call(&operator, &operands, &attributes);
                 op.map(|op| (op, declared))
             }
         };
@@ -124,7 +118,14 @@ impl Scope<'_> {
         match numbers(data, declared.as_ref(), &what, place, cache) {
             Ok((shape, data)) => {
                 let data = data.into();
-                Some((Op::Const(Constant { data, origin }), Some(shape)))
+                Some((
+                    Op::Const(Constant {
+                        data,
+                        origin,
+                        wide: None,
+                    }),
+                    Some(shape),
+                ))
             }
             Err(d) => {
                 self.errors.push(d);
@@ -133,48 +134,44 @@ impl Scope<'_> {
         }
     }
 
-    fn call(&mut self, operator: &Name, operands: &[Name]) -> Option<Op> {
-        let found = OPERATORS.iter().find(|(n, _)| *n == operator.text);
-        let Some((_, arity)) = found else {
-            let message = format!("there is no operator `{}`", operator.text);
-            let names = OPERATORS.iter().map(|(n, _)| *n);
-            let d = Diagnostic::error(codes::UNKNOWN_NAME, message)
-                .at(Some(operator.span), "not an operator")
-                .help(match suggest::nearest(&operator.text, names.clone()) {
-                    Some(near) => format!("did you mean `{near}`?"),
-                    None => format!("the operators are {}", names.collect::<Vec<_>>().join(", ")),
-                });
-            self.errors.push(d);
-            return None;
-        };
+    fn wide(
+        &mut self,
+        name: &Name,
+        data: Data<Exact>,
+        enclosed: bool,
+        declared: Option<Shape>,
+        place: Span,
+        cache: &mut Cache<'_>,
+    ) -> Option<(Op, Option<Shape>)> {
+        let what = format!("%{}", name.text);
+        match wide_numbers(data, declared.as_ref(), &what, place, cache, enclosed) {
+            Ok((shape, constant)) => Some((Op::Const(constant), Some(shape))),
+            Err(d) => {
+                self.errors.push(d);
+                None
+            }
+        }
+    }
+
+    fn call(&mut self, operator: &Name, operands: &[Name], attributes: &[Attribute]) -> Option<Op> {
         let ids: Vec<_> = operands.iter().map(|o| self.operand(o)).collect();
-        if !arity.contains(&ids.len()) {
-            let want = match (arity.start(), arity.end()) {
-                (1, 1) => "one operand".to_owned(),
-                (a, b) if a == b => format!("{a} operands"),
-                (a, b) => format!("{a} or {b} operands"),
-            };
-            let message = format!("{} takes {want}, not {}", operator.text, ids.len());
-            let d = Diagnostic::error(codes::SYNTAX, message);
-            self.errors.push(d.at(Some(operator.span), ""));
+        if let Err(d) = operators::known(operator, ids.len()) {
+            self.errors.push(d);
             return None;
         }
         let ids = ids.into_iter().collect::<Option<Vec<_>>>()?;
-        let (x, c) = (ids[0], ids.get(1).copied());
-        Some(match (operator.text.as_str(), c) {
-            ("dense", Some(weight)) => Op::Dense {
-                x,
-                weight,
-                bias: ids.get(2).copied(),
-            },
-            ("add", Some(c)) => Op::Add { x, c },
-            ("sub", Some(c)) => Op::Sub { x, c },
-            ("div", Some(c)) => Op::Div { x, c },
-            ("relu", _) => Op::Relu { x },
-            ("flatten", _) => Op::Flatten { x },
-            ("reshape", _) => Op::Reshape { x },
-            _ => Op::Identity { x },
-        })
+        // Of a convolution the weight's axes, since its operand may be broken.
+        let axes = ids.get(1).map_or(0, |w| {
+            let rank = self.builder.values()[*w].shape.0.len();
+            rank.saturating_sub(2)
+        });
+        match operators::build(operator, &ids, attributes, axes) {
+            Ok(op) => Some(op),
+            Err(errors) => {
+                self.errors.extend(errors);
+                None
+            }
+        }
     }
 
     fn operand(&mut self, name: &Name) -> Option<ValueId> {

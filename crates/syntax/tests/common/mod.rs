@@ -4,9 +4,9 @@ pub(crate) mod dice;
 
 use ceg4n_base::Exact;
 use ceg4n_ir::{
-    AccAnnotation, Anchor, Annotation, Annotations, Constant, Domain, Format, Module, Network,
-    NetworkBuilder, Op, Origin, OutputConstraint, OutputSpec, Program, Property, Region,
-    Requirement, Rounding, Selection, Shape, TensorFormat, ValueId,
+    AccAnnotation, Anchor, Annotation, Annotations, Constant, Curve, Domain, Format, Module,
+    Network, NetworkBuilder, Op, Origin, OutputConstraint, OutputSpec, Program, Property, Region,
+    Requirement, Rounding, Selection, Shape, Slide, TensorFormat, ValueId, Wide,
 };
 use dice::Dice;
 use std::sync::Arc;
@@ -70,12 +70,123 @@ fn constant(dice: &mut Dice, b: &mut NetworkBuilder, shape: Shape) -> ValueId {
         _ => Origin::Inline,
     };
     let name = dice.name(b.values().len());
-    b.push(
-        name,
-        Op::Const(Constant { data, origin }),
-        Some(shape),
-        None,
-    )
+    let plain = Constant {
+        data,
+        origin,
+        wide: None,
+    };
+    let c = match dice.below(4) {
+        0 => wide(dice, &plain),
+        _ => plain,
+    };
+    b.push(name, Op::Const(c), Some(shape), None)
+}
+
+/// Numbers near those of `plain` that are no float32.
+fn wide(dice: &mut Dice, plain: &Constant) -> Constant {
+    let high: Vec<f64> = plain
+        .data
+        .iter()
+        .map(|v| f64::from(*v) * (1.0 + dice.below(1000) as f64 * f64::EPSILON))
+        .collect();
+    let low = high
+        .iter()
+        .map(|v| v * 2f64.powi(-60) * dice.below(3) as f64);
+    let wide = Wide {
+        low: low.collect(),
+        high: high.into(),
+        enclosed: dice.below(2) == 0,
+    };
+    let Some(c) = Constant::wide(wide) else {
+        return plain.clone();
+    };
+    Constant {
+        origin: plain.origin.clone(),
+        ..c
+    }
+}
+
+/// An operator with attributes on a tensor of this shape.
+fn attributed(dice: &mut Dice, b: &mut NetworkBuilder, x: ValueId, shape: &Shape) -> Op {
+    let axes = shape.0.len().saturating_sub(1);
+    let pads =
+        |dice: &mut Dice, n: usize| -> Vec<usize> { (0..n).map(|_| dice.below(3)).collect() };
+    let slide = Slide {
+        strides: (0..axes).map(|_| 1 + dice.below(3)).collect(),
+        dilations: (0..axes).map(|_| 1 + dice.below(2)).collect(),
+        before: pads(dice, axes),
+        after: pads(dice, axes),
+    };
+    let value = [0.0, -0.0, 0.1, -3.5][dice.below(4)];
+    match dice.below(9) {
+        0 | 1 if (1..=2).contains(&axes) => {
+            let kernel: Vec<usize> = vec![1; axes];
+            let depth = [vec![2, shape.0[0]], kernel.clone()].concat();
+            if dice.below(2) == 0 {
+                let weight = constant(dice, b, Shape(depth));
+                let groups = 1;
+                return Op::Conv {
+                    x,
+                    weight,
+                    bias: None,
+                    slide,
+                    groups,
+                };
+            }
+            let slide = Slide {
+                strides: slide.strides,
+                ..Slide::dense(axes)
+            };
+            match dice.below(2) {
+                0 => Op::MaxPool { x, kernel, slide },
+                _ => Op::AveragePool {
+                    x,
+                    kernel,
+                    slide,
+                    count_pad: dice.below(2) == 0,
+                },
+            }
+        }
+        2 if !shape.0.is_empty() => Op::Concat {
+            xs: vec![x; 1 + dice.below(3)],
+            axis: dice.below(shape.0.len()),
+        },
+        3 => Op::Pad {
+            x,
+            before: pads(dice, shape.0.len()),
+            after: pads(dice, shape.0.len()),
+            value,
+        },
+        4 => Op::Transpose {
+            x,
+            perm: (0..shape.0.len()).rev().collect(),
+        },
+        5 => Op::Clip {
+            x,
+            lo: (dice.below(2) == 0).then_some(-6.0),
+            hi: Some(0.1),
+        },
+        6 => Op::LeakyRelu {
+            x,
+            shift: 1 + dice.below(30) as u8,
+        },
+        7 => Op::Snap {
+            x,
+            scale: 0.1,
+            zero_point: dice.below(7) as i32 - 3,
+            lo: -128,
+            hi: 127,
+        },
+        _ => match dice.below(4) {
+            0 => Op::Abs { x },
+            1 => Op::Sign { x },
+            2 => Op::Curve {
+                x,
+                curve: *dice.pick(&[Curve::Sigmoid, Curve::Tanh]),
+            },
+            _ => Op::Sum { x, y: x },
+        },
+    }
 }
 
 fn network(dice: &mut Dice) -> Network {
@@ -91,7 +202,8 @@ fn network(dice: &mut Dice) -> Network {
     let mut x = b.push("in put", Op::Input, Some(Shape(dims.clone())), None);
     for _ in 0..1 + dice.below(5) {
         let shape = b.values()[x].shape.clone();
-        let (op, declared) = match dice.below(8) {
+        let (op, declared) = match dice.below(15) {
+            8..=13 => (attributed(dice, &mut b, x, &shape), None),
             0 => (Op::Relu { x }, None),
             1 => (Op::Identity { x }, None),
             2 => (Op::Flatten { x }, None),
@@ -111,6 +223,13 @@ fn network(dice: &mut Dice) -> Network {
                 None,
             ),
             6 => (
+                Op::Mul {
+                    x,
+                    c: constant(dice, &mut b, shape),
+                },
+                None,
+            ),
+            7 => (
                 Op::Div {
                     x,
                     c: constant(dice, &mut b, shape),

@@ -1,11 +1,14 @@
-//! A program as a chain of dense loops over batches of points in `f64`: values and gradients that
+//! A program as a chain of loops over batches of points in `f64`: values and gradients that
 //! guide a search. Nothing here decides anything; rounding errors are not tracked.
 //!
 //! A fixed-point program is evaluated in real units: its requantizations round and clamp as the
 //! integers do (exactly, while values fit 53 bits), and gradients pass straight through a rounding
 //! and stop at a clamp. Its input rounding is the first layer.
 
-use ceg4n_ir::{Format, Kernel, KernelOp, Lowered, NodeId, RealOp, RealProgram, Rounding};
+use crate::bounds::curve::Function;
+use crate::bounds::graph::{From, Graph, Linear, Node, Op, Step};
+use ceg4n_ir::{Lowered, Rounding};
+use std::ops::Range;
 use std::sync::Arc;
 
 /// Points that are computed together.
@@ -20,25 +23,29 @@ pub struct Net {
     widest: usize,
 }
 
+/// An operator on a state of `len` elements (behind it); elementwise ones act on a range.
 #[derive(Debug)]
-enum Layer {
-    /// `y[j] = Σ_k x[k]·weight[j·cols + k] + bias[j]`.
-    Dense {
-        weight: Arc<[f64]>,
-        bias: Option<Arc<[f64]>>,
-        rows: usize,
-        cols: usize,
-    },
-    Add(Arc<[f64]>),
-    Scale(Vec<f64>),
-    Relu(usize),
-    Round(Round),
+struct Layer {
+    what: What,
+    len: usize,
+    on: Range<usize>,
 }
 
-/// `clamp(round(x·scale), lo, hi)·unit`, one scale per element.
+#[derive(Debug)]
+enum What {
+    Linear(Arc<Linear>),
+    Add(Vec<f64>),
+    Scale(Arc<[f64]>),
+    Relu,
+    Round(Round),
+    Clamp(f64, f64),
+    Curve(Arc<Function>),
+}
+
+/// `clamp(round(x·scale), lo, hi)·unit`.
 #[derive(Debug)]
 struct Round {
-    scale: Vec<f64>,
+    scale: f64,
     lo: f64,
     hi: f64,
     unit: f64,
@@ -49,18 +56,17 @@ impl Net {
     /// The chain of operators from the input to the output.
     pub fn new(program: &Lowered) -> Self {
         match program {
-            Lowered::Real(p) => Self::chain(p.input_len(), p.output_len(), real_layers(p)),
-            Lowered::Fixed(k) => Self::chain(k.input_len(), k.output_len(), kernel_layers(k)),
+            Lowered::Real(p) => Self::chain(&Graph::real(p, false)),
+            Lowered::Fixed(k) => Self::chain(&Graph::kernel(k, From::Reals)),
         }
     }
 
-    fn chain(inputs: usize, outputs: usize, layers: Vec<Layer>) -> Self {
-        let widest = layers.iter().map(Layer::outputs).fold(inputs, usize::max);
+    fn chain(graph: &Graph) -> Self {
         Self {
-            layers: layers.into(),
-            inputs,
-            outputs,
-            widest,
+            layers: layers(graph).into(),
+            inputs: graph.input_len(),
+            outputs: graph.output_len(),
+            widest: graph.nodes.iter().map(|n| n.len).max().unwrap_or(0),
         }
     }
 
@@ -76,10 +82,11 @@ impl Net {
 
     /// Room to evaluate up to `points` points at once.
     pub fn batch(&self, points: usize) -> Batch<'_> {
-        let masks = self.layers.iter().map(|l| match l {
-            Layer::Relu(n) => vec![0.0; n * points],
-            Layer::Round(r) => vec![0.0; r.scale.len() * points],
-            Layer::Dense { .. } | Layer::Add(_) | Layer::Scale(_) => Vec::new(),
+        let masks = self.layers.iter().map(|l| match l.what {
+            What::Relu | What::Round(_) | What::Clamp(..) | What::Curve(_) => {
+                vec![0.0; l.on.len() * points]
+            }
+            What::Linear(_) | What::Add(_) | What::Scale(_) => Vec::new(),
         });
         Batch {
             net: self,
@@ -130,38 +137,22 @@ impl Batch<'_> {
         self.patterns[..n].fill(0);
         self.now[..x.len()].copy_from_slice(x);
         for (i, layer) in self.net.layers.iter().enumerate() {
-            match layer {
-                Layer::Dense {
-                    weight,
-                    bias,
-                    rows,
-                    cols,
-                } => {
-                    let x = &self.now[..n * cols];
-                    let y = &mut self.next[..n * rows];
-                    dense(x, weight, bias.as_deref(), *cols, y);
-                    std::mem::swap(&mut self.now, &mut self.next);
-                }
-                Layer::Add(c) => {
-                    for y in self.now[..n * c.len()].chunks_exact_mut(c.len()) {
-                        y.iter_mut().zip(c.iter()).for_each(|(y, c)| *y += c);
-                    }
-                }
-                Layer::Scale(by) => scale(&mut self.now[..n * by.len()], by),
-                Layer::Relu(len) => {
-                    for (v, m) in self.now[..n * len].iter_mut().zip(&mut self.masks[i]) {
-                        *m = f64::from(u8::from(*v > 0.0));
-                        *v = v.max(0.0);
-                    }
-                    self.mark(i, *len, n);
-                }
-                Layer::Round(r) => {
-                    let len = r.scale.len();
-                    r.forward(&mut self.now[..n * len], &mut self.masks[i]);
-                    if i > 0 {
-                        self.mark(i, len, n);
-                    }
-                }
+            if let What::Linear(map) = &layer.what {
+                let (x, y) = (&self.now[..n * map.cols], &mut self.next[..n * map.rows]);
+                forward(map, x, y);
+                std::mem::swap(&mut self.now, &mut self.next);
+                continue;
+            }
+            layer.forward(&mut self.now[..n * layer.len], &mut self.masks[i]);
+            match layer.what {
+                What::Relu => self.mark(i, layer.on.len(), n),
+                What::Round(_) | What::Clamp(..) if i > 0 => self.mark(i, layer.on.len(), n),
+                What::Linear(_)
+                | What::Add(_)
+                | What::Scale(_)
+                | What::Round(_)
+                | What::Clamp(..)
+                | What::Curve(_) => {}
             }
         }
         let out = n * self.net.outputs;
@@ -193,23 +184,23 @@ impl Batch<'_> {
         let n = forms.len() / self.net.outputs.max(1);
         self.now[..forms.len()].copy_from_slice(forms);
         for (i, layer) in self.net.layers.iter().enumerate().rev() {
-            match layer {
-                Layer::Dense {
-                    weight, rows, cols, ..
-                } => {
-                    let g = &self.now[..n * rows];
-                    back(g, weight, *rows, &mut self.next[..n * cols]);
+            let g = &mut self.now[..n * layer.len];
+            match &layer.what {
+                What::Linear(map) => {
+                    let out = &mut self.next[..n * map.cols];
+                    match map.matrix() {
+                        Some(weight) => back(g, weight, map.rows, out),
+                        None => {
+                            out.fill(0.0);
+                            map.back_into(n, g, out);
+                        }
+                    }
                     std::mem::swap(&mut self.now, &mut self.next);
                 }
-                Layer::Add(_) => {}
-                Layer::Scale(by) => scale(&mut self.now[..n * by.len()], by),
-                Layer::Relu(len) => {
-                    let g = self.now[..n * len].iter_mut();
-                    g.zip(&self.masks[i]).for_each(|(g, m)| *g *= m);
-                }
-                Layer::Round(r) => {
-                    let g = self.now[..n * r.scale.len()].iter_mut();
-                    g.zip(&self.masks[i]).for_each(|(g, m)| *g *= m);
+                What::Add(_) => {}
+                What::Scale(by) => layer.each(g, |s, g, _| *g *= by[s], &mut []),
+                What::Relu | What::Round(_) | What::Clamp(..) | What::Curve(_) => {
+                    layer.each(g, |_, g, m| *g *= *m, &mut self.masks[i]);
                 }
             }
         }
@@ -219,33 +210,79 @@ impl Batch<'_> {
 }
 
 impl Layer {
-    fn outputs(&self) -> usize {
-        match self {
-            Self::Dense { rows, .. } => *rows,
-            Self::Add(c) => c.len(),
-            Self::Scale(by) => by.len(),
-            Self::Relu(n) => *n,
-            Self::Round(r) => r.scale.len(),
+    /// Calls `f` with each element that the layer acts on, by entry of its lists, and its mask.
+    fn each(&self, x: &mut [f64], f: impl Fn(usize, &mut f64, &mut f64), masks: &mut [f64]) {
+        let n = self.on.len().max(1);
+        let mut masks = masks.chunks_exact_mut(n);
+        let mut none = 0.0;
+        for x in x.chunks_exact_mut(self.len.max(1)) {
+            let x = x[self.on.clone()].iter_mut().enumerate();
+            match masks.next() {
+                Some(mask) => x.zip(mask).for_each(|((s, x), m)| f(s, x, m)),
+                None => x.for_each(|(s, x)| f(s, x, &mut none)),
+            }
+        }
+    }
+
+    /// An elementwise operator, and where its gradient passes.
+    fn forward(&self, x: &mut [f64], masks: &mut [f64]) {
+        match &self.what {
+            What::Linear(_) => {}
+            What::Add(c) => self.each(x, |s, x, _| *x += c[s], masks),
+            What::Scale(by) => self.each(x, |s, x, _| *x *= by[s], masks),
+            What::Relu => self.each(
+                x,
+                |_, x, m| {
+                    *m = f64::from(u8::from(*x > 0.0));
+                    *x = x.max(0.0);
+                },
+                masks,
+            ),
+            What::Round(r) => self.each(x, |_, x, m| r.forward(x, m), masks),
+            What::Clamp(lo, hi) => self.each(
+                x,
+                |_, x, m| {
+                    *m = f64::from(u8::from(*x >= *lo && *x <= *hi));
+                    *x = x.max(*lo).min(*hi);
+                },
+                masks,
+            ),
+            What::Curve(f) => self.each(
+                x,
+                |_, x, m| {
+                    *m = f.curve().map_or(0.0, |(c, _)| c.slope(*x));
+                    *x = f.value(*x);
+                },
+                masks,
+            ),
         }
     }
 }
 
 impl Round {
-    fn forward(&self, x: &mut [f64], mask: &mut [f64]) {
-        let n = self.scale.len().max(1);
-        for (x, mask) in x.chunks_exact_mut(n).zip(mask.chunks_exact_mut(n)) {
-            for ((x, m), s) in x.iter_mut().zip(mask).zip(&self.scale) {
-                let v = *x * s;
-                *m = f64::from(u8::from(v >= self.lo - 0.5 && v <= self.hi + 0.5));
-                // Mantissas have at most 33 bits, so what lies further out may go.
-                let v = v.max(self.lo - 1.0).min(self.hi + 1.0);
-                let r = match self.rounding {
-                    Rounding::HalfUp => floor(v + 0.5),
-                    Rounding::HalfEven => nearest(v),
-                    Rounding::Floor => floor(v),
-                };
-                *x = r.max(self.lo).min(self.hi) * self.unit;
-            }
+    #[inline(always)]
+    fn forward(&self, x: &mut f64, mask: &mut f64) {
+        let v = *x * self.scale;
+        *mask = f64::from(u8::from(v >= self.lo - 0.5 && v <= self.hi + 0.5));
+        // Mantissas have at most 33 bits, so what lies further out may go.
+        let v = v.max(self.lo - 1.0).min(self.hi + 1.0);
+        let r = match self.rounding {
+            Rounding::HalfUp => floor(v + 0.5),
+            Rounding::HalfEven => nearest(v),
+            Rounding::Floor => floor(v),
+        };
+        *x = r.max(self.lo).min(self.hi) * self.unit;
+    }
+}
+
+/// A linear map of each point.
+fn forward(map: &Linear, x: &[f64], y: &mut [f64]) {
+    match map.matrix() {
+        Some(weight) => dense(x, weight, Some(&map.bias.value), map.cols, y),
+        None => {
+            let points = x.chunks_exact(map.cols.max(1));
+            let outs = y.chunks_exact_mut(map.rows.max(1));
+            points.zip(outs).for_each(|(x, y)| map.apply_into(x, y));
         }
     }
 }
@@ -260,12 +297,6 @@ fn nearest(v: f64) -> f64 {
 pub(crate) fn floor(v: f64) -> f64 {
     let r = nearest(v);
     if r > v { r - 1.0 } else { r }
-}
-
-fn scale(x: &mut [f64], by: &[f64]) {
-    for y in x.chunks_exact_mut(by.len().max(1)) {
-        y.iter_mut().zip(by).for_each(|(y, b)| *y *= b);
-    }
 }
 
 const LANES: usize = 4;
@@ -361,139 +392,37 @@ fn back(g: &[f64], weight: &[f64], rows: usize, out: &mut [f64]) {
     }
 }
 
-fn real_layers(program: &RealProgram) -> Vec<Layer> {
-    let mut layers = Vec::new();
-    let mut at = program.output;
-    loop {
-        let node = &program.nodes[at];
-        at = match &node.op {
-            RealOp::Input => break,
-            RealOp::Dense {
-                x,
-                weight,
-                bias,
-                rows,
-                cols,
-            } => {
-                layers.push(Layer::Dense {
-                    weight: weight.clone(),
-                    bias: bias.clone(),
-                    rows: *rows,
-                    cols: *cols,
-                });
-                *x
-            }
-            RealOp::AddConst { x, c } => {
-                layers.push(Layer::Add(c.clone()));
-                *x
-            }
-            RealOp::DivConst { x, c } => {
-                layers.push(Layer::Scale(c.iter().map(|c| 1.0 / c).collect()));
-                *x
-            }
-            RealOp::Relu { x } => {
-                layers.push(Layer::Relu(node.len));
-                *x
-            }
-            RealOp::Move { x } => *x,
+/// The layers of a chain; a rounding and the clamp behind it are one.
+fn layers(graph: &Graph) -> Vec<Layer> {
+    let mut out: Vec<Layer> = Vec::new();
+    let mut rounded: Option<(&Node, Step)> = None;
+    for node in &graph.nodes {
+        let layer = |what| Layer {
+            what,
+            len: node.len,
+            on: node.on.clone(),
         };
+        let before = rounded.take();
+        match &node.op {
+            Op::Input | Op::Float32 { .. } => {}
+            Op::Linear(map) => out.push(layer(What::Linear(map.clone()))),
+            Op::Shift(c) => out.push(layer(What::Add(c.value.clone()))),
+            Op::Scale { by, .. } => out.push(layer(What::Scale(by.clone()))),
+            Op::Relu => out.push(layer(What::Relu)),
+            Op::Curve(f) => out.push(layer(What::Curve(f.clone()))),
+            // All steps of a rounding lead to one unit.
+            Op::Round(steps) => rounded = steps.first().map(|s| (node, *s)),
+            Op::Clamp { lo, hi } => out.push(layer(match before.filter(|b| b.0.on == node.on) {
+                Some((_, step)) => What::Round(Round {
+                    scale: 1.0 / step.unit,
+                    lo: (lo / step.unit).round(),
+                    hi: (hi / step.unit).round(),
+                    unit: step.unit,
+                    rounding: step.rounding,
+                }),
+                None => What::Clamp(*lo, *hi),
+            })),
+        }
     }
-    layers.reverse();
-    layers
-}
-
-fn kernel_layers(kernel: &Kernel) -> Vec<Layer> {
-    let mut layers = Vec::new();
-    let mut at = kernel.output;
-    loop {
-        let node = &kernel.nodes[at];
-        let unit = |j: usize| f64::from(node.multiplier(j)) * 2f64.powi(-node.frac[j]);
-        let frac = |x: NodeId| &kernel.nodes[x].frac;
-        at = match &node.op {
-            KernelOp::Input { format } => {
-                let scale = vec![2f64.powi(format.frac()); node.len];
-                layers.push(round(scale, *format, Rounding::HalfUp));
-                break;
-            }
-            KernelOp::Dense {
-                x,
-                weight,
-                bias,
-                cols,
-                ..
-            } => {
-                let bias = bias.as_deref();
-                let units: Vec<f64> = (0..node.len).map(unit).collect();
-                layers.push(kernel_dense(frac(*x), weight, bias, *cols, &units));
-                *x
-            }
-            KernelOp::AddConst { x, c } => {
-                let c = c.iter().enumerate().map(|(j, c)| *c as f64 * unit(j));
-                layers.push(Layer::Add(c.collect()));
-                *x
-            }
-            KernelOp::Relu { x } => {
-                layers.push(Layer::Relu(node.len));
-                *x
-            }
-            KernelOp::Requantize {
-                x, shift, format, ..
-            } => {
-                // What is shifted is the real value times 2^frac, multiplier included.
-                let scale = frac(*x).iter().zip(shift.iter());
-                let scale = scale.map(|(f, s)| 2f64.powi(f - s)).collect();
-                layers.push(round(scale, *format, kernel.rounding));
-                *x
-            }
-            // The same value: more mantissa, more fraction bits.
-            KernelOp::Align { x, .. } => *x,
-            // The same mantissas, which a division by 2^k gives another scale.
-            KernelOp::Move { x } => {
-                let by = frac(*x).iter().zip(node.frac.iter());
-                let by: Vec<f64> = by.map(|(from, to)| 2f64.powi(from - to)).collect();
-                if by.iter().any(|b| *b != 1.0) {
-                    layers.push(Layer::Scale(by));
-                }
-                *x
-            }
-        };
-    }
-    layers.reverse();
-    layers
-}
-
-/// A kernel's dense operator in real units; `from` are the fraction bits of its operand, `to` the
-/// units of its result.
-fn kernel_dense(
-    from: &[i32],
-    weight: &[i32],
-    bias: Option<&[i64]>,
-    cols: usize,
-    to: &[f64],
-) -> Layer {
-    let rows = weight.chunks_exact(cols.max(1)).zip(to);
-    let real = rows.flat_map(|(row, to)| {
-        let row = row.iter().zip(from);
-        row.map(move |(w, f)| f64::from(*w) * (2f64.powi(*f) * to))
-    });
-    let bias = bias.map(|b| {
-        let real = b.iter().zip(to).map(|(b, to)| *b as f64 * to);
-        real.collect()
-    });
-    Layer::Dense {
-        weight: real.collect(),
-        bias,
-        rows: to.len(),
-        cols,
-    }
-}
-
-fn round(scale: Vec<f64>, format: Format, rounding: Rounding) -> Layer {
-    Layer::Round(Round {
-        scale,
-        lo: format.min() as f64,
-        hi: format.max() as f64,
-        unit: 2f64.powi(-format.frac()),
-        rounding,
-    })
+    out
 }

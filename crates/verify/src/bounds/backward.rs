@@ -2,17 +2,17 @@
 //! [`Graph`], sound in floating point.
 //!
 //! Linear forms of a node are carried backwards to the input: each row stays a lower bound
-//! `Σ c·z + k` of its form on the box. The rounding errors of the coefficients behind a dense
-//! layer are charged at once: with `n` rows each is at most `γ_n·Σ_j |c_j·w_jk|`, so that all
+//! `Σ c·z + k` of its form on the box. The rounding errors of the coefficients behind a linear
+//! map are charged at once: with `n` rows each is at most `γ_n·Σ_j |c_j·w_jk|`, so that all
 //! of them together cost at most `γ_n·Σ_j |c_j|·Σ_k |w_jk|·|x_k|`, and the inner sums
 //! ([`Bounds::reach`]) are known from the forward pass.
 
 use super::forward::{Bounds, Hull};
-use super::graph::{Graph, Op};
-use super::linalg;
+use super::graph::{Graph, Linear, Op};
 use super::relax;
 use super::split::Splits;
 use crate::float::{Bound, down, pad};
+use std::ops::Range;
 
 /// Linear forms over one node.
 #[derive(Clone, Debug, Default)]
@@ -104,51 +104,25 @@ impl Backward<'_> {
     /// From forms over node `i`'s result to forms over its operand.
     pub fn step(&self, i: usize, rows: &mut Rows) {
         let x = &self.bounds.nodes[i - 1];
-        let n = self.graph.nodes[i].len;
-        match &self.graph.nodes[i].op {
+        let node = &self.graph.nodes[i];
+        let (n, on) = (node.len, node.on.clone());
+        match &node.op {
             Op::Input => {}
-            Op::Dense(dense) => {
-                let reach = &self.bounds.reach[i];
-                let mut coef = vec![0.0; rows.count * dense.cols];
-                let size = (rows.count, dense.rows, dense.cols);
-                linalg::accumulate(&mut coef, &rows.coef, &dense.weight, size);
+            Op::Linear(map) => self.linear(i, map, rows),
+            Op::Scale { by, slack } => rows.each(n, &on, x, |row, x, k| {
+                let (mut charge, mut spread) = (0.0, 0.0);
+                for ((c, f), b) in row.iter_mut().zip(by.iter()).zip(x) {
+                    if *c != 0.0 {
+                        *c *= f;
+                        charge += c.abs() * b.magnitude();
+                        spread += b.magnitude();
+                    }
+                }
                 // Underflow of a product: at most the least normal number each.
-                let spread: f64 = x.iter().map(|b| b.magnitude()).sum();
-                for (r, k) in rows.constant.iter_mut().enumerate() {
-                    let row = &rows.coef[r * n..(r + 1) * n];
-                    let (mut s, mut charge, mut lost) = (0.0, 0.0, 0.0);
-                    for (j, c) in row.iter().enumerate().filter(|(_, c)| **c != 0.0) {
-                        s += c * dense.bias.value[j];
-                        charge += c.abs() * reach[j];
-                        lost += c.abs() * dense.bias.error[j];
-                    }
-                    let p = pad(dense.rows + 3, 2, charge + k.abs())
-                        + f64::MIN_POSITIVE * (dense.rows as f64) * spread
-                        + lost * (1.0 + pad(n, 0, 1.0));
-                    *k = down(*k + s, p);
-                }
-                rows.coef = coef;
-            }
-            Op::Scale { by, slack } => {
-                for r in 0..rows.count {
-                    let (mut charge, mut spread) = (0.0, 0.0);
-                    for ((c, f), b) in rows.coef[r * n..(r + 1) * n]
-                        .iter_mut()
-                        .zip(by.iter())
-                        .zip(x)
-                    {
-                        if *c != 0.0 {
-                            *c *= f;
-                            charge += c.abs() * b.magnitude();
-                            spread += b.magnitude();
-                        }
-                    }
-                    // Underflow of a product: at most the least normal number each.
-                    let lost = pad(n, *slack, charge) + f64::MIN_POSITIVE * spread;
-                    rows.constant[r] = down(rows.constant[r], lost);
-                }
-            }
-            Op::Shift(c) => rows.each(n, |row, k| {
+                let lost = pad(on.len(), *slack, charge) + f64::MIN_POSITIVE * spread;
+                *k = down(*k, lost);
+            }),
+            Op::Shift(c) => rows.each(n, &on, x, |row, _, k| {
                 let (mut s, mut m, mut lost) = (0.0, 0.0, 0.0);
                 for (a, (v, e)) in row.iter().zip(c.value.iter().zip(&c.error)) {
                     s += a * v;
@@ -157,11 +131,11 @@ impl Backward<'_> {
                 }
                 *k = down(
                     *k + s,
-                    pad(n + 1, 0, m + k.abs()) + lost * (1.0 + pad(n, 0, 1.0)),
+                    pad(on.len() + 1, 0, m + k.abs()) + lost * (1.0 + pad(on.len(), 0, 1.0)),
                 );
             }),
             Op::Relu => self.relu(i, rows),
-            Op::Round(steps) => rows.each(n, |row, k| {
+            Op::Round(steps) => rows.each(n, &on, x, |row, x, k| {
                 let mut sum = Sum::default();
                 for ((a, s), b) in row.iter_mut().zip(steps.iter()).zip(x) {
                     if *a == 0.0 || s.is_exact() {
@@ -173,34 +147,68 @@ impl Backward<'_> {
                     }
                     sum.add(*a * if *a > 0.0 { s.error.lo } else { s.error.hi });
                 }
-                sum.into_constant(k, n);
+                sum.into_constant(k, on.len());
             }),
             Op::Float32 { .. } => {
                 let noise = &self.bounds.noise[i];
-                rows.each(n, |row, k| {
+                rows.each(n, &on, x, |row, _, k| {
                     let mut sum = Sum::default();
                     for (a, e) in row.iter().zip(noise).filter(|(a, _)| **a != 0.0) {
                         sum.add(-a.abs() * e);
                     }
-                    sum.into_constant(k, n);
+                    sum.into_constant(k, on.len());
                 });
             }
-            Op::Clamp { lo, hi } => rows.each(n, |row, k| {
+            Op::Clamp { lo, hi } => rows.each(n, &on, x, |row, x, k| {
                 let mut sum = Sum::default();
                 for (a, b) in row.iter_mut().zip(x) {
                     let (c, k) = relax::clamp(*a, *b, *lo, *hi);
                     *a = c;
                     sum.add(k);
                 }
-                sum.into_constant(k, n);
+                sum.into_constant(k, on.len());
             }),
+            Op::Curve(_) => {
+                let lines = &self.bounds.lines[i];
+                rows.each(n, &on, x, |row, x, k| {
+                    let mut sum = Sum::default();
+                    for ((a, l), b) in row.iter_mut().zip(lines).zip(x) {
+                        let (c, k) = relax::lines(*a, *b, l);
+                        *a = c;
+                        sum.add(k);
+                    }
+                    sum.into_constant(k, on.len());
+                });
+            }
         }
     }
 
+    fn linear(&self, i: usize, map: &Linear, rows: &mut Rows) {
+        let (n, x) = (map.rows, &self.bounds.nodes[i - 1]);
+        let (reach, loss) = (&self.bounds.reach[i], &self.bounds.loss[i]);
+        let coef = map.back(rows.count, &rows.coef);
+        // Underflow of a product: at most the least normal number each.
+        let spread: f64 = x.iter().map(|b| b.magnitude()).sum();
+        for (r, k) in rows.constant.iter_mut().enumerate() {
+            let row = &rows.coef[r * n..(r + 1) * n];
+            let (mut s, mut charge, mut lost) = (0.0, 0.0, 0.0);
+            for (j, c) in row.iter().enumerate().filter(|(_, c)| **c != 0.0) {
+                s += c * map.bias.value[j];
+                charge += c.abs() * reach[j];
+                lost += c.abs() * loss[j];
+            }
+            let p = pad(n + 3, 2, charge + k.abs())
+                + f64::MIN_POSITIVE * (n as f64) * spread
+                + lost * (1.0 + pad(n, 0, 1.0));
+            *k = down(*k + s, p);
+        }
+        rows.coef = coef;
+    }
+
     fn relu(&self, i: usize, rows: &mut Rows) {
-        let n = self.graph.nodes[i].len;
+        let (n, on) = (self.graph.nodes[i].len, self.graph.nodes[i].on.clone());
         let x = &self.bounds.nodes[i - 1];
-        let of = |list: Option<&Vec<Vec<f64>>>| -> Option<Vec<f64>> {
+        let of = |list: Option<&'_ Vec<Vec<f64>>>| -> Option<Vec<f64>> {
             list.and_then(|l| l.get(i))
                 .filter(|l| !l.is_empty())
                 .cloned()
@@ -210,10 +218,10 @@ impl Backward<'_> {
         for r in 0..rows.count {
             let mut sum = Sum::default();
             let row = &mut rows.coef[r * n..(r + 1) * n];
-            for (j, (a, b)) in row.iter_mut().zip(x).enumerate() {
+            for j in on.clone() {
                 let slope = alpha.as_ref().map(|l| l[r * n + j]);
-                let (c, k) = relax::relu(*a, *b, slope);
-                *a = c;
+                let (c, k) = relax::relu(row[j], x[j], slope);
+                row[j] = c;
                 sum.add(k);
             }
             if let Some(beta) = &beta {
@@ -233,9 +241,21 @@ impl Backward<'_> {
 }
 
 impl Rows {
-    fn each(&mut self, n: usize, mut f: impl FnMut(&mut [f64], &mut f64)) {
+    /// Changes the coefficients of some elements of each form over `n`, whose enclosures are `x`,
+    /// and its constant.
+    fn each(
+        &mut self,
+        n: usize,
+        on: &Range<usize>,
+        x: &[Bound],
+        mut f: impl FnMut(&mut [f64], &[Bound], &mut f64),
+    ) {
         for (r, k) in self.constant.iter_mut().enumerate() {
-            f(&mut self.coef[r * n..(r + 1) * n], k);
+            f(
+                &mut self.coef[r * n + on.start..r * n + on.end],
+                &x[on.clone()],
+                k,
+            );
         }
     }
 }
@@ -289,55 +309,68 @@ pub fn bounds(graph: &Graph, x: &[Bound], splits: &Splits) -> Option<Bounds> {
     Some(bounds)
 }
 
-/// Elements of a node before a relu or clamp (rounded in between or not) whose piece is open.
+/// Elements of a node before a relu, a clamp or a curve (rounded in between or not) whose piece is
+/// open.
 fn open_elements(graph: &Graph, bounds: &Bounds, i: usize) -> Vec<usize> {
     let mut x = bounds.nodes[i].clone();
     let mut open = vec![false; x.len()];
     let piecewise = matches!(
         graph.nodes[i].op,
-        Op::Dense(_) | Op::Shift(_) | Op::Scale { .. }
+        Op::Linear(_) | Op::Shift(_) | Op::Scale { .. }
     );
     if !piecewise {
         return Vec::new();
     }
     for node in &graph.nodes[i + 1..] {
+        let on = node.on.clone();
+        if matches!(node.op, Op::Linear(_)) {
+            break;
+        }
+        let here = open[on.clone()].iter_mut().zip(&mut x[on]);
         match &node.op {
             Op::Relu => {
-                for (o, b) in open.iter_mut().zip(&mut x) {
+                for (o, b) in here {
                     *o |= b.lo < 0.0 && b.hi > 0.0;
                     *b = b.relu();
                 }
             }
             Op::Clamp { lo, hi } => {
-                for (o, b) in open.iter_mut().zip(&mut x) {
+                for (o, b) in here {
                     *o |= (b.lo < *lo && b.hi > *lo) || (b.lo < *hi && b.hi > *hi);
                 }
             }
             Op::Round(steps) => {
-                for (b, s) in x.iter_mut().zip(steps.iter()) {
+                for ((_, b), s) in here.zip(steps.iter()) {
                     *b = s.image(*b);
                 }
             }
+            Op::Curve(_) => here.for_each(|(o, b)| *o |= b.lo < b.hi),
             Op::Float32 { .. } => {}
-            Op::Input | Op::Dense(_) | Op::Scale { .. } | Op::Shift(_) => break,
+            Op::Input | Op::Linear(_) | Op::Scale { .. } | Op::Shift(_) => break,
         }
     }
     (0..open.len()).filter(|j| open[*j]).collect()
 }
 
+/// Coefficients that forms of one pass may have at one node.
+const ROOM: usize = 1 << 22;
+
 /// Intersects the enclosures of some elements of node `i` with their backward bounds.
 fn tighten(graph: &Graph, bounds: &mut Bounds, i: usize, elements: &[usize], splits: &Splits) {
     let n = graph.nodes[i].len;
-    let pass = Backward {
-        graph,
-        bounds,
-        splits,
-        guide: None,
-    };
-    let lower = pass.lower(i, Rows::units(elements, n));
+    let widest = graph.nodes[..=i].iter().map(|n| n.len).max().unwrap_or(1);
     let mut tight = vec![Bound::new(f64::NEG_INFINITY, f64::INFINITY); n];
-    for (r, j) in elements.iter().enumerate() {
-        tight[*j] = Bound::new(lower[2 * r], -lower[2 * r + 1]);
+    for elements in elements.chunks((ROOM / (2 * widest.max(1))).max(1)) {
+        let pass = Backward {
+            graph,
+            bounds,
+            splits,
+            guide: None,
+        };
+        let lower = pass.lower(i, Rows::units(elements, n));
+        for (r, j) in elements.iter().enumerate() {
+            tight[*j] = Bound::new(lower[2 * r], -lower[2 * r + 1]);
+        }
     }
     bounds.meet(graph, i, &tight);
 }

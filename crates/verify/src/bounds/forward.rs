@@ -1,7 +1,8 @@
 //! Interval bounds of every node of a [`Graph`], and what backward passes need besides: how
-//! large the sums inside a dense layer can get.
+//! large the sums inside a linear map can get, and the lines around a curve.
 
-use super::graph::{Dense, Graph, Op};
+use super::curve::Lines;
+use super::graph::{Graph, Linear, Op};
 use super::linalg;
 use crate::float::{Bound, affine, down, pad, up};
 use ceg4n_ir::Interval;
@@ -14,8 +15,13 @@ const FLOAT32_MAX: f64 = f32::MAX as f64;
 pub struct Bounds {
     /// One enclosure per element of each node.
     pub nodes: Vec<Vec<Bound>>,
-    /// For each dense node and row an upper bound of `Σ|w|·|x| + |b|`; else empty.
+    /// For each linear node and row an upper bound of `Σ|w|·|x| + |b|`; else empty.
     pub reach: Vec<Vec<f64>>,
+    /// For each linear node and row a bound of what its constants' errors may change: that of the
+    /// bias, and [`Linear::slack`] of the reach; else empty.
+    pub loss: Vec<Vec<f64>>,
+    /// For each [`Op::Curve`] the lines of each element that it acts on; else empty.
+    pub lines: Vec<Vec<Lines>>,
     /// For each [`Op::Float32`] the greatest rounding error of each element; else empty.
     pub noise: Vec<Vec<f64>>,
 }
@@ -36,50 +42,55 @@ impl Bounds {
         Self {
             nodes: Vec::with_capacity(n),
             reach: Vec::with_capacity(n),
+            loss: Vec::with_capacity(n),
+            lines: Vec::with_capacity(n),
             noise: Vec::with_capacity(n),
         }
     }
 
     /// Adds the intervals of node `i`, whose predecessors are there.
     pub fn push(&mut self, graph: &Graph, i: usize, input: &[Bound]) {
-        let (mut reach, mut noise) = (Vec::new(), Vec::new());
+        let (mut reach, mut loss, mut noise) = (Vec::new(), Vec::new(), Vec::new());
+        let mut lines = Vec::new();
+        let node = &graph.nodes[i];
         let x: &[Bound] = match i {
             0 => input,
             _ => &self.nodes[i - 1],
         };
-        let out = match &graph.nodes[i].op {
+        let each = |f: &dyn Fn(usize, Bound) -> Bound| {
+            let mut out = x.to_vec();
+            let on = out[node.on.clone()].iter_mut().enumerate();
+            on.for_each(|(s, b)| *b = f(s, *b));
+            out
+        };
+        let out = match &node.op {
             Op::Input => input.to_vec(),
-            Op::Dense(dense) => {
-                let (out, sizes) = dense_image(dense, x);
-                reach = sizes;
+            Op::Linear(map) => {
+                let out;
+                (out, reach, loss) = linear_image(map, x);
                 out
             }
-            Op::Scale { by, slack } => x
-                .iter()
-                .zip(by.iter())
-                .map(|(x, c)| affine([*c], &[*x], 0.0, slack + 2))
-                .collect(),
-            Op::Shift(c) => (x.iter().zip(c.value.iter().zip(&c.error)))
-                .map(|(x, (c, e))| {
-                    let b = affine([1.0], &[*x], *c, 0);
-                    Bound::new(down(b.lo, *e), up(b.hi, *e))
-                })
-                .collect(),
-            Op::Relu => x.iter().map(|b| b.relu()).collect(),
-            Op::Round(steps) => x
-                .iter()
-                .zip(steps.iter())
-                .map(|(b, s)| s.image(*b))
-                .collect(),
-            Op::Clamp { lo, hi } => x.iter().map(|b| clamped(*b, *lo, *hi)).collect(),
+            Op::Scale { by, slack } => each(&|s, x| affine([by[s]], &[x], 0.0, slack + 2)),
+            Op::Shift(c) => each(&|s, x| {
+                let b = affine([1.0], &[x], c.value[s], 0);
+                Bound::new(down(b.lo, c.error[s]), up(b.hi, c.error[s]))
+            }),
+            Op::Relu => each(&|_, b| b.relu()),
+            Op::Round(steps) => each(&|s, b| steps[s].image(b)),
+            Op::Clamp { lo, hi } => each(&|_, b| clamped(b, *lo, *hi)),
+            Op::Curve(f) => {
+                lines = x[node.on.clone()].iter().map(|b| f.lines(*b)).collect();
+                each(&|_, b| f.image(b))
+            }
             Op::Float32 { terms } => {
                 noise = self.float32_errors(graph, i, *terms);
-                let widen = |(b, e): (&Bound, &f64)| Bound::new(down(b.lo, *e), up(b.hi, *e));
-                x.iter().zip(&noise).map(widen).collect()
+                each(&|s, b| Bound::new(down(b.lo, noise[s]), up(b.hi, noise[s])))
             }
         };
         self.nodes.push(out);
         self.reach.push(reach);
+        self.loss.push(loss);
+        self.lines.push(lines);
         self.noise.push(noise);
         self.snap(graph, i);
     }
@@ -107,22 +118,24 @@ impl Bounds {
         let rounding = 2f64.powi(-24);
         let n = terms as f64 + 1.0;
         let gamma = n * rounding / (1.0 - n * rounding);
+        let on = graph.nodes[i].on.clone();
         let sizes: Vec<f64> = match &graph.nodes[i - 1].op {
-            Op::Dense(_) => self.reach[i - 1].clone(),
+            Op::Linear(_) => self.reach[i - 1][on].to_vec(),
             Op::Input
             | Op::Scale { .. }
             | Op::Shift(_)
             | Op::Relu
             | Op::Round(_)
             | Op::Clamp { .. }
+            | Op::Curve(_)
             | Op::Float32 { .. } => {
                 // A sum of two is not below half its error bound in either operand.
                 let before = i.checked_sub(2).map(|k| &self.nodes[k]);
-                let size = |(j, b): (usize, &Bound)| {
+                let size = |j: usize| {
                     let operand = before.map_or(0.0, |n| n[j].magnitude());
-                    b.magnitude().max(operand) * 2.0
+                    self.nodes[i - 1][j].magnitude().max(operand) * 2.0
                 };
-                self.nodes[i - 1].iter().enumerate().map(size).collect()
+                on.map(size).collect()
             }
         };
         let error = |size: f64| {
@@ -211,14 +224,23 @@ impl Hull {
         let n = self.center.len();
         let sums = linalg::row_sums(weights, &self.center, &self.radius, &self.size);
         let one = |(r, (sums, b)): (usize, ([f64; 3], &f64))| {
-            let [mid, rad, mag] = self.finite(sums, &weights[r * n..(r + 1) * n]);
-            let mag = mag + b.abs();
-            // |centre| + radius is the magnitude, so that `mag` covers the terms of both sums;
-            // three more roundings: the bias and the two differences.
-            let p = pad(n + 3, 2, mag);
-            let reach = up(mag, p);
-            let mid = mid + b;
-            (Bound::new(down(mid - rad, p), up(mid + rad, p)), reach)
+            let row = weights[r * n..(r + 1) * n].iter().copied().enumerate();
+            let sums = self.finite(sums, |f| row.clone().for_each(|(k, w)| f(k, w)));
+            enclosed(sums, *b, n)
+        };
+        sums.into_iter()
+            .zip(constants)
+            .enumerate()
+            .map(one)
+            .collect()
+    }
+
+    /// [`Self::affine`] for each row of a map, with other constants than its own.
+    pub fn linear(&self, map: &Linear, constants: &[f64]) -> Vec<(Bound, f64)> {
+        let sums = map.sums(&self.center, &self.radius, &self.size);
+        let one = |(j, (sums, b)): (usize, ([f64; 3], &f64))| {
+            let sums = self.finite(sums, |f| map.each(j, f));
+            enclosed(sums, *b, map.terms())
         };
         sums.into_iter()
             .zip(constants)
@@ -228,15 +250,22 @@ impl Hull {
     }
 
     /// Where an input is unbounded, zero weights hide it.
-    fn finite(&self, [mid, rad, mag]: [f64; 3], w: &[f64]) -> [f64; 3] {
+    fn finite(
+        &self,
+        [mid, rad, mag]: [f64; 3],
+        row: impl Fn(&mut dyn FnMut(usize, f64)),
+    ) -> [f64; 3] {
         if rad.is_finite() && mag.is_finite() {
             return [mid, rad, mag];
         }
-        let plain = |v: &[f64]| -> f64 {
-            let used = w.iter().zip(v).filter(|(w, _)| **w != 0.0);
-            used.map(|(w, v)| w.abs() * v).sum()
-        };
-        [mid, plain(&self.radius), plain(&self.size)]
+        let (mut radius, mut size) = (0.0, 0.0);
+        row(&mut |k, w| {
+            if w != 0.0 {
+                radius += w.abs() * self.radius[k];
+                size += w.abs() * self.size[k];
+            }
+        });
+        [mid, radius, size]
     }
 
     /// The corner that makes `Σ w·x` least, in floating point.
@@ -248,16 +277,38 @@ impl Hull {
     }
 }
 
-/// Images of a dense layer, and its rows' reach.
-fn dense_image(dense: &Dense, x: &[Bound]) -> (Vec<Bound>, Vec<f64>) {
-    let rows = Hull::new(x).rows(&dense.weight, &dense.bias.value);
-    let lost = |((b, reach), e): ((Bound, f64), &f64)| {
-        let b = if *e == 0.0 {
+/// A sum around `mid + b` of radius `rad`, its terms' magnitudes `mag`, and an upper bound of the
+/// magnitudes.
+fn enclosed([mid, rad, mag]: [f64; 3], b: f64, terms: usize) -> (Bound, f64) {
+    let mag = mag + b.abs();
+    // |centre| + radius is the magnitude, so that `mag` covers the terms of both sums; three more
+    // roundings: the bias and the two differences.
+    let p = pad(terms + 3, 2, mag);
+    let reach = up(mag, p);
+    let mid = mid + b;
+    (Bound::new(down(mid - rad, p), up(mid + rad, p)), reach)
+}
+
+/// Images of a linear map, its rows' reach, and what its constants' errors change. With weights
+/// off by `|t| ≤ slack·2^-52` of their size, `|Σ w·(1 + t)·x - Σ w·x| ≤ slack·2^-52·Σ|w|·|x|`.
+fn linear_image(map: &Linear, x: &[Bound]) -> (Vec<Bound>, Vec<f64>, Vec<f64>) {
+    let rows = Hull::new(x).linear(map, &map.bias.value);
+    let (mut out, mut reaches, mut losses) = (Vec::new(), Vec::new(), Vec::new());
+    for ((b, reach), e) in rows.into_iter().zip(&map.bias.error) {
+        let off = if map.slack == 0 {
+            0.0
+        } else {
+            // Rounded upward by more than the sum below may lose.
+            (map.slack + 1) as f64 * 2f64.powi(-52) * reach
+        };
+        let loss = if off == 0.0 { *e } else { up(e + off, 0.0) };
+        out.push(if loss == 0.0 {
             b
         } else {
-            Bound::new(down(b.lo, *e), up(b.hi, *e))
-        };
-        (b, reach)
-    };
-    rows.into_iter().zip(&dense.bias.error).map(lost).unzip()
+            Bound::new(down(b.lo, loss), up(b.hi, loss))
+        });
+        reaches.push(reach);
+        losses.push(loss);
+    }
+    (out, reaches, losses)
 }

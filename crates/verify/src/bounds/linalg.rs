@@ -49,6 +49,14 @@ pub fn combine(y: &mut [f64], a: &[f64], b: &[f64], stride: usize) {
     Arch::new().dispatch(Combine { y, a, b, stride });
 }
 
+/// `y += Σ w·b[at..]` over terms `(w, at)`.
+pub fn gather(y: &mut [f64], terms: &[(f64, usize)], b: &[f64]) {
+    if y.is_empty() || terms.is_empty() {
+        return;
+    }
+    Arch::new().dispatch(Gather { y, terms, b });
+}
+
 /// `Σ |v|`, in four interleaved sums.
 pub fn magnitude(v: &[f64]) -> f64 {
     Arch::new().dispatch(Magnitude(v))
@@ -131,17 +139,39 @@ impl WithSimd for Combine<'_> {
     }
 }
 
-/// Adds four scaled rows at a time, in the order of the rows.
+struct Gather<'a> {
+    y: &'a mut [f64],
+    terms: &'a [(f64, usize)],
+    b: &'a [f64],
+}
+
+impl WithSimd for Gather<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: pulp::Simd>(self, _: S) {
+        add_rows(self.y, self.terms.iter().copied(), self.b);
+    }
+}
+
+/// Adds the rows of `b`, each times its coefficient, but for those of zero.
 #[inline(always)]
 fn rows(y: &mut [f64], a: &[f64], b: &[f64], stride: usize) {
+    let terms = a.iter().enumerate().map(|(j, w)| (*w, j * stride));
+    add_rows(y, terms, b);
+}
+
+/// Adds four scaled rows at a time, in the order of the rows, but for those of coefficient zero.
+#[inline(always)]
+fn add_rows(y: &mut [f64], terms: impl Iterator<Item = (f64, usize)>, b: &[f64]) {
     let n = y.len();
     let mut pending: [(f64, usize); 4] = [(0.0, 0); 4];
     let mut count = 0;
-    for (j, w) in a.iter().enumerate() {
-        if *w == 0.0 {
+    for (w, at) in terms {
+        if w == 0.0 {
             continue;
         }
-        pending[count] = (*w, j * stride);
+        pending[count] = (w, at);
         count += 1;
         if count == 4 {
             count = 0;

@@ -4,12 +4,17 @@
 //! "merged margin"), never single outputs subtracted afterwards.
 
 pub mod backward;
+mod build;
+pub mod curve;
 pub mod differential;
 pub mod forward;
 pub mod graph;
 pub mod integer;
 pub mod interval;
 pub mod linalg;
+pub mod linear;
+mod lower_kernel;
+mod lower_real;
 pub mod optimise;
 pub mod relax;
 pub mod split;

@@ -103,11 +103,12 @@ fn relu_coefficients(graph: &Graph, trace: &[Rows]) -> Vec<Vec<f64>> {
         .map(|(n, t)| match n.op {
             Op::Relu => t.coef.clone(),
             Op::Input
-            | Op::Dense(_)
+            | Op::Linear(_)
             | Op::Scale { .. }
             | Op::Shift(_)
             | Op::Round(_)
             | Op::Clamp { .. }
+            | Op::Curve(_)
             | Op::Float32 { .. } => Vec::new(),
         })
         .collect()
@@ -195,9 +196,10 @@ impl Ascent {
                 let mut alpha = vec![0.0; values.len() * len];
                 let mut beta = vec![0.0; guide.beta[i].len()];
                 for (r, v) in values.iter().enumerate() {
+                    let on = graph.nodes[i].on.clone();
                     for (j, a) in trace[i].row(r).iter().enumerate() {
                         let b = bounds.nodes[i - 1][j];
-                        if *a > 0.0 && b.lo < 0.0 && b.hi > 0.0 {
+                        if on.contains(&j) && *a > 0.0 && b.lo < 0.0 && b.hi > 0.0 {
                             alpha[r * len + j] = a * v[j];
                         }
                     }
@@ -240,28 +242,33 @@ fn relaxed(
     row: usize,
     v: &[f64],
 ) -> Vec<f64> {
-    let x = &bounds.nodes[i - 1];
-    match &graph.nodes[i].op {
+    let (x, node) = (&bounds.nodes[i - 1], &graph.nodes[i]);
+    let each = |f: &dyn Fn(usize, usize, f64) -> f64| {
+        let mut out = v.to_vec();
+        let on = out[node.on.clone()].iter_mut().enumerate();
+        on.for_each(|(s, v)| *v = f(s, node.on.start + s, *v));
+        out
+    };
+    // The line that the bound uses, at a value.
+    let on_line = |(c, k): relax::Line, j: usize, v: f64| (c * v + k) / coef[j];
+    match &node.op {
         Op::Input | Op::Round(_) | Op::Float32 { .. } => v.to_vec(),
-        Op::Dense(d) => (0..d.rows)
-            .map(|j| {
-                let s: f64 = d.row(j).iter().zip(v).map(|(w, v)| w * v).sum();
-                s + d.bias.value[j]
-            })
-            .collect(),
-        Op::Scale { by, .. } => v.iter().zip(by.iter()).map(|(v, c)| v * c).collect(),
-        Op::Shift(c) => v.iter().zip(&c.value).map(|(v, c)| v + c).collect(),
-        Op::Clamp { lo, hi } => v.iter().map(|v| v.clamp(*lo, *hi)).collect(),
-        Op::Relu => (0..v.len())
-            .map(|j| {
-                let alpha = guide.alpha[i].get(row * v.len() + j).copied();
-                let (c, k) = relax::relu(coef[j], x[j], alpha);
-                if coef[j] == 0.0 {
-                    v[j].max(0.0)
-                } else {
-                    (c * v[j] + k) / coef[j]
-                }
-            })
-            .collect(),
+        Op::Linear(map) => map.apply(v),
+        Op::Scale { by, .. } => each(&|s, _, v| v * by[s]),
+        Op::Shift(c) => each(&|s, _, v| v + c.value[s]),
+        Op::Clamp { lo, hi } => each(&|_, _, v| v.clamp(*lo, *hi)),
+        Op::Relu => each(&|_, j, v| {
+            if coef[j] == 0.0 {
+                return v.max(0.0);
+            }
+            let alpha = guide.alpha[i].get(row * node.len + j).copied();
+            on_line(relax::relu(coef[j], x[j], alpha), j, v)
+        }),
+        Op::Curve(f) => each(&|s, j, v| {
+            if coef[j] == 0.0 {
+                return f.value(v);
+            }
+            on_line(relax::lines(coef[j], x[j], &bounds.lines[i][s]), j, v)
+        }),
     }
 }

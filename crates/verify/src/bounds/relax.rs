@@ -5,6 +5,7 @@
 //! interval. Slopes are chosen so that a rounding of the slope keeps the line on its side; the
 //! constant's roundings are charged.
 
+use super::curve::Lines;
 use crate::float::{Bound, down, pad};
 
 /// A line: coefficient and constant.
@@ -40,6 +41,23 @@ pub fn relu(c: f64, z: Bound, alpha: Option<f64>) -> Line {
         let most = c * z.hi;
         (0.0, down(most, pad(1, 0, most.abs())))
     }
+}
+
+/// For a function between two lines.
+pub fn lines(c: f64, z: Bound, of: &Lines) -> Line {
+    if c == 0.0 {
+        return (0.0, 0.0);
+    }
+    let (slope, constant) = if c > 0.0 { of.low } else { of.high };
+    let (a, k) = (c * slope, c * constant);
+    // A slope's product is rounded, over the interval; or it underflows.
+    let lost = pad(1, 0, a.abs()) * z.magnitude() + pad(1, 0, k.abs());
+    let lost = if slope == 0.0 {
+        pad(1, 0, k.abs())
+    } else {
+        lost + f64::MIN_POSITIVE * z.magnitude()
+    };
+    (a, down(k, lost))
 }
 
 /// For `clamp(z, lo, hi)`.

@@ -2,6 +2,7 @@
 
 mod attack;
 mod bounds;
+mod branching;
 mod compare;
 mod differential;
 mod evaluator;
@@ -9,6 +10,7 @@ mod extremes;
 mod float32;
 mod float32_pairs;
 mod generate;
+mod graphs;
 mod many_inputs;
 mod model;
 mod needles;

@@ -352,6 +352,7 @@ impl Model {
                     let c = Constant {
                         data: vec![2f32.powi(*k)].into(),
                         origin: Origin::Inline,
+                        wide: None,
                     };
                     let c = b.push(Op::Const(c), Some(Shape::vector(1)));
                     b.push(Op::Div { x, c }, None)
@@ -473,6 +474,7 @@ impl Builder {
         let data = Constant {
             data: c.data.clone().into(),
             origin: Origin::Inline,
+            wide: None,
         };
         let v = self.push(Op::Const(data), Some(Shape(shape)));
         if annotated {

@@ -126,8 +126,8 @@ fn meets(reference: &Reference, signs: &Splits, x: &[Exact]) -> bool {
 fn kernel_meets(kernel: &Kernel, graph: &Graph, signs: &Splits, x: &[Exact]) -> bool {
     let trace = ceg4n_eval::kernel_trace(kernel, &kernel.quantize_input(x)).expect("a trace");
     signs.iter().all(|s| {
-        let id = graph.nodes[s.node - 1].kernel.expect("mantissas");
-        met(s, trace.node(id)[s.element].signum() as i32)
+        let (id, at) = graph.nodes[s.node - 1].of.first().expect("mantissas");
+        met(s, trace.node(*id)[s.element - at].signum() as i32)
     })
 }
 

@@ -49,24 +49,27 @@ fn run(rng: &mut Rng, program: &RealProgram, x: &[f32]) -> Vec<f32> {
                 cols,
             } => (0..*rows)
                 .map(|j| {
-                    let w = weight[j * cols..(j + 1) * cols].iter().map(|w| *w as f32);
+                    let w = weight.near()[j * cols..(j + 1) * cols]
+                        .iter()
+                        .map(|w| *w as f32);
                     let mut terms: Vec<(f32, f32)> = w.zip(at(x)).collect();
-                    terms.extend(bias.as_ref().map(|b| (1.0, b[j] as f32)));
+                    terms.extend(bias.as_ref().map(|b| (1.0, b.near()[j] as f32)));
                     sum(rng, terms)
                 })
                 .collect(),
             RealOp::AddConst { x, c } => at(x)
                 .iter()
-                .zip(c.iter())
+                .zip(c.near().iter())
                 .map(|(x, c)| x + *c as f32)
                 .collect(),
             RealOp::DivConst { x, c } => at(x)
                 .iter()
-                .zip(c.iter())
+                .zip(c.near().iter())
                 .map(|(x, c)| x / *c as f32)
                 .collect(),
             RealOp::Relu { x } => at(x).iter().map(|x| x.max(0.0)).collect(),
             RealOp::Move { x } => at(x),
+            other => unreachable!("plain layers, no {other:?}"),
         };
         nodes.push(out);
     }

@@ -113,6 +113,7 @@ impl Benchmark {
                 | Op::Reshape { x }
                 | Op::Flatten { x }
                 | Op::Identity { x } => of(x),
+                other => unreachable!("plain layers, no {other:?}"),
             };
             frac.insert(v, f);
         }

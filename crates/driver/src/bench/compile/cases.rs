@@ -7,7 +7,7 @@ use crate::failure::Failure;
 use crate::load::load;
 use crate::options::LoadOptions;
 use ceg4n_base::{ContentHash, Diagnostic, Diagnostics, Exact, codes};
-use ceg4n_import::{DataRequest, read_data_set};
+use ceg4n_import::{DataRequest, LabelSource, Pixels, read_data_set};
 use ceg4n_ir::Region;
 use ceg4n_report::{BenchNetwork, Skipped};
 use std::collections::BTreeMap;
@@ -28,6 +28,8 @@ pub(super) struct Case {
     /// What the patterns of options are held against: the file's name without its extension.
     pub stem: String,
     pub ball_size: Option<Exact>,
+    /// Dimensions of the network's input.
+    pub shape: Vec<usize>,
     /// What loads the network with these regions alone.
     pub load: LoadOptions,
     /// Hash of the regions, with their ids.
@@ -71,7 +73,7 @@ pub(super) fn read(options: &CompileBenchOptions) -> Result<Cases, Failure> {
         return Err(d.into());
     }
     cases.name_families();
-    cases.find_data(&options.data)?;
+    cases.find_data(&options.data, options.compile.data.pixels)?;
     Ok(cases)
 }
 
@@ -125,6 +127,7 @@ fn read_network(
             network: network.clone(),
             stem: stem(file),
             ball_size: radius.clone(),
+            shape: loaded.shape().to_vec(),
             load,
             regions: hash_of(&own),
             asked: own.len() as u64,
@@ -168,14 +171,14 @@ impl Cases {
     }
 
     /// Finds the first data set that fits each network.
-    fn find_data(&mut self, data: &[BenchData]) -> Result<(), Failure> {
+    fn find_data(&mut self, data: &[BenchData], pixels: Option<Pixels>) -> Result<(), Failure> {
         for (i, set) in data.iter().enumerate() {
-            let mut fits: BTreeMap<usize, Result<(), Diagnostics>> = BTreeMap::new();
-            let hash = files_hash(set)?;
+            let mut fits: BTreeMap<Vec<usize>, Result<(), Diagnostics>> = BTreeMap::new();
+            let hash = files_hash(set, pixels)?;
             for case in self.list.iter_mut().filter(|c| c.data.is_none()) {
                 // Classes are asked of networks with several outputs only.
-                let inputs = case.network.inputs;
-                let fit = fits.entry(inputs).or_insert_with(|| try_data(set, inputs));
+                let try_it = || try_data(set, &case.shape, pixels);
+                let fit = fits.entry(case.shape.clone()).or_insert_with(try_it);
                 if case.network.outputs > 1 && fit.is_ok() {
                     case.data = Some((i, hash));
                 }
@@ -194,21 +197,22 @@ impl Cases {
     }
 }
 
-/// Reads the first row for networks of so many inputs.
-fn try_data(set: &BenchData, inputs: usize) -> Result<(), Diagnostics> {
+/// Reads the first row for networks with an input of this shape.
+fn try_data(set: &BenchData, shape: &[usize], pixels: Option<Pixels>) -> Result<(), Diagnostics> {
     let request = DataRequest {
         data: &set.data,
         labels: set.labels.as_ref(),
         rows: Some(0..1),
         rows_option: "--data-rows",
-        inputs,
+        shape,
         classes: u32::MAX as usize,
+        pixels,
     };
     read_data_set(&request).map(|_| ())
 }
 
 /// Hash of a data set's files.
-fn files_hash(set: &BenchData) -> Result<ContentHash, Diagnostic> {
+fn files_hash(set: &BenchData, pixels: Option<Pixels>) -> Result<ContentHash, Diagnostic> {
     let mut h = ceg4n_base::Hasher::new("data files");
     let mut add = |path: &Path| {
         let bytes = std::fs::read(path).map_err(|e| {
@@ -218,15 +222,17 @@ fn files_hash(set: &BenchData) -> Result<ContentHash, Diagnostic> {
         h.bytes(&bytes);
         Ok::<(), Diagnostic>(())
     };
-    add(&set.data.path)?;
+    for path in set.data.files()? {
+        add(&path)?;
+    }
     let label = match &set.labels {
-        Some(ceg4n_import::LabelSource::File(source)) => {
+        Some(LabelSource::File(source)) => {
             add(&source.path)?;
             source.tensor.clone()
         }
-        Some(ceg4n_import::LabelSource::Column(name)) => Some(name.clone()),
+        Some(source @ (LabelSource::Column(_) | LabelSource::Folders)) => Some(source.to_string()),
         None => None,
     };
-    h.str(&format!("{:?} {label:?}", set.data.tensor));
+    h.str(&format!("{:?} {label:?} {pixels:?}", set.data.tensor));
     Ok(h.finish())
 }

@@ -1,5 +1,9 @@
 //! Random fixed-point programs: shapes, formats, roundings, channels, extreme constants.
 
+mod dag;
+
+pub(crate) use dag::random_dag;
+
 use super::constant;
 use ceg4n_ir::{
     Checked, Format, NetworkBuilder, Op, Program, Rounding, Shape, TensorFormat, ValueId, check,

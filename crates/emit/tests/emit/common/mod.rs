@@ -1,7 +1,11 @@
 //! Shared by the tests of both languages: programs with vectors, files, compilers.
 
 mod generate;
+mod graph;
 mod meaning;
+
+pub(crate) use graph::graph;
+pub(crate) use meaning::evaluate;
 
 use ceg4n_emit::{Claim, EmitInfo, EmitInput, OutputFile, TestVector};
 use ceg4n_ir::{
@@ -13,8 +17,7 @@ use ceg4n_verify::label::label;
 use ceg4n_verify::leaf::NoLeaf;
 use ceg4n_verify::space::Space;
 use ceg4n_verify::{Effort, Obligation, Question, Reference, Stop, Subject, Verified, decide};
-use generate::random_program;
-use meaning::evaluate;
+use generate::{random_dag, random_program};
 use rand::{Rng, RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use std::path::{Path, PathBuf};
@@ -32,6 +35,7 @@ fn numbers(b: &mut NetworkBuilder, name: &str, shape: &[usize], data: &[f32]) ->
     let op = Op::Const(Constant {
         data: data.into(),
         origin: Origin::Inline,
+        wide: None,
     });
     b.push(name, op, Some(Shape(shape.to_vec())), None)
 }
@@ -109,20 +113,47 @@ impl Case {
 }
 
 /// Programs that the checker accepts, in a fixed order.
-pub(crate) fn random_cases(seed: u64, programs: usize, per_program: usize) -> Vec<Case> {
+fn accepted(
+    prefix: &str,
+    seed: u64,
+    programs: usize,
+    per_program: usize,
+    random: fn(&mut ChaCha8Rng) -> Option<Checked<Program>>,
+) -> Vec<Case> {
     let mut rng = ChaCha8Rng::seed_from_u64(seed);
     let mut cases = Vec::new();
     while cases.len() < programs {
-        if let Some(program) = random_program(&mut rng) {
+        if let Some(program) = random(&mut rng) {
             let vectors = vectors(&program, &mut rng, per_program);
             cases.push(Case {
-                name: format!("p{}", cases.len()),
+                name: format!("{prefix}{}", cases.len()),
                 program,
                 vectors,
             });
         }
     }
     cases
+}
+
+/// Chains of dense layers and what stands between them.
+pub(crate) fn random_cases(seed: u64, programs: usize, per_program: usize) -> Vec<Case> {
+    accepted("p", seed, programs, per_program, random_program)
+}
+
+/// The graph of the golden text.
+pub(crate) fn graph_case(per_program: usize) -> Case {
+    let program = graph();
+    let vectors = vectors(&program, &mut ChaCha8Rng::seed_from_u64(6), per_program);
+    Case {
+        name: "graph".to_owned(),
+        program,
+        vectors,
+    }
+}
+
+/// Programs of every operator.
+pub(crate) fn dag_cases(seed: u64, programs: usize, per_program: usize) -> Vec<Case> {
+    accepted("d", seed, programs, per_program, random_dag)
 }
 
 /// One element, requantized by every shift near its width under every rounding; the vectors are

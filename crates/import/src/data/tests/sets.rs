@@ -19,8 +19,9 @@ fn read(
         labels,
         rows,
         rows_option: "--data-rows",
-        inputs: 2,
+        shape: &[2],
         classes: 3,
+        pixels: None,
     })
 }
 
@@ -249,8 +250,9 @@ fn tensors_by_name_or_alone() {
             labels: None,
             rows: None,
             rows_option: "--data-rows",
-            inputs: 2,
+            shape: &[2],
             classes: 3,
+            pixels: None,
         })
     };
     assert_eq!(numbers(&named("a").unwrap()), [0.5, 0.1, 1.0, 2.0]);

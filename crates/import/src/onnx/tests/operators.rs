@@ -2,6 +2,7 @@
 
 use super::{Attribute, Model, floats, value};
 use crate::onnx::proto::{TensorProto, data_type};
+use ceg4n_base::Exact;
 use ceg4n_ir::{Op, Shape};
 
 /// `[outputs, inputs]`.
@@ -35,7 +36,7 @@ fn gemm_stores_weights_as_outputs_by_inputs() {
 }
 
 #[test]
-fn gemm_scales_exactly_or_not_at_all() {
+fn gemm_scales_exactly() {
     let gemm = |alpha: f32, beta: f32, w: f32| {
         Model::new(&[1, 1])
             .floats("w", &[1, 1], &[w])
@@ -52,10 +53,17 @@ fn gemm_scales_exactly_or_not_at_all() {
     };
     assert_eq!(gemm(0.5, 2.0, 3.0).run(&[4.0]), [12.0]);
     assert_eq!(gemm(1.0, 0.0, 3.0).run(&[4.0]), [12.0]);
-    let (_, text) = gemm(3.0, 1.0, 0.1).errors();
-    assert!(text.contains("alpha = 3"), "{text}");
-    let (_, text) = gemm(1.0, 0.1, 1.0).errors();
-    assert!(text.contains("beta = 0.1"), "{text}");
+    let constant = |m: &Model, name: &str| {
+        let n = m.import().unwrap().network;
+        let c = n.constant(n.find(name).unwrap()).unwrap();
+        assert!(!c.enclosed());
+        c.center(0)
+    };
+    let exact = |v: f32| Exact::from_f32(v).unwrap();
+    let w = constant(&gemm(3.0, 1.0, 0.1), "w");
+    assert_eq!(w, &exact(0.1) * &exact(3.0));
+    let b = constant(&gemm(1.0, 0.1, 1.0), "b");
+    assert_eq!(b, &exact(0.1) * &exact(3.0));
     let (_, text) = gemm(f32::NAN, 1.0, 1.0).errors();
     assert!(text.contains("no finite float"), "{text}");
 }
@@ -155,8 +163,6 @@ fn matmul_of_vectors_tensors_and_from_the_left() {
             .node("MatMul", &["w", "x"], "y", &[]);
         assert_eq!(left.run(&X), WX, "{dims:?}");
     }
-    let (_, text) = right(&[5, 3]).errors();
-    assert!(text.contains("5 rows at once"), "{text}");
     let (_, text) = right(&[1, 2]).errors();
     assert!(text.contains("[1, 2]") && text.contains("[3, 2]"), "{text}");
 }
@@ -281,7 +287,7 @@ fn dropout_in_training_is_refused() {
 }
 
 #[test]
-fn constants_fold_where_the_result_is_a_float() {
+fn constants_fold() {
     let m = |op: &str, a: f32, b: f32| {
         Model::new(&[1, 2])
             .floats("a", &[2], &[a, a])
@@ -298,8 +304,11 @@ fn constants_fold_where_the_result_is_a_float() {
     assert_eq!(m("Add", 1.0, 2.0).run(&[0.0; 2]), [3.0; 2]);
     assert_eq!(m("Sub", 1.0, 2.0).run(&[0.0; 2]), [-1.0; 2]);
     assert_eq!(m("Div", 1.0, 2.0).run(&[0.0; 2]), [0.5; 2]);
-    let (_, text) = m("Div", 1.0, 3.0).errors();
-    assert!(text.contains("no float32"), "{text}");
+    assert_eq!(m("Mul", 3.0, 2.0).run(&[0.0; 2]), [6.0; 2]);
+    let third = m("Div", 1.0, 3.0).import().unwrap().network;
+    let c = third.constant(third.find("d").unwrap()).unwrap();
+    assert!(c.enclosed());
+    assert_eq!(c.data[0], 1.0 / 3.0);
 }
 
 #[test]
@@ -339,7 +348,7 @@ fn nodes_out_of_order_are_put_in_order_and_dead_ones_left_out() {
     let mut m = Model::new(&[1, 2])
         .node("Relu", &["x"], "h", &[])
         .node("Identity", &["h"], "y", &[])
-        .node("Sigmoid", &["h"], "dead", &[]);
+        .node("Softplus", &["h"], "dead", &[]);
     m.graph().node.reverse();
     assert_eq!(m.ops(), ["input", "relu", "identity"]);
     let notes = m.import().unwrap().notes;

@@ -176,8 +176,36 @@ impl Domain for Terms {
                 let up = exponent(e, m.trailing_zeros().into())?;
                 self.scale(a, -up)
             }
-            _ => Err(MeaningError::RealOnly("/").into()),
+            _ => Err(LowerError::Question(
+                "a division by another number than a power of two",
+            )),
         }
+    }
+
+    /// Only entries in the proved range of the index count, and neighbours that are equal as one.
+    fn lookup(
+        &mut self,
+        at: &Number,
+        len: usize,
+        entry: &mut dyn FnMut(usize) -> Result<i64>,
+    ) -> Result<Number> {
+        let at = at.at(0)?;
+        let (lo, hi) = self.range(&at)?;
+        let place = |v: i128| {
+            let inside = usize::try_from(v).ok().filter(|i| *i < len);
+            inside.ok_or(MeaningError::Index {
+                index: i64::try_from(v).unwrap_or(i64::MAX),
+                extent: len,
+            })
+        };
+        let mut runs: Vec<(i128, i128)> = Vec::new();
+        for i in place(lo)?..=place(hi)? {
+            let value = i128::from(entry(i)?);
+            if runs.last().is_none_or(|(_, last)| *last != value) {
+                runs.push((i as i128, value));
+            }
+        }
+        self.entry_of(&at, &runs)
     }
 
     fn floor(&mut self, a: &Number) -> Result<Number> {

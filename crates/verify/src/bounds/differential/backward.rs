@@ -1,14 +1,17 @@
 //! Backward linear bounds over `(N, D)`: forms `Σ a·N + Σ b·D + k`, each a lower bound, carried
 //! from the outputs to the input, where `D` is zero.
 
+use super::change::curves;
 use super::zonotope::{Enclosed, Zonotopes, relaxation, settled};
 use super::{Joint, OpenSign, PairBounds, PairForm};
 use crate::bounds::backward::{Rows, Sum, concrete};
+use crate::bounds::curve::Lines;
 use crate::bounds::forward::Hull;
-use crate::bounds::graph::{Constant, Dense, Op};
+use crate::bounds::graph::{Constant, Linear, Node, Op};
+use crate::bounds::relax;
 use crate::bounds::split::Splits;
-use crate::bounds::{linalg, relax};
 use crate::float::{Bound, down, pad};
+use std::ops::Range;
 
 /// Forms over one layer's values.
 struct Forms {
@@ -80,7 +83,8 @@ pub(super) fn open_signs(
         if let Joint::Both(r, s) = joints[t]
             && matches!(pair.together.reference.nodes[r].op, Op::Relu)
         {
-            for (i, (a, b)) in f.a.iter().zip(&f.b).enumerate() {
+            for i in pair.together.reference.nodes[r].on.clone() {
+                let (a, b) = (&f.a[i], &f.b[i]);
                 let (radius, height) = relaxation(x.n[i], x.k[i], x.d[i]);
                 let cost = b.abs() * radius + if *a < 0.0 { -a * height } else { a * height };
                 let straddles = |b: Bound| b.lo < 0.0 && b.hi > 0.0;
@@ -119,8 +123,8 @@ impl Forms {
     }
 
     /// Where the subject has one value only, `D' = c - N`.
-    fn settle(&mut self, k_after: &[Bound], x: &Enclosed) {
-        self.each(x, |a, b, i, sum| {
+    fn settle(&mut self, on: &Range<usize>, k_after: &[Bound], x: &Enclosed) {
+        self.each(on, x, |a, b, i, sum| {
             if let Some(c) = settled(k_after[i], x.n[i], x.d[i]) {
                 sum.add(*b * c);
                 sum.add(-pad(2, 0, (a.abs() + b.abs()) * x.n[i].magnitude()));
@@ -174,48 +178,90 @@ impl Forms {
         match joint {
             Joint::Input => {}
             Joint::Reference(r) => {
-                let op = &pair.together.reference.nodes[*r].op;
-                self.reference(op, &pair.reference.noise[*r], x);
+                let node = &pair.together.reference.nodes[*r];
+                let known = (&pair.reference.noise[*r][..], &pair.reference.lines[*r][..]);
+                self.reference(node, known, x);
             }
             Joint::Subject(s) => {
-                self.settle(k_after, x);
-                let op = &pair.together.subject.nodes[*s].op;
-                self.subject(op, &pair.subject.noise[*s], x);
+                let node = &pair.together.subject.nodes[*s];
+                self.settle(&node.on, k_after, x);
+                let known = (&pair.subject.noise[*s][..], &pair.subject.lines[*s][..]);
+                self.subject(node, known, x);
             }
-            Joint::Both(r, s) => {
-                let ops = (
-                    &pair.together.reference.nodes[*r].op,
-                    &pair.together.subject.nodes[*s].op,
-                );
-                if let (Op::Dense(rd), Op::Dense(sd)) = ops {
-                    let reach = &pair.reference.reach[*r];
-                    self.dense(rd, sd, &pair.together.gaps[t], reach, x);
-                } else if let (Op::Relu, Op::Relu) = ops {
-                    let alpha = choices.and_then(|c| c.alpha.get(t));
-                    self.each(x, |a, b, i, sum| {
-                        let slope = alpha.and_then(|l| l.get(i)).copied();
-                        relu((a, b), (x.n[i], x.k[i], x.d[i]), slope, sum);
-                    });
-                    if let Some(choices) = choices {
-                        let signs = &pair.signs;
-                        let sides = (&signs.reference, &signs.subject, *r, *s);
-                        self.constrain(x, (choices, t), sides);
-                    }
-                } else {
-                    self.k.fill(f64::NEG_INFINITY);
-                }
-            }
+            Joint::Both(r, s) => self.both(pair, (t, *r, *s), x, choices),
         }
     }
 
-    /// Changes the coefficients of each element; `change` adds what it costs.
-    fn each(&mut self, x: &Enclosed, change: impl Fn(&mut f64, &mut f64, usize, &mut Sum)) {
+    /// A matched operator at joint `t`, nodes `r` and `s`.
+    fn both(
+        &mut self,
+        pair: &PairBounds<'_>,
+        (t, r, s): (usize, usize, usize),
+        x: &Enclosed,
+        choices: Option<&Choices>,
+    ) {
+        let together = pair.together;
+        let nodes = (&together.reference.nodes[r], &together.subject.nodes[s]);
+        let on = &nodes.0.on;
+        match (&nodes.0.op, &nodes.1.op, &together.gaps[t]) {
+            (Op::Linear(rm), Op::Linear(sm), Some(gap)) => {
+                let of = Maps {
+                    r: rm,
+                    s: sm,
+                    gap,
+                    reach: &pair.reference.reach[r],
+                    loss: (&pair.reference.loss[r], &pair.subject.loss[s]),
+                };
+                self.linear(of, x);
+            }
+            (Op::Relu, Op::Relu, _) => {
+                let alpha = choices.and_then(|c| c.alpha.get(t));
+                self.each(on, x, |a, b, i, sum| {
+                    let slope = alpha.and_then(|l| l.get(i)).copied();
+                    relu((a, b), (x.n[i], x.k[i], x.d[i]), slope, sum);
+                });
+                if let Some(choices) = choices {
+                    let signs = &pair.signs;
+                    let sides = (&signs.reference, &signs.subject, r, s);
+                    self.constrain(x, (choices, t), sides);
+                }
+            }
+            (Op::Curve(f), Op::Curve(g), _) => {
+                let lines = &pair.reference.lines[r];
+                self.each(on, x, |a, b, i, sum| {
+                    let (c, k) = relax::lines(*a, x.n[i], &lines[i - on.start]);
+                    sum.add(k);
+                    // `D' = p·D + c ± r`.
+                    let change = curves((f, g), (x.n[i], x.k[i], x.d[i]));
+                    let own = *b * change.p;
+                    let e = Bound::new(change.c - change.r, change.c + change.r);
+                    noisy(*b, b.abs(), e, sum);
+                    sum.add(-pad(
+                        2,
+                        0,
+                        b.abs() * (change.p * x.d[i].magnitude() + change.c.abs() + change.r),
+                    ));
+                    (*a, *b) = (c, own);
+                });
+            }
+            _other_pairs => self.k.fill(f64::NEG_INFINITY),
+        }
+    }
+
+    /// Changes the coefficients of each element of a range; `change` adds what it costs.
+    fn each(
+        &mut self,
+        on: &Range<usize>,
+        x: &Enclosed,
+        change: impl Fn(&mut f64, &mut f64, usize, &mut Sum),
+    ) {
         let n = x.n.len();
         for (r, k) in self.k.iter_mut().enumerate() {
             let mut sum = Sum::default();
             let a = &mut self.a[r * n..(r + 1) * n];
             let b = &mut self.b[r * n..(r + 1) * n];
-            for (i, (a, b)) in a.iter_mut().zip(b).enumerate() {
+            let both = a.iter_mut().zip(b).enumerate();
+            for (i, (a, b)) in both.take(on.end).skip(on.start) {
                 if *a != 0.0 || *b != 0.0 {
                     change(a, b, i, &mut sum);
                 }
@@ -225,32 +271,41 @@ impl Forms {
     }
 
     /// `N' = f(N)`, `D' = D + N - N'`: a form `a·N' + b·D'` is `(a - b)·N' + b·N + b·D`.
-    fn reference(&mut self, op: &Op, noise: &[f64], x: &Enclosed) {
-        match op {
-            Op::Input | Op::Dense(_) | Op::Relu => self.k.fill(f64::NEG_INFINITY),
-            Op::Scale { by, slack } => self.each(x, |a, b, i, sum| {
+    fn reference(&mut self, node: &Node, (noise, lines): (&[f64], &[Lines]), x: &Enclosed) {
+        let (on, first) = (&node.on, node.on.start);
+        match &node.op {
+            Op::Input | Op::Linear(_) | Op::Relu => self.k.fill(f64::NEG_INFINITY),
+            Op::Scale { by, slack } => self.each(on, x, |a, b, i, sum| {
                 let m = *a - *b;
-                let own = m * by[i];
+                let own = m * by[i - first];
                 let size = (own.abs() + a.abs() + b.abs()) * x.n[i].magnitude();
                 sum.add(-pad(3, *slack, size) - f64::MIN_POSITIVE * x.n[i].magnitude());
                 *a = own + *b;
             }),
-            Op::Shift(c) => self.each(x, |a, b, i, sum| {
-                let m = *a - *b;
-                shift(m, c, i, sum);
-                sum.add(-pad(2, 0, (a.abs() + b.abs()) * c.value[i].abs()));
+            Op::Shift(c) => self.each(on, x, |a, b, i, sum| {
+                let (m, s) = (*a - *b, i - first);
+                shift(m, c, s, sum);
+                sum.add(-pad(2, 0, (a.abs() + b.abs()) * c.value[s].abs()));
             }),
-            Op::Round(steps) => self.each(x, |a, b, i, sum| {
-                let idle = x.n[i].lo == 0.0 && x.n[i].hi == 0.0;
-                if !steps[i].is_exact() && !idle {
-                    noisy(*a - *b, a.abs() + b.abs(), steps[i].error, sum);
+            Op::Round(steps) => self.each(on, x, |a, b, i, sum| {
+                let (idle, step) = (x.n[i].lo == 0.0 && x.n[i].hi == 0.0, steps[i - first]);
+                if !step.is_exact() && !idle {
+                    noisy(*a - *b, a.abs() + b.abs(), step.error, sum);
                 }
             }),
-            Op::Float32 { .. } => self.each(x, |a, b, i, sum| {
-                let e = noise.get(i).copied().unwrap_or(f64::INFINITY);
+            Op::Float32 { .. } => self.each(on, x, |a, b, i, sum| {
+                let e = noise.get(i - first).copied().unwrap_or(f64::INFINITY);
                 noisy(*a - *b, a.abs() + b.abs(), Bound::new(-e, e), sum);
             }),
-            Op::Clamp { lo, hi } => self.each(x, |a, b, i, sum| {
+            Op::Curve(f) => self.each(on, x, |a, b, i, sum| {
+                let m = *a - *b;
+                let (c, k) = relax::lines(m, x.n[i], &lines[i - first]);
+                sum.add(k);
+                let most = f.image(x.n[i]).magnitude().max(x.n[i].magnitude());
+                sum.add(-pad(3, 0, (a.abs() + b.abs() + c.abs()) * most));
+                *a = c + *b;
+            }),
+            Op::Clamp { lo, hi } => self.each(on, x, |a, b, i, sum| {
                 let n = x.n[i];
                 if n.lo >= *lo && n.hi <= *hi {
                     return;
@@ -266,12 +321,13 @@ impl Forms {
     }
 
     /// `K' = f(K)`, `D' = K' - N`: a form `a·N + b·D'` is `(a - b)·N + b·K'`.
-    fn subject(&mut self, op: &Op, noise: &[f64], x: &Enclosed) {
-        match op {
-            Op::Input | Op::Dense(_) | Op::Relu => self.k.fill(f64::NEG_INFINITY),
+    fn subject(&mut self, node: &Node, (noise, lines): (&[f64], &[Lines]), x: &Enclosed) {
+        let (on, first) = (&node.on, node.on.start);
+        match &node.op {
+            Op::Input | Op::Linear(_) | Op::Relu => self.k.fill(f64::NEG_INFINITY),
             // K' = s·K: s·(N + D).
-            Op::Scale { by, slack } => self.each(x, |a, b, i, sum| {
-                let scaled = *b * by[i];
+            Op::Scale { by, slack } => self.each(on, x, |a, b, i, sum| {
+                let scaled = *b * by[i - first];
                 let size = (scaled.abs() + a.abs() + b.abs()) * x.n[i].magnitude()
                     + scaled.abs() * x.d[i].magnitude();
                 let spread = x.n[i].magnitude() + x.d[i].magnitude();
@@ -279,19 +335,27 @@ impl Forms {
                 *a += scaled - *b;
                 *b = scaled;
             }),
-            Op::Shift(c) => self.each(x, |_, b, i, sum| shift(*b, c, i, sum)),
-            Op::Round(steps) => self.each(x, |_, b, i, sum| {
-                let idle = x.k[i].lo == 0.0 && x.k[i].hi == 0.0;
-                if steps[i].is_exact() || idle {
+            Op::Shift(c) => self.each(on, x, |_, b, i, sum| shift(*b, c, i - first, sum)),
+            Op::Round(steps) => self.each(on, x, |_, b, i, sum| {
+                let (idle, step) = (x.k[i].lo == 0.0 && x.k[i].hi == 0.0, steps[i - first]);
+                if step.is_exact() || idle {
                     return;
                 }
-                noisy(*b, b.abs(), steps[i].error, sum);
+                noisy(*b, b.abs(), step.error, sum);
             }),
-            Op::Float32 { .. } => self.each(x, |_, b, i, sum| {
-                let e = noise.get(i).copied().unwrap_or(f64::INFINITY);
+            Op::Curve(_) => self.each(on, x, |a, b, i, sum| {
+                let (c, k) = relax::lines(*b, x.k[i], &lines[i - first]);
+                sum.add(k);
+                let size = a.abs() + b.abs() + c.abs();
+                sum.add(-pad(3, 0, size * x.n[i].magnitude()));
+                *a += c - *b;
+                *b = c;
+            }),
+            Op::Float32 { .. } => self.each(on, x, |_, b, i, sum| {
+                let e = noise.get(i - first).copied().unwrap_or(f64::INFINITY);
                 noisy(*b, b.abs(), Bound::new(-e, e), sum);
             }),
-            Op::Clamp { lo, hi } => self.each(x, |a, b, i, sum| {
+            Op::Clamp { lo, hi } => self.each(on, x, |a, b, i, sum| {
                 let z = x.k[i];
                 if z.lo >= *lo && z.hi <= *hi {
                     return;
@@ -307,23 +371,21 @@ impl Forms {
     }
 
     /// `N' = W·N + v`, `D' = Ŵ·D + (Ŵ - W)·N + (v̂ - v)`.
-    fn dense(&mut self, r: &Dense, s: &Dense, gap: &[f64], reach: &[f64], x: &Enclosed) {
-        let (rows, cols) = (r.rows, r.cols);
-        let mut a = vec![0.0; self.count * cols];
-        let mut b = vec![0.0; self.count * cols];
-        let size = (self.count, rows, cols);
-        linalg::accumulate(&mut a, &self.a, &r.weight, size);
-        linalg::accumulate(&mut a, &self.b, gap, size);
-        linalg::accumulate(&mut b, &self.b, &s.weight, size);
+    fn linear(&mut self, m: Maps<'_>, x: &Enclosed) {
+        let rows = m.gap.rows;
+        let mut a = m.r.back(self.count, &self.a);
+        m.gap.back_into(self.count, &self.b, &mut a);
+        let b = m.s.back(self.count, &self.b);
         let (n_size, d_size) = (magnitudes(&x.n), magnitudes(&x.d));
         let spread: f64 = n_size.iter().chain(&d_size).sum();
+        let (rb, sb) = (&m.r.bias.value, &m.s.bias.value);
         // What a row of `D'` sums at most.
+        let (own, shared) = (m.s.reach(&d_size), m.gap.reach(&n_size));
+        let terms = 2 * m.gap.terms().max(m.s.terms()) + 4;
         let d_reach: Vec<f64> = (0..rows)
             .map(|j| {
-                let own = reach_of(s.row(j), &d_size);
-                let shared = reach_of(&gap[j * cols..(j + 1) * cols], &n_size);
-                let m = own + shared + r.bias.value[j].abs() + s.bias.value[j].abs();
-                m + pad(2 * cols + 4, 0, m)
+                let m = own[j] + shared[j] + rb[j].abs() + sb[j].abs();
+                m + pad(terms, 0, m)
             })
             .collect();
         for (f, k) in self.k.iter_mut().enumerate() {
@@ -331,14 +393,14 @@ impl Forms {
             for j in 0..rows {
                 let (a, b) = (self.a[f * rows + j], self.b[f * rows + j]);
                 if a != 0.0 {
-                    v += a * r.bias.value[j];
-                    charge += a.abs() * reach[j];
-                    lost += a.abs() * r.bias.error[j];
+                    v += a * rb[j];
+                    charge += a.abs() * m.reach[j];
+                    lost += a.abs() * m.loss.0[j];
                 }
                 if b != 0.0 {
-                    v += b * (s.bias.value[j] - r.bias.value[j]);
+                    v += b * (sb[j] - rb[j]);
                     charge += b.abs() * d_reach[j];
-                    lost += b.abs() * (r.bias.error[j] + s.bias.error[j]);
+                    lost += b.abs() * (m.loss.0[j] + m.loss.1[j]);
                 }
             }
             let p = pad(2 * rows + 4, 4, charge + k.abs())
@@ -350,14 +412,21 @@ impl Forms {
     }
 }
 
-fn magnitudes(x: &[Bound]) -> Vec<f64> {
-    x.iter().map(|b| b.magnitude()).collect()
+/// A linear map of both sides.
+#[derive(Clone, Copy)]
+struct Maps<'a> {
+    r: &'a Linear,
+    s: &'a Linear,
+    /// Subject minus reference, every weight rounded once.
+    gap: &'a Linear,
+    /// What the reference's rows sum at most.
+    reach: &'a [f64],
+    /// What errors of the constants change, on either side.
+    loss: (&'a [f64], &'a [f64]),
 }
 
-/// `Σ |w|·m`; a zero weight adds nothing.
-fn reach_of(w: &[f64], m: &[f64]) -> f64 {
-    let used = w.iter().zip(m).filter(|(w, _)| **w != 0.0);
-    used.map(|(w, m)| w.abs() * m).sum()
+fn magnitudes(x: &[Bound]) -> Vec<f64> {
+    x.iter().map(|b| b.magnitude()).collect()
 }
 
 fn shift(c: f64, by: &Constant, i: usize, sum: &mut Sum) {

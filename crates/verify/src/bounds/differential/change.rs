@@ -2,7 +2,8 @@
 //! one side alone, and what a pair of relus does.
 
 use super::zonotope::Enclosed;
-use crate::bounds::graph::{Constant, Op};
+use crate::bounds::curve::Function;
+use crate::bounds::graph::{Constant, Node, Op};
 use crate::float::{Bound, affine, down, pad, up};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -38,6 +39,9 @@ impl Change {
 
     /// `D'` from intervals of `N` and `D`.
     pub(super) fn interval(&self, n: Bound, d: Bound) -> Bound {
+        if *self == Self::NONE {
+            return d;
+        }
         let b = affine([self.p, self.q], &[d, n], self.c, 0);
         let r = self.d.abs() + self.r;
         if r == 0.0 {
@@ -48,13 +52,23 @@ impl Change {
     }
 }
 
-/// A one-sided elementwise operator.
-pub(super) fn element(op: &Op, side: Side, i: usize, before: &Enclosed, noise: &[f64]) -> Change {
+/// A one-sided elementwise operator, on element `i` of the state.
+pub(super) fn element(
+    node: &Node,
+    side: Side,
+    i: usize,
+    before: &Enclosed,
+    noise: &[f64],
+) -> Change {
     let (n, k) = (before.n[i], before.k[i]);
-    match op {
-        Op::Input | Op::Dense(_) | Op::Relu => unmatched(side),
+    let Some(slot) = node.slot(i) else {
+        return Change::NONE;
+    };
+    let own = if side == Side::Reference { n } else { k };
+    match &node.op {
+        Op::Input | Op::Linear(_) | Op::Relu => unmatched(side),
         Op::Scale { by, slack } => {
-            let s = by[i];
+            let s = by[slot];
             // A factor with roundings inside: its error is a symbol of that side.
             let lost = |b: Bound| {
                 if *slack == 0 {
@@ -79,17 +93,59 @@ pub(super) fn element(op: &Op, side: Side, i: usize, before: &Enclosed, noise: &
                 },
             }
         }
-        Op::Shift(c) => shift(side, c, i),
+        Op::Shift(c) => shift(side, c, slot),
         Op::Round(steps) => {
-            let own = if side == Side::Reference { n } else { k };
-            if steps[i].is_exact() || (own.lo == 0.0 && own.hi == 0.0) {
+            if steps[slot].is_exact() || (own.lo == 0.0 && own.hi == 0.0) {
                 return Change::NONE;
             }
-            added(side, steps[i].error)
+            added(side, steps[slot].error)
         }
-        Op::Float32 { .. } => added(side, Bound::new(-noise[i], noise[i])),
-        Op::Clamp { lo, hi } => clamp(side, if side == Side::Reference { n } else { k }, *lo, *hi),
+        Op::Float32 { .. } => added(side, Bound::new(-noise[slot], noise[slot])),
+        Op::Clamp { lo, hi } => clamp(side, own, *lo, *hi),
+        Op::Curve(f) => {
+            let (slope, strip) = f.strip(own);
+            sloped(side, slope, strip)
+        }
     }
+}
+
+/// One curve on both sides, or a table near to it: `f(K) - f(N)` is a slope of the curve between
+/// `N` and `K` times `D`.
+pub(super) fn curves((f, g): (&Function, &Function), (n, k, d): (Bound, Bound, Bound)) -> Change {
+    let (slope, strip) = f.strip(n);
+    let mut out = sloped(Side::Reference, slope, strip);
+    let (p, r) = moved((f, g), (n, k, d));
+    out.p = p;
+    (out.q, out.c, out.d, out.r) = (0.0, 0.0, 0.0, r);
+    let (own, other) = (g.image(k), f.image(n));
+    let flat = added(
+        Side::Subject,
+        Bound::new(down(own.lo - other.hi, 0.0), up(own.hi - other.lo, 0.0)),
+    );
+    // The images' difference, where that is less than what the slope leaves.
+    if flat.r <= r {
+        (out.p, out.c, out.r) = (0.0, flat.c, flat.r);
+    }
+    out
+}
+
+/// `D'` is `p·D`, up to `r`.
+fn moved((f, g): (&Function, &Function), (n, k, d): (Bound, Bound, Bound)) -> (f64, f64) {
+    let (Some((curve, a)), Some((_, b))) = (f.curve(), g.curve()) else {
+        return (0.0, f64::INFINITY);
+    };
+    let s = curve.slopes(Bound::new(n.lo.min(k.lo), n.hi.max(k.hi)));
+    let p = s.lo + (s.hi - s.lo) / 2.0;
+    let off = (s.hi - p).max(p - s.lo);
+    let r = off * d.magnitude() + a + b;
+    (
+        p,
+        if r.is_nan() {
+            f64::INFINITY
+        } else {
+            up(r, pad(4, 0, r))
+        },
+    )
 }
 
 /// Layers that have no partner are refused when programs are matched; should one come here, nothing
@@ -173,6 +229,11 @@ fn clamp(side: Side, z: Bound, lo: f64, hi: f64) -> Change {
         let p = pad(3, 0, size);
         (slope, Bound::new(down(low, p), up(high, p)))
     };
+    sloped(side, slope, offset)
+}
+
+/// One side becomes `slope·z` plus something of an interval.
+fn sloped(side: Side, slope: f64, offset: Bound) -> Change {
     let e = added(side, offset);
     match side {
         Side::Reference => Change {

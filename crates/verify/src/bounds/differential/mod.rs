@@ -13,8 +13,9 @@ mod optimise;
 mod zonotope;
 
 use super::backward::{Backward, Rows, concrete};
+use super::curve::Function;
 use super::forward::{Bounds, Hull};
-use super::graph::{Graph, Op};
+use super::graph::{Graph, Linear, Op};
 use super::split::Splits;
 use crate::float::{Bound, down, pad};
 use serde::{Deserialize, Serialize};
@@ -25,7 +26,7 @@ use zonotope::Zonotopes;
 enum Joint {
     /// The input of both.
     Input,
-    /// A dense layer or a relu of both.
+    /// A linear map, a relu or a curve of both.
     Both(usize, usize),
     /// A node that only the reference has.
     Reference(usize),
@@ -40,8 +41,8 @@ pub struct Together<'a> {
     subject: &'a Graph,
     /// Matched layers; `None` where the programs differ in them.
     joints: Option<Vec<Joint>>,
-    /// `subject - reference` weights of matched dense layers, by joint.
-    gaps: Vec<Vec<f64>>,
+    /// `subject - reference` of matched linear maps, by joint.
+    gaps: Vec<Option<Linear>>,
 }
 
 /// A form `Σ n_i·N_i + Σ k_i·K_i` of the outputs.
@@ -101,16 +102,13 @@ pub struct PairBounds<'a> {
 impl<'a> Together<'a> {
     /// Matches two programs. The subject's graph starts from reals.
     pub fn new(reference: &'a Graph, subject: &'a Graph) -> Self {
-        let joints = join(reference, subject);
+        let joints = join(reference, subject).filter(|j| room(reference, j) <= ROOM);
         let gap = |joint: &Joint| match joint {
             Joint::Both(r, s) => match (&reference.nodes[*r].op, &subject.nodes[*s].op) {
-                (Op::Dense(r), Op::Dense(s)) => {
-                    let pairs = s.weight.iter().zip(r.weight.iter());
-                    pairs.map(|(s, r)| s - r).collect()
-                }
-                _other_pairs => Vec::new(),
+                (Op::Linear(r), Op::Linear(s)) => s.minus(r),
+                _other_pairs => None,
             },
-            Joint::Input | Joint::Reference(_) | Joint::Subject(_) => Vec::new(),
+            Joint::Input | Joint::Reference(_) | Joint::Subject(_) => None,
         };
         let gaps = joints.iter().flatten().map(gap).collect();
         Self {
@@ -281,9 +279,46 @@ impl PairBounds<'_> {
     }
 }
 
-/// Matches dense layers and relus in order; whatever else stands between them is one-sided.
+/// Coefficients that a zonotope may have at one layer.
+const ROOM: usize = 1 << 26;
+
+/// The most coefficients that zonotopes of the matched layers have at one layer.
+fn room(reference: &Graph, joints: &[Joint]) -> usize {
+    // Each input, and at most two symbols more for each element of every layer before.
+    let (mut symbols, mut most) = (reference.input_len(), 0usize);
+    for joint in joints {
+        if let Joint::Both(r, _) = joint {
+            let node = &reference.nodes[*r];
+            match &node.op {
+                Op::Linear(map) => {
+                    symbols += map.cols;
+                    most = most.max(map.rows.saturating_mul(symbols));
+                }
+                Op::Relu | Op::Curve(_) => symbols += node.on.len(),
+                Op::Input
+                | Op::Scale { .. }
+                | Op::Shift(_)
+                | Op::Round(_)
+                | Op::Clamp { .. }
+                | Op::Float32 { .. } => {}
+            }
+        }
+    }
+    most
+}
+
+/// Matches linear maps, relus and curves in order; whatever else stands between them is one-sided.
 fn join(reference: &Graph, subject: &Graph) -> Option<Vec<Joint>> {
-    let anchor = |op: &Op| matches!(op, Op::Dense(_) | Op::Relu);
+    let anchor = |op: &Op| match op {
+        Op::Linear(_) | Op::Relu => true,
+        Op::Curve(f) => f.curve().is_some(),
+        Op::Input
+        | Op::Scale { .. }
+        | Op::Shift(_)
+        | Op::Round(_)
+        | Op::Clamp { .. }
+        | Op::Float32 { .. } => false,
+    };
     let (mut r, mut s) = (1, 1);
     let mut joints = vec![Joint::Input];
     loop {
@@ -299,9 +334,13 @@ fn join(reference: &Graph, subject: &Graph) -> Option<Vec<Joint>> {
                 s += 1;
             }
             (Some(a), Some(b)) => {
+                let same = |f: &Function| f.curve().map(|c| c.0);
                 let alike = match (&a.op, &b.op) {
-                    (Op::Dense(a), Op::Dense(b)) => (a.rows, a.cols) == (b.rows, b.cols),
-                    (Op::Relu, Op::Relu) => a.len == b.len,
+                    (Op::Linear(a), Op::Linear(b)) => a.is_like(b),
+                    (Op::Relu, Op::Relu) => (a.len, &a.on) == (b.len, &b.on),
+                    (Op::Curve(f), Op::Curve(g)) => {
+                        (a.len, &a.on) == (b.len, &b.on) && same(f) == same(g)
+                    }
                     _other_pairs => false,
                 };
                 if !alike {

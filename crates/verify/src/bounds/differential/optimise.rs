@@ -5,7 +5,7 @@
 use super::backward::{Behind, Choices, difference, traced};
 use super::zonotope::{Enclosed, Zonotopes, settled};
 use super::{Joint, PairBounds, PairForm};
-use crate::bounds::graph::Op;
+use crate::bounds::graph::{Node, Op};
 use crate::bounds::relax;
 
 /// Passes.
@@ -110,11 +110,13 @@ impl Run<'_> {
             if t > 0 && is_relu(self.pair, joint) {
                 let (a, _) = &self.trace[t];
                 let x = &self.z.after[t - 1];
-                let open = |i: usize| x.n[i].lo < 0.0 && x.n[i].hi > 0.0 && a[i] > 0.0;
+                let Joint::Both(r, s) = joint else { continue };
+                let on = &self.pair.together.reference.nodes[*r].on;
+                let open =
+                    |i: usize| on.contains(&i) && x.n[i].lo < 0.0 && x.n[i].hi > 0.0 && a[i] > 0.0;
                 alpha = (0..n.len())
                     .map(|i| if open(i) { a[i] * n[i] } else { 0.0 })
                     .collect();
-                let Joint::Both(r, s) = joint else { continue };
                 on_n = vec![0.0; n.len()];
                 for (i, active) in self.pair.signs.reference.at(*r) {
                     on_n[i] = if active { -n[i] } else { n[i] };
@@ -146,31 +148,43 @@ impl Run<'_> {
         let keep = || (n.to_vec(), d.to_vec());
         match joint {
             Joint::Input => keep(),
-            Joint::Reference(r) => match &together.reference.nodes[*r].op {
-                Op::Scale { by, .. } => linear(n, d, |i| (by[i], 0.0, 1.0, 1.0 - by[i], 0.0)),
-                Op::Shift(c) => linear(n, d, |i| (1.0, c.value[i], 1.0, 0.0, -c.value[i])),
-                Op::Input
-                | Op::Dense(_)
-                | Op::Relu
-                | Op::Round(_)
-                | Op::Clamp { .. }
-                | Op::Float32 { .. } => keep(),
-            },
-            Joint::Subject(s) => {
-                let after = &self.z.after[t].k;
-                let moved = match &together.subject.nodes[*s].op {
-                    Op::Scale { by, .. } => linear(n, d, |i| (1.0, 0.0, by[i], by[i] - 1.0, 0.0)),
-                    Op::Shift(c) => linear(n, d, |i| (1.0, 0.0, 1.0, 0.0, c.value[i])),
+            Joint::Reference(r) => {
+                let node = &together.reference.nodes[*r];
+                match &node.op {
+                    Op::Scale { by, .. } => {
+                        linear(node, (n, d), |s| (by[s], 0.0, 1.0, 1.0 - by[s], 0.0))
+                    }
+                    Op::Shift(c) => {
+                        linear(node, (n, d), |s| (1.0, c.value[s], 1.0, 0.0, -c.value[s]))
+                    }
                     Op::Input
-                    | Op::Dense(_)
+                    | Op::Linear(_)
                     | Op::Relu
                     | Op::Round(_)
                     | Op::Clamp { .. }
+                    | Op::Curve(_)
+                    | Op::Float32 { .. } => keep(),
+                }
+            }
+            Joint::Subject(s) => {
+                let after = &self.z.after[t].k;
+                let node = &together.subject.nodes[*s];
+                let moved = match &node.op {
+                    Op::Scale { by, .. } => {
+                        linear(node, (n, d), |s| (1.0, 0.0, by[s], by[s] - 1.0, 0.0))
+                    }
+                    Op::Shift(c) => linear(node, (n, d), |s| (1.0, 0.0, 1.0, 0.0, c.value[s])),
+                    Op::Input
+                    | Op::Linear(_)
+                    | Op::Relu
+                    | Op::Round(_)
+                    | Op::Clamp { .. }
+                    | Op::Curve(_)
                     | Op::Float32 { .. } => keep(),
                 };
-                let fixed = |(i, d): (usize, f64)| match settled(after[i], x.n[i], x.d[i]) {
-                    Some(c) => c - n[i],
-                    None => d,
+                let fixed = |(i, d): (usize, f64)| {
+                    let one = settled(after[i], x.n[i], x.d[i]);
+                    one.filter(|_| node.on.contains(&i)).map_or(d, |c| c - n[i])
                 };
                 (
                     moved.0,
@@ -178,28 +192,35 @@ impl Run<'_> {
                 )
             }
             Joint::Both(r, s) => {
-                let ops = (
-                    &together.reference.nodes[*r].op,
-                    &together.subject.nodes[*s].op,
-                );
-                if let (Op::Dense(r), Op::Dense(s)) = ops {
-                    let gap = &together.gaps[t];
-                    let row = |j: usize| {
-                        let g = &gap[j * r.cols..(j + 1) * r.cols];
-                        let dot = |w: &[f64], v: &[f64]| -> f64 {
-                            w.iter().zip(v).map(|(w, v)| w * v).sum()
+                let nodes = (&together.reference.nodes[*r], &together.subject.nodes[*s]);
+                match (&nodes.0.op, &nodes.1.op, &together.gaps[t]) {
+                    (Op::Linear(r), Op::Linear(s), Some(gap)) => {
+                        // The gap's bias is that of the difference; the subject's counts twice.
+                        let both = s.apply(d).into_iter().zip(gap.apply(n));
+                        let own = both.zip(&s.bias.value).map(|((d, g), b)| d - b + g);
+                        (r.apply(n), own.collect())
+                    }
+                    (Op::Curve(f), Op::Curve(g), _) => {
+                        let each = |i: usize| {
+                            if !nodes.0.on.contains(&i) {
+                                return (n[i], d[i]);
+                            }
+                            let y = f.value(n[i]);
+                            (y, g.value(n[i] + d[i]) - y)
                         };
-                        let (rb, sb) = (r.bias.value[j], s.bias.value[j]);
-                        (
-                            dot(r.row(j), n) + rb,
-                            dot(s.row(j), d) + dot(g, n) + sb - rb,
-                        )
-                    };
-                    (0..r.rows).map(row).unzip()
-                } else {
-                    let alpha = &choices.alpha[t];
-                    let relaxed = |i: usize| self.relaxed(t, i, (n[i], d[i]), x, alpha[i]);
-                    (0..n.len()).map(relaxed).unzip()
+                        (0..n.len()).map(each).unzip()
+                    }
+                    _relus => {
+                        let alpha = &choices.alpha[t];
+                        let relaxed = |i: usize| {
+                            if nodes.0.on.contains(&i) {
+                                self.relaxed(t, i, (n[i], d[i]), x, alpha[i])
+                            } else {
+                                (n[i], d[i])
+                            }
+                        };
+                        (0..n.len()).map(relaxed).unzip()
+                    }
                 }
             }
         }
@@ -226,16 +247,19 @@ impl Run<'_> {
     }
 }
 
-/// `N' = s·N + c`, `D' = p·D + q·N + e` by element.
+/// `N' = s·N + c`, `D' = p·D + q·N + e` on the elements of a node, by its lists' entries.
 fn linear(
-    n: &[f64],
-    d: &[f64],
+    node: &Node,
+    (n, d): (&[f64], &[f64]),
     of: impl Fn(usize) -> (f64, f64, f64, f64, f64),
 ) -> (Vec<f64>, Vec<f64>) {
     let both = n.iter().zip(d).enumerate();
-    both.map(|(i, (n, d))| {
-        let (s, c, p, q, e) = of(i);
-        (s * n + c, p * d + q * n + e)
+    both.map(|(i, (n, d))| match node.slot(i) {
+        Some(slot) => {
+            let (s, c, p, q, e) = of(slot);
+            (s * n + c, p * d + q * n + e)
+        }
+        None => (*n, *d),
     })
     .unzip()
 }

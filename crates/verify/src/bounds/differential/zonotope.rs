@@ -6,10 +6,10 @@
 //! the input and of the reference's relaxations are shared by `N` and `D`; those of rounding and
 //! of the difference's own relaxations belong to `D` alone.
 
-use super::change::{Change, Side, element, relu};
+use super::change::{Change, Side, curves, element, relu};
 use super::{Joint, On, OpenSign, PairForm, Together};
 use crate::bounds::forward::{Bounds, Hull};
-use crate::bounds::graph::{Dense, Op};
+use crate::bounds::graph::{Linear, Node, Op};
 use crate::bounds::linalg;
 use crate::float::{Bound, affine, down, pad, up};
 use crate::margins::FEW_INPUTS;
@@ -32,9 +32,18 @@ pub(super) struct Zonotopes {
     last: State,
     /// The inputs that the first symbols belong to.
     inputs: Vec<usize>,
-    /// For each dense joint, and few inputs, the coefficients of the inputs' symbols in each
+    /// For each linear joint, and few inputs, the coefficients of the inputs' symbols in each
     /// element of the reference; else empty.
     spread: Vec<Vec<f64>>,
+}
+
+/// Both sides' bounds, up to the nodes of a joint.
+#[derive(Clone, Copy)]
+struct Sides<'a> {
+    reference: &'a Bounds,
+    subject: &'a Bounds,
+    /// The last node of each.
+    at: (usize, usize),
 }
 
 /// A symbol of one element only, so far.
@@ -71,21 +80,30 @@ struct State {
     dm: Vec<f64>,
 }
 
+/// A linear map of both sides.
+#[derive(Clone, Copy)]
+struct Maps<'a> {
+    /// Of the reference, and what its constants' errors change in each row.
+    r: (&'a Linear, &'a [f64]),
+    /// Of the subject.
+    s: (&'a Linear, &'a [f64]),
+    /// Subject minus reference, every weight rounded once.
+    gap: &'a Linear,
+}
+
 /// `D' = Ŵ·D + (Ŵ - W)·N + (v̂ - v)` over intervals.
-fn differences(r: &Dense, s: &Dense, gap: &[f64], before: &Enclosed) -> Vec<Bound> {
-    let zero = vec![0.0; r.rows];
-    let own = Hull::new(&before.d).rows(&s.weight, &zero);
-    let shared = Hull::new(&before.n).rows(gap, &zero);
-    (0..r.rows)
+fn differences(m: Maps<'_>, before: &Enclosed) -> Vec<Bound> {
+    let zero = vec![0.0; m.gap.rows];
+    let own = Hull::new(&before.d).linear(m.s.0, &zero);
+    let shared = Hull::new(&before.n).linear(m.gap, &zero);
+    (0..m.gap.rows)
         .map(|i| {
             let (own, (shared, reach)) = (own[i].0, shared[i]);
-            let (rb, sb) = (r.bias.value[i], s.bias.value[i]);
+            let (rb, sb) = (m.r.0.bias.value[i], m.s.0.bias.value[i]);
             let b = affine([1.0, 1.0], &[own, shared], sb - rb, 0);
             // A gap is rounded once, as is that of the biases.
-            let lost = pad(r.cols, 2, reach)
-                + pad(2, 0, rb.abs() + sb.abs())
-                + r.bias.error[i]
-                + s.bias.error[i];
+            let lost =
+                pad(m.gap.terms(), 2, reach) + pad(2, 0, rb.abs() + sb.abs()) + m.r.1[i] + m.s.1[i];
             Bound::new(down(b.lo, lost), up(b.hi, lost))
         })
         .collect()
@@ -120,14 +138,12 @@ impl Zonotopes {
             let (zn, zk, zd) = match t.checked_sub(1).map(|t| &after[t]) {
                 None => state.enclose(),
                 Some(before) => {
-                    let noise = match joint {
-                        Joint::Subject(_) => &subject.noise[s_at],
-                        Joint::Input | Joint::Both(..) | Joint::Reference(_) => {
-                            &reference.noise[r_at]
-                        }
+                    let sides = Sides {
+                        reference: &*reference,
+                        subject: &*subject,
+                        at: (r_at, s_at),
                     };
-                    let k_after = &subject.nodes[s_at];
-                    let by_intervals = state.step(together, t, joint, (before, k_after), noise);
+                    let by_intervals = state.step(together, t, joint, before, sides);
                     if state.fresh.is_empty() && state.loose.iter().all(|r| *r == 0.0) {
                         let (n, k, d) = state.enclose();
                         let d = d.iter().zip(by_intervals).map(|(a, b)| a.meet(b));
@@ -276,40 +292,67 @@ impl State {
         together: &Together<'_>,
         t: usize,
         joint: &Joint,
-        (before, k_after): (&Enclosed, &[Bound]),
-        noise: &[f64],
+        before: &Enclosed,
+        sides: Sides<'_>,
     ) -> Vec<Bound> {
-        let change = |i: usize, op: &Op, of: Side| element(op, of, i, before, noise);
-        let of_subject = |i: usize, op: &Op| match settled(k_after[i], before.n[i], before.d[i]) {
-            // D' = c - N.
-            Some(c) => Change {
-                p: 0.0,
-                q: -1.0,
-                c,
-                ..Change::NONE
-            },
-            None => change(i, op, Side::Subject),
+        let noise = match joint {
+            Joint::Subject(_) => &sides.subject.noise[sides.at.1],
+            Joint::Input | Joint::Both(..) | Joint::Reference(_) => {
+                &sides.reference.noise[sides.at.0]
+            }
+        };
+        let k_after = &sides.subject.nodes[sides.at.1];
+        let change = |i: usize, node: &Node, of: Side| element(node, of, i, before, noise);
+        let of_subject = |i: usize, node: &Node| {
+            let one = settled(k_after[i], before.n[i], before.d[i]);
+            match one.filter(|_| node.on.contains(&i)) {
+                // D' = c - N.
+                Some(c) => Change {
+                    p: 0.0,
+                    q: -1.0,
+                    c,
+                    ..Change::NONE
+                },
+                None => change(i, node, Side::Subject),
+            }
         };
         match joint {
             Joint::Input => before.d.clone(),
             Joint::Reference(r) => {
-                let op = &together.reference.nodes[*r].op;
-                self.each(before, |i| change(i, op, Side::Reference))
+                let node = &together.reference.nodes[*r];
+                self.each(before, |i| change(i, node, Side::Reference))
             }
             Joint::Subject(s) => {
-                let op = &together.subject.nodes[*s].op;
-                self.each(before, |i| of_subject(i, op))
+                let node = &together.subject.nodes[*s];
+                self.each(before, |i| of_subject(i, node))
             }
             Joint::Both(r, s) => {
-                let ops = (
-                    &together.reference.nodes[*r].op,
-                    &together.subject.nodes[*s].op,
-                );
-                if let (Op::Dense(r), Op::Dense(s)) = ops {
-                    *self = self.dense(r, s, &together.gaps[t]);
-                    differences(r, s, &together.gaps[t], before)
-                } else {
-                    self.each(before, |i| relu(before.n[i], before.k[i], before.d[i]))
+                let nodes = (&together.reference.nodes[*r], &together.subject.nodes[*s]);
+                let of = |i: usize| (before.n[i], before.k[i], before.d[i]);
+                match (&nodes.0.op, &nodes.1.op, &together.gaps[t]) {
+                    (Op::Linear(r), Op::Linear(s), Some(gap)) => {
+                        let maps = Maps {
+                            r: (r, &sides.reference.loss[sides.at.0]),
+                            s: (s, &sides.subject.loss[sides.at.1]),
+                            gap,
+                        };
+                        *self = self.linear(maps);
+                        differences(maps, before)
+                    }
+                    (Op::Curve(f), Op::Curve(g), _) => self.each(before, |i| {
+                        let here = nodes.0.on.contains(&i);
+                        if here {
+                            curves((f, g), of(i))
+                        } else {
+                            Change::NONE
+                        }
+                    }),
+                    // Only these are matched.
+                    _relus => self.each(before, |i| {
+                        let (n, k, d) = of(i);
+                        let here = nodes.0.on.contains(&i);
+                        if here { relu(n, k, d) } else { Change::NONE }
+                    }),
                 }
             }
         }
@@ -451,8 +494,9 @@ impl State {
         (n, k, d)
     }
 
-    fn dense(&self, r: &Dense, s: &Dense, gap: &[f64]) -> Self {
-        let (rows, cols) = (r.rows, r.cols);
+    /// Behind a linear map of both sides; every symbol is spread then.
+    fn linear(&self, m: Maps<'_>) -> Self {
+        let (rows, cols) = (m.gap.rows, m.gap.cols);
         let loose: Vec<usize> = (0..cols).filter(|j| self.loose[*j] > 0.0).collect();
         let shared = self.shared + self.fresh.len();
         let own = self.own + loose.len();
@@ -472,54 +516,81 @@ impl State {
             nm: vec![0.0; rows],
             dm: vec![0.0; rows],
         };
-        let some = |m: &[f64]| -> Vec<usize> { (0..cols).filter(|j| m[*j] != 0.0).collect() };
-        let (n_some, d_some) = (some(&self.nm), some(&self.dm));
-        let na = compact(&self.na, &n_some, self.shared);
-        let da = compact(&self.da, &d_some, self.shared);
-        let db = compact(&self.db, &d_some, self.own);
-        let (w, g) = (picked(&r.weight, cols, &n_some), picked(gap, cols, &n_some));
-        let v = picked(&s.weight, cols, &d_some);
-        let n_size = (rows, n_some.len(), self.shared);
-        let d_size = (rows, d_some.len(), self.shared);
-        linalg::accumulate_into(&mut out.na, shared, &w, &na, n_size);
-        linalg::accumulate_into(&mut out.da, shared, &v, &da, d_size);
-        linalg::accumulate_into(&mut out.da, shared, &g, &na, n_size);
-        let own_size = (rows, d_some.len(), self.own);
-        linalg::accumulate_into(&mut out.db, own, &v, &db, own_size);
+        let (n_some, d_some) = (|k: usize| self.nm[k] != 0.0, |k: usize| self.dm[k] != 0.0);
+        let (r, s, n) = (m.r.0, m.s.0, self.shared);
+        r.forward_into(&mut out.na, shared, &self.na, n, n_some);
+        s.forward_into(&mut out.da, shared, &self.da, n, d_some);
+        m.gap.forward_into(&mut out.da, shared, &self.na, n, n_some);
+        s.forward_into(&mut out.db, own, &self.db, self.own, d_some);
+        self.spread(&mut out, m, &loose);
         for i in 0..rows {
-            let (w, v, g) = (r.row(i), s.row(i), &gap[i * cols..(i + 1) * cols]);
-            for (t, f) in self.fresh.iter().enumerate() {
-                let at = i * shared + self.shared + t;
-                out.na[at] = w[f.element] * f.n;
-                out.da[at] = v[f.element] * f.d + g[f.element] * f.n;
-            }
-            for (t, j) in loose.iter().enumerate() {
-                out.db[i * own + self.own + t] = v[*j] * self.loose[*j];
-            }
-            self.centre(&mut out, i, (r, s, g));
+            self.centre(&mut out, i, m);
         }
         out.measure(|_| true);
         out
     }
 
-    /// Centre and error box of one row of a dense layer.
-    fn centre(&self, out: &mut Self, i: usize, (r, s, g): (&Dense, &Dense, &[f64])) {
-        let (w, v) = (r.row(i), s.row(i));
+    /// The columns of the symbols that one element only had.
+    fn spread(&self, out: &mut Self, m: Maps<'_>, loose: &[usize]) {
+        // Symbols in the order of their elements: those of element k from start[k] on.
+        let mut order: Vec<usize> = (0..self.fresh.len()).collect();
+        order.sort_by_key(|t| self.fresh[*t].element);
+        let mut start = vec![0; m.gap.cols + 1];
+        for f in &self.fresh {
+            start[f.element + 1] += 1;
+        }
+        for k in 0..m.gap.cols {
+            start[k + 1] += start[k];
+        }
+        let mut place = vec![usize::MAX; m.gap.cols];
+        loose.iter().enumerate().for_each(|(t, k)| place[*k] = t);
+        let (shared, own) = (out.shared, out.own);
+        let of = |k: usize| {
+            order[start[k]..start[k + 1]]
+                .iter()
+                .map(|t| (*t, self.fresh[*t]))
+        };
+        for i in 0..m.gap.rows {
+            let na = &mut out.na[i * shared + self.shared..(i + 1) * shared];
+            m.r.0
+                .each(i, |k, w| of(k).for_each(|(t, f)| na[t] += w * f.n));
+            let da = &mut out.da[i * shared + self.shared..(i + 1) * shared];
+            let db = &mut out.db[i * own + self.own..(i + 1) * own];
+            m.s.0.each(i, |k, v| {
+                of(k).for_each(|(t, f)| da[t] += v * f.d);
+                if place[k] != usize::MAX {
+                    db[place[k]] += v * self.loose[k];
+                }
+            });
+            m.gap
+                .each(i, |k, g| of(k).for_each(|(t, f)| da[t] += g * f.n));
+        }
+    }
+
+    /// Centre and error box of one row of a linear map.
+    fn centre(&self, out: &mut Self, i: usize, m: Maps<'_>) {
         let (mut n, mut d) = (0.0, 0.0);
         let (mut n_size, mut d_size, mut ne, mut de) = (0.0, 0.0, 0.0, 0.0);
-        for j in 0..r.cols {
-            n += w[j] * self.nc[j];
-            d += v[j] * self.dc[j] + g[j] * self.nc[j];
-            n_size += w[j].abs() * self.nm[j];
-            d_size += v[j].abs() * self.dm[j] + g[j].abs() * self.nm[j];
-            ne += w[j].abs() * self.ne[j];
-            de += v[j].abs() * self.de[j] + g[j].abs() * self.ne[j];
-        }
-        let (rb, re) = (r.bias.value[i], r.bias.error[i]);
-        let (sb, se) = (s.bias.value[i], s.bias.error[i]);
+        m.r.0.each(i, |j, w| {
+            n += w * self.nc[j];
+            n_size += w.abs() * self.nm[j];
+            ne += w.abs() * self.ne[j];
+        });
+        m.s.0.each(i, |j, v| {
+            d += v * self.dc[j];
+            d_size += v.abs() * self.dm[j];
+            de += v.abs() * self.de[j];
+        });
+        m.gap.each(i, |j, g| {
+            d += g * self.nc[j];
+            d_size += g.abs() * self.nm[j];
+            de += g.abs() * self.ne[j];
+        });
+        let (rb, re) = (m.r.0.bias.value[i], m.r.1[i]);
+        let (sb, se) = (m.s.0.bias.value[i], m.s.1[i]);
         out.nc[i] = n + rb;
         out.dc[i] = d + (sb - rb);
-        let terms = 2 * r.cols + 4;
+        let terms = 2 * m.gap.terms().max(m.s.0.terms()) + 4;
         let n_pad = pad(terms, 0, n_size + rb.abs()) + pad(terms, 0, ne);
         out.ne[i] = up(ne + re, n_pad);
         let d_pad = pad(terms, 4, d_size + rb.abs() + sb.abs()) + pad(terms, 0, de);
@@ -571,24 +642,6 @@ fn times(c: f64, v: f64) -> f64 {
 fn weights(form: &PairForm) -> (Vec<f64>, &[f64]) {
     let both = form.reference.iter().zip(&form.subject);
     (both.map(|(n, k)| n + k).collect(), &form.subject)
-}
-
-/// Some columns of a matrix.
-fn picked(matrix: &[f64], cols: usize, of: &[usize]) -> Vec<f64> {
-    if of.len() == cols {
-        return matrix.to_vec();
-    }
-    let rows = matrix.chunks_exact(cols.max(1));
-    rows.flat_map(|row| of.iter().map(|j| row[*j])).collect()
-}
-
-/// Some rows of a matrix.
-fn compact(rows: &[f64], of: &[usize], stride: usize) -> Vec<f64> {
-    let mut out = Vec::with_capacity(of.len() * stride);
-    for j in of {
-        out.extend_from_slice(&rows[j * stride..(j + 1) * stride]);
-    }
-    out
 }
 
 /// The one value of the subject's element behind an operator, where `value - N` is not much wider

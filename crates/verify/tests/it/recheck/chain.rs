@@ -178,6 +178,7 @@ impl Chain {
             | RealOp::DivConst { x, .. }
             | RealOp::Relu { x }
             | RealOp::Move { x } => Some(*x),
+            other => unreachable!("plain layers, no {other:?}"),
         } {
             path.push(x);
         }
@@ -189,11 +190,11 @@ impl Chain {
                 RealOp::Move { .. } => continue,
                 RealOp::Input => Op::Input,
                 RealOp::Relu { .. } => Op::Relu,
-                RealOp::AddConst { c, .. } => Op::Shift(all(c)),
+                RealOp::AddConst { c, .. } => Op::Shift(all(c.near())),
                 RealOp::DivConst { c, .. } => {
                     let one = Exact::from(1);
                     let inverse = |c: Exact| one.checked_div(&c).expect("no zero divisors");
-                    Op::Scale(all(c).into_iter().map(inverse).collect())
+                    Op::Scale(all(c.near()).into_iter().map(inverse).collect())
                 }
                 RealOp::Dense {
                     weight,
@@ -202,12 +203,13 @@ impl Chain {
                     cols,
                     ..
                 } => Op::Dense {
-                    rows: weight.chunks_exact(*cols).map(all).collect(),
+                    rows: weight.near().chunks_exact(*cols).map(all).collect(),
                     bias: match bias {
-                        Some(b) => all(b),
+                        Some(b) => all(b.near()),
                         None => vec![Exact::zero(); *rows],
                     },
                 },
+                other => unreachable!("plain layers, no {other:?}"),
             };
             chain.push(op, node.len);
         }
@@ -224,6 +226,7 @@ impl Chain {
             | KernelOp::Requantize { x, .. }
             | KernelOp::Align { x, .. }
             | KernelOp::Move { x } => Some(*x),
+            other => unreachable!("plain layers, no {other:?}"),
         } {
             path.push(x);
         }
@@ -299,6 +302,7 @@ impl Chain {
                     self.push(Op::Scale(by.map(|(b, f)| power(f - b)).collect()), len);
                 }
             }
+            other => unreachable!("plain layers, no {other:?}"),
         }
     }
 

@@ -62,6 +62,7 @@ pub(crate) fn at(kernel: &Kernel, input: &[i64]) -> Vec<i128> {
                 pairs.map(|(v, s)| v << s).collect()
             }
             KernelOp::Move { x } => of(x),
+            other => unreachable!("plain layers, no {other:?}"),
         };
     }
     values[kernel.output].clone()
@@ -191,6 +192,7 @@ fn reach<'a>(
             pairs.map(|((l, h), s)| (l << s, h << s)).collect()
         }
         KernelOp::Move { x } => of(*x).clone(),
+        other => unreachable!("plain layers, no {other:?}"),
     };
     Reach { values, register }
 }

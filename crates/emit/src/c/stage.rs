@@ -1,0 +1,404 @@
+//! The C function of one stage.
+
+use crate::elem::Elem;
+use crate::plan::{
+    Axis, Body, By, Dense, Nest, Operand, Plan, Stage, Step, StepKind, Taps, Windows,
+};
+use crate::text::Code;
+use ceg4n_ir::Rounding;
+
+/// The text of stage `number`.
+pub(super) fn function(name: &str, plan: &Plan<'_>, number: usize, stage: &Stage) -> String {
+    let this = Printer { name, plan, stage };
+    let mut code = Code::default();
+    let mut parameters: Vec<String> = (0..stage.reads.len())
+        .map(|i| format!("const {} *{}", stage.reads[i].ty.c(), this.operand(i)))
+        .collect();
+    parameters.push(format!("{} *y", stage.ty.c()));
+    code.line(format!(
+        "static void {name}_stage{number}({})",
+        parameters.join(", ")
+    ));
+    code.open("{");
+    match &stage.body {
+        Body::Load => this.load(&mut code),
+        Body::Dense(d) => this.dense(&mut code, d),
+        Body::Windows(w) => this.windows(&mut code, w),
+        Body::Copy { fill, nests } => this.copy(&mut code, *fill, nests),
+        Body::Pick { index, fill } => this.pick(&mut code, *index, *fill),
+    }
+    code.close(1);
+    let mut text = code.finish();
+    text.push('\n');
+    text
+}
+
+struct Printer<'a> {
+    name: &'a str,
+    plan: &'a Plan<'a>,
+    stage: &'a Stage,
+}
+
+impl Printer<'_> {
+    /// The name of a vector that the stage reads.
+    fn operand(&self, i: usize) -> String {
+        match (&self.stage.body, i) {
+            (Body::Copy { .. }, i) if self.stage.reads.len() > 1 => format!("x{i}"),
+            (_, 0) => "x".to_owned(),
+            (_, i) => format!("z{i}"),
+        }
+    }
+
+    fn table(&self, id: usize) -> String {
+        format!("{}_{}", self.name, self.plan.tables[id].name)
+    }
+
+    /// The entry of a table that belongs to the element at hand.
+    fn entry(&self, id: usize) -> String {
+        let index = match (self.plan.tables[id].by, &self.stage.body) {
+            (By::Element, _) => "j".to_owned(),
+            (By::Block, _) if self.stage.inner == 1 => "j".to_owned(),
+            (By::Block, _) => "c".to_owned(),
+            (By::Position, Body::Windows(w)) => {
+                let [rows, columns] = &w.axes;
+                match (rows.out, columns.out) {
+                    (1, _) => "ox".to_owned(),
+                    (_, 1) => "oy".to_owned(),
+                    (_, n) => format!("oy * {n} + ox"),
+                }
+            }
+            (By::Position, _) => "p".to_owned(),
+        };
+        format!("{}[{index}]", self.table(id))
+    }
+
+    fn load(&self, code: &mut Code) {
+        let word = self.stage.word.c();
+        let (len, inner) = (self.stage.len, self.stage.inner);
+        let blocks = if inner > 1 {
+            let outer = len / inner;
+            code.open(format!("for (size_t c = 0; c < {outer}; ++c) {{"));
+            code.open(format!("for (size_t p = 0; p < {inner}; ++p) {{"));
+            code.line(format!("const size_t j = c * {inner} + p;"));
+            2
+        } else {
+            code.open(format!("for (size_t j = 0; j < {len}; ++j) {{"));
+            1
+        };
+        code.line(format!("{word} acc = ({word})x[j];"));
+        self.steps(code);
+        code.close(blocks);
+    }
+
+    fn dense(&self, code: &mut Code, d: &Dense) {
+        let word = self.stage.word.c();
+        self.weights(code, d.weight);
+        code.open(format!(
+            "for (size_t j = 0; j < {}; ++j) {{",
+            self.stage.len
+        ));
+        self.start(code, d.bias);
+        code.open(format!("for (size_t k = 0; k < {}; ++k) {{", d.cols));
+        code.line(format!("acc += ({word})w[k] * ({word})x[k];"));
+        code.close(1);
+        code.line(format!("w += {};", d.cols));
+        self.steps(code);
+        code.close(1);
+    }
+
+    /// Declares the walking pointer of a layer's weights.
+    fn weights(&self, code: &mut Code, weight: usize) {
+        let ty = self.plan.tables[weight].ty.c();
+        code.line(format!("const {ty} *w = {};", self.table(weight)));
+    }
+
+    /// Declares the accumulator of a sum.
+    fn start(&self, code: &mut Code, bias: Option<usize>) {
+        let word = self.stage.word.c();
+        code.line(match bias {
+            Some(b) => format!("{word} acc = ({word}){};", self.entry(b)),
+            None => format!("{word} acc = 0;"),
+        });
+    }
+
+    fn windows(&self, code: &mut Code, w: &Windows) {
+        let channels = self.stage.len / self.stage.inner.max(1);
+        if let Taps::Products { weight, .. } = w.taps {
+            self.weights(code, weight);
+        }
+        // Where a plane is one element, its index is that of the channel.
+        let c = if self.stage.inner > 1 { "c" } else { "j" };
+        if self.stage.inner > 1 {
+            code.line("size_t j = 0;");
+        }
+        code.open(format!("for (size_t {c} = 0; {c} < {channels}; ++{c}) {{"));
+        let whole = w.is_whole();
+        if !whole {
+            let ty = self.stage.reads[0].ty.c();
+            let group = match w.share {
+                1 => c.to_owned(),
+                n => format!("{c} / {n}"),
+            };
+            let step = w.depth * w.plane;
+            code.line(format!("const {ty} *g = x + {group} * {step};"));
+        }
+        let mut blocks = 0;
+        for (axis, [o, t]) in w.axes.iter().zip([["oy", "u"], ["ox", "v"]]) {
+            if axis.out > 1 {
+                code.open(format!(
+                    "for (size_t {o} = 0; {o} < {}; ++{o}) {{",
+                    axis.out
+                ));
+                blocks += 1;
+            }
+            bounds(code, axis, o, t);
+        }
+        self.taps(code, w, if whole { "x" } else { "g" });
+        self.steps(code);
+        if self.stage.inner > 1 {
+            code.line("++j;");
+        }
+        code.close(blocks);
+        if matches!(w.taps, Taps::Products { .. }) {
+            code.line(format!("w += {};", w.filter_len()));
+        }
+        code.close(1);
+    }
+
+    /// The accumulator of one window over its taps.
+    fn taps(&self, code: &mut Code, w: &Windows, x: &str) {
+        let word = self.stage.word.c();
+        match w.taps {
+            Taps::Products { bias, .. } => self.start(code, bias),
+            Taps::Max { least } => {
+                code.line(format!("{word} acc = {};", literal(self.stage.word, least)));
+            }
+            Taps::Sum => self.start(code, None),
+        }
+        let mut blocks = 0;
+        if w.depth > 1 {
+            code.open(format!("for (size_t k = 0; k < {}; ++k) {{", w.depth));
+            blocks += 1;
+        }
+        for (axis, t) in w.axes.iter().zip(["u", "v"]) {
+            if !axis.is_point() {
+                let low = axis.low.map_or(format!("{t}0"), |n| n.to_string());
+                let high = axis.high.map_or(format!("{t}1"), |n| n.to_string());
+                code.open(format!("for (size_t {t} = {low}; {t} < {high}; ++{t}) {{"));
+                blocks += 1;
+            }
+        }
+        let tap = format!("({word}){x}[{}]", w.operand_index());
+        match w.taps {
+            Taps::Products { .. } => {
+                let weight = w.weight_index();
+                code.line(format!("acc += ({word})w[{weight}] * {tap};"));
+            }
+            Taps::Max { .. } => {
+                code.line(format!("const {word} t = {tap};"));
+                code.line("if (t > acc) { acc = t; }");
+            }
+            Taps::Sum => code.line(format!("acc += {tap};")),
+        }
+        code.close(blocks);
+    }
+
+    fn copy(&self, code: &mut Code, fill: Option<i64>, nests: &[Nest]) {
+        let ty = self.stage.ty;
+        if let Some(fill) = fill {
+            let value = literal(ty.own_word(), fill);
+            code.open(format!(
+                "for (size_t j = 0; j < {}; ++j) {{",
+                self.stage.len
+            ));
+            code.line(format!("y[j] = ({}){value};", ty.c()));
+            code.close(1);
+        }
+        for nest in nests {
+            for (k, l) in nest.loops.iter().enumerate() {
+                code.open(format!(
+                    "for (size_t i{k} = 0; i{k} < {}; ++i{k}) {{",
+                    l.count
+                ));
+            }
+            let x = self.operand(nest.read);
+            let (from, to) = nest.places();
+            code.line(format!("y[{to}] = ({}){x}[{from}];", ty.c()));
+            code.close(nest.loops.len());
+        }
+    }
+
+    fn pick(&self, code: &mut Code, index: usize, fill: Option<(i64, usize)>) {
+        let ty = self.stage.ty;
+        code.open(format!(
+            "for (size_t j = 0; j < {}; ++j) {{",
+            self.stage.len
+        ));
+        code.line(format!(
+            "const size_t k = (size_t){}[j];",
+            self.table(index)
+        ));
+        code.line(match fill {
+            None => format!("y[j] = ({})x[k];", ty.c()),
+            Some((fill, len)) => {
+                let value = literal(ty.own_word(), fill);
+                let (ty, word) = (ty.c(), ty.own_word().c());
+                format!("y[j] = ({ty})(k < {len} ? ({word})x[k] : {value});")
+            }
+        });
+        code.close(1);
+    }
+
+    /// All steps on the variable `acc`, and the store of the result.
+    fn steps(&self, code: &mut Code) {
+        let mut word = self.stage.word.c();
+        let mut acc = "acc".to_owned();
+        for (i, step) in self.stage.steps.iter().enumerate() {
+            if step.word.c() != word {
+                // The value fits both words: the ranges are proved.
+                word = step.word.c();
+                code.line(format!("{word} acc{i} = ({word}){acc};"));
+                acc = format!("acc{i}");
+            }
+            for text in self.statements(step, i, &acc) {
+                code.line(text);
+            }
+        }
+        code.line(format!("y[j] = ({}){acc};", self.stage.ty.c()));
+    }
+
+    /// A step's constant as an operand.
+    fn constant(&self, word: Elem, c: Operand) -> String {
+        match c {
+            Operand::Uniform(c) => literal(word, c),
+            Operand::Table(t, ..) => format!("({}){}", word.c(), self.entry(t)),
+        }
+    }
+
+    /// The statements of one step.
+    fn statements(&self, step: &Step, i: usize, acc: &str) -> Vec<String> {
+        let word = step.word;
+        let bound = |op: char, v: String| format!("if ({acc} {op} {v}) {{ {acc} = {v}; }}");
+        let table_bound = |op: char, c: Operand| match c {
+            Operand::Uniform(c) => vec![bound(op, literal(word, c))],
+            Operand::Table(..) => vec![
+                format!("const {} b{i} = {};", word.c(), self.constant(word, c)),
+                bound(op, format!("b{i}")),
+            ],
+        };
+        match step.kind {
+            StepKind::Relu => vec![bound('<', "0".to_owned())],
+            StepKind::Clamp { lo, hi } => {
+                let ends = [(lo, '<'), (hi, '>')].into_iter();
+                ends.filter_map(|(v, op)| Some(bound(op, literal(word, v?))))
+                    .collect()
+            }
+            StepKind::AtLeast(c) => table_bound('<', c),
+            StepKind::AtMost(c) => table_bound('>', c),
+            StepKind::Add(c) => vec![format!("{acc} = {acc} + {};", self.constant(word, c))],
+            StepKind::AddVector(k) => {
+                let z = self.operand(k);
+                vec![format!("{acc} = {acc} + ({}){z}[j];", word.c())]
+            }
+            StepKind::Multiply(c) => vec![format!("{acc} = {acc} * {};", self.constant(word, c))],
+            StepKind::LeakyRelu(s) => {
+                let factor = literal(word, 1 << s);
+                vec![format!("if ({acc} > 0) {{ {acc} = {acc} * {factor}; }}")]
+            }
+            StepKind::Abs => vec![format!("if ({acc} < 0) {{ {acc} = -{acc}; }}")],
+            StepKind::Sign => {
+                let ty = word.c();
+                vec![format!("{acc} = ({ty})(({acc} > 0) - ({acc} < 0));")]
+            }
+            StepKind::Lookup { table, least } => {
+                let index = match least {
+                    0 => acc.to_owned(),
+                    least => format!("{acc} + {}", literal(word, -least)),
+                };
+                let ty = word.c();
+                vec![format!("{acc} = ({ty}){}[{index}];", self.table(table))]
+            }
+            StepKind::Shift(Operand::Uniform(s)) => vec![self.shift(word, s, acc)],
+            StepKind::Shift(Operand::Table(t, least, greatest)) => {
+                self.shift_by_table(word, i, acc, (t, least, greatest))
+            }
+        }
+    }
+
+    fn shift(&self, word: Elem, s: i64, acc: &str) -> String {
+        if s < 0 {
+            return format!("{acc} = {acc} * {};", literal(word, 1 << -s));
+        }
+        let half = 1i64 << (s - 1);
+        match self.plan.kernel.rounding {
+            Rounding::Floor => format!("{acc} = {acc} >> {s};"),
+            Rounding::HalfUp => format!("{acc} = ({acc} + {}) >> {s};", literal(word, half)),
+            Rounding::HalfEven => format!(
+                "{acc} = ({acc} + ({} + (({acc} >> {s}) & 1))) >> {s};",
+                literal(word, half - 1)
+            ),
+        }
+    }
+
+    fn shift_by_table(
+        &self,
+        word: Elem,
+        i: usize,
+        acc: &str,
+        (t, least, greatest): (usize, i64, i64),
+    ) -> Vec<String> {
+        let s = format!("s{i}");
+        let mut lines = vec![format!("const int {s} = {};", self.entry(t))];
+        let one = format!("({})1", word.c());
+        let half = format!("({one} << ({s} - 1))");
+        let right = match self.plan.kernel.rounding {
+            Rounding::Floor => format!("{acc} = {acc} >> {s};"),
+            Rounding::HalfUp => format!("{acc} = ({acc} + {half}) >> {s};"),
+            Rounding::HalfEven => {
+                format!("{acc} = ({acc} + ({half} - 1 + (({acc} >> {s}) & 1))) >> {s};")
+            }
+        };
+        let left = format!("{acc} = {acc} * ({one} << -{s});");
+        lines.push(match (least > 0, greatest > 0, least < 0) {
+            (true, _, _) => right,
+            (false, false, _) => left,
+            (false, true, false) => format!("if ({s} > 0) {{ {right} }}"),
+            (false, true, true) => format!("if ({s} > 0) {{ {right} }} else {{ {left} }}"),
+        });
+        lines
+    }
+}
+
+/// Declares the bounds of an axis that differ from window to window.
+fn bounds(code: &mut Code, axis: &Axis, o: &str, t: &str) {
+    let (origin, dilation) = (axis.origin(o), axis.dilation);
+    let taps = |to: usize| match dilation {
+        1 => format!("{origin} < {to} ? {to} - {origin} : 0"),
+        d => format!("{origin} < {to} ? ({} - {origin}) / {d} : 0", to + d - 1),
+    };
+    if axis.low.is_none() {
+        code.line(format!("const size_t {t}0 = {};", taps(axis.pad)));
+    }
+    if axis.high.is_none() {
+        let (kernel, inside) = (axis.kernel, taps(axis.reach()));
+        code.line(format!("const size_t {t}m = {inside};"));
+        code.line(format!(
+            "const size_t {t}1 = {t}m < {kernel} ? {t}m : {kernel};"
+        ));
+    }
+}
+
+/// An integer constant of a word's type.
+fn literal(word: Elem, v: i64) -> String {
+    let suffix = match word {
+        Elem::I64 => "INT64_C",
+        Elem::I8 | Elem::U8 | Elem::I16 | Elem::U16 | Elem::I32 | Elem::U32 => "INT32_C",
+    };
+    if v == word.range().0 {
+        format!("(-{suffix}({}) - 1)", word.range().1)
+    } else if v < 0 {
+        format!("(-{suffix}({}))", v.unsigned_abs())
+    } else {
+        format!("{suffix}({v})")
+    }
+}

@@ -1,0 +1,453 @@
+//! The Rust function of one stage.
+
+use crate::elem::Elem;
+use crate::plan::{
+    Axis, Body, By, Dense, Nest, Operand, Plan, Stage, Step, StepKind, Taps, Windows,
+};
+use crate::text::Code;
+use ceg4n_ir::Rounding;
+
+/// The text of stage `number`.
+pub(super) fn function(plan: &Plan<'_>, number: usize, stage: &Stage) -> String {
+    let this = Printer { plan, stage };
+    let mut code = Code::default();
+    let mut parameters: Vec<String> = (0..stage.reads.len())
+        .map(|i| format!("{}: &[{}]", this.operand(i), stage.reads[i].ty.rust()))
+        .collect();
+    parameters.push(format!("y: &mut [{}]", stage.ty.rust()));
+    code.open(format!("fn stage{number}({}) {{", parameters.join(", ")));
+    match &stage.body {
+        Body::Load => {
+            let mut walk = Walk::new(stage.inner);
+            walk.elements("x", "x");
+            this.walk_steps(&mut walk);
+            walk.open(&mut code);
+            let x = cast("*x", stage.reads[0].ty, stage.word);
+            code.line(format!("let acc = {x};"));
+            this.steps(&mut code);
+            code.close(walk.blocks());
+        }
+        Body::Dense(d) => this.dense(&mut code, d),
+        Body::Windows(w) => this.windows(&mut code, w),
+        Body::Copy { fill, nests } => this.copy(&mut code, *fill, nests),
+        Body::Pick { index, fill } => this.pick(&mut code, *index, *fill),
+    }
+    code.close(1);
+    code.finish()
+}
+
+/// A value as another type, without a cast where none is needed.
+fn cast(expr: &str, from: Elem, to: Elem) -> String {
+    if from == to {
+        expr.to_owned()
+    } else if to.range().0 <= from.range().0 && from.range().1 <= to.range().1 {
+        format!("{}::from({expr})", to.rust())
+    } else {
+        format!("{expr} as {}", to.rust())
+    }
+}
+
+/// A cast value as an operand of a sum or product.
+fn factor(expr: &str, from: Elem, to: Elem) -> String {
+    let text = cast(expr, from, to);
+    if text.contains(" as ") {
+        format!("({text})")
+    } else {
+        text
+    }
+}
+
+/// What the loops of a stage walk over: one loop, or one over blocks and one within a block. Each
+/// entry is a pattern and an iterator.
+struct Walk {
+    inner: usize,
+    outer: Vec<(String, String)>,
+    within: Vec<(String, String)>,
+}
+
+impl Walk {
+    /// Walks over the result, named `y`.
+    fn new(inner: usize) -> Self {
+        let mut walk = Self {
+            inner,
+            outer: Vec::new(),
+            within: Vec::new(),
+        };
+        let entry = |over: String| ("y".to_owned(), over);
+        if inner > 1 {
+            walk.outer
+                .push(entry(format!("y.chunks_exact_mut({inner})")));
+            walk.within.push(entry("y.iter_mut()".to_owned()));
+        } else {
+            walk.outer.push(entry("y.iter_mut()".to_owned()));
+        }
+        walk
+    }
+
+    /// Also over a slice of one entry per element.
+    fn elements(&mut self, name: &str, slice: &str) {
+        let name = name.to_owned();
+        if self.inner > 1 {
+            let chunks = format!(
+                "{}.chunks_exact({})",
+                slice.trim_start_matches('&'),
+                self.inner
+            );
+            self.outer.push((name.clone(), chunks));
+            self.within.push((name.clone(), name));
+        } else {
+            self.outer.push((name, slice.to_owned()));
+        }
+    }
+
+    /// Also over an iterator of one entry per block.
+    fn blocks_of(&mut self, name: &str, iterator: String) {
+        self.outer.push((name.to_owned(), iterator));
+    }
+
+    /// Also over a table, by what picks its entries.
+    fn table(&mut self, name: &str, by: By, table: &str) {
+        match by {
+            By::Element => self.elements(name, table),
+            By::Block => self.blocks_of(name, table.to_owned()),
+            By::Position => self.within.push((name.to_owned(), table.to_owned())),
+        }
+    }
+
+    /// Number of nested loops.
+    fn blocks(&self) -> usize {
+        if self.inner > 1 { 2 } else { 1 }
+    }
+
+    /// Opens the loops.
+    fn open(&self, code: &mut Code) {
+        self.open_outer(code, None);
+        self.open_within(code, None);
+    }
+
+    /// Opens the outer loop, with a counter of blocks if one is named.
+    fn open_outer(&self, code: &mut Code, channel: Option<&str>) {
+        code.open(zipped(&self.outer, channel));
+    }
+
+    /// Opens the loop within a block, with a counter of positions if one is named.
+    fn open_within(&self, code: &mut Code, position: Option<&str>) {
+        if self.inner > 1 {
+            code.open(zipped(&self.within, position));
+        }
+    }
+}
+
+/// The head of a loop over zipped iterators, with a counter if one is named.
+fn zipped(entries: &[(String, String)], counter: Option<&str>) -> String {
+    let (mut pattern, mut iterator) = (String::new(), String::new());
+    for (i, (name, over)) in entries.iter().enumerate() {
+        if i == 0 {
+            (pattern, iterator) = (name.clone(), over.clone());
+        } else {
+            pattern = format!("({pattern}, {name})");
+            iterator = format!("{iterator}.zip({over})");
+        }
+    }
+    match counter {
+        None => format!("for {pattern} in {iterator} {{"),
+        Some(c) => format!("for ({c}, {pattern}) in {iterator}.enumerate() {{"),
+    }
+}
+
+struct Printer<'a> {
+    plan: &'a Plan<'a>,
+    stage: &'a Stage,
+}
+
+impl Printer<'_> {
+    /// The name of a vector that the stage reads.
+    fn operand(&self, i: usize) -> String {
+        match (&self.stage.body, i) {
+            (Body::Copy { .. }, i) if self.stage.reads.len() > 1 => format!("x{i}"),
+            (_, 0) => "x".to_owned(),
+            (_, i) => format!("z{i}"),
+        }
+    }
+
+    fn table(&self, id: usize) -> String {
+        format!(
+            "weights::{}",
+            self.plan.tables[id].name.to_ascii_uppercase()
+        )
+    }
+
+    /// The loops also walk over the operands of the steps.
+    fn walk_steps(&self, walk: &mut Walk) {
+        for (i, step) in self.stage.steps.iter().enumerate() {
+            if let StepKind::AddVector(k) = step.kind {
+                let z = self.operand(k);
+                walk.elements(&z, &z);
+            }
+            if let Some(t) = step.kind.constants() {
+                let by = self.plan.tables[t].by;
+                walk.table(&format!("c{i}"), by, &format!("&{}", self.table(t)));
+            }
+        }
+    }
+
+    fn dense(&self, code: &mut Code, d: &Dense) {
+        let mut walk = Walk::new(self.stage.inner);
+        let (word, tables) = (self.stage.word, &self.plan.tables);
+        walk.blocks_of(
+            "w",
+            format!("{}.chunks_exact({})", self.table(d.weight), d.cols),
+        );
+        if let Some(b) = d.bias {
+            walk.blocks_of("b", format!("&{}", self.table(b)));
+        }
+        self.walk_steps(&mut walk);
+        walk.open(code);
+        self.start(code, d.bias);
+        code.open("for (w, x) in w.iter().zip(x) {");
+        let w = factor("*w", tables[d.weight].ty, word);
+        let x = factor("*x", self.stage.reads[0].ty, word);
+        code.line(format!("acc += {w} * {x};"));
+        code.close(1);
+        self.steps(code);
+        code.close(walk.blocks());
+    }
+
+    /// Declares the accumulator of a sum.
+    fn start(&self, code: &mut Code, bias: Option<usize>) {
+        let word = self.stage.word;
+        let start = match bias {
+            Some(b) => cast("*b", self.plan.tables[b].ty, word),
+            None => "0".to_owned(),
+        };
+        code.line(format!("let mut acc: {} = {start};", word.rust()));
+    }
+
+    fn windows(&self, code: &mut Code, w: &Windows) {
+        let mut walk = Walk::new(self.stage.inner);
+        if let Taps::Products { weight, bias } = w.taps {
+            let rows = format!("{}.chunks_exact({})", self.table(weight), w.filter_len());
+            walk.blocks_of("w", rows);
+            if let Some(b) = bias {
+                walk.blocks_of("b", format!("&{}", self.table(b)));
+            }
+        }
+        let group = w.depth * w.plane;
+        if !w.is_whole() && w.share == 1 {
+            walk.blocks_of("x", format!("x.chunks_exact({group})"));
+        }
+        self.walk_steps(&mut walk);
+        if w.is_whole() || w.share == 1 {
+            walk.open_outer(code, None);
+        } else {
+            walk.open_outer(code, Some("c"));
+            code.line(format!("let x = &x[c / {} * {group}..];", w.share));
+        }
+        let [rows, columns] = &w.axes;
+        match (rows.out, columns.out) {
+            (1, 1) => walk.open_within(code, None),
+            (1, _) => walk.open_within(code, Some("ox")),
+            (_, 1) => walk.open_within(code, Some("oy")),
+            (_, n) => {
+                walk.open_within(code, Some("p"));
+                code.line(format!("let (oy, ox) = (p / {n}, p % {n});"));
+            }
+        }
+        bounds(code, rows, "oy", "u");
+        bounds(code, columns, "ox", "v");
+        self.taps(code, w);
+        self.steps(code);
+        code.close(walk.blocks());
+    }
+
+    /// The accumulator of one window over its taps.
+    fn taps(&self, code: &mut Code, w: &Windows) {
+        let word = self.stage.word;
+        match w.taps {
+            Taps::Products { bias, .. } => self.start(code, bias),
+            Taps::Max { least } => {
+                code.line(format!("let mut acc: {} = {least};", word.rust()));
+            }
+            Taps::Sum => self.start(code, None),
+        }
+        let mut blocks = 0;
+        if w.depth > 1 {
+            code.open(format!("for k in 0..{} {{", w.depth));
+            blocks += 1;
+        }
+        for (axis, t) in w.axes.iter().zip(["u", "v"]) {
+            if !axis.is_point() {
+                let low = axis.low.map_or(format!("{t}0"), |n| n.to_string());
+                let high = axis.high.map_or(format!("{t}1"), |n| n.to_string());
+                code.open(format!("for {t} in {low}..{high} {{"));
+                blocks += 1;
+            }
+        }
+        let from = self.stage.reads[0].ty;
+        let x = format!("x[{}]", w.operand_index());
+        code.line(match w.taps {
+            Taps::Products { weight, .. } => {
+                let weight_ty = self.plan.tables[weight].ty;
+                let weight = factor(&format!("w[{}]", w.weight_index()), weight_ty, word);
+                format!("acc += {weight} * {};", factor(&x, from, word))
+            }
+            Taps::Max { .. } => format!("acc = acc.max({});", cast(&x, from, word)),
+            Taps::Sum => format!("acc += {};", cast(&x, from, word)),
+        });
+        code.close(blocks);
+    }
+
+    fn copy(&self, code: &mut Code, fill: Option<i64>, nests: &[Nest]) {
+        let ty = self.stage.ty;
+        if let Some(fill) = fill {
+            code.line(format!("y.fill({fill});"));
+        }
+        for nest in nests {
+            for (k, l) in nest.loops.iter().enumerate() {
+                code.open(format!("for i{k} in 0..{} {{", l.count));
+            }
+            let (from, to) = nest.places();
+            let x = format!("{}[{from}]", self.operand(nest.read));
+            let x = cast(&x, self.stage.reads[nest.read].ty, ty);
+            code.line(format!("y[{to}] = {x};"));
+            code.close(nest.loops.len());
+        }
+    }
+
+    fn pick(&self, code: &mut Code, index: usize, fill: Option<(i64, usize)>) {
+        let (from, to) = (self.stage.reads[0].ty, self.stage.ty);
+        code.open(format!(
+            "for (y, k) in y.iter_mut().zip(&{}) {{",
+            self.table(index)
+        ));
+        code.line(match fill {
+            None => format!("*y = {};", cast("x[*k as usize]", from, to)),
+            Some((fill, _)) => {
+                let x = cast("*v", from, to);
+                format!("*y = x.get(*k as usize).map_or({fill}, |v| {x});")
+            }
+        });
+        code.close(1);
+    }
+
+    /// All steps on the variable `acc`, and the store of the result.
+    fn steps(&self, code: &mut Code) {
+        let mut word = self.stage.word;
+        for (i, step) in self.stage.steps.iter().enumerate() {
+            if step.word != word {
+                code.line(format!("let acc = {};", cast("acc", word, step.word)));
+                word = step.word;
+            }
+            code.line(format!("let acc = {};", self.expression(step, i)));
+        }
+        code.line(format!("*y = {};", cast("acc", word, self.stage.ty)));
+    }
+
+    /// The constant of step `i` as an operand; a table's entry is `c{i}`.
+    fn constant(&self, word: Elem, i: usize, c: Operand) -> String {
+        match c {
+            Operand::Uniform(c) => c.to_string(),
+            Operand::Table(t, ..) => factor(&format!("*c{i}"), self.plan.tables[t].ty, word),
+        }
+    }
+
+    /// `acc` bounded by the constant of step `i`.
+    fn bound(&self, function: &str, word: Elem, i: usize, c: Operand) -> String {
+        let c = match c {
+            Operand::Uniform(c) => c.to_string(),
+            Operand::Table(t, ..) => cast(&format!("*c{i}"), self.plan.tables[t].ty, word),
+        };
+        format!("acc.{function}({c})")
+    }
+
+    /// The new value of `acc` after one step.
+    fn expression(&self, step: &Step, i: usize) -> String {
+        let word = step.word;
+        match step.kind {
+            StepKind::Relu => "acc.max(0)".to_owned(),
+            StepKind::Clamp { lo, hi } => match (lo, hi) {
+                (Some(lo), Some(hi)) => format!("acc.clamp({lo}, {hi})"),
+                (Some(lo), None) => format!("acc.max({lo})"),
+                (None, Some(hi)) => format!("acc.min({hi})"),
+                (None, None) => "acc".to_owned(),
+            },
+            StepKind::AtLeast(c) => self.bound("max", word, i, c),
+            StepKind::AtMost(c) => self.bound("min", word, i, c),
+            StepKind::Add(c) => format!("acc + {}", self.constant(word, i, c)),
+            StepKind::AddVector(k) => {
+                let z = format!("*{}", self.operand(k));
+                format!("acc + {}", factor(&z, self.stage.reads[k].ty, word))
+            }
+            StepKind::Multiply(c) => format!("acc * {}", self.constant(word, i, c)),
+            StepKind::LeakyRelu(s) => {
+                format!("if acc > 0 {{ acc * {} }} else {{ acc }}", 1i64 << s)
+            }
+            StepKind::Abs => "acc.abs()".to_owned(),
+            StepKind::Sign => "acc.signum()".to_owned(),
+            StepKind::Lookup { table, least } => {
+                let t = &self.plan.tables[table];
+                let index = match least {
+                    0 => "acc".to_owned(),
+                    least => format!("(acc + {})", -least),
+                };
+                // The mask changes nothing and spares the check of the index.
+                let mask = t.data.len() - 1;
+                let entry = format!("{}[{index} as usize & {mask}]", self.table(table));
+                cast(&entry, t.ty, word)
+            }
+            StepKind::Shift(Operand::Uniform(s)) => self.shift(s),
+            StepKind::Shift(Operand::Table(_, least, greatest)) => {
+                self.shift_by_table(word, i, least, greatest)
+            }
+        }
+    }
+
+    fn shift(&self, s: i64) -> String {
+        if s < 0 {
+            return format!("acc * {}", 1i64 << -s);
+        }
+        let half = 1i64 << (s - 1);
+        match self.plan.kernel.rounding {
+            Rounding::Floor => format!("acc >> {s}"),
+            Rounding::HalfUp => format!("(acc + {half}) >> {s}"),
+            Rounding::HalfEven => format!("(acc + ({} + ((acc >> {s}) & 1))) >> {s}", half - 1),
+        }
+    }
+
+    fn shift_by_table(&self, word: Elem, i: usize, least: i64, greatest: i64) -> String {
+        let word = word.rust();
+        let (s, half) = (format!("*c{i}"), format!("(1_{word} << (*c{i} - 1))"));
+        let right = match self.plan.kernel.rounding {
+            Rounding::Floor => format!("acc >> {s}"),
+            Rounding::HalfUp => format!("(acc + {half}) >> {s}"),
+            Rounding::HalfEven => format!("(acc + ({half} - 1 + ((acc >> {s}) & 1))) >> {s}"),
+        };
+        let left = format!("acc * (1_{word} << -{s})");
+        if least > 0 {
+            right
+        } else if greatest <= 0 {
+            left
+        } else {
+            format!("if {s} > 0 {{ {right} }} else {{ {left} }}")
+        }
+    }
+}
+
+/// Declares the bounds of an axis that differ from window to window.
+fn bounds(code: &mut Code, axis: &Axis, o: &str, t: &str) {
+    let origin = axis.origin(o);
+    let taps = |to: usize| {
+        let beyond = format!("{to}_usize.saturating_sub({origin})");
+        match axis.dilation {
+            1 => beyond,
+            d => format!("{beyond}.div_ceil({d})"),
+        }
+    };
+    if axis.low.is_none() {
+        code.line(format!("let {t}0 = {};", taps(axis.pad)));
+    }
+    if axis.high.is_none() {
+        let (kernel, inside) = (axis.kernel, taps(axis.reach()));
+        code.line(format!("let {t}1 = {inside}.min({kernel});"));
+    }
+}
