@@ -66,6 +66,7 @@ codes! {
     QUERY = "E0405", "a VNN-LIB query beyond what is supported";
     DATA = "E0406", "a data set or labels that do not fit";
     NO_DATA = "E0407", "a network compiled from few regions and no data";
+    QUANTIZED = "E0409", "a quantized model, whose formats are its own";
     FILE_READ = "E0501", "a file that cannot be read";
     FILE_WRITE = "E0502", "a file or folder that cannot be written";
     USAGE = "E0601", "an option that cannot be used so";
