@@ -231,7 +231,7 @@ impl<'a> Lowering<'a> {
         });
         if integers {
             self.notes.push(Diagnostic::note(
-                codes::ONNX_DTYPE,
+                codes::ONNX_NOTE,
                 format!(
                     "the input \"{}\" is of type {}: the network takes these integers as real numbers",
                     info.name,
