@@ -59,6 +59,7 @@ codes! {
     ONNX_UNSUPPORTED = "E0302", "an operator that is not supported";
     ONNX_GRAPH = "E0303", "an ONNX graph that cannot be imported";
     ONNX_DTYPE = "E0304", "an element type that is not supported";
+    ONNX_NOTE = "E0305", "part of an ONNX model that was left out or taken otherwise";
     REGION = "E0401", "a region without a point or of another shape";
     REQUIREMENT = "E0402", "a requirement that cannot be asked of this network";
     REGION_FILE = "E0403", "a region file that cannot be read";
