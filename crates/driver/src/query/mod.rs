@@ -12,6 +12,8 @@ pub mod instances;
 mod samples;
 mod solve;
 mod supports;
+#[cfg(test)]
+mod tests;
 
 pub use assignment::{Assignment, Variable};
 pub use samples::Sampled;
