@@ -12,7 +12,7 @@ use crate::keep::left_open;
 use crate::keep::{Keep, Kept, Tally};
 use crate::label::{Labelled, influence};
 use crate::leaf::Leaf;
-use crate::margins::{Exactly, FEW_INPUTS, Margins, View};
+use crate::margins::{Exactly, FEW_INPUTS, Margins, View, Whole};
 use crate::reference::Reference;
 use crate::requirement::{above, sum};
 use crate::space::{Part, Space};
@@ -87,6 +87,10 @@ pub fn decide_from(
             return result;
         }
     };
+    if let Some(why) = q.reference.refusal().or(q.subject.refusal()) {
+        result.verdict = Verdict::Unknown(format!("not decided for runs in float32: {why}"));
+        return result;
+    }
     result.vacuous = vacuous(q.reference, &space, &root, q.property, &q.region.center());
     let work = Work {
         q,
@@ -339,6 +343,7 @@ impl Work<'_> {
             first: &|_| false,
             visit: &visit,
             exactly: &exactly,
+            whole: Whole::default(),
         };
         if problem.quick(self.root) {
             let tally = Tally {

@@ -263,13 +263,22 @@ pub fn run<P: Problem>(
         }
         let left = usize::try_from(boxes - ended.boxes).unwrap_or(WAVE);
         let wave = open.wave(WAVE.min(left));
-        let looks = look_at(problem, &wave, stop.jobs);
+        let looks = look_at(problem, &wave, stop);
         for (part, look) in wave.into_iter().zip(looks) {
+            let Some(look) = look else {
+                // The clock ran out within the wave.
+                ended.stopped = ended.stopped.or_else(|| stop.now());
+                open.push(part);
+                continue;
+            };
             ended.boxes += 1;
             if ended.take(part, look?, &mut open) {
                 ended.open = open.into_parts();
                 return Ok(ended);
             }
+        }
+        if ended.stopped.is_some() {
+            break;
         }
     }
     ended.open = open.into_parts();
@@ -318,13 +327,14 @@ impl<I, F> Ended<I, F> {
     }
 }
 
-type Looks<P> = Vec<Result<Look<<P as Problem>::Item, <P as Problem>::Found>, Trouble>>;
+type Looks<P> = Vec<Option<Result<Look<<P as Problem>::Item, <P as Problem>::Found>, Trouble>>>;
 
-/// Looks at all parts of a wave, in order.
-fn look_at<P: Problem>(problem: &P, wave: &[OpenPart<P::Item>], jobs: usize) -> Looks<P> {
-    let jobs = jobs.max(1).min(wave.len());
+/// Looks at all parts of a wave, in order; `None` for those that the clock left no time for.
+fn look_at<P: Problem>(problem: &P, wave: &[OpenPart<P::Item>], stop: &Stop) -> Looks<P> {
+    let one = |p: &OpenPart<P::Item>| stop.now().is_none().then(|| problem.look(&p.item));
+    let jobs = stop.jobs.max(1).min(wave.len());
     if jobs <= 1 {
-        return wave.iter().map(|p| problem.look(&p.item)).collect();
+        return wave.iter().map(one).collect();
     }
     let next = AtomicUsize::new(0);
     let slots: Vec<Mutex<Option<_>>> = wave.iter().map(|_| Mutex::new(None)).collect();
@@ -334,17 +344,17 @@ fn look_at<P: Problem>(problem: &P, wave: &[OpenPart<P::Item>], jobs: usize) -> 
                 loop {
                     let i = next.fetch_add(1, Ordering::Relaxed);
                     let Some(part) = wave.get(i) else { break };
-                    let look = problem.look(&part.item);
+                    let look = one(part);
                     if let Ok(mut slot) = slots[i].lock() {
-                        *slot = Some(look);
+                        *slot = look;
                     }
                 }
             });
         }
     });
-    let lost = || Err(Trouble("a worker left no answer".into()));
-    slots
-        .into_iter()
-        .map(|m| m.into_inner().ok().flatten().unwrap_or_else(lost))
+    let lost = |_| Some(Err(Trouble("a worker left no answer".into())));
+    let answers = slots.into_iter();
+    answers
+        .map(|m| m.into_inner().unwrap_or_else(lost))
         .collect()
 }

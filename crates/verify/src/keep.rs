@@ -5,7 +5,7 @@ use crate::bounds::{Form, integer, margins};
 use crate::budget::{Effort, Stop};
 use crate::frontier::{self, Earlier, Ended, OpenPart};
 use crate::leaf::{Leaf, LeafAnswer};
-use crate::margins::{Area, Exactly, FEW_INPUTS, Margins, View};
+use crate::margins::{Area, Exactly, FEW_INPUTS, Margins, View, Whole};
 use crate::space::{Part, Space, volume};
 use crate::subject::{Subject, Trouble};
 use crate::tree::{Closure, Tree, TreeNode};
@@ -216,6 +216,7 @@ impl Keep<'_> {
             first: &first,
             visit: &visit,
             exactly: &exactly,
+            whole: Whole::default(),
         };
         Some(run(&problem))
     }

@@ -8,7 +8,7 @@ use crate::bounds::graph::Op;
 use crate::bounds::margins;
 use crate::budget::{Effort, Stop};
 use crate::frontier;
-use crate::margins::{Exactly, FEW_INPUTS, Margins, View};
+use crate::margins::{Exactly, FEW_INPUTS, Margins, View, Whole};
 use crate::reference::Reference;
 use crate::space::{Part, Space};
 use crate::subject::Trouble;
@@ -57,6 +57,9 @@ pub fn label(
     effort: &Effort,
     stop: &Stop,
 ) -> Labelled {
+    if reference.refusal().is_some() {
+        return Labelled::UNDECIDED;
+    }
     // Most regions are far from a boundary: one pass of bounds says so.
     let middle: Vec<f64> = center.iter().map(Exact::to_f64).collect();
     let guess = argmax(&reference.approximate(&middle)).unwrap_or(0);
@@ -117,6 +120,7 @@ fn with<T>(
         first: &|_| false,
         visit,
         exactly: &exactly,
+        whole: Whole::default(),
     })
 }
 

@@ -15,6 +15,7 @@ use crate::space::{Part, Space};
 use crate::subject::Trouble;
 use crate::tree::{Closure, Cut, Slopes};
 use serde::{Deserialize, Serialize};
+use std::sync::OnceLock;
 
 /// With more inputs than this, division by input closes nothing: signs are divided.
 pub const FEW_INPUTS: usize = 12;
@@ -101,11 +102,21 @@ pub struct Margins<'a, F> {
     pub visit: &'a Visit<'a, F>,
     /// Evaluates all of a small part.
     pub exactly: &'a Each<'a, F>,
+    /// Of a wide program the bounds on the whole box: parts by sign start from them.
+    pub whole: Whole,
+}
+
+/// Bounds of a wide program on a box.
+#[derive(Debug, Default)]
+pub struct Whole {
+    x: OnceLock<Vec<Bound>>,
+    bounds: OnceLock<Option<Bounds>>,
 }
 
 impl<F> Margins<'_, F> {
     /// The parts to start from.
     pub fn start(&self, earlier: Option<Earlier<'_>>, root: &Part) -> Start<Area> {
+        self.whole.x.get_or_init(|| self.view.of(root));
         let divide = |area: &Area, cut: &Cut| match *cut {
             Cut::Relu {
                 of_subject: false,
@@ -133,6 +144,21 @@ impl<F> Margins<'_, F> {
             }
         };
         Start::new(earlier, Area::new(root.clone()), divide)
+    }
+
+    /// Bounds on a box under constraints; `None` if these leave nothing. Those of a wide program
+    /// are new in their intervals only.
+    fn bounds(&self, x: &[Bound], splits: &Splits) -> Option<Bounds> {
+        let whole = self.whole.x.get().filter(|_| self.graph.is_wide());
+        let inside = |(b, w): (&Bound, &Bound)| w.lo <= b.lo && b.hi <= w.hi;
+        if let Some(box_) = whole.filter(|w| x.iter().zip(w.iter()).all(inside)) {
+            let none = Splits::default();
+            let known = || backward::bounds(self.graph, box_, &none);
+            if let Some(known) = self.whole.bounds.get_or_init(known) {
+                return backward::bounds_within(self.graph, x, splits, known);
+            }
+        }
+        backward::bounds(self.graph, x, splits)
     }
 
     /// One backward pass over the whole part.
@@ -251,7 +277,7 @@ impl<F> Margins<'_, F> {
     /// The bound of one form under constraints, by one pass (filtered smart branching: De Palma
     /// et al. 2021).
     fn glance(&self, x: &[Bound], splits: &Splits, form: usize) -> f64 {
-        let Some(bounds) = backward::bounds(self.graph, x, splits) else {
+        let Some(bounds) = self.bounds(x, splits) else {
             return f64::INFINITY;
         };
         let pass = Backward {
@@ -311,7 +337,7 @@ impl<F: Send> Problem for Margins<'_, F> {
             return Ok(closed(Closure::Intervals, 0));
         }
         let x = self.view.of(&area.part);
-        let Some(bounds) = backward::bounds(self.graph, &x, &area.splits) else {
+        let Some(bounds) = self.bounds(&x, &area.splits) else {
             return Ok(closed(Closure::Empty, 0));
         };
         let steps = if self.by_sign { STEPS } else { 3 };

@@ -6,9 +6,10 @@ use crate::bounds::backward::{Backward, Rows, bounds};
 use crate::bounds::graph::{From, Graph};
 use crate::bounds::split::Splits;
 use crate::float::{Bound, down, up};
+use ceg4n_base::elementary::Enclosure;
 use ceg4n_base::{ContentHash, Exact};
 use ceg4n_eval::EvalError;
-use ceg4n_ir::{Checked, Lowered, Program, RealProgram};
+use ceg4n_ir::{Checked, Lowered, Program, RealOp, RealProgram, Reals};
 use std::sync::Arc;
 
 /// In which arithmetic a real-valued reference is meant.
@@ -69,9 +70,18 @@ impl Reference {
         self
     }
 
-    /// True if exact evaluation at a point is the whole truth about it.
+    /// True if exact evaluation at a point is the whole truth about it: neither single precision
+    /// nor values that are known between bounds only.
     pub fn is_exact(&self) -> bool {
-        self.precision == Precision::Real
+        self.precision == Precision::Real && self.real().is_none_or(|r| r.is_exact())
+    }
+
+    /// Why nothing can be said of it in its precision, if so.
+    pub fn refusal(&self) -> Option<&'static str> {
+        let real = self.real()?;
+        (self.precision == Precision::Float32)
+            .then(|| not_single(real))
+            .flatten()
     }
 
     /// How it is computed.
@@ -118,16 +128,31 @@ impl Reference {
         }
     }
 
-    /// The outputs at a point, exactly.
+    /// The outputs at a point: exactly, or the middles of [`Self::enclosures`].
     ///
     /// # Errors
     /// A point of another length.
     pub fn outputs(&self, x: &[Exact]) -> Result<Vec<Exact>, EvalError> {
         match &self.lowered {
-            Lowered::Real(r) => ceg4n_eval::real_outputs(r, x),
+            Lowered::Real(r) => Ok(middles(&real_within(r, x)?)),
             Lowered::Fixed(k) => {
                 Ok(k.output_values(&ceg4n_eval::kernel_outputs(k, &k.quantize_input(x))?))
             }
+        }
+    }
+
+    /// Bounds on the outputs at a point in exact arithmetic; equal ends where these are rational.
+    ///
+    /// # Errors
+    /// A point of another length.
+    pub fn enclosures(&self, x: &[Exact]) -> Result<Vec<Enclosure>, EvalError> {
+        match &self.lowered {
+            Lowered::Real(r) => real_within(r, x),
+            Lowered::Fixed(_) => Ok(self
+                .outputs(x)?
+                .into_iter()
+                .map(|v| (v.clone(), v))
+                .collect()),
         }
     }
 
@@ -138,7 +163,7 @@ impl Reference {
     /// A point of another length.
     pub fn winner(&self, x: &[Exact]) -> Result<Option<usize>, EvalError> {
         match self.precision {
-            Precision::Real => Ok(ceg4n_eval::strict_winner(&self.outputs(x)?)),
+            Precision::Real => Ok(ceg4n_eval::decided_winner(&self.enclosures(x)?).flatten()),
             Precision::Float32 => Ok(self.float32_at(x).and_then(|at| at.winner())),
         }
     }
@@ -153,7 +178,7 @@ impl Reference {
 
     /// A point near `x` that the reference is defined at, between `lower` and `upper`.
     pub(crate) fn admissible(&self, x: &[Exact], lower: &[Exact], upper: &[Exact]) -> Vec<Exact> {
-        if self.is_exact() {
+        if self.precision == Precision::Real {
             return x.to_vec();
         }
         let inside = |v: f32, i: usize| {
@@ -198,6 +223,56 @@ impl Reference {
         lower(&self.graph, x, forms)
     }
 }
+
+/// Bounds on a real program's outputs at a point; its outputs where they are rational.
+pub(crate) fn real_within(real: &RealProgram, x: &[Exact]) -> Result<Vec<Enclosure>, EvalError> {
+    if real.is_exact() {
+        let y = ceg4n_eval::real_outputs(real, x)?;
+        return Ok(y.into_iter().map(|v| (v.clone(), v)).collect());
+    }
+    ceg4n_eval::real_enclosures(real, x)
+}
+
+/// The middles of bounds.
+pub(crate) fn middles(y: &[Enclosure]) -> Vec<Exact> {
+    y.iter().map(|(lo, hi)| lo.midpoint(hi)).collect()
+}
+
+/// What a program has that its runs in single precision are not bounded for.
+pub(crate) fn not_single(real: &RealProgram) -> Option<&'static str> {
+    let single = |c: &Reals| c.is_exact() && c.near().iter().all(|v| f64::from(*v as f32) == *v);
+    real.nodes.values().find_map(|n| match &n.op {
+        RealOp::Dense { weight, bias, .. } | RealOp::Conv { weight, bias, .. } => {
+            let all = single(weight) && bias.as_ref().is_none_or(single);
+            (!all).then_some(WIDE)
+        }
+        RealOp::AddConst { c, .. } | RealOp::MulConst { c, .. } | RealOp::DivConst { c, .. } => {
+            (!single(c)).then_some(WIDE)
+        }
+        RealOp::Curve { .. } => {
+            Some("sigmoid and tanh in single precision differ between libraries")
+        }
+        RealOp::Snap { .. } => {
+            Some("a quantization in single precision may round to another integer")
+        }
+        RealOp::Input
+        | RealOp::MaxPool { .. }
+        | RealOp::SumPool { .. }
+        | RealOp::Sum { .. }
+        | RealOp::Concat { .. }
+        | RealOp::Gather { .. }
+        | RealOp::Relu { .. }
+        | RealOp::Clip { .. }
+        | RealOp::LeakyRelu { .. }
+        | RealOp::Abs { .. }
+        | RealOp::Sign { .. }
+        | RealOp::Move { .. } => None,
+    })
+}
+
+/// For constants that no float32 is.
+const WIDE: &str =
+    "the network has constants that are no float32 numbers (folded normalization, float64 weights)";
 
 /// Lower bounds of forms of a graph's outputs over a box of real points.
 pub(crate) fn lower(graph: &Graph, x: &[Bound], forms: Rows) -> Vec<f64> {

@@ -1,13 +1,17 @@
 //! The kernel side of a question: the program, its native evaluator, and exact replay.
 
+mod enclosed;
 mod runs;
+
+pub use enclosed::surely_breaks;
 
 use crate::attack::float::Net;
 use crate::bounds::graph::{From, Graph};
-use crate::reference::{Precision, Reference};
+use crate::reference::{Precision, Reference, middles, not_single, real_within};
 use crate::space::Space;
 use crate::verdict::Witness;
 use ceg4n_base::Exact;
+use ceg4n_base::elementary::Enclosure;
 use ceg4n_eval::strict_winner;
 use ceg4n_ir::kernel::argmax;
 use ceg4n_ir::{Checked, Format, Kernel, Lowered, Program, Property, RealProgram};
@@ -83,9 +87,22 @@ impl Subject {
         self
     }
 
-    /// True if exact evaluation at a point is the whole truth about it.
+    /// True if exact evaluation at a point is the whole truth about it: neither single precision
+    /// nor values that are known between bounds only.
     pub fn is_exact(&self) -> bool {
-        self.precision == Precision::Real
+        let rational = match &self.code {
+            Code::Fixed { .. } => true,
+            Code::Real(real) => real.is_exact(),
+        };
+        self.precision == Precision::Real && rational
+    }
+
+    /// Why nothing can be said of it in its precision, if so.
+    pub fn refusal(&self) -> Option<&'static str> {
+        match &self.code {
+            Code::Real(real) if self.precision == Precision::Float32 => not_single(real),
+            Code::Real(_) | Code::Fixed { .. } => None,
+        }
     }
 
     /// The checked program.
@@ -153,17 +170,24 @@ impl Subject {
         Ok(out)
     }
 
-    /// The program's input mantissas (empty without) and its outputs, exactly.
+    /// The program's input mantissas (empty without) and its outputs: exactly, or the middles of
+    /// what is known of them.
     ///
     /// # Errors
     /// If interpreter and native code disagree: a defect of the tool, never a verdict.
     pub fn outputs(&self, x: &[Exact]) -> Result<(Vec<i64>, Vec<Exact>), Trouble> {
+        let (input, y) = self.enclosures(x)?;
+        Ok((input, middles(&y)))
+    }
+
+    /// As [`Self::outputs`], bounds on the outputs in exact arithmetic.
+    ///
+    /// # Errors
+    /// As for [`Self::outputs`].
+    pub fn enclosures(&self, x: &[Exact]) -> Result<(Vec<i64>, Vec<Enclosure>), Trouble> {
         let trouble = |e: ceg4n_eval::EvalError| Trouble(e.to_string());
         match &self.code {
-            Code::Real(real) => {
-                let y = ceg4n_eval::real_outputs(real, x).map_err(trouble)?;
-                Ok((Vec::new(), y))
-            }
+            Code::Real(real) => Ok((Vec::new(), real_within(real, x).map_err(trouble)?)),
             Code::Fixed { kernel, .. } => {
                 let input = kernel.quantize_input(x);
                 let raw = ceg4n_eval::kernel_outputs(kernel, &input).map_err(trouble)?;
@@ -172,7 +196,7 @@ impl Subject {
                         "native code and interpreter disagree on input {input:?}"
                     )));
                 }
-                Ok((input, kernel.output_values(&raw)))
+                Ok((input, enclosed::points(&kernel.output_values(&raw))))
             }
         }
     }
@@ -192,25 +216,30 @@ impl Subject {
         if !space.contains(x) {
             return Ok(None);
         }
-        let (input, kernel) = self.outputs(x)?;
-        let outputs = reference.outputs(x).map_err(|e| Trouble(e.to_string()))?;
-        let witness = || Witness {
+        let (input, own) = self.enclosures(x)?;
+        let n = reference
+            .enclosures(x)
+            .map_err(|e| Trouble(e.to_string()))?;
+        let broken = match (self.precision, reference.precision()) {
+            (Precision::Float32, _) => runs::broken(reference, self, property, x, &n),
+            (Precision::Real, Precision::Real) => surely_breaks(property, &n, &own),
+            // Against runs in single precision a subject's outputs are numbers.
+            (Precision::Real, Precision::Float32) => {
+                self.is_exact() && breaks_float32(reference, property, x, &middles(&own))
+            }
+        };
+        Ok(broken.then(|| Witness {
             x: x.to_vec(),
             input,
-            reference: outputs.clone(),
-            kernel: kernel.clone(),
-        };
-        let broken = if self.is_exact() {
-            breaks_at(reference, property, x, &outputs, &kernel)
-        } else {
-            runs::broken(reference, self, property, x, &outputs)
-        };
-        Ok(broken.then(witness))
+            reference: middles(&n),
+            kernel: middles(&own),
+        }))
     }
 }
 
 /// True if the kernel's outputs at `x` break the property, given the reference's exact outputs
-/// there; for a reference in single precision only if they do for each of its runs.
+/// there; for a reference in single precision, or one without rational values, only if they do for
+/// each of its runs, or for all that its outputs may be.
 pub fn breaks_at(
     reference: &Reference,
     property: &Property,
@@ -219,7 +248,10 @@ pub fn breaks_at(
     kernel: &[Exact],
 ) -> bool {
     match reference.precision() {
-        Precision::Real => breaks(property, outputs, kernel),
+        Precision::Real if reference.is_exact() => breaks(property, outputs, kernel),
+        Precision::Real => reference
+            .enclosures(x)
+            .is_ok_and(|n| surely_breaks(property, &n, &enclosed::points(kernel))),
         Precision::Float32 => breaks_float32(reference, property, x, kernel),
     }
 }

@@ -28,11 +28,11 @@ pub(crate) fn vacuous(
         Property::Top1Margin(m) => {
             let points = attack::seeds(space, center, 64);
             let missed = points.iter().filter_map(|x| space.snap(x)).any(|x| {
-                let Ok(n) = reference.outputs(&x) else {
+                let Ok(n) = reference.enclosures(&x) else {
                     return false;
                 };
-                let most = n.iter().cloned().reduce(Exact::max);
-                most.is_some_and(|most| n.iter().any(|v| *v < &most - m))
+                let most = n.iter().map(|(lo, _)| lo).max();
+                most.is_some_and(|most| n.iter().any(|(_, hi)| *hi < most - m))
             });
             (!missed).then(|| {
                 let limit = m.enclosure().0;
@@ -78,7 +78,7 @@ fn eps(reference: &Reference, space: &Space, twice: &Exact, center: &[Exact]) ->
     let exactly = |at: usize| {
         space
             .snap(&points[at])
-            .and_then(|x| reference.outputs(&x).ok())
+            .and_then(|x| reference.enclosures(&x).ok())
     };
     for (span, j, (least, most)) in spans {
         // Floating point is nowhere near that wrong.
@@ -86,7 +86,7 @@ fn eps(reference: &Reference, space: &Space, twice: &Exact, center: &[Exact]) ->
             break;
         }
         if let (Some(l), Some(m)) = (exactly(least), exactly(most))
-            && &m[j] - &l[j] > *twice
+            && &m[j].0 - &l[j].1 > *twice
         {
             return None;
         }

@@ -172,6 +172,10 @@ pub(super) enum Fold {
     Div,
     /// 1 if `a = b`, else 0.
     Equal,
+    /// The larger.
+    Max,
+    /// The smaller.
+    Min,
 }
 
 /// Two constants of common dimensions `dims`, folded.
@@ -191,7 +195,11 @@ pub(super) fn folded(
     let data = match (&a.data, &b.data) {
         (Data::Int(x, t), Data::Int(y, u)) if t == u => {
             let values = pairs.map(|(i, j)| fold_integers(op, x[i], y[j]));
-            let kind = if op == Fold::Equal { data_type::BOOL } else { *t };
+            let kind = if op == Fold::Equal {
+                data_type::BOOL
+            } else {
+                *t
+            };
             let values: Option<Arc<[i64]>> = values.collect();
             Data::Int(values.ok_or_else(no_result)?, kind)
         }
@@ -205,6 +213,8 @@ pub(super) fn folded(
                     Fold::Sub => &x - &y,
                     Fold::Mul => &x * &y,
                     Fold::Div => x.checked_div(&y).ok_or_else(no_result)?,
+                    Fold::Max => x.max(y),
+                    Fold::Min => x.min(y),
                     Fold::Equal => return Err(no_result()),
                 });
             }
@@ -227,6 +237,8 @@ fn fold_integers(op: Fold, a: i64, b: i64) -> Option<i64> {
         Fold::Mul => a.checked_mul(b),
         Fold::Div => a.checked_div(b),
         Fold::Equal => Some(i64::from(a == b)),
+        Fold::Max => Some(a.max(b)),
+        Fold::Min => Some(a.min(b)),
     }
 }
 
@@ -288,7 +300,11 @@ pub(super) fn normalization(
 ///
 /// # Errors
 /// Weights that are only enclosed, products out of range.
-pub(super) fn channelwise(weight: &Data, scale: &Data, channels: usize) -> Result<Data, Diagnostic> {
+pub(super) fn channelwise(
+    weight: &Data,
+    scale: &Data,
+    channels: usize,
+) -> Result<Data, Diagnostic> {
     let each = weight.len() / channels.max(1);
     let (Data::Float(w), Data::Wide(s)) = (weight, scale) else {
         return exact_channelwise(weight, scale, each);

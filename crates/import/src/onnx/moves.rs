@@ -122,8 +122,10 @@ impl<'a> Lowering<'a> {
             let side = |v: i64| {
                 let size = usize::try_from(v).ok().filter(|v| *v <= 1 << 24);
                 size.ok_or_else(|| {
-                    wrong(format!("pads {stated:?} take elements away or add too many"))
-                        .help("cropping computed values is not supported")
+                    wrong(format!(
+                        "pads {stated:?} take elements away or add too many"
+                    ))
+                    .help("cropping computed values is not supported")
                 })
             };
             before[*axis] = side(stated[i])?;
@@ -172,6 +174,17 @@ impl<'a> Lowering<'a> {
             .map(|i| self.operand(node, i))
             .collect::<Result<_, _>>()
             .map_err(|d| d.help("constants cannot be concatenated with computed values"))?;
+        let axis = int_attribute(node.proto, "axis", 1)?;
+        self.concatenation(node, &xs, axis)
+    }
+
+    /// Computed tensors one after the other along an axis.
+    pub(super) fn concatenation(
+        &mut self,
+        node: &Node<'a>,
+        xs: &[Activation],
+        axis: i64,
+    ) -> Outcome {
         let Some(first) = xs.first() else {
             return Err(wrong("Concat needs operands"));
         };
@@ -180,10 +193,10 @@ impl<'a> Lowering<'a> {
             return Err(wrong("Concat of tensors quantized in different ways")
                 .help("dequantize them before, and quantize the result"));
         }
-        let axis = axis_of(int_attribute(node.proto, "axis", 1)?, first.dims.len())?;
+        let axis = axis_of(axis, first.dims.len())?;
         let mut dims = first.dims.clone();
         dims[axis] = 0;
-        for x in &xs {
+        for x in xs {
             let others = |d: &[usize]| [&d[..axis], &d[axis + 1..]].concat();
             if x.dims.len() != dims.len() || others(&x.dims) != others(&dims) {
                 return Err(wrong(format!(

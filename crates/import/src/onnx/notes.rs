@@ -2,8 +2,9 @@
 
 use super::Place;
 use super::attribute::int_attribute;
+use super::declared::{agree, declared};
 use super::graph::Graph;
-use super::lower::{agree, declared};
+
 use super::proto::NodeProto;
 use ceg4n_base::{Diagnostic, Diagnostics, codes};
 
@@ -55,7 +56,9 @@ fn whole(node: &NodeProto, axis: i64, dims: &[usize], opset: i64) -> bool {
     let all: usize = dims.iter().product();
     // Early operator sets take all axes from this one on.
     if opset < 13 && node.op_type != "ArgMax" {
-        return dims.get(axis..).is_some_and(|d| d.iter().product::<usize>() == all);
+        return dims
+            .get(axis..)
+            .is_some_and(|d| d.iter().product::<usize>() == all);
     }
     dims.get(axis) == Some(&all)
 }

@@ -291,17 +291,41 @@ pub fn concrete(rows: &Rows, hull: &Hull) -> Vec<f64> {
 /// Enclosures of every node: intervals, tightened by backward bounds where a sign or a clamp is
 /// open behind another open one; cut by the splits. `None` if the splits leave nothing.
 pub fn bounds(graph: &Graph, x: &[Bound], splits: &Splits) -> Option<Bounds> {
-    let mut bounds = Bounds::start(graph);
     let mut open_before = false;
-    for i in 0..graph.nodes.len() {
-        bounds.push(graph, i, x);
-        let open = open_elements(graph, &bounds, i);
+    walk(graph, x, splits, |bounds, i| {
+        let open = open_elements(graph, bounds, i);
         if !open.is_empty() {
             if open_before {
-                tighten(graph, &mut bounds, i, &open, splits);
+                tighten(graph, bounds, i, &open, splits);
             }
             open_before = true;
         }
+    })
+}
+
+/// As [`bounds`], from those that hold on a box around `x` without splits: only intervals are new.
+pub fn bounds_within(
+    graph: &Graph,
+    x: &[Bound],
+    splits: &Splits,
+    known: &Bounds,
+) -> Option<Bounds> {
+    walk(graph, x, splits, |bounds, i| {
+        bounds.meet(graph, i, &known.nodes[i]);
+    })
+}
+
+/// Intervals node by node, each made tighter by `tighten` and cut by the splits.
+fn walk(
+    graph: &Graph,
+    x: &[Bound],
+    splits: &Splits,
+    mut tighten: impl FnMut(&mut Bounds, usize),
+) -> Option<Bounds> {
+    let mut bounds = Bounds::start(graph);
+    for i in 0..graph.nodes.len() {
+        bounds.push(graph, i, x);
+        tighten(&mut bounds, i);
         if !splits.cut(i + 1, &mut bounds.nodes[i]) {
             return None;
         }

@@ -216,6 +216,9 @@ pub struct Graph {
     pub nodes: Vec<Node>,
 }
 
+/// Layers of more elements are wide.
+const WIDE: usize = 1024;
+
 /// `2^-frac`; the checker bounds the exponents.
 pub fn unit(frac: i32) -> f64 {
     2f64.powi(-frac)
@@ -245,6 +248,22 @@ impl Graph {
     pub fn input_clamp(&self) -> Option<usize> {
         let rounded = matches!(self.nodes.get(1)?.op, Op::Round(_));
         (rounded && matches!(self.nodes.get(2)?.op, Op::Clamp { .. })).then_some(2)
+    }
+
+    /// True if some layer is so wide that bounds of all its elements cost seconds.
+    pub fn is_wide(&self) -> bool {
+        let rows = |n: &Node| match &n.op {
+            Op::Linear(map) => map.rows,
+            Op::Input
+            | Op::Scale { .. }
+            | Op::Shift(_)
+            | Op::Relu
+            | Op::Round(_)
+            | Op::Clamp { .. }
+            | Op::Curve(_)
+            | Op::Float32 { .. } => 0,
+        };
+        self.nodes.iter().any(|n| rows(n) > WIDE)
     }
 
     /// Index of the output.

@@ -8,6 +8,7 @@ use crate::float::Bound;
 use crate::reference::{Precision, Reference, hull, is_single, lower};
 use crate::requirement::scaled;
 use ceg4n_base::Exact;
+use ceg4n_base::elementary::Enclosure;
 use ceg4n_ir::{OutputConstraint, OutputSpec, Property};
 
 /// The outputs of one program at a point.
@@ -15,15 +16,17 @@ use ceg4n_ir::{OutputConstraint, OutputSpec, Property};
 pub(super) enum Side<'a> {
     /// As they are.
     Exact(&'a [Exact]),
+    /// Anything within these bounds.
+    Within(&'a [Enclosure]),
     /// Of every single-precision run of the graph.
     Runs(&'a Graph, &'a [Bound]),
 }
 
 impl<'a> Side<'a> {
     /// The reference at a point, in its precision.
-    fn of_reference(reference: &'a Reference, x: &'a [Bound], outputs: &'a [Exact]) -> Self {
+    fn of_reference(reference: &'a Reference, x: &'a [Bound], outputs: &'a [Enclosure]) -> Self {
         match reference.precision() {
-            Precision::Real => Self::Exact(outputs),
+            Precision::Real => Self::Within(outputs),
             Precision::Float32 => Self::Runs(reference.graph(), x),
         }
     }
@@ -31,6 +34,7 @@ impl<'a> Side<'a> {
     fn len(self) -> usize {
         match self {
             Self::Exact(y) => y.len(),
+            Self::Within(y) => y.len(),
             Self::Runs(graph, _) => graph.output_len(),
         }
     }
@@ -41,6 +45,10 @@ impl<'a> Side<'a> {
             Self::Exact(y) => terms
                 .iter()
                 .try_fold(Exact::zero(), |sum, (j, a)| Some(&sum + &(a * y.get(*j)?))),
+            Self::Within(y) => terms.iter().try_fold(Exact::zero(), |sum, (j, a)| {
+                let (lo, hi) = y.get(*j)?;
+                Some(&sum + &(a * if a.signum() < 0 { lo } else { hi }))
+            }),
             Self::Runs(_, _) if terms.is_empty() => Some(Exact::zero()),
             Self::Runs(graph, x) => {
                 let (row, scale) = scaled(terms, graph.output_len())?;
@@ -91,7 +99,7 @@ pub(super) fn broken(
     subject: &Subject,
     property: &Property,
     x: &[Exact],
-    outputs: &[Exact],
+    outputs: &[Enclosure],
 ) -> bool {
     if !x.iter().all(is_single) {
         return false;

@@ -74,6 +74,15 @@ impl Net {
         check(Program::reference(self.network.clone())).expect("a real program")
     }
 
+    /// The real program of fixed-point constants.
+    pub(crate) fn constants(&self) -> Checked<Program> {
+        let patch = Program::reference(self.network.clone()).patch();
+        let constants = |n: &&(ValueId, Format)| self.network.constant(n.0).is_some();
+        let own = self.notes.iter().filter(constants);
+        let all = own.fold(patch, |p, (v, f)| p.format(*v, *f));
+        check(all.finish()).expect("a real program")
+    }
+
     /// The kernel; `None` where the checker refuses the formats.
     pub(crate) fn kernel(&self) -> Option<Checked<Program>> {
         let patch = Program::reference(self.network.clone()).patch();

@@ -14,6 +14,7 @@ mod graphs;
 mod many_inputs;
 mod model;
 mod needles;
+mod networks;
 mod oracle;
 mod pairs;
 mod parts;
