@@ -29,8 +29,12 @@ const LOOSEST: f64 = 2.0;
 const FEW_INPUTS: usize = 8;
 /// into so many parts.
 const PARTS: usize = 16;
-/// Random points per region.
+/// Random points per region,
 const SAMPLES: u64 = 64;
+/// fewer where these would take more multiplications than this in all,
+const MOST_MULTIPLICATIONS: usize = 1 << 30;
+/// but no fewer than these.
+const LEAST_SAMPLES: u64 = 8;
 
 /// Whether an activation's format may be smaller than its values.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -183,8 +187,18 @@ fn intervals(program: &RealProgram, regions: &[Region]) -> Ranges {
 /// Values at points of the regions.
 fn sampled(reference: &Reference, program: &RealProgram, regions: &[Region]) -> Ranges {
     let mut seen = Ranges::new();
+    let multiplications = |op: &RealOp| {
+        if let RealOp::Dense { rows, cols, .. } = op {
+            return rows * cols;
+        }
+        let RealOp::Conv { conv, .. } = op else { return 0 };
+        conv.macs()
+    };
+    let each: usize = program.nodes.values().map(|n| multiplications(&n.op)).sum();
+    let affordable = (MOST_MULTIPLICATIONS / each.max(1)) as u64;
+    let samples = affordable.clamp(LEAST_SAMPLES, SAMPLES);
     for region in regions {
-        for x in attack::seeds(&space_of(region), &region.center(), SAMPLES) {
+        for x in attack::seeds(&space_of(region), &region.center(), samples) {
             widen_at(&mut seen, reference, program, &x);
         }
     }
