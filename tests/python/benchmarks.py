@@ -4,9 +4,8 @@
 
 `ceg4nc import` must read each file, and the reference must agree with onnxruntime to 1e-4 of the
 greatest output, in magnitude, on random inputs and on the centres of regions: of
-`../regions/NAME.json`, or of the VNN-LIB files that have as many inputs, those in the folder of the model
-if there are any. Random inputs are uniform in the box
-around these, or between 0 and 1. With a PART only files whose paths contain one of them count. The exit
+`../regions/NAME.json`, or of the VNN-LIB files that have as many inputs, those in the folder of the
+model if there are any. Random inputs are uniform in the box around these, or between 0 and 1. With a PART only files whose paths contain one of them count. The exit
 code is 1 if a file fails.
 """
 
@@ -38,7 +37,7 @@ def text(path):
 
 @functools.cache
 def query(path):
-    """The input box of a VNN-LIB file as lower and upper bounds; bounds that it does not have are NaN."""
+    """The input box of a VNN-LIB file as lower and upper bounds; NaN where it has no bound."""
     content = text(path)
     inputs = len(set(DECLARED.findall(content)))
     lower, upper = np.full(inputs, np.nan), np.full(inputs, np.nan)

@@ -5,7 +5,7 @@
 //! demands the arithmetic shift. Left shifts are multiplications by a power of two, because
 //! shifting a negative number left is undefined.
 
-mod stage;
+pub(crate) mod stage;
 
 use crate::elem::Elem;
 use crate::plan::{Plan, Source};

@@ -1,8 +1,10 @@
 //! Writes a checked fixed-point program as C99 and as `no_std` Rust: integers only, no
 //! allocation, every accumulator in a word that the checker proved wide enough.
 //!
-//! Both languages print one `plan`: the kernel's nodes fused into loops (dense, then what is
-//! done to each accumulator), intermediate vectors laid into as few buffers as are alive at once.
+//! Both languages print one `plan`: the kernel's nodes fused into loops (a dense layer, a
+//! convolution, a pool, then what is done to each accumulator), intermediate vectors laid into
+//! buffers that are shared where lifetimes allow. Loops stay loops: the code grows with the
+//! operators, the constants with the weights, and neither with positions.
 //! The output is a pure function of [`EmitInput`]: no dates, no paths.
 
 mod c;
@@ -12,6 +14,8 @@ mod plan;
 mod readme;
 mod rust;
 mod slots;
+#[cfg(test)]
+mod tests;
 mod text;
 
 pub use ident::{c_identifier, check_identifier};

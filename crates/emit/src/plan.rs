@@ -9,6 +9,7 @@
 //! here (clamps that cannot act, constants of elements that are always zero) rests on type ranges;
 //! the input is clamped to its format first, because the type ranges start there.
 
+mod bodies;
 mod build;
 mod moves;
 mod operands;

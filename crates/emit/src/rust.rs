@@ -4,7 +4,7 @@
 //! elements are indexed, and the checks never fail. The words are those of the C kernel; with
 //! overflow checks on, nothing can overflow, because the ranges are proved.
 
-mod stage;
+pub(crate) mod stage;
 
 use crate::plan::{Plan, Source};
 use crate::slots::{self, Slots};

@@ -35,9 +35,9 @@ fn node_values(node: &KernelNode, rule: Rounding, trace: &Trace<i128>) -> Result
             x,
             weight,
             bias,
+            rows,
             cols,
-            ..
-        } => dense(trace.node(*x), weight, bias.as_deref(), *cols),
+        } => dense(trace.node(*x), weight, bias.as_deref(), (*rows, *cols)),
         KernelOp::Conv {
             x,
             weight,
@@ -214,13 +214,14 @@ fn fits(weight: &[i32], most: u64) -> bool {
         .is_some_and(|s| s <= i64::MAX as u128)
 }
 
-fn dense(x: &[i128], weight: &[i32], bias: Option<&[i64]>, cols: usize) -> Result<Vec<i128>> {
+fn dense(
+    x: &[i128],
+    weight: &[i32],
+    bias: Option<&[i64]>,
+    (rows, cols): (usize, usize),
+) -> Result<Vec<i128>> {
     let (x, most) = narrow(x)?;
-    let mut all = Vec::new();
-    let rows = match weight.len().checked_div(cols) {
-        Some(rows) => rows,
-        None => bias.map_or(0, <[i64]>::len),
-    };
+    let mut all = Vec::with_capacity(rows);
     for j in 0..rows {
         let row = &weight[j * cols..(j + 1) * cols];
         let terms = row.iter().zip(&x);

@@ -83,7 +83,7 @@ pub(crate) fn enclosed(
     let below = |v: &Exact| v.shifted(-exp).floor();
     let lows: Vec<BigInt> = x.iter().map(|(lo, _)| below(lo)).collect();
     let highs: Vec<BigInt> = x.iter().map(|(_, hi)| -below(&-hi)).collect();
-    let (lo, hi) = (Limbs::new(&lows, layer), Limbs::new(&highs, layer));
+    let (lo, hi) = Limbs::ends(&lows, &highs, layer);
     let passes = passes(weight);
     let lower = sums(layer, &passes, &lo, &hi);
     let upper = sums(layer, &passes, &hi, &lo);

@@ -159,10 +159,16 @@ pub(crate) struct Limbs {
 impl Limbs {
     /// Integers with room for the sums of a layer.
     pub(crate) fn new(values: &[BigInt], layer: Layer<'_>) -> Self {
-        let most = values.iter().map(BigInt::bits).max().unwrap_or(0);
-        let count = u64::from(usize::BITS - layer.terms().leading_zeros());
-        // A weight has 63 bits, and there is a sign.
-        let width = ((most + 63 + count + 1).div_ceil(64)) as usize;
+        Self::of_width(values, width_for(values, layer))
+    }
+
+    /// Lower and upper ends, all of one width.
+    pub(crate) fn ends(lows: &[BigInt], highs: &[BigInt], layer: Layer<'_>) -> (Self, Self) {
+        let width = width_for(lows, layer).max(width_for(highs, layer));
+        (Self::of_width(lows, width), Self::of_width(highs, width))
+    }
+
+    fn of_width(values: &[BigInt], width: usize) -> Self {
         let mut data = vec![0; values.len() * width];
         for (v, limbs) in values.iter().zip(data.chunks_exact_mut(width)) {
             for (limb, digit) in limbs.iter_mut().zip(v.iter_u64_digits()) {
@@ -194,6 +200,14 @@ impl Limbs {
             BigInt::from_slice(sign, &digits)
         })
     }
+}
+
+/// Limbs that hold every partial sum of a layer on the values.
+fn width_for(values: &[BigInt], layer: Layer<'_>) -> usize {
+    let most = values.iter().map(BigInt::bits).max().unwrap_or(0);
+    let count = u64::from(usize::BITS - layer.terms().leading_zeros());
+    // A weight has 63 bits, and there is a sign.
+    (most + 63 + count + 1).div_ceil(64) as usize
 }
 
 fn negate(limbs: &mut [u64]) {
@@ -230,7 +244,7 @@ fn subtract_product(acc: &mut [u64], x: &[u64], w: u64) {
 /// `Σ w·x` for every result, where a positive weight meets `plus` and a negative one `minus`; in
 /// units of the last pass's power of two times that of the operands, with that power.
 ///
-/// With `plus = minus` the sums themselves; with the lower and the upper ends of elements the lower
+/// `plus` and `minus` have one width. With `plus = minus` the sums themselves; with the lower and the upper ends of elements the lower
 /// ends of the sums, and the upper ones with both exchanged.
 pub(crate) fn sums(
     layer: Layer<'_>,

@@ -35,6 +35,7 @@ fn main() -> ExitCode {
             with_python(|tools| follow_page(Path::new("book/src/python.md"), tools))
         }),
         Trial::test("tests of operators", || with_python(operators)),
+        Trial::test("models of scikit-learn", || with_python(classical)),
         Trial::test("networks of the benchmarks", || with_python(benchmarks)),
     ];
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
@@ -139,6 +140,12 @@ fn operators(tools: &Path) -> Result<(), Failed> {
     }
     matches(&wanted, &found)?;
     Ok(())
+}
+
+/// The reference of every model of scikit-learn agrees with the model.
+fn classical(tools: &Path) -> Result<(), Failed> {
+    let (found, good) = script(tools, "classical.py", &[])?;
+    if good { Ok(()) } else { Err(found.into()) }
 }
 
 /// The reference of every network of the benchmarks agrees with onnxruntime.

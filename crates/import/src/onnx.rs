@@ -2,21 +2,25 @@
 //!
 //! The file is decoded (`proto`; data in other files: `external`), its end is found (`ending`), its
 //! graph is put in order and every unsupported operator is found (`graph`, `operators`,
-//! `unsupported`), then the nodes are translated (`lower`, `nodes`): `layers` with weights,
-//! `windows`, `elementwise`, `moves`, `quantized` models, and the `folding` of constants. Tensors of
+//! `unsupported`), then the nodes are translated (`lower`, `nodes`): `layers` with weights and
+//! `matrices`, `windows`, `elementwise`, `moves`, `quantized` models with constants of `integers`,
+//! and the `folding` of constants. Tensors of
 //! the IR have no batch dimension: a leading dimension of one, or a symbolic one, is stripped.
 //! Weights stay exactly what they are, and `arithmetic` on constants is exact (`alpha`, `beta`,
 //! scales); what is no sum of two float64 (batch normalizations) is enclosed.
 
 mod arithmetic;
 mod attribute;
+mod declared;
 mod elementwise;
 mod ending;
 mod external;
 mod folding;
 mod graph;
+mod integers;
 mod layers;
 mod lower;
+mod matrices;
 mod moves;
 mod nodes;
 mod notes;
@@ -41,9 +45,12 @@ use std::path::Path;
 /// The operator set versions in which the imported operators mean what they are taken for.
 pub const OPSETS: (u32, u32) = (8, 24);
 
-/// The names of the operators that are imported, sorted.
+/// The names of the operators of the standard domain that are imported, sorted.
 pub fn operators() -> impl Iterator<Item = &'static str> {
-    operators::OpKind::ALL.iter().map(|(_, name, ..)| *name)
+    let standard = |(domain, name, ..): &(_, &'static str, _, _)| {
+        (*domain == operators::STANDARD).then_some(*name)
+    };
+    operators::OpKind::ALL.iter().filter_map(standard)
 }
 
 /// What an ONNX model becomes.
@@ -80,12 +87,7 @@ pub fn import_onnx_file(path: impl AsRef<Path>) -> Result<Imported, Diagnostics>
     import(&bytes, stem.as_deref().unwrap_or("network"), &store, &place)
 }
 
-fn import(
-    bytes: &[u8],
-    name: &str,
-    store: &Store,
-    place: &Place,
-) -> Result<Imported, Diagnostics> {
+fn import(bytes: &[u8], name: &str, store: &Store, place: &Place) -> Result<Imported, Diagnostics> {
     let unreadable = |m: String| place.file(Diagnostic::error(codes::ONNX_READ, m));
     if bytes.starts_with(b"version https://git-lfs") {
         return Err(

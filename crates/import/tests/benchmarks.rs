@@ -106,7 +106,11 @@ fn the_eran_network_with_preprocessing_imports() {
 fn convolutional_networks_import() {
     let Some(dir) = benchmarks() else { return };
     let cases: [(&str, usize, &[&str]); 5] = [
-        ("marabou-cifar10/cifar10_small", 3072, &["transpose", "conv"]),
+        (
+            "marabou-cifar10/cifar10_small",
+            3072,
+            &["transpose", "conv"],
+        ),
         ("oval21/cifar_base_kw", 3072, &["conv"]),
         ("oval21/cifar_deep_kw", 3072, &["conv"]),
         ("verivital/Convnet_avgpool", 784, &["conv", "average_pool"]),
@@ -116,10 +120,17 @@ fn convolutional_networks_import() {
         let network = import(&dir.join(format!("vnncomp/{file}.onnx")));
         let names: Vec<&str> = network.values().values().map(|v| v.op.name()).collect();
         assert!(want.iter().all(|w| names.contains(w)), "{file}: {names:?}");
-        assert_eq!((network.input_len(), network.output_len()), (inputs, 10), "{file}");
+        assert_eq!(
+            (network.input_len(), network.output_len()),
+            (inputs, 10),
+            "{file}"
+        );
         let x: Vec<f64> = (0..inputs).map(|i| (i % 17) as f64 / 17.0).collect();
         let y = evaluate(&Arc::new(network), &x);
-        assert!(y.iter().all(|v| v.is_finite()) && y.iter().any(|v| *v != y[0]), "{file}: {y:?}");
+        assert!(
+            y.iter().all(|v| v.is_finite()) && y.iter().any(|v| *v != y[0]),
+            "{file}: {y:?}"
+        );
     }
 }
 

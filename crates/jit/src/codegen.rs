@@ -40,6 +40,7 @@ pub(crate) fn emit(b: &mut FunctionBuilder<'_>, shape: Shape, args: Value) {
     match shape.body {
         Body::Map { before } => f.map(b, before),
         Body::Sum { z } => f.sum(b, z),
+        Body::ElementVector { z, epilogue } => f.element_vector(b, z, epilogue),
         Body::Dense { weight } => f.dense(b, weight),
         Body::DenseVector { epilogue } => f.dense_vector(b, epilogue),
     }
@@ -148,6 +149,40 @@ impl Function {
                 let v = wide_epilogue(b, v, epilogue, self.shape);
                 let at = element(b, y_row, j, self.shape.y);
                 store_narrowed(b, self.shape.y, v, at, 0);
+                vec![]
+            });
+            vec![]
+        });
+    }
+
+    /// `y[s][j] = epilogue(x[s][j] + z[s][j])` by [`TILE`] elements; without `z` of `x` alone.
+    fn element_vector(&self, b: &mut FunctionBuilder<'_>, z: Option<Elem>, kind: VectorEpilogue) {
+        let zero = b.ins().iconst(types::I64, 0);
+        let size = match kind {
+            VectorEpilogue::Product => size_of::<ProductQuad>(),
+            VectorEpilogue::Narrow | VectorEpilogue::Wide => size_of::<Quad>(),
+        };
+        counted(b, zero, self.n, 1, &[], |b, sample, _| {
+            let x_row = offset(b, self.x, sample, self.x_stride);
+            let y_row = offset(b, self.y, sample, self.y_stride);
+            let z_row = z.map(|z| (z, offset(b, self.z, sample, self.z_stride)));
+            counted(b, zero, self.rows, TILE as i64, &[], |b, j, _| {
+                let mut acc = load_quad(b, self.shape.x, x_row, j);
+                if let Some((elem, z_row)) = z_row {
+                    let z = load_quad(b, elem, z_row, j);
+                    acc = b.ins().iadd(acc, z);
+                }
+                let quad = b.ins().ushr_imm_u(j, i64::from(TILE.ilog2()));
+                let epilogue = scaled(b, self.epilogue, quad, size);
+                let rounding = self.shape.rounding;
+                let v = match kind {
+                    VectorEpilogue::Product => product_epilogue(b, acc, epilogue, rounding),
+                    VectorEpilogue::Narrow | VectorEpilogue::Wide => {
+                        narrow_epilogue(b, acc, epilogue, rounding)
+                    }
+                };
+                let at = element(b, y_row, j, self.shape.y);
+                store_quad(b, self.shape.y, v, at);
                 vec![]
             });
             vec![]
@@ -321,6 +356,16 @@ fn load_wide(b: &mut FunctionBuilder<'_>, elem: Elem, at: Value) -> Value {
     match elem {
         Elem::I16 | Elem::I32 => b.ins().sextend(types::I64, v),
         Elem::I64 => v,
+    }
+}
+
+/// Loads four elements of at most 32 bits, from number `j` on, sign-extended to 32 bits.
+fn load_quad(b: &mut FunctionBuilder<'_>, elem: Elem, row: Value, j: Value) -> Value {
+    let at = element(b, row, j, elem);
+    match elem {
+        Elem::I16 => b.ins().sload16x4(MEM, at, 0),
+        // `work` makes no vector code for wider elements.
+        Elem::I32 | Elem::I64 => load(b, types::I32X4, at, 0),
     }
 }
 

@@ -6,12 +6,19 @@
 //! candidate of a search costs only the preparation of its data; the code comes from a
 //! [`CodeCache`] that all evaluators share.
 //!
-//! How a program becomes stages:
-//! - every run `[dense] → [add] → [relu] → [requantize | align] → [relu]` of nodes with one user
-//!   each is one stage, one native call per chunk of samples;
+//! How a program becomes stages, each of which reads the outputs of earlier ones:
+//! - every run `[dense | conv | sum | element operator] → [add] → [relu | clip] → [requantize |
+//!   align] → [relu | clip]` of nodes with one user each is one stage;
+//! - a convolution is a dense product for each position of its result, over a padded copy of the
+//!   sample whose rows are read where they are, or over copies of what each window sees. Loops go
+//!   over positions: neither code nor weights grow with them;
+//! - between windows the channels of a position lie next to each other; the weights of
+//!   a dense layer that follows are laid out accordingly;
+//! - pools, depthwise convolutions, tables and moved elements are loops compiled ahead of time;
 //! - element types of the buffers between stages come from type ranges (16, 32 or 64 bits);
-//! - a dense of 16-bit operands whose proved register width is at most 32 bits takes vectors with
-//!   exact 32-bit accumulators; any other takes a scalar loop over 64 bits.
+//! - a product of 16-bit operands whose proved register width is at most 32 bits takes vectors with
+//!   exact 32-bit accumulators; any other takes a scalar loop over 64 bits. Sums and requantizations
+//!   of at most 32 bits take vectors too.
 //!
 //! Soundness: the checker proves that no register exceeds [`ceg4n_ir::KernelNode::width`] bits, so
 //! two's complement arithmetic of at least that width is exact. Inputs outside the format, where

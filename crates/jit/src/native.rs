@@ -79,22 +79,17 @@ impl Code {
     /// # Panics
     /// If data and shape do not fit, or a buffer is too short: a defect of the caller.
     pub(crate) fn run(&self, call: Call<'_>) {
-        let Call { x, z, y, n, .. } = &call;
+        let Call { x, y, n, .. } = &call;
         let (cols, rows, segments) = (call.cols, call.rows, call.segments);
         if *n == 0 || segments.0 == 0 {
             return;
         }
-        let fits = |len: usize, first: usize, stride: usize, used: usize| {
-            let last = (n - 1).checked_mul(stride);
-            let end = last.and_then(|l| l.checked_add(first)?.checked_add(used));
-            end.is_some_and(|end| end <= len)
-        };
         // What is read of a row: the last segment ends last.
         let used = (segments.0 - 1).checked_mul(segments.1);
         let used = used.and_then(|u| u.checked_add(cols));
-        let read = used.is_some_and(|used| fits(x.0.len(), x.1, x.2, used));
+        let read = used.is_some_and(|used| fits(*n, (x.0.len(), x.1, x.2), used));
         assert!(x.0.elem() == self.shape.x && read);
-        assert!(y.0.elem() == self.shape.y && fits(y.0.len(), y.1, y.2, rows));
+        assert!(y.0.elem() == self.shape.y && fits(*n, (y.0.len(), y.1, y.2), rows));
         let wanted = rows.checked_mul(cols);
         let wanted = wanted.and_then(|w| w.checked_mul(segments.0));
         let (weights, first) = call.weights;
@@ -102,14 +97,21 @@ impl Code {
             let end = wanted.and_then(|w| w.checked_add(first));
             weights.elem() == elem && end.is_some_and(|end| end <= weights.len())
         };
+        let elementwise = match self.shape.body {
+            Body::Map { .. } | Body::Sum { .. } | Body::ElementVector { .. } => true,
+            Body::Dense { .. } | Body::DenseVector { .. } => false,
+        };
+        assert!(!elementwise || (rows == cols && segments.0 == 1));
         let mut z_at = (std::ptr::null(), 0);
         match self.shape.body {
-            Body::Map { .. } => assert!(rows == cols && segments.0 == 1),
-            Body::Sum { z: elem } => {
-                let (z, first, stride) = z.expect("a sum has two operands");
-                assert!(rows == cols && segments.0 == 1);
-                assert!(z.elem() == elem && fits(z.len(), first, stride, cols));
-                z_at = (z.at(first), stride * elem.size());
+            Body::Map { .. } => {}
+            Body::Sum { z: elem } => z_at = Self::second(call.z, elem, *n, cols),
+            Body::ElementVector { z: elem, epilogue } => {
+                assert!(self.shape.x != Elem::I64 && elem != Some(Elem::I64));
+                assert!(epilogue != VectorEpilogue::Wide && rows.is_multiple_of(TILE));
+                if let Some(elem) = elem {
+                    z_at = Self::second(call.z, elem, *n, cols);
+                }
             }
             Body::Dense { weight } => assert!(weighed(weight) && segments.0 == 1),
             Body::DenseVector { .. } => {
@@ -145,13 +147,28 @@ impl Code {
         unsafe { (self.entry)(&raw const args) }
     }
 
+    /// The address of a sum's second operand, and the bytes from one of its rows to the next.
+    ///
+    /// # Panics
+    /// If there is none, or it has another type or too few elements.
+    fn second(
+        z: Option<(&Buffer, usize, usize)>,
+        elem: Elem,
+        n: usize,
+        cols: usize,
+    ) -> (*const u8, usize) {
+        let (z, first, stride) = z.expect("a sum has two operands");
+        assert!(z.elem() == elem && fits(n, (z.len(), first, stride), cols));
+        (z.at(first), stride * elem.size())
+    }
+
     /// The address of the epilogues of `rows` outputs from `first` on.
     ///
     /// # Panics
     /// If they are not those of the body, or too few.
     fn epilogue(&self, epilogue: &Epilogue, first: usize, rows: usize) -> *const u8 {
         let kind = match self.shape.body {
-            Body::DenseVector { epilogue } => epilogue,
+            Body::DenseVector { epilogue } | Body::ElementVector { epilogue, .. } => epilogue,
             Body::Map { .. } | Body::Sum { .. } | Body::Dense { .. } => VectorEpilogue::Wide,
         };
         let fours = first / TILE..(first + rows) / TILE;
@@ -178,11 +195,19 @@ impl Drop for Code {
     }
 }
 
+/// True if `n` rows of which so much is used lie within a buffer: its length, the first element of
+/// the first row, the elements from one row to the next. `n` is not 0.
+fn fits(n: usize, (len, first, stride): (usize, usize, usize), used: usize) -> bool {
+    let last = (n - 1).checked_mul(stride);
+    let end = last.and_then(|l| l.checked_add(first)?.checked_add(used));
+    end.is_some_and(|end| end <= len)
+}
+
 /// The operands of one call. Buffers come with the first element of the first row, and the
 /// elements from one row to the next; weights and epilogues with the first that is used.
 pub(crate) struct Call<'a> {
     pub(crate) x: (&'a Buffer, usize, usize),
-    /// The second operand of [`Body::Sum`].
+    /// The second operand of a sum.
     pub(crate) z: Option<(&'a Buffer, usize, usize)>,
     pub(crate) y: (&'a mut Buffer, usize, usize),
     pub(crate) weights: (&'a Weights, usize),

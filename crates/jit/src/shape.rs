@@ -55,6 +55,13 @@ pub(crate) enum Body {
         /// Type of the second operand.
         z: Elem,
     },
+    /// `acc = x[j]`, or `x[j] + z[j]`, over 32 bits with operands of at most 32 bits.
+    ElementVector {
+        /// Type of the second operand, if there is one.
+        z: Option<Elem>,
+        /// [`VectorEpilogue::Narrow`] or [`VectorEpilogue::Product`].
+        epilogue: VectorEpilogue,
+    },
     /// `acc = Σ_k x[k]·w[j·cols + k]` over 64 bits; weights row by row, without padding.
     Dense {
         /// Type of the weights.
@@ -82,7 +89,7 @@ pub(crate) enum Before {
     Sign,
 }
 
-/// The epilogue of [`Body::DenseVector`].
+/// The epilogue of [`Body::DenseVector`] and [`Body::ElementVector`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum VectorEpilogue {
     /// On 32-bit vectors; reads [`Quad`]s.
@@ -202,7 +209,7 @@ pub(crate) struct ProductQuad {
 pub(crate) struct Args {
     /// `n` rows of `x_stride` bytes.
     pub(crate) x: *const u8,
-    /// `n` rows of `z_stride` bytes; read by [`Body::Sum`] alone.
+    /// `n` rows of `z_stride` bytes; read by sums alone.
     pub(crate) z: *const u8,
     /// `n` rows of `y_stride` bytes.
     pub(crate) y: *mut u8,
@@ -217,7 +224,7 @@ pub(crate) struct Args {
     pub(crate) segments: usize,
     /// Bytes from one segment of the inputs to the next.
     pub(crate) segment: usize,
-    /// Output elements; a multiple of [`TILE`] for [`Body::DenseVector`].
+    /// Output elements; a multiple of [`TILE`] for vector code.
     pub(crate) rows: usize,
     pub(crate) x_stride: usize,
     pub(crate) z_stride: usize,

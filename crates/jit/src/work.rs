@@ -8,7 +8,7 @@ use crate::native::{Call, Code};
 use crate::order::Order;
 use crate::plan::{Rows, StagePlan};
 use crate::shape::{
-    Body, Elem, LANES, ProductQuad, Quad, Row, Shape, TILE, VectorEpilogue, padded,
+    Before, Body, Elem, LANES, ProductQuad, Quad, Row, Shape, TILE, VectorEpilogue, padded,
 };
 use ceg4n_ir::Rounding;
 use std::sync::Arc;
@@ -108,12 +108,16 @@ impl Elementwise {
         cache: &CodeCache,
     ) -> Result<Self, JitError> {
         let (rows, parts) = arranged(&plan.rows, plan.order);
-        let shape = shape(plan, body, rounding, true);
+        let (epilogue, body, parts) = match cache.options().vectors {
+            true => vector_form(plan, body, rows, parts),
+            false => (Epilogue::Rows(rows), body, parts),
+        };
+        let wide = matches!(epilogue, Epilogue::Rows(_));
         Ok(Self {
             native: Native {
-                code: cache.get(shape)?,
+                code: cache.get(shape(plan, body, rounding, wide))?,
                 weights: Arc::new(Weights::none()),
-                epilogue: Epilogue::Rows(rows),
+                epilogue,
             },
             parts,
         })
@@ -194,6 +198,42 @@ fn arranged(rows: &Rows, order: Order) -> (Vec<Row>, Parts) {
         stride: whole,
     };
     (list, parts)
+}
+
+/// Vector code for a body, with its epilogues, where ranges allow it and parts have room for whole
+/// tiles; else what was given.
+fn vector_form(
+    plan: &StagePlan,
+    body: Body,
+    rows: Vec<Row>,
+    parts: Parts,
+) -> (Epilogue, Body, Parts) {
+    let z = match body {
+        Body::Map {
+            before: Before::Nothing,
+        } => None,
+        Body::Sum { z } => Some(z),
+        Body::Map { .. }
+        | Body::ElementVector { .. }
+        | Body::Dense { .. }
+        | Body::DenseVector { .. } => return (Epilogue::Rows(rows), body, parts),
+    };
+    let len = parts.len.next_multiple_of(TILE);
+    let small = plan.operands.iter().all(|x| x.elem != Elem::I64);
+    if !small || len > parts.stride {
+        return (Epilogue::Rows(rows), body, parts);
+    }
+    let mut filled = rows.clone();
+    filled.resize(len, Row::IDENTITY);
+    let (epilogue, kind) = match narrowed(plan, &filled, &|j| j < parts.len) {
+        Some(Epilogue::Quads(list)) => (Epilogue::Quads(list), VectorEpilogue::Narrow),
+        Some(Epilogue::ProductQuads(list)) => {
+            (Epilogue::ProductQuads(list), VectorEpilogue::Product)
+        }
+        Some(Epilogue::Rows(_)) | None => return (Epilogue::Rows(rows), body, parts),
+    };
+    let body = Body::ElementVector { z, epilogue: kind };
+    (epilogue, body, Parts { len, ..parts })
 }
 
 fn shape(plan: &StagePlan, body: Body, rounding: Rounding, multiplied: bool) -> Shape {
@@ -349,15 +389,20 @@ fn vector_epilogue(plan: &StagePlan, group: usize) -> Epilogue {
         rows.resize(rows.len() + padded_group - group, Row::IDENTITY);
     }
     let used = |j: usize| j % padded_group < group;
+    narrowed(plan, &rows, &used).unwrap_or(Epilogue::Rows(rows))
+}
+
+/// Epilogues over 32-bit vectors, or by 64-bit products; `None` if the ranges exclude both.
+fn narrowed(plan: &StagePlan, rows: &[Row], used: &dyn Fn(usize) -> bool) -> Option<Epilogue> {
     let narrow = match plan.width {
-        0..=VECTOR_WIDTH => quads(&rows, &used).map(Epilogue::Quads),
+        0..=VECTOR_WIDTH => quads(rows, used).map(Epilogue::Quads),
         _ => None,
     };
     let products = || match plan.sum_width {
-        0..=VECTOR_WIDTH => product_quads(&rows, &used).map(Epilogue::ProductQuads),
+        0..=VECTOR_WIDTH => product_quads(rows, used).map(Epilogue::ProductQuads),
         _ => None,
     };
-    narrow.or_else(products).unwrap_or(Epilogue::Rows(rows))
+    narrow.or_else(products)
 }
 
 /// The rows by fours, over 32 bits; `None` if a multiplier is not 1, or a four's shifts differ or

@@ -421,7 +421,7 @@ fn constants(net: &Network, v: ValueId, fold: &Fold) -> Option<(Constant, Option
 
 /// Exact numbers as a constant: float32 where they are, else wide, enclosed where two float64 do
 /// not hold them. `None` beyond the float32 range.
-fn constant(values: &[Exact]) -> Option<Constant> {
+pub(crate) fn constant(values: &[Exact]) -> Option<Constant> {
     let single = |v: &Exact| {
         let near = v.to_f64() as f32;
         (Exact::from_f32(near).as_ref() == Some(v)).then_some(near)

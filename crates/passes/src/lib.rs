@@ -8,6 +8,7 @@ mod clear_formats;
 mod drop_identity;
 mod drop_unused;
 mod fold_affine;
+mod lower_snaps;
 mod materialize;
 mod pass;
 mod pipeline;

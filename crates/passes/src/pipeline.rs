@@ -1,7 +1,7 @@
 //! The registry of passes, and pipelines: what `--passes a,b,c` means.
 
 use crate::pass::Pass;
-use crate::{clear_formats, drop_identity, drop_unused, fold_affine, materialize};
+use crate::{clear_formats, drop_identity, drop_unused, fold_affine, lower_snaps, materialize};
 use ceg4n_base::{Diagnostic, Diagnostics, codes};
 
 /// The passes of this crate. A room above adds its own when it parses a pipeline.
@@ -10,6 +10,7 @@ pub const REGISTRY: &[&dyn Pass] = &[
     &drop_identity::DropIdentity,
     &drop_unused::DropUnused,
     &fold_affine::FoldAffine,
+    &lower_snaps::LowerSnaps,
     &materialize::Materialize,
 ];
 

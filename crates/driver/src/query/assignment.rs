@@ -173,7 +173,7 @@ impl Assignment {
 }
 
 /// The nearest float32; `None` beyond the largest.
-fn nearest_single(v: &Exact) -> Option<Exact> {
+pub(super) fn nearest_single(v: &Exact) -> Option<Exact> {
     let near = v.to_f64() as f32;
     // Rounded twice; one of the neighbours is nearer at worst.
     let far = |f: f32| {
@@ -189,7 +189,7 @@ fn nearest_single(v: &Exact) -> Option<Exact> {
 }
 
 /// A decimal; one that does not end is cut after 60 digits behind the point.
-fn decimal(v: &Exact) -> String {
+pub(super) fn decimal(v: &Exact) -> String {
     let text = v.to_string();
     if !text.contains('/') {
         return text;

@@ -10,8 +10,11 @@ mod assignment;
 mod bind;
 pub mod instances;
 mod samples;
+mod single;
 mod solve;
 mod supports;
+#[cfg(test)]
+mod tests;
 
 pub use assignment::{Assignment, Variable};
 pub use samples::Sampled;

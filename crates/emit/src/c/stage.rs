@@ -8,7 +8,7 @@ use crate::text::Code;
 use ceg4n_ir::Rounding;
 
 /// The text of stage `number`.
-pub(super) fn function(name: &str, plan: &Plan<'_>, number: usize, stage: &Stage) -> String {
+pub(crate) fn function(name: &str, plan: &Plan<'_>, number: usize, stage: &Stage) -> String {
     let this = Printer { name, plan, stage };
     let mut code = Code::default();
     let mut parameters: Vec<String> = (0..stage.reads.len())

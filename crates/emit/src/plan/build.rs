@@ -1,17 +1,12 @@
 //! From a kernel's nodes to stages: which nodes get a vector, and what each stage starts from.
 
+use super::bodies::{pool, scale};
 use super::operands::{self, Constants};
-use super::{
-    Body, By, Data, Dense, Operand, Plan, Source, Stage, StepKind, Table, TableId, Taps, Vector,
-    Windows, moves,
-};
+use super::{Body, By, Data, Operand, Plan, Source, Stage, StepKind, Table, TableId, Taps, Vector};
 use crate::EmitError;
 use crate::elem::{Elem, hull};
 use ceg4n_base::entity::SecondaryMap;
-use ceg4n_ir::window::{Conv, Window};
-use ceg4n_ir::{
-    Checked, FILL, Kernel, KernelNode, KernelOp, NodeId, Op, Program, TensorFormat, ValueId,
-};
+use ceg4n_ir::{Checked, Kernel, KernelNode, KernelOp, NodeId, Program};
 use std::borrow::Cow;
 
 /// Plans a fixed-point program.
@@ -76,7 +71,7 @@ fn reads_elsewhere(op: &KernelOp) -> bool {
 
 pub(super) struct Builder<'a> {
     pub(super) kernel: &'a Kernel,
-    program: &'a Checked<Program>,
+    pub(super) program: &'a Checked<Program>,
     /// Nodes that get a vector.
     stored: SecondaryMap<NodeId, bool>,
     /// Of a sum: the operand that is added to the other one.
@@ -120,7 +115,7 @@ impl<'a> Builder<'a> {
     }
 
     /// The operands whose elements count.
-    fn sources(&self, n: NodeId) -> Vec<NodeId> {
+    pub(super) fn sources(&self, n: NodeId) -> Vec<NodeId> {
         let operands = self.node(n).op.operands();
         operands.iter().map(|x| self.through_moves(*x)).collect()
     }
@@ -191,7 +186,7 @@ impl<'a> Builder<'a> {
         self.plan.input.range() != (f.min(), f.max())
     }
 
-    fn vector_of(&self, n: NodeId) -> Result<Vector, EmitError> {
+    pub(super) fn vector_of(&self, n: NodeId) -> Result<Vector, EmitError> {
         self.vector[n]
             .ok_or_else(|| EmitError::Internal(format!("{n} is used before it is computed")))
     }
@@ -308,7 +303,7 @@ impl<'a> Builder<'a> {
                 let mean = pool(stage, Taps::Sum, window, "sums of average pool");
                 format!(
                     "{mean}; {}, any order of sums in {} bits",
-                    scale(node),
+                    scale(node, "position"),
                     node.width
                 )
             }
@@ -343,126 +338,6 @@ impl<'a> Builder<'a> {
     pub(super) fn width(&self, n: NodeId) -> u8 {
         let x = self.operand_range(n);
         self.node(n).width.max(x.signed_width())
-    }
-
-    /// The tables of a layer's weights and biases.
-    fn weights(
-        &mut self,
-        n: NodeId,
-        rows: usize,
-        weight: &'a [i32],
-        bias: Option<&'a [i64]>,
-    ) -> (TableId, Option<TableId>, String) {
-        let name = self.name(n);
-        let formats = self.weight_formats(n);
-        let cols = weight.len() / rows.max(1);
-        let mantissas = weight.iter().map(|m| i64::from(*m));
-        let comment = format!("{name}: {rows} rows of {cols} weights, {formats}");
-        let weight = self.table('w', holding(mantissas), Data::Narrow(weight), comment);
-        let bias = bias.map(|b| {
-            let comment = format!("{name}: {rows} biases at the accumulator's scale");
-            let data = Data::Wide(Cow::Borrowed(b));
-            self.table('b', holding(b.iter().copied()), data, comment)
-        });
-        (weight, bias, formats)
-    }
-
-    /// Makes a stage start from a dense layer; tells what it does.
-    fn dense(
-        &mut self,
-        stage: &mut Stage,
-        n: NodeId,
-        weight: &'a [i32],
-        bias: Option<&'a [i64]>,
-    ) -> String {
-        let node = self.node(n);
-        stage.word = Elem::word(self.width(n));
-        let rows = node.len;
-        let cols = weight.len() / rows.max(1);
-        let (weight, bias, formats) = self.weights(n, rows, weight, bias);
-        stage.body = Body::Dense(Dense { weight, bias, cols });
-        format!(
-            "dense {cols} -> {rows}, weights {formats}; accumulator {}, any order of sums in {} bits",
-            scale(node),
-            node.width
-        )
-    }
-
-    /// Makes a stage start from a convolution; tells what it does.
-    fn conv(
-        &mut self,
-        stage: &mut Stage,
-        n: NodeId,
-        weight: &'a [i32],
-        bias: Option<&'a [i64]>,
-        conv: &Conv,
-    ) -> String {
-        let node = self.node(n);
-        stage.word = Elem::word(self.width(n));
-        let (weight, bias, formats) = self.weights(n, conv.filters, weight, bias);
-        if let Some(b) = bias {
-            self.plan.tables[b].by = By::Block;
-        }
-        let window = &conv.window;
-        let share = conv.filters / conv.groups.max(1);
-        let taps = Taps::Products { weight, bias };
-        stage.body = Body::Windows(Windows::new(taps, window, conv.depth(), share));
-        stage.inner = window.windows();
-        let groups = match conv.groups {
-            1 => String::new(),
-            g => format!(" in {g} groups"),
-        };
-        format!(
-            "convolution {} -> {} channels{groups}, {}, weights {formats}; accumulator {}, any order of sums in {} bits",
-            window.channels,
-            conv.filters,
-            geometry(window),
-            scale(node),
-            node.width
-        )
-    }
-
-    /// Makes a stage copy the operands of a concatenation; tells what it does.
-    fn concat(&mut self, stage: &mut Stage, n: NodeId, outer: usize) -> Result<String, EmitError> {
-        let sources = self.sources(n);
-        let vectors = sources.iter().map(|x| self.vector_of(*x));
-        stage.reads = vectors.collect::<Result<_, _>>()?;
-        let lens: Vec<usize> = sources.iter().map(|x| self.node(*x).len).collect();
-        stage.body = Body::Copy {
-            fill: None,
-            nests: moves::concatenated(&lens, outer),
-        };
-        let lens: Vec<String> = lens.iter().map(ToString::to_string).collect();
-        Ok(format!("concatenation of {} elements", lens.join(" + ")))
-    }
-
-    /// Makes a stage move elements; tells what it does.
-    fn gather(&mut self, stage: &mut Stage, index: &[u32], fill: i64, x: NodeId) -> String {
-        let filled = index.iter().filter(|i| **i == FILL).count();
-        let fill = (filled > 0).then_some(fill);
-        let text = match fill {
-            Some(fill) => format!("elements moved, {filled} filled with {fill}"),
-            None => "elements moved".to_owned(),
-        };
-        let nests = if filled == index.len() {
-            Some(Vec::new())
-        } else {
-            moves::nest(index).map(|n| vec![n])
-        };
-        stage.body = match nests {
-            Some(nests) => Body::Copy { fill, nests },
-            None => {
-                let len = self.node(x).len;
-                let at = |i: &u32| if *i == FILL { len } else { *i as usize } as i64;
-                let index: Vec<i64> = index.iter().map(at).collect();
-                let ty = holding(index.iter().copied());
-                let data = Data::Wide(Cow::Owned(index));
-                let index = self.table('i', ty, data, "places of moved elements".to_owned());
-                let fill = fill.map(|f| (f, len));
-                Body::Pick { index, fill }
-            }
-        };
-        text
     }
 
     pub(super) fn table(
@@ -523,69 +398,4 @@ impl<'a> Builder<'a> {
             (table.by, table.data) = (by, Data::Wide(Cow::Owned(data)));
         }
     }
-
-    /// The formats of a layer's weights, in words.
-    fn weight_formats(&self, n: NodeId) -> String {
-        let program = self.program.program();
-        let value: ValueId = self.node(n).value;
-        let (Op::Dense { weight, .. } | Op::Conv { weight, .. }) = program.network.value(value).op
-        else {
-            return String::new();
-        };
-        match program.annotations.format(weight) {
-            Some(TensorFormat::Tensor(f)) => f.to_string(),
-            Some(TensorFormat::Channels(list)) => {
-                let list: Vec<String> = list.iter().take(4).map(ToString::to_string).collect();
-                format!("per channel ({}, ...)", list.join(", "))
-            }
-            None => String::new(),
-        }
-    }
-}
-
-/// Makes a stage start from a pool; tells what it does.
-fn pool(stage: &mut Stage, taps: Taps, window: &Window, what: &str) -> String {
-    stage.body = Body::Windows(Windows::new(taps, window, 1, 1));
-    stage.inner = window.windows();
-    format!("{what}, {} channels, {}", window.channels, geometry(window))
-}
-
-/// A window's geometry, in words.
-fn geometry(w: &Window) -> String {
-    let pair = |[a, b]: [usize; 2]| format!("{a}x{b}");
-    let mut text = format!(
-        "{} window on {}, {} results",
-        pair(w.kernel),
-        pair([w.height, w.width]),
-        pair(w.out)
-    );
-    for (what, value, usual) in [
-        ("stride", w.stride, 1),
-        ("dilation", w.dilation, 1),
-        ("padding", w.pad, 0),
-    ] {
-        if value != [usual; 2] {
-            text.push_str(&format!(", {what} {}", pair(value)));
-        }
-    }
-    text
-}
-
-/// The scale of accumulators, in words.
-fn scale(node: &KernelNode) -> String {
-    let frac = &node.frac;
-    let plain = node.multiplier.is_none();
-    match frac.first() {
-        Some(f) if plain && frac.iter().all(|g| g == f) => format!("at scale 2^{}", -f),
-        Some(_) | None => "at a scale per channel".to_owned(),
-    }
-}
-
-/// The smallest type that holds all.
-fn holding(values: impl Iterator<Item = i64>) -> Elem {
-    let ends = values
-        .map(|v| (v, v))
-        .reduce(|(lo, hi), (a, b)| (lo.min(a), hi.max(b)));
-    let (lo, hi) = ends.unwrap_or((0, 0));
-    Elem::holding(lo, hi)
 }

@@ -56,7 +56,8 @@ fn is_constant(values: impl Iterator<Item = Option<i64>>) -> bool {
     first.is_none_or(|first| given.all(|v| v == first))
 }
 
-fn is_block(values: &Constants, n: usize) -> bool {
+/// True if blocks of `n` constants are equal within.
+pub(super) fn is_block(values: &Constants, n: usize) -> bool {
     values.chunks(n).all(|b| is_constant(b.iter().copied()))
 }
 

@@ -1,7 +1,7 @@
 //! What elementwise operators do to an accumulator.
 
 use super::build::Builder;
-use super::operands::Constants;
+use super::operands::{Constants, is_block};
 use super::{Data, Operand, Stage, StepKind};
 use crate::EmitError;
 use crate::elem::{Elem, hull};
@@ -17,6 +17,17 @@ fn is_zero(r: &Interval) -> bool {
 fn constants_of(of_x: &[Interval], value: impl Fn(usize) -> i64) -> Constants {
     let list = of_x.iter().enumerate();
     list.map(|(j, r)| (!is_zero(r)).then(|| value(j))).collect()
+}
+
+impl Stage {
+    /// Along what constants change, in words.
+    fn along(&self, values: &Constants) -> &'static str {
+        if self.inner == 1 || is_block(values, self.inner) {
+            "by channel"
+        } else {
+            "by position"
+        }
+    }
 }
 
 impl<'a> Builder<'a> {
@@ -211,11 +222,12 @@ impl<'a> Builder<'a> {
         };
         let products: Vec<Interval> = of_x.iter().zip(&values).map(product).collect();
         let comment = format!("{}: multipliers", self.name(n));
+        let by = stage.along(&values);
         let factor = self.constants('m', values, 1, comment);
         let text = match &factor {
             Operand::Uniform(1) => String::new(),
             Operand::Uniform(m) => format!("times {m}, "),
-            Operand::Table(_, lo, hi) => format!("times {lo} to {hi} by channel, "),
+            Operand::Table(_, lo, hi) => format!("times {lo} to {hi} {by}, "),
         };
         stage.push(Elem::word(self.width(n)), StepKind::Multiply(factor));
         (Cow::Owned(products), text)
@@ -231,9 +243,10 @@ impl<'a> Builder<'a> {
     ) -> Result<(Elem, String), EmitError> {
         let values = constants_of(of_x, |j| i64::from(shift[j]));
         let comment = format!("{}: right shifts (negative: left)", self.name(n));
+        let by = stage.along(&values);
         let shift = self.constants('s', values, 0, comment);
         let word = Elem::word(shift_width(self.width(n), &shift)?);
-        let text = shift_text(&shift);
+        let text = shift_text(&shift, by);
         stage.push(word, StepKind::Shift(shift));
         Ok((word, text))
     }
@@ -266,10 +279,10 @@ fn shift_width(width: u8, shift: &Operand) -> Result<u8, EmitError> {
         .ok_or_else(|| EmitError::Internal(format!("shifts {lo} to {hi} exceed 64 bits")))
 }
 
-fn shift_text(shift: &Operand) -> String {
+fn shift_text(shift: &Operand, by: &str) -> String {
     match shift {
         Operand::Uniform(s) if *s < 0 => format!("shift left {}", -s),
         Operand::Uniform(s) => format!("shift right {s}"),
-        Operand::Table(_, lo, hi) => format!("shift right {lo} to {hi} by channel"),
+        Operand::Table(_, lo, hi) => format!("shift right {lo} to {hi} {by}"),
     }
 }

@@ -3,7 +3,7 @@
 
 use crate::common::{
     Case, channel_cases, dag_cases, exhaustive_cases, folder, graph_case, prove, random_cases, run,
-    tiny, tool, vectors, write,
+    tiny, tool, vectors, wide_constant, write,
 };
 use ceg4n_emit::{Claim, EmitError, emit_c};
 use rand::SeedableRng;
@@ -62,8 +62,9 @@ fn batch(cases: &[Case], dir: &Path) {
 fn random_programs_return_what_they_mean() {
     let dir = folder();
     let mut cases = random_cases(1, 300, 40);
-    cases.extend(dag_cases(7, 400, 25));
+    cases.extend(dag_cases(7, 300, 25));
     cases.push(graph_case(25));
+    cases.push(wide_constant());
     cases.extend(exhaustive_cases());
     cases.extend(channel_cases());
     batch(&cases, dir.path());
@@ -287,7 +288,7 @@ fn the_random_programs_cover_the_emitter() {
 #[test]
 fn the_random_graphs_cover_the_emitter() {
     let (mut c, mut notes) = (String::new(), String::new());
-    for case in dag_cases(7, 400, 0) {
+    for case in dag_cases(7, 300, 0) {
         for file in emit_c(&case.input()).unwrap() {
             let text = String::from_utf8(file.content).unwrap();
             if file.path.ends_with("README.md") {

@@ -9,4 +9,5 @@ mod c;
 mod common;
 mod golden;
 mod interpreter;
+mod large;
 mod rust;

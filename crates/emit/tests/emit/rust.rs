@@ -3,7 +3,7 @@
 
 use crate::common::{
     Case, channel_cases, dag_cases, exhaustive_cases, folder, graph_case, random_cases, run, tiny,
-    tool, vectors, write,
+    tool, vectors, wide_constant, write,
 };
 use ceg4n_emit::emit_rust;
 use rand::SeedableRng;
@@ -16,8 +16,9 @@ use std::process::Command;
 fn random_programs_return_what_they_mean() {
     let dir = folder();
     let mut cases = random_cases(11, 120, 40);
-    cases.extend(dag_cases(17, 200, 25));
+    cases.extend(dag_cases(17, 120, 25));
     cases.push(graph_case(25));
+    cases.push(wide_constant());
     cases.extend(exhaustive_cases());
     cases.extend(channel_cases());
     let mut unit = String::from("#![deny(warnings)]\n#![allow(dead_code, unused_attributes)]\n");

@@ -311,3 +311,40 @@ fn sigmoid_is_the_function() {
     let known = elementary::sigmoid(&Exact::from(1i64), 500);
     assert!(b[0].0 <= known.0 && known.1 <= b[0].1);
 }
+
+/// Ends on both sides of a power of two have different numbers of bits.
+#[test]
+fn layers_at_powers_of_two() {
+    for c in [1.0, -1.0, 0.0] {
+        let near = vec![c, c];
+        let c = Reals::wide(near, vec![0.0, 0.0], true);
+        for cols in 1..3 {
+            let add = RealOp::AddConst {
+                x: n(0),
+                c: c.spread(&[0, 1][..cols], 1.0),
+            };
+            let dense = RealOp::Dense {
+                x: n(1),
+                weight: Reals::exact(&[-1.5, 0.75][..cols]),
+                bias: None,
+                rows: 1,
+                cols,
+            };
+            let p = program(cols, vec![(add, cols), (dense, 1)]);
+            let x = vec![Exact::dyadic(3, -70); cols];
+            for bits in 2..260 {
+                let b = real_trace_within(&p, &x, bits).unwrap();
+                let (x, y) = (b.node(n(1)), &b.node(n(2))[0]);
+                let RealOp::Dense { weight, .. } = &p.nodes[n(2)].op else {
+                    panic!("the second operator");
+                };
+                for end in [|v: &Enclosure| v.0.clone(), |v: &Enclosure| v.1.clone()] {
+                    let sum = x.iter().enumerate().fold(Exact::zero(), |s, (k, v)| {
+                        &s + &(&end(v) * &weight.center(k))
+                    });
+                    assert!(holds(&sum, y), "{bits}: {sum} {y:?}");
+                }
+            }
+        }
+    }
+}

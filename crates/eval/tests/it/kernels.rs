@@ -39,10 +39,17 @@ fn every(format: Format, len: usize, mut visit: impl FnMut(&[i64])) {
     }
 }
 
-/// The operators over four elements, planes of 2 by 2 among them.
+/// The operators over four elements, planes of 2 by 2 among them, each with its length.
 fn operators() -> Vec<(KernelOp, usize)> {
-    let x = n(0);
-    let window = |kernel, out, pad| Window {
+    let mut all = layers();
+    all.extend(sums_and_moves());
+    all.extend(activations());
+    all.extend(scales());
+    all
+}
+
+fn window(kernel: [usize; 2], out: [usize; 2], pad: [usize; 2]) -> Window {
+    Window {
         channels: 1,
         height: 2,
         width: 2,
@@ -51,147 +58,103 @@ fn operators() -> Vec<(KernelOp, usize)> {
         dilation: [1, 1],
         pad,
         out,
-    };
+    }
+}
+
+fn layers() -> Vec<(KernelOp, usize)> {
+    let x = n(0);
     let pool = Arc::new(window([2, 2], [3, 3], [1, 1]));
     let conv = Arc::new(Conv {
         window: window([2, 1], [3, 2], [1, 0]),
         groups: 1,
         filters: 2,
     });
-    let table: Vec<i32> = (0..8).map(|i| i * i - 20).collect();
+    let dense = KernelOp::Dense {
+        x,
+        weight: vec![1, -2, 3, 0, 7, 7, -7, 5].into(),
+        bias: Some(vec![-4, 9].into()),
+        rows: 2,
+        cols: 4,
+    };
+    let biased = KernelOp::Conv {
+        x,
+        weight: vec![3, -5, 0, 2].into(),
+        bias: Some(vec![1, -1].into()),
+        conv: conv.clone(),
+    };
+    let plain = KernelOp::Conv {
+        x,
+        weight: vec![1, 1, -1, 1].into(),
+        bias: None,
+        conv,
+    };
+    let window = pool.clone();
+    vec![
+        (dense, 2),
+        (biased, 12),
+        (plain, 12),
+        (KernelOp::MaxPool { x, window }, 9),
+        (KernelOp::SumPool { x, window: pool }, 9),
+    ]
+}
+
+fn sums_and_moves() -> Vec<(KernelOp, usize)> {
+    let x = n(0);
+    let product = |c: Vec<i32>| (KernelOp::MulConst { x, c: c.into() }, 4);
+    let concat = |times, outer| {
+        let xs = vec![x; times];
+        (KernelOp::Concat { xs, outer }, 4 * times)
+    };
+    let c = vec![1, -1, 0, 99].into();
+    let index = vec![3, FILL, 0, 0, 2].into();
+    let fill = -2;
+    vec![
+        (KernelOp::AddConst { x, c }, 4),
+        product(vec![-3]),
+        product(vec![2, -5]),
+        product(vec![2, -5, 0, 1]),
+        (KernelOp::Sum { x, y: x }, 4),
+        concat(1, 2),
+        concat(2, 2),
+        concat(3, 4),
+        (KernelOp::Gather { x, index, fill }, 5),
+        (KernelOp::Move { x }, 4),
+    ]
+}
+
+fn activations() -> Vec<(KernelOp, usize)> {
+    let x = n(0);
+    let clip = KernelOp::Clip {
+        x,
+        lo: vec![i64::MIN, -1, 0, 2].into(),
+        hi: vec![1, 1, i64::MAX, 2].into(),
+    };
+    let table = KernelOp::Table {
+        x,
+        least: -4,
+        table: (0..8).map(|i| i * i - 20).collect(),
+        format: f("s6q0"),
+        curve: Curve::Tanh,
+    };
+    let leaky = KernelOp::LeakyRelu { x, shift: 3 };
+    let (abs, sign) = (KernelOp::Abs { x }, KernelOp::Sign { x });
+    let all = [KernelOp::Relu { x }, clip, leaky, abs, sign, table];
+    all.map(|op| (op, 4)).to_vec()
+}
+
+fn scales() -> Vec<(KernelOp, usize)> {
+    let x = n(0);
     let to = |format: &str, m: Option<[u16; 4]>, s: [i32; 4]| KernelOp::Requantize {
         x,
         multiplier: m.map(Arc::from),
         shift: s.into(),
         format: f(format),
     };
+    let shift = vec![0, 1, 5, 30].into();
     vec![
-        (
-            KernelOp::Dense {
-                x,
-                weight: vec![1, -2, 3, 0, 7, 7, -7, 5].into(),
-                bias: Some(vec![-4, 9].into()),
-                rows: 2,
-                cols: 4,
-            },
-            2,
-        ),
-        (
-            KernelOp::Conv {
-                x,
-                weight: vec![3, -5, 0, 2].into(),
-                bias: Some(vec![1, -1].into()),
-                conv: conv.clone(),
-            },
-            12,
-        ),
-        (
-            KernelOp::Conv {
-                x,
-                weight: vec![1, 1, -1, 1].into(),
-                bias: None,
-                conv,
-            },
-            12,
-        ),
-        (
-            KernelOp::MaxPool {
-                x,
-                window: pool.clone(),
-            },
-            9,
-        ),
-        (KernelOp::SumPool { x, window: pool }, 9),
-        (
-            KernelOp::AddConst {
-                x,
-                c: vec![1, -1, 0, 99].into(),
-            },
-            4,
-        ),
-        (
-            KernelOp::MulConst {
-                x,
-                c: vec![-3].into(),
-            },
-            4,
-        ),
-        (
-            KernelOp::MulConst {
-                x,
-                c: vec![2, -5].into(),
-            },
-            4,
-        ),
-        (
-            KernelOp::MulConst {
-                x,
-                c: vec![2, -5, 0, 1].into(),
-            },
-            4,
-        ),
-        (KernelOp::Sum { x, y: x }, 4),
-        (
-            KernelOp::Concat {
-                xs: vec![x],
-                outer: 2,
-            },
-            4,
-        ),
-        (
-            KernelOp::Concat {
-                xs: vec![x, x],
-                outer: 2,
-            },
-            8,
-        ),
-        (
-            KernelOp::Concat {
-                xs: vec![x, x, x],
-                outer: 4,
-            },
-            12,
-        ),
-        (
-            KernelOp::Gather {
-                x,
-                index: vec![3, FILL, 0, 0, 2].into(),
-                fill: -2,
-            },
-            5,
-        ),
-        (KernelOp::Relu { x }, 4),
-        (
-            KernelOp::Clip {
-                x,
-                lo: vec![i64::MIN, -1, 0, 2].into(),
-                hi: vec![1, 1, i64::MAX, 2].into(),
-            },
-            4,
-        ),
-        (KernelOp::LeakyRelu { x, shift: 3 }, 4),
-        (KernelOp::Abs { x }, 4),
-        (KernelOp::Sign { x }, 4),
-        (
-            KernelOp::Table {
-                x,
-                least: -4,
-                table: table.into(),
-                format: f("s6q0"),
-                curve: Curve::Tanh,
-            },
-            4,
-        ),
         (to("s2q0", None, [0, 1, 2, -1]), 4),
         (to("u3q0", Some([3, 1, 5, 7]), [1, 2, 3, 0]), 4),
-        (
-            KernelOp::Align {
-                x,
-                shift: vec![0, 1, 5, 30].into(),
-            },
-            4,
-        ),
-        (KernelOp::Move { x }, 4),
+        (KernelOp::Align { x, shift }, 4),
     ]
 }
 

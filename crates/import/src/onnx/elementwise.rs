@@ -105,36 +105,53 @@ impl<'a> Lowering<'a> {
         self.define(node, Op::Sum { x, y }, given, dims)
     }
 
-    /// Sum, of any number of operands, computed or constant.
+    /// Sum, of any number of operands: the computed ones, then the constants.
     pub(super) fn sum(&mut self, node: &Node<'a>) -> Outcome {
-        let count = node.proto.input.len();
-        let computed = (0..count)
-            .filter(|i| node.input(*i).is_some_and(|n| self.activations.contains_key(n)));
-        let computed: Vec<usize> = computed.collect();
-        if computed.len() != count {
-            return Err(unsupported("Sum with a constant operand is not supported")
-                .help("write it as Add"));
-        }
-        let mut x = self.real(node, 0)?;
-        if count == 1 {
-            return self.defined(node, Op::Identity { x: x.id }, x.dims);
-        }
-        for i in 1..count - 1 {
+        let all: Vec<&'a str> = (0..node.proto.input.len())
+            .filter_map(|i| node.input(i))
+            .collect();
+        let name = self.name(node.output());
+        let mut result: Option<Activation> = None;
+        for i in 0..node.proto.input.len() {
+            let computed = node
+                .input(i)
+                .is_some_and(|n| self.activations.contains_key(n));
+            if !computed {
+                continue;
+            }
             let y = self.real(node, i)?;
-            let dims = self.same_dims(node, &x, &y)?;
-            let name = self.name(node.output());
-            let shape = ir_shape(&dims);
-            let (a, b) = (self.shaped(x.id, &shape.0), self.shaped(y.id, &shape.0));
-            let id = self.push(&format!("{name}.partial"), Op::Sum { x: a, y: b }, None);
+            result = Some(match result {
+                None => y,
+                Some(x) => {
+                    let dims = self.same_dims(node, &x, &y)?;
+                    let shape = ir_shape(&dims);
+                    let (a, b) = (self.shaped(x.id, &shape.0), self.shaped(y.id, &shape.0));
+                    let id = self.push(&format!("{name}.sum"), Op::Sum { x: a, y: b }, None);
+                    Activation {
+                        id,
+                        dims,
+                        quant: None,
+                    }
+                }
+            });
+        }
+        let mut x = result.ok_or_else(|| wrong("Sum needs operands"))?;
+        for c in all {
+            if !self.constants.contains_key(c) {
+                continue;
+            }
+            let (c_dims, data) = self.reals(c)?;
+            let dims = enlarged(&x.dims, &c_dims)?;
+            let c = self.broadcast_constant(c, &dims, &c_dims, &data)?;
+            let id = self.push(&format!("{name}.sum"), Op::Add { x: x.id, c }, None);
             x = Activation {
                 id,
                 dims,
                 quant: None,
             };
         }
-        let y = self.real(node, count - 1)?;
-        let dims = self.same_dims(node, &x, &y)?;
-        self.sum_of(node, x.id, y.id, dims)
+        let id = self.shaped(x.id, &ir_shape(&x.dims).0);
+        self.defined(node, Op::Identity { x: id }, x.dims)
     }
 
     /// Defines a node's result of the same dimensions as its operand's.
@@ -170,7 +187,11 @@ impl<'a> Lowering<'a> {
             let result = self.name(node.output());
             let (plus, minus) = if max { (x, y) } else { (y, x) };
             let minus = self.negated(&result, minus);
-            let gap = self.push(&format!("{result}.gap"), Op::Sum { x: plus, y: minus }, None);
+            let gap = self.push(
+                &format!("{result}.gap"),
+                Op::Sum { x: plus, y: minus },
+                None,
+            );
             let mut part = self.push(&format!("{result}.excess"), Op::Relu { x: gap }, None);
             if !max {
                 part = self.negated(&result, part);
@@ -181,11 +202,8 @@ impl<'a> Lowering<'a> {
         let (c_dims, data) = self.reals(name)?;
         let dims = enlarged(&x.dims, &c_dims)?;
         let Some(end) = uniform(&data) else {
-            return Err(unsupported(format!(
-                "{} with a constant of different elements is not supported",
-                node.proto.op_type
-            ))
-            .help("a constant of one float32 value is"));
+            let c = self.broadcast_constant(name, &dims, &c_dims, &data)?;
+            return self.extreme_of_constant(node, &x, c, dims);
         };
         let op = match (max, end == 0.0) {
             (true, true) => Op::Relu { x: x.id },
@@ -194,6 +212,27 @@ impl<'a> Lowering<'a> {
         };
         let given = ir_shape(&x.dims);
         self.define(node, op, given, dims)
+    }
+
+    /// Max, `relu(x - c) + c`, and Min, `c - relu(c - x)`, of a tensor and a constant.
+    fn extreme_of_constant(
+        &mut self,
+        node: &Node<'a>,
+        x: &Activation,
+        c: ValueId,
+        dims: Vec<usize>,
+    ) -> Outcome {
+        let name = self.name(node.output());
+        let mut gap = self.push(&format!("{name}.gap"), Op::Sub { x: x.id, c }, None);
+        if node.kind == OpKind::Min {
+            gap = self.negated(&name, gap);
+        }
+        let mut part = self.push(&format!("{name}.excess"), Op::Relu { x: gap }, None);
+        if node.kind == OpKind::Min {
+            part = self.negated(&name, part);
+        }
+        let given = ir_shape(&x.dims);
+        self.define(node, Op::Add { x: part, c }, given, dims)
     }
 
     pub(super) fn clip(&mut self, node: &Node<'a>) -> Outcome {
@@ -213,11 +252,11 @@ impl<'a> Lowering<'a> {
         let lo = lo.filter(|v| *v > f32::MIN);
         let hi = hi.filter(|v| *v < f32::MAX);
         let op = match (lo, hi) {
-            (Some(lo), None) if lo == 0.0 => Op::Relu { x: x.id },
+            (Some(0.0), None) => Op::Relu { x: x.id },
             (lo, hi) => clip_op(x.id, lo, hi),
         };
-        if lo.zip(hi).is_some_and(|(lo, hi)| lo > hi) {
-            return Err(wrong(format!("Clip between {lo:?} and {hi:?}")));
+        if let Some((lo, hi)) = lo.zip(hi).filter(|(lo, hi)| lo > hi) {
+            return Err(wrong(format!("Clip between {lo} and {hi}")));
         }
         self.defined(node, op, x.dims)
     }
@@ -256,7 +295,7 @@ impl<'a> Lowering<'a> {
 
     /// Slope 1 above 0 and the given ones below: `leaky_relu` for a power of two, else
     /// `slope·x + (1 - slope)·relu(x)`.
-    fn two_slopes(
+    pub(super) fn two_slopes(
         &mut self,
         node: &Node<'a>,
         x: Activation,
@@ -312,7 +351,11 @@ impl<'a> Lowering<'a> {
         let (offset, scale) = (list("offset", 0.0)?, list("scale", 1.0)?);
         let name = self.name(node.output());
         let shape = Shape::vector(offset.len());
-        let c = self.fresh_constant(&format!("{name}.offset"), shape, &Data::Float(offset.into()))?;
+        let c = self.fresh_constant(
+            &format!("{name}.offset"),
+            shape,
+            &Data::Float(offset.into()),
+        )?;
         let centered = self.push(&format!("{name}.centered"), Op::Sub { x: x.id, c }, None);
         let shape = Shape::vector(scale.len());
         let c = self.fresh_constant(&format!("{name}.scale"), shape, &Data::Float(scale.into()))?;
@@ -321,7 +364,7 @@ impl<'a> Lowering<'a> {
 }
 
 /// The dimensions of `x` with a constant of dimensions `c`, which does not enlarge it.
-fn enlarged(x: &[usize], c: &[usize]) -> Result<Vec<usize>, Diagnostic> {
+pub(super) fn enlarged(x: &[usize], c: &[usize]) -> Result<Vec<usize>, Diagnostic> {
     arithmetic::broadcast_dims(x, c).ok_or_else(|| {
         wrong(format!(
             "a constant of dimensions {c:?} does not fit an operand of dimensions {x:?}"

@@ -36,7 +36,11 @@ impl<'a> Ending<'a> {
             [_, _, ..] => all.iter().copied().filter(|v| !is_label(v)).collect(),
             _ => all.clone(),
         };
-        let chosen = single(if scores.is_empty() { &all } else { &scores }, "output", place)?;
+        let chosen = single(
+            if scores.is_empty() { &all } else { &scores },
+            "output",
+            place,
+        )?;
         let (output, cut) = without_post_processing(proto, producers, &chosen.name);
         let others = all.iter().filter(|v| v.name != chosen.name);
         Ok(Self {

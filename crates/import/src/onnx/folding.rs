@@ -61,23 +61,67 @@ impl<'a> Lowering<'a> {
             OpKind::Mul => self.fold(node, Fold::Mul),
             OpKind::Div => self.fold(node, Fold::Div),
             OpKind::Equal => self.fold(node, Fold::Equal),
+            OpKind::Max => self.fold(node, Fold::Max),
+            OpKind::Min => self.fold(node, Fold::Min),
             OpKind::QuantizeLinear => self.quantized_constant(node),
             OpKind::DequantizeLinear => self.dequantized_constant(node),
-            _ => Err(unsupported(format!(
+            OpKind::Abs
+            | OpKind::AveragePool
+            | OpKind::BatchNormalization
+            | OpKind::Clip
+            | OpKind::Conv
+            | OpKind::Gemm
+            | OpKind::GlobalAveragePool
+            | OpKind::GlobalMaxPool
+            | OpKind::HardSigmoid
+            | OpKind::LeakyRelu
+            | OpKind::LinearRegressor
+            | OpKind::MatMul
+            | OpKind::MaxPool
+            | OpKind::Pad
+            | OpKind::PRelu
+            | OpKind::QLinearAdd
+            | OpKind::QLinearConcat
+            | OpKind::QLinearGlobalAveragePool
+            | OpKind::QLinearLeakyRelu
+            | OpKind::QLinearSigmoid
+            | OpKind::QLinearConv
+            | OpKind::QLinearMatMul
+            | OpKind::QGemm
+            | OpKind::ReduceMax
+            | OpKind::ReduceMean
+            | OpKind::ReduceSum
+            | OpKind::Relu
+            | OpKind::Scaler
+            | OpKind::Sigmoid
+            | OpKind::Sign
+            | OpKind::Sum
+            | OpKind::Tanh => Err(unsupported(format!(
                 "{} of constants only is not supported",
                 node.proto.op_type
             ))),
         }
     }
 
-    pub(super) fn constant_operand(&self, node: &Node<'a>, i: usize) -> Result<&Tensor, Diagnostic> {
+    pub(super) fn constant_operand(
+        &self,
+        node: &Node<'a>,
+        i: usize,
+    ) -> Result<&Tensor, Diagnostic> {
         node.input(i)
             .and_then(|n| self.constants.get(n))
             .ok_or_else(|| wrong(format!("operand {i} is no constant")))
     }
 
     fn fold(&mut self, node: &Node<'a>, op: Fold) -> Folded {
-        let (a, b) = (self.constant_operand(node, 0)?, self.constant_operand(node, 1)?);
+        if node.proto.input.len() != 2 {
+            let text = format!("{} of constants only", node.proto.op_type);
+            return Err(unsupported(format!("{text} is not supported but for two")));
+        }
+        let (a, b) = (
+            self.constant_operand(node, 0)?,
+            self.constant_operand(node, 1)?,
+        );
         let dims = arithmetic::common_dims(&a.dims, &b.dims)
             .filter(|d| tensor::checked_len(d).is_some())
             .ok_or_else(|| {
@@ -128,7 +172,9 @@ impl<'a> Lowering<'a> {
             None => Tensor::float(vec![1], [0.0]),
         };
         if one.len() != 1 {
-            return Err(wrong("ConstantOfShape has a value of more than one element"));
+            return Err(wrong(
+                "ConstantOfShape has a value of more than one element",
+            ));
         }
         let count = dims.iter().product();
         self.spend(count)?;
@@ -212,34 +258,7 @@ impl<'a> Lowering<'a> {
         }
         let outer: usize = dims[..axis].iter().product();
         self.spend(parts.iter().map(Tensor::len).sum())?;
-        let chunks = |len: usize| len / outer.max(1);
-        let ints = parts.iter().map(|t| match &t.data {
-            Data::Int(d, kind) => Some((d, *kind)),
-            Data::Float(_) | Data::Wide(_) => None,
-        });
-        let floats = parts.iter().map(|t| match &t.data {
-            Data::Float(d) => Some(d),
-            Data::Int(..) | Data::Wide(_) => None,
-        });
-        let data = if let Some(ints) = ints.collect::<Option<Vec<_>>>() {
-            let all = (0..outer).flat_map(|o| {
-                ints.iter().flat_map(move |(d, _)| {
-                    let n = chunks(d.len());
-                    d[o * n..(o + 1) * n].iter().copied()
-                })
-            });
-            Data::Int(all.collect(), ints[0].1)
-        } else if let Some(floats) = floats.collect::<Option<Vec<_>>>() {
-            let all = (0..outer).flat_map(|o| {
-                floats.iter().flat_map(move |d| {
-                    let n = chunks(d.len());
-                    d[o * n..(o + 1) * n].iter().copied()
-                })
-            });
-            Data::Float(all.collect())
-        } else {
-            return Err(wrong("Concat of constants of different types"));
-        };
+        let data = joined(&parts, outer)?;
         Ok(Tensor { dims, data })
     }
 
@@ -363,7 +382,9 @@ impl<'a> Lowering<'a> {
         let keep = int_attribute(node.proto, "keepdims", 1)? != 0;
         let whole = self.constant_operand(node, 0)?.dims.len() <= 1;
         if !whole {
-            return Err(unsupported("ReduceProd of a constant matrix is not supported"));
+            return Err(unsupported(
+                "ReduceProd of a constant matrix is not supported",
+            ));
         }
         Ok(Tensor::int(if keep { vec![1] } else { vec![] }, [product]))
     }
@@ -384,11 +405,46 @@ impl<'a> Lowering<'a> {
         let (Data::Int(c, _), Data::Int(a, kind), Data::Int(b, _)) =
             (&parts[0].data, &parts[1].data, &parts[2].data)
         else {
-            return Err(unsupported("Where of other constants than integers is not supported"));
+            return Err(unsupported(
+                "Where of other constants than integers is not supported",
+            ));
         };
-        let all = index(&parts[0]).into_iter().zip(index(&parts[1])).zip(index(&parts[2]));
+        let all = index(&parts[0])
+            .into_iter()
+            .zip(index(&parts[1]))
+            .zip(index(&parts[2]));
         let values = all.map(|((i, j), k)| if c[i] != 0 { a[j] } else { b[k] });
         let data = Data::Int(values.collect(), *kind);
         Ok(Tensor { dims, data })
+    }
+}
+
+/// The elements of tensors of one type, one after the other in each of `outer` equal parts.
+pub(super) fn joined(parts: &[Tensor], outer: usize) -> Result<Data, Diagnostic> {
+    fn chunks<T: Copy>(all: &[&[T]], outer: usize) -> Vec<T> {
+        let part = |o: usize, d: &[T]| {
+            let n = d.len() / outer.max(1);
+            d[o * n..(o + 1) * n].to_vec()
+        };
+        (0..outer)
+            .flat_map(|o| all.iter().flat_map(move |d| part(o, d)))
+            .collect()
+    }
+    let ints = parts.iter().map(|t| match &t.data {
+        Data::Int(d, kind) => Some((&d[..], *kind)),
+        Data::Float(_) | Data::Wide(_) => None,
+    });
+    if let Some(ints) = ints.collect::<Option<Vec<_>>>() {
+        let kind = ints.first().map_or(data_type::INT64, |(_, kind)| *kind);
+        let all: Vec<&[i64]> = ints.iter().map(|(d, _)| *d).collect();
+        return Ok(Data::Int(chunks(&all, outer).into(), kind));
+    }
+    let floats = parts.iter().map(|t| match &t.data {
+        Data::Float(d) => Some(&d[..]),
+        Data::Int(..) | Data::Wide(_) => None,
+    });
+    match floats.collect::<Option<Vec<_>>>() {
+        Some(all) => Ok(Data::Float(chunks(&all, outer).into())),
+        None => Err(wrong("Concat of constants of different types")),
     }
 }

@@ -328,7 +328,12 @@ fn supported<'a>(
     let mut nodes = Vec::with_capacity(order.len());
     for &index in order {
         let node = &proto.node[index];
-        let operands = || node.input.iter().map(String::as_str).filter(|n| !n.is_empty());
+        let operands = || {
+            node.input
+                .iter()
+                .map(String::as_str)
+                .filter(|n| !n.is_empty())
+        };
         let kind = OpKind::of(node);
         let asks = kind.is_some_and(OpKind::asks_for_dimensions);
         let constant = asks || operands().all(|n| constants.contains(n));

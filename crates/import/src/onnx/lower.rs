@@ -1,6 +1,7 @@
 //! Building the network: names, shapes without batch, constants in the forms that the IR wants.
 //! What each operator becomes is in [`super::nodes`] and the files that it names.
 
+use super::declared::{Dim, declared};
 use super::graph::{Graph, Node};
 use super::notes::{check_ending, notes};
 use super::proto::{ValueInfoProto, data_type};
@@ -99,6 +100,9 @@ pub(super) struct Lowering<'a> {
     /// What the user should know.
     pub(super) notes: Vec<Diagnostic>,
     forms: BTreeMap<(&'a str, Form), ValueId>,
+    /// True while the first step of [`Self::followed`] is made: what follows its node is not what
+    /// follows that step.
+    pub(super) inside: bool,
     /// Constants whose own name is given.
     named: BTreeSet<&'a str>,
     /// The IR names of ONNX values, unique.
@@ -121,6 +125,7 @@ impl<'a> Lowering<'a> {
             activations: BTreeMap::new(),
             notes: Vec::new(),
             forms: BTreeMap::new(),
+            inside: false,
             named: BTreeSet::new(),
             names: BTreeMap::new(),
             taken: BTreeSet::new(),
@@ -165,11 +170,27 @@ impl<'a> Lowering<'a> {
             .unwrap_or_else(|| onnx.to_owned())
     }
 
-    /// Gives an ONNX value another IR name, and returns the one that it had.
-    pub(super) fn rename(&mut self, onnx: &'a str, name: String) -> String {
-        self.names
-            .insert(onnx, name)
-            .unwrap_or_else(|| onnx.to_owned())
+    /// Defines a node's result in two steps: `make` defines the first as if it were the result,
+    /// `then` the result from it.
+    pub(super) fn followed(
+        &mut self,
+        node: &Node<'a>,
+        make: impl FnOnce(&mut Self, &Node<'a>) -> Result<(), Diagnostic>,
+        then: impl FnOnce(&mut Self, Activation) -> Result<(), Diagnostic>,
+    ) -> Result<(), Diagnostic> {
+        let onnx = node.output();
+        let own = self.name(onnx);
+        let inner = self.fresh(&format!("{own}.product"));
+        self.names.insert(onnx, inner);
+        self.inside = true;
+        let made = make(self, node);
+        self.inside = false;
+        self.names.insert(onnx, own);
+        made?;
+        let first = self.activations.remove(onnx);
+        let first = first
+            .ok_or_else(|| Diagnostic::error(codes::ONNX_GRAPH, "the first step has no result"))?;
+        then(self, first)
     }
 
     /// The node that alone uses a value, which is not the output either.
@@ -179,8 +200,8 @@ impl<'a> Lowering<'a> {
         user.filter(|u| alone && !u.constant)
     }
 
-    fn input(&mut self) -> Result<(), Diagnostic> {
-        let info: &'a ValueInfoProto = self.graph.input;
+    /// The type of the input: what integers stand for, or nothing for real numbers.
+    fn input_type(&mut self, info: &ValueInfoProto) -> Result<Option<Quant>, Diagnostic> {
         let fail = |m: &str| {
             let text = format!("the input \"{}\" {m}", info.name);
             Diagnostic::error(codes::ONNX_GRAPH, text)
@@ -210,7 +231,7 @@ impl<'a> Lowering<'a> {
         });
         if integers {
             self.notes.push(Diagnostic::note(
-                codes::ONNX_DTYPE,
+                codes::ONNX_NOTE,
                 format!(
                     "the input \"{}\" is of type {}: the network takes these integers as real numbers",
                     info.name,
@@ -218,6 +239,16 @@ impl<'a> Lowering<'a> {
                 ),
             ));
         }
+        Ok(quant)
+    }
+
+    fn input(&mut self) -> Result<(), Diagnostic> {
+        let info: &'a ValueInfoProto = self.graph.input;
+        let fail = |m: &str| {
+            let text = format!("the input \"{}\" {m}", info.name);
+            Diagnostic::error(codes::ONNX_GRAPH, text)
+        };
+        let quant = self.input_type(info)?;
         let declared = declared(info).ok_or_else(|| {
             fail("has no shape").help("export the model with a fixed input shape")
         })?;
@@ -448,47 +479,6 @@ fn ir_constant(name: &str, data: &Data) -> Result<Constant, Diagnostic> {
             format!("constant \"{name}\" holds integers where real numbers are needed"),
         )),
     }
-}
-
-/// A declared dimension.
-#[derive(Clone, PartialEq)]
-pub(super) enum Dim {
-    /// A number, possibly nonsense.
-    Size(i64),
-    /// A name, or "?" for an unknown one.
-    Symbol(String),
-}
-
-impl std::fmt::Debug for Dim {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match self {
-            Self::Size(n) => write!(f, "{n}"),
-            Self::Symbol(s) => f.write_str(s),
-        }
-    }
-}
-
-/// The declared dimensions of an input or output.
-pub(super) fn declared(info: &ValueInfoProto) -> Option<Vec<Dim>> {
-    let tensor = info.r#type.as_ref()?.tensor_type.as_ref()?;
-    let dims = tensor.shape.as_ref()?.dim.iter();
-    Some(
-        dims.map(|d| match (d.dim_value, &d.dim_param) {
-            (Some(n), _) => Dim::Size(n),
-            (None, Some(s)) => Dim::Symbol(s.clone()),
-            (None, None) => Dim::Symbol("?".to_owned()),
-        })
-        .collect(),
-    )
-}
-
-/// True unless a declared size is another one.
-pub(super) fn agree(declared: &[Dim], dims: &[usize]) -> bool {
-    declared.len() == dims.len()
-        && declared.iter().zip(dims).all(|(d, n)| match d {
-            Dim::Size(d) => *d == -1 || usize::try_from(*d) == Ok(*n),
-            Dim::Symbol(_) => true,
-        })
 }
 
 fn check_size(dims: &[usize]) -> Result<(), Diagnostic> {

@@ -74,11 +74,9 @@ impl<'a> Lowering<'a> {
             OpKind::Add | OpKind::Sub | OpKind::Mul | OpKind::Div => self.arithmetic(node),
             OpKind::Sum => self.sum(node),
             OpKind::Max | OpKind::Min => self.extreme(node),
-            OpKind::Relu
-            | OpKind::Abs
-            | OpKind::Sign
-            | OpKind::Sigmoid
-            | OpKind::Tanh => self.unary(node),
+            OpKind::Relu | OpKind::Abs | OpKind::Sign | OpKind::Sigmoid | OpKind::Tanh => {
+                self.unary(node)
+            }
             OpKind::Neg => self.neg(node),
             OpKind::Clip => self.clip(node),
             OpKind::LeakyRelu => self.leaky_relu(node),
@@ -105,6 +103,10 @@ impl<'a> Lowering<'a> {
             OpKind::QLinearMatMul => self.quantized_matmul(node),
             OpKind::QGemm => self.quantized_gemm(node),
             OpKind::QLinearAdd => self.quantized_add(node),
+            OpKind::QLinearConcat => self.quantized_concat(node),
+            OpKind::QLinearGlobalAveragePool
+            | OpKind::QLinearLeakyRelu
+            | OpKind::QLinearSigmoid => self.quantized_unary(node),
             OpKind::Constant
             | OpKind::ConstantOfShape
             | OpKind::Equal
@@ -130,19 +132,7 @@ impl<'a> Lowering<'a> {
 
     /// A computed operand that holds real numbers.
     pub(super) fn real(&self, node: &Node<'a>, i: usize) -> Result<Activation, Diagnostic> {
-        let x = self.operand(node, i)?;
-        match x.quant {
-            None => Ok(x),
-            Some(q) => Err(Diagnostic::error(
-                codes::ONNX_DTYPE,
-                format!(
-                    "{} works on elements of type {}",
-                    node.proto.op_type,
-                    data_type::name(q.kind)
-                ),
-            )
-            .help("put a DequantizeLinear or a Cast to float before it")),
-        }
+        real_numbers(node, self.operand(node, i)?)
     }
 
     /// Relu, Abs, Sign, Sigmoid and Tanh.
@@ -186,5 +176,21 @@ impl<'a> Lowering<'a> {
             Some(name) => Ok(self.ints(name)?.iter().any(|v| *v != 0)),
             None => Ok(false),
         }
+    }
+}
+
+/// The operand of a node if it holds real numbers.
+pub(super) fn real_numbers(node: &Node<'_>, x: Activation) -> Result<Activation, Diagnostic> {
+    match x.quant {
+        None => Ok(x),
+        Some(q) => Err(Diagnostic::error(
+            codes::ONNX_DTYPE,
+            format!(
+                "{} works on elements of type {}",
+                node.proto.op_type,
+                data_type::name(q.kind)
+            ),
+        )
+        .help("put a DequantizeLinear or a Cast to float before it")),
     }
 }

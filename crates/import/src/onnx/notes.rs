@@ -2,8 +2,9 @@
 
 use super::Place;
 use super::attribute::int_attribute;
+use super::declared::{agree, declared};
 use super::graph::Graph;
-use super::lower::{agree, declared};
+
 use super::proto::NodeProto;
 use ceg4n_base::{Diagnostic, Diagnostics, codes};
 
@@ -55,7 +56,9 @@ fn whole(node: &NodeProto, axis: i64, dims: &[usize], opset: i64) -> bool {
     let all: usize = dims.iter().product();
     // Early operator sets take all axes from this one on.
     if opset < 13 && node.op_type != "ArgMax" {
-        return dims.get(axis..).is_some_and(|d| d.iter().product::<usize>() == all);
+        return dims
+            .get(axis..)
+            .is_some_and(|d| d.iter().product::<usize>() == all);
     }
     dims.get(axis) == Some(&all)
 }
@@ -74,15 +77,15 @@ pub(super) fn notes(graph: &Graph<'_>, dims: &[usize], place: &Place) -> Vec<Dia
             _ => continue,
         };
         let text = format!("{} at the end was left out: {meaning}", node.op_type);
-        let note = Diagnostic::note(codes::ONNX_GRAPH, text);
+        let note = Diagnostic::note(codes::ONNX_NOTE, text);
         notes.push(place.at_node(*index, node, note));
     }
     if !end.others.is_empty() {
         let names: Vec<_> = end.others.iter().map(|n| format!("\"{n}\"")).collect();
         let text = format!("of several outputs {} was left out", names.join(", "));
-        notes.push(place.file(Diagnostic::note(codes::ONNX_GRAPH, text)));
+        notes.push(place.file(Diagnostic::note(codes::ONNX_NOTE, text)));
     }
-    let warning = |m: String| place.file(Diagnostic::warning(codes::ONNX_GRAPH, m));
+    let warning = |m: String| place.file(Diagnostic::warning(codes::ONNX_NOTE, m));
     if graph.dead > 0 {
         notes.push(warning(format!(
             "{} nodes do not lead to the output and were left out",

@@ -71,6 +71,14 @@ pub(crate) enum OpKind {
     PRelu,
     /// Sum of quantized tensors.
     QLinearAdd,
+    /// Quantized tensors one after the other.
+    QLinearConcat,
+    /// Mean over all positions of a quantized tensor.
+    QLinearGlobalAveragePool,
+    /// Two slopes, of a quantized tensor.
+    QLinearLeakyRelu,
+    /// The sigmoid function of a quantized tensor.
+    QLinearSigmoid,
     /// A convolution of quantized tensors.
     QLinearConv,
     /// A matrix product of quantized tensors.
@@ -122,7 +130,7 @@ pub(crate) enum OpKind {
 }
 
 /// The operator set of the format itself.
-const STANDARD: &str = "ai.onnx";
+pub(super) const STANDARD: &str = "ai.onnx";
 /// The one of classical models.
 const CLASSICAL: &str = "ai.onnx.ml";
 /// The one of a runtime that quantizes.
@@ -130,7 +138,7 @@ const RUNTIME: &str = "com.microsoft";
 
 impl OpKind {
     /// Every operator: its domain, its name there, and how many operands must be there.
-    pub(crate) const ALL: [(&'static str, &'static str, Self, usize); 59] = [
+    pub(crate) const ALL: [(&'static str, &'static str, Self, usize); 63] = [
         (STANDARD, "Abs", Self::Abs, 1),
         (STANDARD, "Add", Self::Add, 2),
         (STANDARD, "AveragePool", Self::AveragePool, 1),
@@ -189,6 +197,15 @@ impl OpKind {
         (RUNTIME, "DequantizeLinear", Self::DequantizeLinear, 2),
         (RUNTIME, "QGemm", Self::QGemm, 6),
         (RUNTIME, "QLinearAdd", Self::QLinearAdd, 7),
+        (RUNTIME, "QLinearConcat", Self::QLinearConcat, 5),
+        (
+            RUNTIME,
+            "QLinearGlobalAveragePool",
+            Self::QLinearGlobalAveragePool,
+            5,
+        ),
+        (RUNTIME, "QLinearLeakyRelu", Self::QLinearLeakyRelu, 5),
+        (RUNTIME, "QLinearSigmoid", Self::QLinearSigmoid, 5),
         (RUNTIME, "QuantizeLinear", Self::QuantizeLinear, 2),
     ];
 

@@ -203,16 +203,12 @@ fn raw_elements(kind: i32, raw: &[u8]) -> Option<Data> {
     Some(match kind {
         data_type::FLOAT => Data::Float(four.iter().map(|c| f32::from_le_bytes(*c)).collect()),
         data_type::DOUBLE => doubles(eight.iter().map(|c| f64::from_le_bytes(*c))),
-        data_type::FLOAT16 => Data::Float(
-            two.iter()
-                .map(|c| half(u16::from_le_bytes(*c)))
-                .collect(),
-        ),
-        data_type::BFLOAT16 => Data::Float(
-            two.iter()
-                .map(|c| brain(u16::from_le_bytes(*c)))
-                .collect(),
-        ),
+        data_type::FLOAT16 => {
+            Data::Float(two.iter().map(|c| half(u16::from_le_bytes(*c))).collect())
+        }
+        data_type::BFLOAT16 => {
+            Data::Float(two.iter().map(|c| brain(u16::from_le_bytes(*c))).collect())
+        }
         data_type::BOOL => ints(raw.iter().map(|b| i64::from(*b != 0)).collect()),
         data_type::UINT8 => ints(raw.iter().map(|b| i64::from(*b)).collect()),
         data_type::INT8 => ints(raw.iter().map(|b| i64::from(*b as i8)).collect()),
@@ -302,7 +298,10 @@ mod tests {
 
     #[test]
     fn doubles_stay_what_they_are() {
-        assert_eq!(doubles([0.5, -3.0].into_iter()), Data::Float([0.5, -3.0].into()));
+        assert_eq!(
+            doubles([0.5, -3.0].into_iter()),
+            Data::Float([0.5, -3.0].into())
+        );
         let Data::Wide(w) = doubles([0.1, 1.0].into_iter()) else {
             panic!("0.1 is no float32")
         };

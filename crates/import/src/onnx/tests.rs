@@ -1,9 +1,16 @@
 //! Tests on small models, encoded through the importer's own message types.
 
+mod activations;
+mod endings;
 mod errors;
 mod evaluate;
+mod moves;
+mod normalization;
 mod operators;
+mod quantized;
 mod robustness;
+mod types;
+mod windows;
 
 use super::proto::{
     AttributeProto, DimensionProto, GraphProto, ModelProto, NodeProto, OperatorSetIdProto,
@@ -72,6 +79,24 @@ impl Model {
             ..TensorProto::default()
         });
         self
+    }
+
+    /// An integer constant of a type.
+    fn typed(mut self, name: &str, dims: &[i64], kind: i32, data: &[i32]) -> Self {
+        self.graph().initializer.push(TensorProto {
+            name: name.to_owned(),
+            dims: dims.to_vec(),
+            data_type: kind,
+            int32_data: data.to_vec(),
+            ..TensorProto::default()
+        });
+        self
+    }
+
+    /// The shape of the output.
+    fn shape(&self) -> Vec<usize> {
+        let n = self.import().unwrap_or_else(|e| panic!("{e}")).network;
+        n.value(n.output()).shape.0.clone()
     }
 
     fn bytes(&self) -> Vec<u8> {

@@ -3,7 +3,7 @@
 use super::attribute::{int_attribute, ints_attribute, sizes_attribute, text_attribute};
 use super::graph::Node;
 use super::lower::{Activation, Lowering};
-use super::nodes::{Outcome, axis_of, wrong};
+use super::nodes::{Outcome, axis_of, real_numbers, wrong};
 use super::operators::OpKind;
 use ceg4n_base::{Diagnostic, codes};
 use ceg4n_ir::{Op, Shape, Slide};
@@ -61,8 +61,8 @@ impl Sliding {
             extended: false,
         };
         this.pad(node, extents)?;
-        for axis in 0..axes {
-            this.place(axis, extents[axis], ceil)?;
+        for (axis, extent) in extents.iter().enumerate() {
+            this.place(axis, *extent, ceil)?;
         }
         Ok(this)
     }
@@ -91,11 +91,11 @@ impl Sliding {
             }
             "VALID" => {}
             "SAME_UPPER" | "SAME_LOWER" => {
-                for axis in 0..axes {
+                for (axis, extent) in extents.iter().enumerate() {
                     let stride = self.slide.strides[axis];
-                    let windows = extents[axis].div_ceil(stride);
+                    let windows = extent.div_ceil(stride);
                     let needed = (windows - 1) * stride + self.reach(axis);
-                    let total = needed.saturating_sub(extents[axis]);
+                    let total = needed.saturating_sub(*extent);
                     let (small, large) = (total / 2, total.div_ceil(2));
                     let upper = mode == "SAME_UPPER";
                     self.slide.before[axis] = if upper { small } else { large };
@@ -154,7 +154,7 @@ impl<'a> Lowering<'a> {
             };
             return self.define_as(node, op, given, dims, x.quant);
         }
-        let x = self.real(node, 0)?;
+        let x = real_numbers(node, x)?;
         let padded = slide.before.iter().chain(&slide.after).any(|p| *p > 0);
         let count_pad = int_attribute(node.proto, "count_include_pad", 0)? != 0;
         if count_pad && window.extended {
@@ -176,13 +176,18 @@ impl<'a> Lowering<'a> {
     /// GlobalAveragePool and GlobalMaxPool.
     pub(super) fn global_pool(&mut self, node: &Node<'a>) -> Outcome {
         let x = self.operand(node, 0)?;
+        let mean = node.kind == OpKind::GlobalAveragePool;
+        self.global(node, x, mean)
+    }
+
+    /// The mean or maximum over all positions of one sample.
+    pub(super) fn global(&mut self, node: &Node<'a>, x: Activation, mean: bool) -> Outcome {
         if x.dims.len() < 3 || x.dims[0] != 1 {
             return Err(not_one_sample(node, &x.dims));
         }
         let mut dims = x.dims[..2].to_vec();
         dims.extend(x.dims[2..].iter().map(|_| 1));
         let axes: Vec<usize> = (2..x.dims.len()).collect();
-        let mean = node.kind == OpKind::GlobalAveragePool;
         self.reduced(node, x, &axes, dims, mean)
     }
 
@@ -223,7 +228,7 @@ impl<'a> Lowering<'a> {
             OpKind::ReduceSum if count > 1 => {
                 let name = self.name(node.output());
                 let wanted = format!("{name}.mean");
-                let x = self.real(node, 0)?;
+                let x = real_numbers(node, x)?;
                 let (mean, given) = self.reduction(&x, &axes, true)?;
                 let mean = self.push(&wanted, mean, Some(given.clone()));
                 // At most 2^24 elements.
@@ -247,7 +252,7 @@ impl<'a> Lowering<'a> {
             let op = Op::Reshape { x: x.id };
             return self.moved(node, op, &x, dims);
         }
-        let x = if mean { self.real(node, 0)? } else { x };
+        let x = if mean { real_numbers(node, x)? } else { x };
         let (op, given) = self.reduction(&x, axes, mean)?;
         self.define_as(node, op, given, dims, x.quant)
     }

@@ -1,6 +1,7 @@
 //! Which nodes a stage takes into its epilogues.
 
-use super::{Place, Progress, StagePlan, Work, elem};
+use super::facts::elem;
+use super::{Place, Progress, StagePlan, Work};
 use crate::order::Order;
 use crate::shape::{Elem, Row};
 use ceg4n_ir::kernel::multiplier;
@@ -87,6 +88,8 @@ impl StagePlan {
             | KernelOp::Clip { .. }
             | KernelOp::Requantize { .. }
             | KernelOp::Align { .. } => {
+                // Before the node there is an operand, which its type holds.
+                (stage.width, stage.sum_width) = (1, 1);
                 let taken = stage.extend(kernel, id);
                 debug_assert!(taken, "an empty stage takes every elementwise node");
             }

@@ -144,3 +144,47 @@ fn pooled(window: &Window, x: &[i128], join: impl Fn(&[i128]) -> i128) -> Vec<i1
     }
     y
 }
+
+fn name(op: &KernelOp) -> &'static str {
+    match op {
+        KernelOp::Input { .. } => "input",
+        KernelOp::Dense { .. } => "dense",
+        KernelOp::AddConst { .. } => "add_const",
+        KernelOp::Conv { conv, .. } => match (conv.groups, conv.depth()) {
+            (1, _) => "conv",
+            (_, 1) => "depthwise",
+            _ => "grouped",
+        },
+        KernelOp::MaxPool { .. } => "max_pool",
+        KernelOp::SumPool { .. } => "sum_pool",
+        KernelOp::MulConst { .. } => "mul_const",
+        KernelOp::Sum { .. } => "sum",
+        KernelOp::Concat { .. } => "concat",
+        KernelOp::Gather { .. } => "gather",
+        KernelOp::Relu { .. } => "relu",
+        KernelOp::Clip { .. } => "clip",
+        KernelOp::LeakyRelu { .. } => "leaky_relu",
+        KernelOp::Abs { .. } => "abs",
+        KernelOp::Sign { .. } => "sign",
+        KernelOp::Table { .. } => "table",
+        KernelOp::Requantize { .. } => "requantize",
+        KernelOp::Align { .. } => "align",
+        KernelOp::Move { .. } => "move",
+    }
+}
+
+/// Operators that the output depends on.
+pub(crate) fn live(kernel: &Kernel) -> Vec<&'static str> {
+    let mut needed = vec![false; kernel.nodes.len()];
+    needed[kernel.output.as_u32() as usize] = true;
+    let mut names = vec![];
+    for (id, node) in kernel.nodes.iter().rev() {
+        if needed[id.as_u32() as usize] {
+            names.push(name(&node.op));
+            for x in node.op.operands() {
+                needed[x.as_u32() as usize] = true;
+            }
+        }
+    }
+    names
+}

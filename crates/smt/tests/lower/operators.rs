@@ -6,14 +6,16 @@ use crate::common::{Dice, Pair, format, lows, model_of, points, random_box};
 use crate::grid::{breaks_at, random_grid, random_property};
 use crate::kernels::leaves;
 use crate::nodes::terms_are_values;
-use ceg4n_eval::kernel_outputs;
+use ceg4n_base::Exact;
+use ceg4n_eval::{Domain, Enclosure, interpret_real, kernel_outputs, real_outputs};
 use ceg4n_ir::kernel::{KernelOp, argmax};
 use ceg4n_ir::{
-    Constant, Curve, Format, Kernel, NetworkBuilder, Op, Program, Rounding, Shape, Slide,
+    Constant, Curve, Format, Interval, Kernel, NetworkBuilder, Op, Program, Rounding, Shape, Slide,
     TensorFormat, ValueId, check,
 };
-use ceg4n_smt::lower::{LowerError, breaks_on_grid, leaves_class};
-use ceg4n_smt::{Limits, Logic, Outcome, solver};
+use ceg4n_opspec::Cmp;
+use ceg4n_smt::lower::{LowerError, Number, Terms, Truth, breaks_on_grid, leaves_class};
+use ceg4n_smt::{Limits, Logic, Model, Outcome, Value, solver};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -422,4 +424,89 @@ fn irrational_references_are_refused() {
         }
     }
     assert!(refused > 10, "{refused}");
+}
+
+/// Whether a number equals a value under a model.
+fn equals(terms: &mut Terms, n: &Number, value: &Number, model: &Model) -> bool {
+    match terms.cmp(Cmp::Eq, n, value).unwrap() {
+        Truth::Known(holds) => holds,
+        Truth::Term(t) => {
+            let all = terms.query.evaluate(model).unwrap();
+            all.get(t) == Some(Value::Bool(true))
+        }
+    }
+}
+
+/// Tables that rise and fall, at sums of inputs.
+#[test]
+fn entries_of_any_table() {
+    for logic in Logic::ALL {
+        for seed in 0..60 {
+            let mut d = Dice::new(seed);
+            let least = d.roll(-9, 3);
+            let b = [0; 2].map(|_| {
+                let lo = d.roll(0, 3);
+                Interval::new(lo, lo + d.roll(0, 6))
+            });
+            let len = (b[0].hi + b[1].hi + d.roll(1, 4)) as usize;
+            let table: Vec<i64> = (0..len).map(|_| d.roll(-2, 2) * 17).collect();
+            let mut terms = Terms::over(logic);
+            let mut input = |i: usize| {
+                let (lo, hi) = (b[i].lo + least, b[i].hi + least);
+                terms.input(&format!("x{i}"), lo.into(), hi.into()).unwrap()
+            };
+            let (x, y) = (input(0), input(1));
+            let twice = Number::constant((2 * least).into(), 0);
+            let at = terms.add(&x, &y).unwrap();
+            let at = terms.sub(&at, &twice).unwrap();
+            let found = terms.lookup(&at, len, &mut |i| Ok(table[i])).unwrap();
+            let lo: Vec<i64> = b.iter().map(|r| r.lo + least).collect();
+            for p in points(&b) {
+                let point: Vec<i64> = p.iter().map(|v| v + least).collect();
+                let model = model_of(&terms.query, &lo, &point);
+                let wanted = Number::constant(table[(p[0] + p[1]) as usize].into(), 0);
+                let same = equals(&mut terms, &found, &wanted, &model);
+                assert!(same, "seed {seed}, {p:?}: {table:?}");
+            }
+        }
+    }
+}
+
+/// Rounding to multiples of a power of two and back.
+#[test]
+fn snapping() {
+    for (scale, zero_point) in [(0.5, 0), (2.0, 3), (0.125, -1)] {
+        let mut net = NetworkBuilder::new("snap");
+        let x = net.push("x", Op::Input, Some(Shape::vector(1)), None);
+        let op = Op::Snap {
+            x,
+            scale,
+            zero_point,
+            lo: -4,
+            hi: 5,
+        };
+        let y = net.push("y", op, None, None);
+        let network = Arc::new(net.finish(y).unwrap());
+        let reference = check(Program::reference(network)).unwrap();
+        let real = reference.real().unwrap();
+        for logic in Logic::ALL {
+            let mut terms = Terms::over(logic);
+            let x = terms.input("x0", -200, 200).unwrap();
+            let sixteenths = terms.scale(&x, -4).unwrap();
+            let point = |_: &mut Terms, (lo, hi): Enclosure| {
+                assert_eq!(lo, hi);
+                let (m, e) = lo.as_dyadic().unwrap();
+                Ok(Number::constant(i128::try_from(m).unwrap(), e))
+            };
+            let y = interpret_real(real, &mut terms, vec![sixteenths], point).unwrap();
+            let y = y.node(real.output)[0].clone();
+            for v in -200..=200 {
+                let exact = real_outputs(real, &[Exact::dyadic(v, -4)]).unwrap();
+                let (m, e) = exact[0].as_dyadic().unwrap();
+                let wanted = Number::constant(i128::try_from(m).unwrap(), e);
+                let model = model_of(&terms.query, &[-200], &[v]);
+                assert!(equals(&mut terms, &y, &wanted, &model), "{scale} {v}");
+            }
+        }
+    }
 }

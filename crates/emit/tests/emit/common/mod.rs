@@ -2,9 +2,11 @@
 
 mod generate;
 mod graph;
+mod large;
 mod meaning;
 
 pub(crate) use graph::graph;
+pub(crate) use large::{large_dense, large_image};
 pub(crate) use meaning::evaluate;
 
 use ceg4n_emit::{Claim, EmitInfo, EmitInput, OutputFile, TestVector};
@@ -288,6 +290,26 @@ pub(crate) fn channel_cases() -> Vec<Case> {
         Rounding::HalfUp,
     ));
     cases
+}
+
+/// Operand and sum fit 32 bits, but what is added does not.
+pub(crate) fn wide_constant() -> Case {
+    let mut b = NetworkBuilder::new("wide");
+    let x = b.push("x", Op::Input, Some(Shape::vector(2)), None);
+    let (lo, hi) = (None, Some(-1.0));
+    let negative = b.push("negative", Op::Clip { x, lo, hi }, None, None);
+    let c = constant(&mut b, "c", &[1], 1.0);
+    let y = b.push("y", Op::Add { x: negative, c }, None, None);
+    let net = Arc::new(b.finish(y).unwrap());
+    let patch = Program::reference(net).patch().format(x, format("s32q0"));
+    let patch = patch.mantissas(c, format("s2q-31"), [1].into());
+    let program = check(patch.finish()).unwrap();
+    let vectors = vectors(&program, &mut ChaCha8Rng::seed_from_u64(3), 20);
+    Case {
+        name: "wide".to_owned(),
+        program,
+        vectors,
+    }
 }
 
 /// Writes emitted files below a folder.

@@ -30,7 +30,10 @@ fn only_what_is_a_float_is_stored_as_one() {
 
 #[test]
 fn products_are_exact() {
-    assert_eq!(scaled(&float(&[3.0, -0.75]), 0.5).unwrap(), float(&[1.5, -0.375]));
+    assert_eq!(
+        scaled(&float(&[3.0, -0.75]), 0.5).unwrap(),
+        float(&[1.5, -0.375])
+    );
     let Data::Wide(w) = scaled(&float(&[0.1]), 3.0).unwrap() else {
         panic!("no float")
     };
@@ -43,8 +46,20 @@ fn products_are_exact() {
 #[test]
 fn constants_fold_like_numpy() {
     let t = |dims: &[usize], v: &[f32]| Tensor::float(dims.to_vec(), v);
-    let sum = folded(Fold::Add, vec![2, 2], &t(&[2, 1], &[1., 2.]), &t(&[2], &[3., 5.])).unwrap();
+    let sum = folded(
+        Fold::Add,
+        vec![2, 2],
+        &t(&[2, 1], &[1., 2.]),
+        &t(&[2], &[3., 5.]),
+    )
+    .unwrap();
     assert_eq!(sum, t(&[2, 2], &[4., 6., 5., 7.]));
+    // 2^30 + 2^-40 and the like keep their rests.
+    let far = folded(Fold::Sub, vec![1], &t(&[1], &[1e20]), &t(&[1], &[1e-20])).unwrap();
+    let exact = |v: f32| Exact::from_f32(v).unwrap();
+    assert_eq!(far.data.exact(0), Some(&exact(1e20) - &exact(1e-20)));
+    let product = folded(Fold::Mul, vec![1], &t(&[1], &[0.1]), &t(&[], &[0.3])).unwrap();
+    assert_eq!(product.data.exact(0), Some(&exact(0.1) * &exact(0.3)));
     let third = folded(Fold::Div, vec![], &t(&[], &[1.]), &t(&[], &[3.])).unwrap();
     assert!(matches!(&third.data, Data::Wide(w) if w.enclosed));
     // What is only enclosed is no operand.
@@ -65,7 +80,10 @@ fn dimensions_broadcast() {
     assert_eq!(broadcast_dims(&[4], &[3]), None);
     assert_eq!(common_dims(&[2, 1], &[3]), Some(vec![2, 3]));
     assert_eq!(common_dims(&[2], &[3]), None);
-    assert_eq!(constant_shape(&[1, 4, 2, 2], &[1, 4, 1, 1]), Shape(vec![4, 1, 1]));
+    assert_eq!(
+        constant_shape(&[1, 4, 2, 2], &[1, 4, 1, 1]),
+        Shape(vec![4, 1, 1])
+    );
     assert_eq!(constant_shape(&[1, 4], &[1, 1]), Shape::vector(1));
 }
 
@@ -73,7 +91,10 @@ fn dimensions_broadcast() {
 fn transposes() {
     let m = float(&[1., 2., 3., 4., 5., 6.]);
     assert_eq!(transposed(&m, 2, 3), float(&[1., 4., 2., 5., 3., 6.]));
-    assert_eq!(permuted(&[2, 3, 4], &[2, 0, 1])[..7], [0, 4, 8, 12, 16, 20, 1]);
+    assert_eq!(
+        permuted(&[2, 3, 4], &[2, 0, 1])[..7],
+        [0, 4, 8, 12, 16, 20, 1]
+    );
 }
 
 fn channel(gamma: &str, beta: &str, mean: &str, spread: &str) -> Normalization {
@@ -118,7 +139,11 @@ fn offsets_that_nearly_cancel_get_more_bits() {
 
 #[test]
 fn folded_weights_are_within_reach_of_the_product() {
-    let (scale, _) = normalization(&[channel("0.3", "0", "0", "3"), channel("-1", "0", "0", "7")], None).unwrap();
+    let (scale, _) = normalization(
+        &[channel("0.3", "0", "0", "3"), channel("-1", "0", "0", "7")],
+        None,
+    )
+    .unwrap();
     let weight = float(&[0.1, -7.5, 3e-20, 0.0]);
     let Data::Wide(w) = channelwise(&weight, &scale, 2).unwrap() else {
         panic!("irrational")

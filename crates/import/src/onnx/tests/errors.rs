@@ -43,11 +43,17 @@ fn unsupported_operators_are_listed_together() {
     );
     assert!(errors.0.iter().all(|d| d.code == codes::ONNX_UNSUPPORTED));
     let place = format!("{:?}", errors.0[0].location);
-    assert!(place.contains("m.onnx: node \\\"LayerNormalization_a\\\""), "{place}");
+    assert!(
+        place.contains("m.onnx: node \\\"LayerNormalization_a\\\""),
+        "{place}"
+    );
     let help = |i: usize| errors.0[i].help.join(" ");
     assert!(help(0).contains("BatchNormalization"), "{errors:?}");
     assert!(help(2).contains("is Add"), "{errors:?}");
-    assert!(help(4).contains("cut off") && help(4).contains("Gemm"), "{errors:?}");
+    assert!(
+        help(4).contains("cut off") && help(4).contains("Gemm"),
+        "{errors:?}"
+    );
 }
 
 #[test]

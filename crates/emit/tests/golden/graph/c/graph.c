@@ -122,8 +122,8 @@ static void graph_stage4(const int8_t *x, const int8_t *z1, int8_t *y)
     }
 }
 
-/* average: sums of average pool, 8 channels, 3x2 window on 4x4, 2x3 results, stride 2x2, padding 1x1; at a scale per channel, any order of sums in 10 bits; proved range [-192, 288]
- * average: requantize to s7q3, times 1 to 21845 by channel, shift right 1 to 17 by channel, rounding half-up; proved range [-32, 48]
+/* average: sums of average pool, 8 channels, 3x2 window on 4x4, 2x3 results, stride 2x2, padding 1x1; at a scale per position, any order of sums in 10 bits; proved range [-192, 288]
+ * average: requantize to s7q3, times 1 to 21845 by position, shift right 1 to 17 by position, rounding half-up; proved range [-32, 48]
  */
 static void graph_stage5(const int8_t *x, int8_t *y)
 {
@@ -257,9 +257,9 @@ void graph_infer(const graph_in_t in[graph_IN_SIZE], graph_out_t out[graph_OUT_S
     graph_stage5(scratch->v2, scratch->v0);
     graph_stage6(scratch->v2, scratch->v1.i8);
     graph_stage7(scratch->v0, scratch->v1.i8, scratch->v0, scratch->v2);
-    graph_stage8(scratch->v2, scratch->v0);
-    graph_stage9(scratch->v0, scratch->v1.i8);
-    graph_stage10(scratch->v1.i8, out);
+    graph_stage8(scratch->v2, scratch->v1.i8);
+    graph_stage9(scratch->v1.i8, scratch->v2);
+    graph_stage10(scratch->v2, out);
 }
 
 size_t graph_argmax(const graph_out_t out[graph_OUT_SIZE])
