@@ -1,13 +1,15 @@
 //! Labels and top-1 verdicts of networks of wide layers on the boxes of VNN-LIB files, with times.
 //!
 //! `CEG4N_BENCHMARKS=DIR cargo run -p ceg4n-verify --example wide -- W A [SECONDS]` verifies
-//! kernels with weights of `W` and activations of `A` bits, within so many seconds each.
+//! kernels with weights of `W` and activations of `A` bits, within so many seconds each. A fourth
+//! argument chooses networks by name, a fifth is a tolerance to ask for in place of top-1.
 
 #![expect(clippy::print_stdout, reason = "a program for the command line")]
 
 #[path = "../tests/it/uniform.rs"]
 mod uniform;
 
+use ceg4n_base::Exact;
 use ceg4n_ir::{Domain, Property};
 use ceg4n_jit::CodeCache;
 use ceg4n_verify::label::label;
@@ -19,7 +21,7 @@ use std::time::{Duration, Instant};
 use uniform::Benchmark;
 
 /// Network and box.
-const QUESTIONS: [[&str; 2]; 7] = [
+const QUESTIONS: [[&str; 2]; 9] = [
     [
         "oval21/cifar_base_kw",
         "oval21/cifar_base_kw-img1598-eps0.0026143790849673205",
@@ -31,6 +33,14 @@ const QUESTIONS: [[&str; 2]; 7] = [
     [
         "oval21/cifar_deep_kw",
         "oval21/cifar_base_kw-img1697-eps0.0014379084967320263",
+    ],
+    [
+        "oval21/cifar_deep_kw",
+        "oval21/cifar_base_kw-img1598-eps0.0026143790849673205",
+    ],
+    [
+        "oval21/cifar_deep_kw",
+        "oval21/cifar_base_kw-img2908-eps0.019869281045751634",
     ],
     [
         "marabou-cifar10/cifar10_small",
@@ -52,6 +62,8 @@ fn main() -> Result<(), String> {
     );
     let seconds = bits(args.next()).unwrap_or(120);
     let only = args.next().unwrap_or_default();
+    let eps = args.next().and_then(|e| e.parse::<Exact>().ok());
+    let property = eps.map_or(Property::Top1, Property::Eps);
     for [network, query] in QUESTIONS {
         if !network.contains(&only) {
             continue;
@@ -78,7 +90,7 @@ fn main() -> Result<(), String> {
             reference: &b.reference,
             subject: &subject,
             region,
-            property: &Property::Top1,
+            property: &property,
             domain: Domain::Real,
             label: &label,
         };
