@@ -6,6 +6,7 @@
 
 #![expect(clippy::print_stdout, reason = "a program for the command line")]
 
+#[allow(dead_code, reason = "other programs use the rest of it")]
 #[path = "../tests/it/uniform.rs"]
 mod uniform;
 
