@@ -411,7 +411,10 @@ impl Work<'_> {
             property: self.q.property,
             influence: &self.influence,
         };
-        let celled = match cells.at_once(self.root) {
+        // Bounds of two wide programs may take seconds.
+        let in_time = self.stop.now().is_none();
+        let at_once = in_time.then(|| cells.at_once(self.root)).flatten();
+        let celled = match at_once {
             Some(celled) => celled,
             None => match self.attack()? {
                 Some(w) => Celled::Broken(Box::new(w), Tally::default()),

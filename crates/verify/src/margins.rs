@@ -161,20 +161,20 @@ impl<F> Margins<'_, F> {
         backward::bounds(self.graph, x, splits)
     }
 
-    /// One backward pass over the whole part.
+    /// One backward pass over the whole part; of a wide program first from plain intervals.
     pub fn quick(&self, part: &Part) -> bool {
-        let splits = Splits::default();
-        let Some(bounds) = backward::bounds(self.graph, &self.view.of(part), &splits) else {
-            return false;
+        let (x, splits) = (self.view.of(part), Splits::default());
+        let shows = |bounds: &Bounds| {
+            let pass = Backward {
+                graph: self.graph,
+                bounds,
+                splits: &splits,
+                guide: None,
+            };
+            self.is_met(&pass.lower(self.graph.output(), self.forms.clone()))
         };
-        let pass = Backward {
-            graph: self.graph,
-            bounds: &bounds,
-            splits: &splits,
-            guide: None,
-        };
-        let lower = pass.lower(self.graph.output(), self.forms.clone());
-        self.is_met(&lower)
+        let at_once = self.graph.is_wide() && shows(&Bounds::new(self.graph, &x));
+        at_once || backward::bounds(self.graph, &x, &splits).is_some_and(|b| shows(&b))
     }
 
     fn is_met(&self, lower: &[f64]) -> bool {

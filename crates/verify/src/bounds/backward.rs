@@ -23,6 +23,9 @@ pub struct Rows {
     pub coef: Vec<f64>,
     /// One constant per form, rounded downwards at every step.
     pub constant: Vec<f64>,
+    /// Where coefficients may be other than zero, ascending; `None` for everywhere. Forms of
+    /// neighbouring elements behind convolutions have few such places.
+    support: Option<Vec<usize>>,
 }
 
 impl Rows {
@@ -32,17 +35,21 @@ impl Rows {
             count,
             coef,
             constant: vec![0.0; count],
+            support: None,
         }
     }
 
-    /// The forms `z_i` and `-z_i` for some elements of a node of `len` elements.
+    /// The forms `z_i` and `-z_i` for some elements, ascending, of a node of `len` elements.
     pub fn units(elements: &[usize], len: usize) -> Self {
         let mut coef = vec![0.0; 2 * elements.len() * len];
         for (r, i) in elements.iter().enumerate() {
             coef[2 * r * len + i] = 1.0;
             coef[(2 * r + 1) * len + i] = -1.0;
         }
-        Self::new(2 * elements.len(), coef)
+        Self {
+            support: (8 * elements.len() < len).then(|| elements.to_vec()),
+            ..Self::new(2 * elements.len(), coef)
+        }
     }
 
     /// Coefficients of one form.
@@ -109,76 +116,75 @@ impl Backward<'_> {
         match &node.op {
             Op::Input => {}
             Op::Linear(map) => self.linear(i, map, rows),
-            Op::Scale { by, slack } => rows.each(n, &on, x, |row, x, k| {
-                let (mut charge, mut spread) = (0.0, 0.0);
-                for ((c, f), b) in row.iter_mut().zip(by.iter()).zip(x) {
+            Op::Scale { by, slack } => {
+                // What the products' roundings cost, and the sizes that an underflow meets.
+                let each = |c: &mut f64, (slot, b): Place, (charge, spread): &mut (f64, f64)| {
                     if *c != 0.0 {
-                        *c *= f;
-                        charge += c.abs() * b.magnitude();
-                        spread += b.magnitude();
+                        *c *= by[slot];
+                        *charge += c.abs() * b.magnitude();
+                        *spread += b.magnitude();
                     }
-                }
-                // Underflow of a product: at most the least normal number each.
-                let lost = pad(on.len(), *slack, charge) + f64::MIN_POSITIVE * spread;
-                *k = down(*k, lost);
-            }),
-            Op::Shift(c) => rows.each(n, &on, x, |row, _, k| {
-                let (mut s, mut m, mut lost) = (0.0, 0.0, 0.0);
-                for (a, (v, e)) in row.iter().zip(c.value.iter().zip(&c.error)) {
-                    s += a * v;
-                    m += (a * v).abs();
-                    lost += a.abs() * e;
-                }
-                *k = down(
-                    *k + s,
-                    pad(on.len() + 1, 0, m + k.abs()) + lost * (1.0 + pad(on.len(), 0, 1.0)),
-                );
-            }),
+                };
+                rows.each((n, &on, x), each, |(charge, spread), k| {
+                    // Underflow of a product: at most the least normal number each.
+                    let lost = pad(on.len(), *slack, charge) + f64::MIN_POSITIVE * spread;
+                    *k = down(*k, lost);
+                });
+            }
+            Op::Shift(c) => {
+                let each = |a: &mut f64, (slot, _): Place, sums: &mut [f64; 3]| {
+                    let v = *a * c.value[slot];
+                    sums[0] += v;
+                    sums[1] += v.abs();
+                    sums[2] += a.abs() * c.error[slot];
+                };
+                rows.each((n, &on, x), each, |[s, m, lost], k| {
+                    *k = down(
+                        *k + s,
+                        pad(on.len() + 1, 0, m + k.abs()) + lost * (1.0 + pad(on.len(), 0, 1.0)),
+                    );
+                });
+            }
             Op::Relu => self.relu(i, rows),
-            Op::Round(steps) => rows.each(n, &on, x, |row, x, k| {
-                let mut sum = Sum::default();
-                for ((a, s), b) in row.iter_mut().zip(steps.iter()).zip(x) {
+            Op::Round(steps) => {
+                let each = |a: &mut f64, (slot, b): Place, sum: &mut Sum| {
+                    let s = &steps[slot];
                     if *a == 0.0 || s.is_exact() {
-                        continue;
+                        return;
                     }
                     if b.lo == 0.0 && b.hi == 0.0 {
                         *a = 0.0;
-                        continue;
+                        return;
                     }
                     sum.add(*a * if *a > 0.0 { s.error.lo } else { s.error.hi });
-                }
-                sum.into_constant(k, on.len());
-            }),
+                };
+                rows.each((n, &on, x), each, |sum, k| sum.into_constant(k, on.len()));
+            }
             Op::Float32 { .. } => {
                 let noise = &self.bounds.noise[i];
-                rows.each(n, &on, x, |row, _, k| {
-                    let mut sum = Sum::default();
-                    for (a, e) in row.iter().zip(noise).filter(|(a, _)| **a != 0.0) {
-                        sum.add(-a.abs() * e);
+                let each = |a: &mut f64, (slot, _): Place, sum: &mut Sum| {
+                    if *a != 0.0 {
+                        sum.add(-a.abs() * noise[slot]);
                     }
-                    sum.into_constant(k, on.len());
-                });
+                };
+                rows.each((n, &on, x), each, |sum, k| sum.into_constant(k, on.len()));
             }
-            Op::Clamp { lo, hi } => rows.each(n, &on, x, |row, x, k| {
-                let mut sum = Sum::default();
-                for (a, b) in row.iter_mut().zip(x) {
-                    let (c, k) = relax::clamp(*a, *b, *lo, *hi);
+            Op::Clamp { lo, hi } => {
+                let each = |a: &mut f64, (_, b): Place, sum: &mut Sum| {
+                    let (c, k) = relax::clamp(*a, b, *lo, *hi);
                     *a = c;
                     sum.add(k);
-                }
-                sum.into_constant(k, on.len());
-            }),
+                };
+                rows.each((n, &on, x), each, |sum, k| sum.into_constant(k, on.len()));
+            }
             Op::Curve(_) => {
                 let lines = &self.bounds.lines[i];
-                rows.each(n, &on, x, |row, x, k| {
-                    let mut sum = Sum::default();
-                    for ((a, l), b) in row.iter_mut().zip(lines).zip(x) {
-                        let (c, k) = relax::lines(*a, *b, l);
-                        *a = c;
-                        sum.add(k);
-                    }
-                    sum.into_constant(k, on.len());
-                });
+                let each = |a: &mut f64, (slot, b): Place, sum: &mut Sum| {
+                    let (c, k) = relax::lines(*a, b, &lines[slot]);
+                    *a = c;
+                    sum.add(k);
+                };
+                rows.each((n, &on, x), each, |sum, k| sum.into_constant(k, on.len()));
             }
         }
     }
@@ -186,16 +192,26 @@ impl Backward<'_> {
     fn linear(&self, i: usize, map: &Linear, rows: &mut Rows) {
         let (n, x) = (map.rows, &self.bounds.nodes[i - 1]);
         let (reach, loss) = (&self.bounds.reach[i], &self.bounds.loss[i]);
-        let coef = map.back(rows.count, &rows.coef);
+        let (coef, support) = match &rows.support {
+            None => (map.back(rows.count, &rows.coef), None),
+            Some(places) => map.back_some(rows.count, &rows.coef, places),
+        };
         // Underflow of a product: at most the least normal number each.
         let spread: f64 = x.iter().map(|b| b.magnitude()).sum();
         for (r, k) in rows.constant.iter_mut().enumerate() {
             let row = &rows.coef[r * n..(r + 1) * n];
             let (mut s, mut charge, mut lost) = (0.0, 0.0, 0.0);
-            for (j, c) in row.iter().enumerate().filter(|(_, c)| **c != 0.0) {
-                s += c * map.bias.value[j];
-                charge += c.abs() * reach[j];
-                lost += c.abs() * loss[j];
+            let mut add = |j: usize| {
+                let c = row[j];
+                if c != 0.0 {
+                    s += c * map.bias.value[j];
+                    charge += c.abs() * reach[j];
+                    lost += c.abs() * loss[j];
+                }
+            };
+            match &rows.support {
+                None => (0..n).for_each(add),
+                Some(places) => places.iter().for_each(|j| add(*j)),
             }
             let p = pad(n + 3, 2, charge + k.abs())
                 + f64::MIN_POSITIVE * (n as f64) * spread
@@ -203,6 +219,7 @@ impl Backward<'_> {
             *k = down(*k + s, p);
         }
         rows.coef = coef;
+        rows.support = support;
     }
 
     fn relu(&self, i: usize, rows: &mut Rows) {
@@ -218,11 +235,15 @@ impl Backward<'_> {
         for r in 0..rows.count {
             let mut sum = Sum::default();
             let row = &mut rows.coef[r * n..(r + 1) * n];
-            for j in on.clone() {
+            let mut each = |j: usize| {
                 let slope = alpha.as_ref().map(|l| l[r * n + j]);
                 let (c, k) = relax::relu(row[j], x[j], slope);
                 row[j] = c;
                 sum.add(k);
+            };
+            match &rows.support {
+                None => on.clone().for_each(each),
+                Some(places) => within(places, &on).iter().for_each(|j| each(*j)),
             }
             if let Some(beta) = &beta {
                 // On the part z ≥ 0 (z ≤ 0) a multiple of -z (of z) is not positive.
@@ -240,22 +261,41 @@ impl Backward<'_> {
     }
 }
 
+/// An entry of an operator's lists, and the enclosure of the operand there.
+type Place = (usize, Bound);
+
+/// Those of ascending places that lie in a range.
+fn within<'a>(places: &'a [usize], on: &Range<usize>) -> &'a [usize] {
+    let at = |end: usize| places.partition_point(|j| *j < end);
+    &places[at(on.start)..at(on.end)]
+}
+
 impl Rows {
-    /// Changes the coefficients of some elements of each form over `n`, whose enclosures are `x`,
-    /// and its constant.
-    fn each(
+    /// Changes the coefficients of the elements `on` of each form over `n`, whose enclosures are
+    /// `x`, by `f`, which sums up what it costs; `end` takes that to the form's constant.
+    fn each<A: Default>(
         &mut self,
-        n: usize,
-        on: &Range<usize>,
-        x: &[Bound],
-        mut f: impl FnMut(&mut [f64], &[Bound], &mut f64),
+        (n, on, x): (usize, &Range<usize>, &[Bound]),
+        f: impl Fn(&mut f64, Place, &mut A),
+        end: impl Fn(A, &mut f64),
     ) {
+        let places = self.support.as_deref().map(|p| within(p, on));
+        let x = &x[on.clone()];
         for (r, k) in self.constant.iter_mut().enumerate() {
-            f(
-                &mut self.coef[r * n + on.start..r * n + on.end],
-                &x[on.clone()],
-                k,
-            );
+            let row = &mut self.coef[r * n + on.start..r * n + on.end];
+            let mut sums = A::default();
+            match places {
+                None => {
+                    let all = row.iter_mut().zip(x).enumerate();
+                    all.for_each(|(slot, (a, b))| f(a, (slot, *b), &mut sums));
+                }
+                Some(places) => {
+                    for slot in places.iter().map(|j| j - on.start) {
+                        f(&mut row[slot], (slot, x[slot]), &mut sums);
+                    }
+                }
+            }
+            end(sums, k);
         }
     }
 }

@@ -73,8 +73,9 @@ const HALVINGS: usize = 30;
 /// each of its steps has at most three roundings of numbers below 1.5, and what came before counts
 /// at most `|r|` of itself. The power of two is exact.
 fn exp(x: f64) -> f64 {
-    const HIGH: f64 = 6.931_471_803_691_238_164_90e-1;
-    const LOW: f64 = 1.908_214_929_270_587_700_02e-10;
+    // ln 2 to 32 bits, and what is left of it to 53.
+    const HIGH: f64 = f64::from_bits(0x3FE6_2E42_FEE0_0000);
+    const LOW: f64 = f64::from_bits(0x3DEA_39EF_3579_3C76);
     let k = (x / (HIGH + LOW)).round();
     let r = (x - k * HIGH) - k * LOW;
     let mut sum = 1.0;

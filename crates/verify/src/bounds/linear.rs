@@ -440,6 +440,33 @@ impl Linear {
         out
     }
 
+    /// As [`Self::back`] for coefficients that are zero but at ascending `places`: also where the
+    /// results may be other than zero, unless these are many.
+    pub fn back_some(
+        &self,
+        count: usize,
+        coef: &[f64],
+        places: &[usize],
+    ) -> (Vec<f64>, Option<Vec<usize>>) {
+        let mut seen = vec![false; self.cols];
+        places
+            .iter()
+            .for_each(|j| self.each(*j, |k, _| seen[k] = true));
+        let support: Vec<usize> = (0..self.cols).filter(|k| seen[*k]).collect();
+        if 4 * support.len() > self.cols {
+            return (self.back(count, coef), None);
+        }
+        let mut out = vec![0.0; count * self.cols];
+        let rows = coef.chunks_exact(self.rows.max(1));
+        for (a, y) in rows.zip(out.chunks_exact_mut(self.cols.max(1))) {
+            for j in places.iter().filter(|j| a[**j] != 0.0) {
+                let a = a[*j];
+                self.each(*j, |k, w| y[k] += a * w);
+            }
+        }
+        (out, Some(support))
+    }
+
     /// As [`Self::back`], added to `out`.
     pub fn back_into(&self, count: usize, coef: &[f64], out: &mut [f64]) {
         if let Some(weight) = self.matrix() {
@@ -584,6 +611,14 @@ mod tests {
             assert_eq!(a.sums(&x, &size, &size), b.sums(&x, &size, &size));
             let coef: Vec<f64> = (0..2 * rows).map(|i| number(i) % 3.0).collect();
             assert_eq!(a.back(2, &coef), b.back(2, &coef));
+            let mut few = vec![0.0; 2 * rows];
+            for j in [1, 3, rows - 1] {
+                (few[j], few[rows + j]) = (number(j), -1.0);
+            }
+            let (some, support) = a.back_some(2, &few, &[1, 3, rows - 1]);
+            assert_eq!(some, a.back(2, &few));
+            let inside = |k: usize| support.as_ref().is_none_or(|s| s.contains(&(k % cols)));
+            assert!((0..2 * cols).all(|k| some[k] == 0.0 || inside(k)));
             let wide: Vec<f64> = (0..cols * 3).map(number).collect();
             let (mut p, mut q) = (vec![0.0; rows * 4], vec![0.0; rows * 4]);
             a.forward_into(&mut p, 4, &wide, 3, |_| true);

@@ -52,6 +52,23 @@ impl Benchmark {
         })
     }
 
+    /// A network and one box of a VNN-LIB file.
+    #[allow(dead_code, reason = "one of the programs that share this file uses it")]
+    pub(crate) fn of_query(network: &Path, query: &Path) -> Result<Self, String> {
+        let imported = import_onnx_file(network).map_err(|d| format!("{d:?}"))?;
+        let network = Arc::new(imported.network);
+        let program = check(Program::reference(network.clone())).map_err(|d| format!("{d:?}"))?;
+        let mut sources = ceg4n_base::Sources::default();
+        let query = ceg4n_import::vnnlib::query_from_file(&mut sources, query);
+        let query = query.map_err(|d| format!("{d:?}"))?;
+        let regions = query.regions("query");
+        Ok(Self {
+            network,
+            reference: Reference::new(&program),
+            regions: regions.map_err(|d| format!("{d:?}"))?,
+        })
+    }
+
     /// The regions of a radius.
     pub(crate) fn of(&self, radius: &str) -> Vec<&Region> {
         let radius: Option<Exact> = radius.parse().ok();
@@ -93,9 +110,11 @@ impl Benchmark {
         for (v, value) in net.values().iter() {
             let of = |x: &ValueId| frac.get(x).copied().unwrap_or(0);
             let f = match &value.op {
-                Op::Input => give(v, fitting(size(v), a)),
                 Op::Const(_) => continue,
-                Op::Dense { x, weight, bias } => {
+                Op::Dense { x, weight, bias }
+                | Op::Conv {
+                    x, weight, bias, ..
+                } => {
                     let data = |c: ValueId| net.constant(c).map_or(&[][..], |c| &c.data);
                     let most = |d: &[f32]| d.iter().fold(0.0f64, |m, v| m.max(f64::from(v.abs())));
                     let sum = of(x) + give(*weight, fitting(most(data(*weight)), w));
@@ -106,14 +125,34 @@ impl Benchmark {
                     }
                     sum
                 }
-                Op::Relu { .. } => give(v, fitting(size(v), a)),
-                Op::Add { x, .. }
-                | Op::Sub { x, .. }
+                Op::Add { x, c } | Op::Sub { x, c } => {
+                    let most = net.constant(*c).map_or(1.0, |c| {
+                        c.data.iter().fold(0.0f64, |m, v| m.max(f64::from(v.abs())))
+                    });
+                    let format = fitting(most, 16);
+                    let capped = Format::new(true, 16, format.frac().min(of(x)));
+                    give(*c, capped.unwrap_or(format));
+                    give(v, fitting(size(v), a))
+                }
+                Op::Input
+                | Op::Relu { .. }
+                | Op::AveragePool { .. }
+                | Op::Sum { .. }
+                | Op::Clip { .. }
+                | Op::LeakyRelu { .. }
+                | Op::Abs { .. }
+                | Op::Sign { .. }
+                | Op::Curve { .. }
+                | Op::Mul { .. }
+                | Op::Snap { .. } => give(v, fitting(size(v), a)),
+                Op::MaxPool { x, .. }
+                | Op::Pad { x, .. }
+                | Op::Transpose { x, .. }
                 | Op::Div { x, .. }
                 | Op::Reshape { x }
                 | Op::Flatten { x }
                 | Op::Identity { x } => of(x),
-                other => unreachable!("plain layers, no {other:?}"),
+                Op::Concat { xs, .. } => xs.first().map_or(0, of),
             };
             frac.insert(v, f);
         }

@@ -135,11 +135,9 @@ impl Forms {
     }
 
     fn into_rows(self) -> Rows {
-        Rows {
-            count: self.count,
-            coef: self.a,
-            constant: self.k,
-        }
+        let mut rows = Rows::new(self.count, self.a);
+        rows.constant = self.k;
+        rows
     }
 
     /// On the part `z ≥ 0` (`z ≤ 0`) a multiple of `-z` (of `z`) is not positive, so that it may

@@ -70,6 +70,8 @@ struct State {
     own: usize,
     /// Shared symbols that only one element has.
     fresh: Vec<Fresh>,
+    /// Symbols of the input, which are the first.
+    inputs: usize,
     /// Radius of the difference's symbols that only that element has.
     loose: Vec<f64>,
     /// Error boxes.
@@ -282,6 +284,7 @@ impl State {
                 });
             }
         }
+        state.inputs = inputs.len();
         (state, inputs)
     }
 
@@ -378,7 +381,13 @@ impl State {
             // Two roundings, within the pads of `change`.
             (f.n, f.d) = (c.a * f.n, c.p * f.d + c.q * f.n);
         }
-        self.fresh.retain(|f| f.n != 0.0 || f.d != 0.0);
+        // The inputs' symbols keep their places: the first columns are theirs once all are spread.
+        let mut inputs = if self.shared == 0 { self.inputs } else { 0 };
+        self.fresh.retain(|f| {
+            let of_input = inputs > 0;
+            inputs = inputs.saturating_sub(1);
+            of_input || f.n != 0.0 || f.d != 0.0
+        });
         self.fresh.extend(fresh);
         self.measure(|i| scaled[i] != Change::NONE);
         let interval = |(i, c): (usize, &Change)| c.interval(before.n[i], before.d[i]);
@@ -510,6 +519,7 @@ impl State {
             db: vec![0.0; rows * own],
             own,
             fresh: Vec::new(),
+            inputs: self.inputs,
             loose: vec![0.0; rows],
             ne: vec![0.0; rows],
             de: vec![0.0; rows],
