@@ -59,6 +59,7 @@ codes! {
     ONNX_UNSUPPORTED = "E0302", "an operator that is not supported";
     ONNX_GRAPH = "E0303", "an ONNX graph that cannot be imported";
     ONNX_DTYPE = "E0304", "an element type that is not supported";
+    ONNX_NOTE = "E0305", "part of an ONNX model that was left out or taken otherwise";
     REGION = "E0401", "a region without a point or of another shape";
     REQUIREMENT = "E0402", "a requirement that cannot be asked of this network";
     REGION_FILE = "E0403", "a region file that cannot be read";
@@ -66,6 +67,7 @@ codes! {
     QUERY = "E0405", "a VNN-LIB query beyond what is supported";
     DATA = "E0406", "a data set or labels that do not fit";
     NO_DATA = "E0407", "a network compiled from few regions and no data";
+    QUANTIZED = "E0409", "a quantized model, whose formats are its own";
     FILE_READ = "E0501", "a file that cannot be read";
     FILE_WRITE = "E0502", "a file or folder that cannot be written";
     USAGE = "E0601", "an option that cannot be used so";

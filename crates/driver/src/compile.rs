@@ -125,8 +125,7 @@ fn run(
     cancel: &Cancel,
 ) -> Result<(Written, PathBuf), Diagnostics> {
     let asked = questions(loaded)?;
-    let reference =
-        Reference::new(&check(loaded.module.reference())?).with_precision(options.reference);
+    let reference = Reference::new(&check(loaded.reference())?).with_precision(options.reference);
     let session = Session {
         options,
         loaded,
@@ -160,10 +159,21 @@ fn run(
             "where the reference changes class: top1 margin {m}"
         )));
     }
-    let plan = Plan::new(options, loaded, &engine.reference, session.data.as_ref())?;
+    let own = match loaded.original {
+        None => None,
+        Some(_) => Some(Reference::new(&check(loaded.module.reference())?)),
+    };
+    let plan = Plan::new(
+        options,
+        loaded,
+        own.as_ref().unwrap_or(&engine.reference),
+        session.data.as_ref(),
+    )?;
     let given = given_version(options, loaded, &mut engine)?;
     let found = match given {
-        Some(chosen) if chosen.proof.is_some() => Found {
+        // Of a quantized model there is nothing to search.
+        Some(chosen) if chosen.proof.is_some() || loaded.original.is_some() => Found {
+            last: chosen.results.clone(),
             chosen: Some(chosen),
             ..Found::default()
         },
@@ -330,7 +340,8 @@ fn given_version(
     loaded: &Loaded,
     engine: &mut Engine<'_>,
 ) -> Result<Option<Chosen>, Diagnostics> {
-    let Some(k) = options.ir_version else {
+    let lowered = loaded.original.as_ref().map(|_| 1);
+    let Some(k) = options.ir_version.or(lowered) else {
         return Ok(None);
     };
     let program = check(loaded.version(Some(k), options.rounding)?)?;

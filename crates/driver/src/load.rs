@@ -7,7 +7,7 @@ use ceg4n_base::{ContentHash, Diagnostic, Diagnostics, Sources, codes};
 use ceg4n_import::import_onnx_file;
 use ceg4n_import::vnnlib::{self, Query};
 use ceg4n_ir::{
-    Anchor, Domain, Module, Program, Property, Region, Requirement, Rounding, Selection,
+    Anchor, Domain, Module, Op, Program, Property, Region, Requirement, Rounding, Selection,
 };
 use std::path::Path;
 
@@ -22,6 +22,9 @@ pub struct Loaded {
     pub warnings: Diagnostics,
     /// The network's name.
     pub name: String,
+    /// The network that kernels are compared with, where that is not the module's: of a quantized
+    /// model, whose module is in other units.
+    pub original: Option<Program>,
     /// SHA-256 of the file's bytes. For a `.nnir` file with tensors beside it their bytes do not
     /// count; [`Program::hash`] covers them.
     pub sha256: ContentHash,
@@ -51,6 +54,7 @@ pub fn load(options: &LoadOptions) -> Result<Loaded, Failure> {
             module,
             sources,
             warnings,
+            original: None,
             sha256,
         }),
         Err(diagnostics) => Err(Failure::new(diagnostics, sources)),
@@ -58,18 +62,26 @@ pub fn load(options: &LoadOptions) -> Result<Loaded, Failure> {
 }
 
 impl Loaded {
-    /// Makes the network one that formats can be given to: normalization becomes part of weights.
-    /// A module with versions, or without anything to fold, stays as it is.
+    /// Makes the network one that formats can be given to: normalization becomes part of weights, a
+    /// quantized model a version of its integers. A module with versions, or without anything to
+    /// do, stays as it is.
     ///
     /// # Errors
     /// Those of the passes.
     pub(crate) fn prepare(&mut self) -> Result<(), Diagnostics> {
+        if self.has_snaps() {
+            self.original = Some(self.module.reference());
+            self.module = run_pass(&self.module, "lower-snaps")?;
+            self.warnings.push(Diagnostic::note(
+                codes::QUANTIZED,
+                "a quantized model: its own integers are the kernel's, and no formats are searched",
+            ));
+            return Ok(());
+        }
         let before = self.module.network.hash();
         let mut module = self.module.clone();
         for name in PREPARATION {
-            for step in ceg4n_passes::Pipeline::parse(name, ceg4n_passes::REGISTRY)?.0 {
-                module = step.pass.run(&module, step.parameter.as_deref())?;
-            }
+            module = run_pass(&module, name)?;
             if module.network.hash() == before {
                 return Ok(());
             }
@@ -77,6 +89,28 @@ impl Loaded {
         self.module = module;
         Ok(())
     }
+}
+
+impl Loaded {
+    /// True for a quantized model without versions.
+    fn has_snaps(&self) -> bool {
+        let mut values = self.module.network.values().values();
+        self.module.versions.is_empty() && values.any(|v| matches!(v.op, Op::Snap { .. }))
+    }
+
+    /// The program that kernels are compared with.
+    pub(crate) fn reference(&self) -> Program {
+        let own = || self.module.reference();
+        self.original.clone().unwrap_or_else(own)
+    }
+}
+
+fn run_pass(module: &Module, name: &str) -> Result<Module, Diagnostics> {
+    let mut module = module.clone();
+    for step in ceg4n_passes::Pipeline::parse(name, ceg4n_passes::REGISTRY)?.0 {
+        module = step.pass.run(&module, step.parameter.as_deref())?;
+    }
+    Ok(module)
 }
 
 /// What runs before formats are chosen.

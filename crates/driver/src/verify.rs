@@ -66,8 +66,8 @@ fn run(
     cancel: &Cancel,
 ) -> Result<Report, Problem> {
     let asked = questions(loaded)?;
-    let program = check(loaded.version(options.ir_version, options.rounding)?)?;
-    if program.kernel().is_none() {
+    let program = check(subject(options, loaded)?)?;
+    if program.kernel().is_none() && (options.against.is_none() || options.data.data.is_some()) {
         let d = Diagnostic::error(
             codes::USAGE,
             "the program to be verified has no fixed-point input",
@@ -128,6 +128,16 @@ fn run(
         report.seconds.total = started.elapsed().as_secs_f64();
     }
     Ok(report)
+}
+
+/// The program that is decided: a version of the network, or, where there is none and another
+/// file is compared with, its real function.
+fn subject(options: &VerifyOptions, loaded: &Loaded) -> Result<Program, Diagnostics> {
+    let real = loaded.module.versions.is_empty() && options.ir_version.is_none();
+    match real && options.against.is_some() {
+        true => Ok(loaded.module.reference()),
+        false => Ok(loaded.version(options.ir_version, options.rounding)?),
+    }
 }
 
 /// The reference: the network's own real function, or the program of another file (its last

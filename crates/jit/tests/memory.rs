@@ -1,5 +1,6 @@
 //! Code memory is freed with its last user. Alone in its process, whose modules it counts.
 
+use ceg4n_ir::network::{Constant, Slide};
 use ceg4n_ir::{Checked, Format, NetworkBuilder, Op, Program, Shape, check};
 use ceg4n_jit::{CodeCache, Evaluator, live_modules};
 use std::sync::Arc;
@@ -12,6 +13,57 @@ fn relu_program(output: &str) -> Checked<Program> {
     let format = |text: &str| text.parse::<Format>().expect("a format");
     let patch = Program::reference(net).patch();
     let patch = patch.format(x, format("s20q3")).format(y, format(output));
+    check(patch.finish()).expect("a valid program")
+}
+
+/// A convolution, a pool, a residual sum and a dense layer: functions of several kinds.
+fn planes_program(extent: usize) -> Checked<Program> {
+    let format = |text: &str| text.parse::<Format>().expect("a format");
+    let mut net = NetworkBuilder::new("t");
+    let constant = |net: &mut NetworkBuilder, name: &str, shape: Vec<usize>| {
+        let ones = vec![1.0; shape.iter().product()];
+        let op = Op::Const(Constant::inline(ones));
+        net.push(name, op, Some(Shape(shape)), None)
+    };
+    let shape = Shape(vec![2, extent, extent]);
+    let x = net.push("x", Op::Input, Some(shape), None);
+    let w = constant(&mut net, "w", vec![2, 2, 1, 1]);
+    let slide = Slide::dense(2);
+    let conv = Op::Conv {
+        x,
+        weight: w,
+        bias: None,
+        slide: slide.clone(),
+        groups: 1,
+    };
+    let c = net.push("c", conv, None, None);
+    let s = net.push("s", Op::Sum { x: c, y: x }, None, None);
+    let kernel = vec![2; 2];
+    let pool = Op::MaxPool {
+        x: s,
+        kernel,
+        slide,
+    };
+    let p = net.push("p", pool, None, None);
+    let f = net.push("f", Op::Flatten { x: p }, None, None);
+    let d = constant(&mut net, "d", vec![3, 2 * (extent - 1) * (extent - 1)]);
+    let dense = Op::Dense {
+        x: f,
+        weight: d,
+        bias: None,
+    };
+    let y = net.push("y", dense, None, None);
+    let net = Arc::new(net.finish(y).expect("a network"));
+    let mut patch = Program::reference(net).patch();
+    for (v, text) in [
+        (x, "s8q3"),
+        (w, "s4q0"),
+        (c, "s8q3"),
+        (s, "s8q2"),
+        (d, "s4q0"),
+    ] {
+        patch = patch.format(v, format(text));
+    }
     check(patch.finish()).expect("a valid program")
 }
 
@@ -48,6 +100,24 @@ fn code_memory_is_freed_with_its_last_user() {
     drop(second);
     assert_eq!(live_modules(), 0);
     assert_eq!(executable_mappings(), before, "the memory is unmapped");
+    let cache = CodeCache::new();
+    let small = Evaluator::new(&planes_program(3), &cache).unwrap();
+    let functions = live_modules();
+    assert!(functions > 2 && functions == cache.len());
+    let large = Evaluator::new(&planes_program(90), &cache).unwrap();
+    assert_eq!(
+        live_modules(),
+        functions,
+        "the same functions for more positions"
+    );
+    drop((small, cache));
+    assert_eq!(live_modules(), functions, "the large one holds them");
+    large.eval_batch(&[1; 2 * 90 * 90], 1, &mut y).unwrap();
+    // Three eighths are two quarters; 2·89·89 of them.
+    assert_eq!(y, [2 * 2 * 89 * 89; 3]);
+    drop(large);
+    assert_eq!(live_modules(), 0);
+    assert_eq!(executable_mappings(), before);
     for _ in 0..20 {
         let cache = CodeCache::new();
         let clone = cache.clone();

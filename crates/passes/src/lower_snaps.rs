@@ -177,6 +177,18 @@ impl Lower<'_> {
             .insert(v, Annotation::Fixed { format, mantissas });
     }
 
+    /// What a value holds the elements of.
+    fn origin(&self, mut v: ValueId) -> ValueId {
+        while let Op::Reshape { x }
+        | Op::Flatten { x }
+        | Op::Identity { x }
+        | Op::Transpose { x, .. } = &self.net.value(v).op
+        {
+            v = *x;
+        }
+        v
+    }
+
     /// Gives the input a power-of-two format, finer than the scale that it is snapped to.
     fn input(&mut self, v: ValueId) -> Outcome {
         let value = self.net.value(v);
@@ -191,7 +203,7 @@ impl Lower<'_> {
             else {
                 return None;
             };
-            (x == v).then_some((scale, zero_point, lo, hi))
+            (self.origin(x) == v).then_some((scale, zero_point, lo, hi))
         });
         let Some((scale, zero, lo, hi)) = snap else {
             return Err(self

@@ -1,5 +1,6 @@
 //! A query together with the networks for it: files to declarations, shapes and types compared.
 
+use super::single::objection;
 use super::{Arithmetic, ELEMENT_TYPES, Problem, Query, QueryOptions, internal};
 use crate::failure::Failure;
 use crate::load::load;
@@ -9,7 +10,9 @@ use ceg4n_import::vnnlib2::{
     self, ElementType, NetworkDeclaration, Port, Relation, Signature, Tensor,
 };
 use ceg4n_import::{import_onnx, import_onnx_file};
-use ceg4n_ir::{Checked, Module, OutputConstraint, OutputSpec, Program, Property, Region, check};
+use ceg4n_ir::{
+    Checked, Lowered, Module, OutputConstraint, OutputSpec, Program, Property, Region, check,
+};
 use ceg4n_jit::CodeCache;
 use ceg4n_verify::{Precision, Reference, Subject};
 use std::collections::BTreeMap;
@@ -425,13 +428,24 @@ fn precision(
     q: &vnnlib2::Query,
     models: &[Model],
 ) -> Result<Precision, Diagnostic> {
-    let single = |t: &&Tensor| t.element == ElementType::Float32;
-    let networks = q.networks().iter().zip(models);
-    let mut tensors = networks
-        .filter(|(_, m)| m.program.kernel().is_none())
-        .flat_map(|(n, _)| n.tensors());
-    Ok(match (tensors.find(single), options.arithmetic) {
-        (None, _) | (Some(_), Arithmetic::Real) => Precision::Real,
-        (Some(_), Arithmetic::Declared) => Precision::Float32,
-    })
+    let single = |n: &NetworkDeclaration| n.tensors().any(|t| t.element == ElementType::Float32);
+    let reals = |m: &Model| m.program.kernel().is_none();
+    let networks = || q.networks().iter().zip(models).filter(|(_, m)| reals(m));
+    if options.arithmetic == Arithmetic::Real || !networks().any(|(n, _)| single(n)) {
+        return Ok(Precision::Real);
+    }
+    // One in single precision and another in exact arithmetic: what holds for every run of both
+    // holds for the exact values too.
+    for (n, m) in networks() {
+        if let Lowered::Real(program) = m.program.lowered()
+            && let Some(what) = objection(program)
+        {
+            let message = format!("the analysis of {} is not sound in float32", m.path);
+            let d = Diagnostic::error(codes::QUERY, message);
+            return Err(d
+                .at(Some(n.span), format!("it has {what}"))
+                .help("declare real tensors to ask about exact arithmetic"));
+        }
+    }
+    Ok(Precision::Float32)
 }

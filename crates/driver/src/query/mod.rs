@@ -10,6 +10,7 @@ mod assignment;
 mod bind;
 pub mod instances;
 mod samples;
+mod single;
 mod solve;
 mod supports;
 #[cfg(test)]

@@ -211,3 +211,44 @@ fn types_that_are_not_sound_are_refused() {
     assert_eq!(failure("float32", "networks/iris.nnir"), Ok(Answer::Unsat));
     assert_eq!(failure("int8", "networks/iris.nnir"), Err(codes::SHAPE));
 }
+
+/// Rounding errors are bounded operator by operator, as the program has them.
+#[test]
+fn single_precision_is_refused_where_its_errors_are_not_known() {
+    let dir = tempfile::tempdir().unwrap();
+    let net = dir.path().join("n.nnir");
+    let body = |op: &str| {
+        format!(
+            "nnir 1;\nnetwork @n {{\n  %x = input : tensor<2>;\n  %w = const [[1, 0.5], [-1, 0.25]] : \
+             tensor<2x2>;\n  %h = dense %x, %w : tensor<2>;\n  %y = {op} %h : tensor<2>;\n  output %y;\n}}\n"
+        )
+    };
+    let answer = |op: &str, element: &str, arithmetic: Arithmetic| {
+        fs::write(&net, body(op)).unwrap();
+        let text = fs::read_to_string(tests().join("query/inputs/one-unsat.vnnlib")).unwrap();
+        let query = dir.path().join("q.vnnlib");
+        fs::write(&query, text.replace("real", element)).unwrap();
+        let o = QueryOptions {
+            networks: vec![("f".to_owned(), net.clone())],
+            arithmetic,
+            ..QueryOptions::new(query)
+        };
+        solve(&o, &Quiet, &Cancel::default())
+            .map(|s| s.answer)
+            .map_err(|f| f.diagnostics.0[0].code)
+    };
+    assert_eq!(
+        answer("relu", "float32", Arithmetic::Declared),
+        Ok(Answer::Unsat)
+    );
+    let refused = answer("sigmoid", "float32", Arithmetic::Declared);
+    assert_eq!(refused, Err(codes::QUERY));
+    assert_eq!(
+        answer("sigmoid", "float32", Arithmetic::Real),
+        Ok(Answer::Unsat)
+    );
+    assert_eq!(
+        answer("sigmoid", "real", Arithmetic::Declared),
+        Ok(Answer::Unsat)
+    );
+}

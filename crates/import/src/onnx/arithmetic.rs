@@ -3,7 +3,7 @@
 
 use super::nodes::wrong;
 use super::proto::data_type;
-use super::tensor::{Data, Tensor};
+use super::tensor::{Data, Tensor, doubles};
 use ceg4n_base::elementary::{split, sqrt};
 use ceg4n_base::{Diagnostic, Exact, codes};
 use ceg4n_ir::{Shape, Wide};
@@ -62,7 +62,7 @@ fn out_of_range() -> Diagnostic {
     wrong("a result of arithmetic on constants is beyond the range of float64")
 }
 
-/// `data·factor`, exactly.
+/// `data·factor`, exactly; the factor is finite.
 pub(super) fn scaled(data: &Data, factor: f32) -> Result<Data, Diagnostic> {
     if factor == 1.0 {
         return Ok(data.clone());
@@ -73,13 +73,7 @@ pub(super) fn scaled(data: &Data, factor: f32) -> Result<Data, Diagnostic> {
     };
     // 24 + 24 significant bits and the sum of the exponents fit an f64.
     let products = floats.iter().map(|v| f64::from(*v) * f64::from(factor));
-    let products: Vec<f64> = products.collect();
-    let same = |v: &f64| f64::from(*v as f32) == *v;
-    Ok(if products.iter().all(same) {
-        Data::Float(products.into_iter().map(|v| v as f32).collect())
-    } else {
-        Data::Wide(Arc::new(Wide::doubles(products)))
-    })
+    Ok(doubles(products))
 }
 
 /// `f` of every element.
@@ -192,6 +186,11 @@ pub(super) fn folded(
     let index = |t: &Tensor| Shape(t.dims.clone()).spread_over(&shape);
     let pairs = index(a).into_iter().zip(index(b));
     let no_result = || wrong("arithmetic on constants divides by zero or leaves the range");
+    if let (Data::Float(x), Data::Float(y)) = (&a.data, &b.data)
+        && let Some(data) = quick(op, pairs.clone(), x, y)
+    {
+        return Ok(Tensor { dims, data });
+    }
     let data = match (&a.data, &b.data) {
         (Data::Int(x, t), Data::Int(y, u)) if t == u => {
             let values = pairs.map(|(i, j)| fold_integers(op, x[i], y[j]));
@@ -228,6 +227,45 @@ pub(super) fn folded(
         }
     };
     Ok(Tensor { dims, data })
+}
+
+/// Sums, differences and products of floats in float64, which are exact with a rest; `None` for
+/// other operations, and floats that are not finite.
+fn quick(
+    op: Fold,
+    pairs: impl Iterator<Item = (usize, usize)> + Clone,
+    x: &[f32],
+    y: &[f32],
+) -> Option<Data> {
+    let sign = match op {
+        Fold::Add | Fold::Mul => 1.0,
+        Fold::Sub => -1.0,
+        Fold::Div | Fold::Equal | Fold::Max | Fold::Min => return None,
+    };
+    if x.iter().chain(y).any(|v| !v.is_finite()) {
+        return None;
+    }
+    let (mut high, mut low) = (vec![], vec![]);
+    for (i, j) in pairs {
+        let (a, b) = (f64::from(x[i]), sign * f64::from(y[j]));
+        if op == Fold::Mul {
+            high.push(a * b);
+            continue;
+        }
+        // The sum and what it leaves (Knuth, The Art of Computer Programming 2, 4.2.2).
+        let sum = a + b;
+        let part = sum - a;
+        high.push(sum);
+        low.push((a - (sum - part)) + (b - part));
+    }
+    if low.iter().all(|l| *l == 0.0) {
+        return Some(doubles(high.into_iter()));
+    }
+    Some(Data::Wide(Arc::new(Wide {
+        high: high.into(),
+        low: low.into(),
+        enclosed: false,
+    })))
 }
 
 fn fold_integers(op: Fold, a: i64, b: i64) -> Option<i64> {

@@ -255,8 +255,8 @@ impl<'a> Lowering<'a> {
             (Some(0.0), None) => Op::Relu { x: x.id },
             (lo, hi) => clip_op(x.id, lo, hi),
         };
-        if lo.zip(hi).is_some_and(|(lo, hi)| lo > hi) {
-            return Err(wrong(format!("Clip between {lo:?} and {hi:?}")));
+        if let Some((lo, hi)) = lo.zip(hi).filter(|(lo, hi)| lo > hi) {
+            return Err(wrong(format!("Clip between {lo} and {hi}")));
         }
         self.defined(node, op, x.dims)
     }

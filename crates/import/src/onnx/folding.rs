@@ -420,7 +420,7 @@ impl<'a> Lowering<'a> {
 }
 
 /// The elements of tensors of one type, one after the other in each of `outer` equal parts.
-fn joined(parts: &[Tensor], outer: usize) -> Result<Data, Diagnostic> {
+pub(super) fn joined(parts: &[Tensor], outer: usize) -> Result<Data, Diagnostic> {
     fn chunks<T: Copy>(all: &[&[T]], outer: usize) -> Vec<T> {
         let part = |o: usize, d: &[T]| {
             let n = d.len() / outer.max(1);

@@ -200,8 +200,8 @@ impl<'a> Lowering<'a> {
         user.filter(|u| alone && !u.constant)
     }
 
-    fn input(&mut self) -> Result<(), Diagnostic> {
-        let info: &'a ValueInfoProto = self.graph.input;
+    /// The type of the input: what integers stand for, or nothing for real numbers.
+    fn input_type(&mut self, info: &ValueInfoProto) -> Result<Option<Quant>, Diagnostic> {
         let fail = |m: &str| {
             let text = format!("the input \"{}\" {m}", info.name);
             Diagnostic::error(codes::ONNX_GRAPH, text)
@@ -231,7 +231,7 @@ impl<'a> Lowering<'a> {
         });
         if integers {
             self.notes.push(Diagnostic::note(
-                codes::ONNX_DTYPE,
+                codes::ONNX_NOTE,
                 format!(
                     "the input \"{}\" is of type {}: the network takes these integers as real numbers",
                     info.name,
@@ -239,6 +239,16 @@ impl<'a> Lowering<'a> {
                 ),
             ));
         }
+        Ok(quant)
+    }
+
+    fn input(&mut self) -> Result<(), Diagnostic> {
+        let info: &'a ValueInfoProto = self.graph.input;
+        let fail = |m: &str| {
+            let text = format!("the input \"{}\" {m}", info.name);
+            Diagnostic::error(codes::ONNX_GRAPH, text)
+        };
+        let quant = self.input_type(info)?;
         let declared = declared(info).ok_or_else(|| {
             fail("has no shape").help("export the model with a fixed input shape")
         })?;

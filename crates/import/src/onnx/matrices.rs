@@ -60,6 +60,7 @@ impl<'a> Lowering<'a> {
         let mut dims = x.dims.clone();
         dims[axis] = rows;
         let bias = node.input(2).filter(|_| beta != 0.0);
+        let mut summand = None;
         if let Some(c) = bias {
             let (c_dims, data) = self.reals(c)?;
             if arithmetic::broadcast_dims(&dims, &c_dims).as_deref() != Some(&dims[..]) {
@@ -67,24 +68,11 @@ impl<'a> Lowering<'a> {
                     "the bias of dimensions {c_dims:?} does not fit the result of dimensions {dims:?}"
                 )));
             }
+            // Not one element for each output: a sum behind the product.
             if !is_bias(&dims, &c_dims, axis) {
-                // Not one element for each output: a sum behind the product.
                 let c = scaled(&data, beta)?;
                 let shape = arithmetic::constant_shape(&dims, &c_dims);
-                let c = self.own_constant(node.input(2).unwrap_or_default(), shape, &c)?;
-                let matrix = Matrix {
-                    x,
-                    weight,
-                    transpose,
-                    alpha,
-                    axis,
-                    rows,
-                };
-                let made = |this: &mut Self, inner: &Node<'a>| this.matrix(inner, matrix, None);
-                return self.followed(node, made, |this, x| {
-                    let given = ir_shape(&x.dims);
-                    this.define(node, Op::Add { x: x.id, c }, given, x.dims)
-                });
+                summand = Some((node.input(2).unwrap_or_default(), shape, c));
             }
         }
         let matrix = Matrix {
@@ -95,7 +83,15 @@ impl<'a> Lowering<'a> {
             axis,
             rows,
         };
-        self.matrix(node, matrix, bias.map(|c| (c, beta)))
+        let Some((name, shape, data)) = summand else {
+            return self.matrix(node, matrix, bias.map(|c| (c, beta)));
+        };
+        let c = self.own_constant(name, shape, &data)?;
+        let made = |this: &mut Self, inner: &Node<'a>| this.matrix(inner, matrix, None);
+        self.followed(node, made, |this, x| {
+            let given = ir_shape(&x.dims);
+            this.define(node, Op::Add { x: x.id, c }, given, x.dims)
+        })
     }
 
     pub(super) fn matmul(&mut self, node: &Node<'a>) -> Outcome {

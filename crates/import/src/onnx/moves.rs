@@ -1,11 +1,13 @@
 //! Operators that move elements: other shapes, other orders, padding, concatenation.
 
+use super::arithmetic::constant_shape;
 use super::attribute::{attribute, float_attribute, int_attribute, ints_attribute, text_attribute};
+use super::folding::joined;
 use super::graph::Node;
 use super::lower::{Activation, Lowering, ir_shape};
 use super::nodes::{Outcome, axis_of, wrong};
 use super::operators::OpKind;
-use super::tensor;
+use super::tensor::{self, Tensor};
 use ceg4n_base::{Diagnostic, codes};
 use ceg4n_ir::{Op, Shape};
 use std::sync::Arc;
@@ -170,12 +172,101 @@ impl<'a> Lowering<'a> {
 
     pub(super) fn concat(&mut self, node: &Node<'a>) -> Outcome {
         let count = node.proto.input.len();
+        let axis = int_attribute(node.proto, "axis", 1)?;
+        let mixed = (0..count).any(|i| {
+            node.input(i)
+                .is_some_and(|n| self.constants.contains_key(n))
+        });
+        if mixed {
+            return self.concatenation_with_constants(node, axis);
+        }
         let xs: Vec<Activation> = (0..count)
             .map(|i| self.operand(node, i))
-            .collect::<Result<_, _>>()
-            .map_err(|d| d.help("constants cannot be concatenated with computed values"))?;
-        let axis = int_attribute(node.proto, "axis", 1)?;
+            .collect::<Result<_, _>>()?;
         self.concatenation(node, &xs, axis)
+    }
+
+    /// Zeros before and after a tensor along an axis, for the result called `name`.
+    fn padded_along(
+        &mut self,
+        x: Activation,
+        axis: usize,
+        [before, after]: [usize; 2],
+        name: &str,
+    ) -> Activation {
+        let skip = usize::from(axis > 0 && x.dims[0] == 1);
+        let mut dims = x.dims.clone();
+        dims[axis] += before + after;
+        let side = |n: usize| (skip..dims.len()).map(move |i| if i == axis { n } else { 0 });
+        let (before, after) = (side(before).collect(), side(after).collect());
+        let op = Op::Pad {
+            x: self.shaped(x.id, &x.dims[skip..]),
+            before,
+            after,
+            value: 0.0,
+        };
+        let id = self.push(&format!("{name}.padded"), op, None);
+        Activation {
+            id,
+            dims,
+            quant: None,
+        }
+    }
+
+    /// The same with constants among the operands: the computed ones with zeros in place of those,
+    /// then a sum with the constants between zeros.
+    fn concatenation_with_constants(&mut self, node: &Node<'a>, axis: i64) -> Outcome {
+        let rank = (0..node.proto.input.len()).find_map(|i| self.operand(node, i).ok());
+        let model = rank.ok_or_else(|| wrong("Concat needs operands"))?.dims;
+        let axis = axis_of(axis, model.len())?;
+        let fits = |d: &[usize]| {
+            d.len() == model.len() && (0..d.len()).all(|i| i == axis || d[i] == model[i])
+        };
+        let (mut xs, mut parts, mut gap): (Vec<(Activation, [usize; 2])>, _, _) =
+            (vec![], vec![], 0);
+        for i in 0..node.proto.input.len() {
+            let name = node.input(i).unwrap_or_default();
+            let dims = if let Some(t) = self.constants.get(name) {
+                let dims = t.dims.clone();
+                gap += dims.get(axis).copied().unwrap_or(0);
+                parts.push(Tensor {
+                    dims: dims.clone(),
+                    data: self.reals(name)?.1,
+                });
+                dims
+            } else {
+                let x = self.real(node, i)?;
+                let dims = x.dims.clone();
+                parts.push(zeros(&dims));
+                xs.push((x, [std::mem::take(&mut gap), 0]));
+                dims
+            };
+            if !fits(&dims) {
+                return Err(wrong(format!(
+                    "Concat along axis {axis} of dimensions {model:?} and {dims:?}"
+                )));
+            }
+        }
+        if let Some(last) = xs.last_mut() {
+            last.1[1] = gap;
+        }
+        let name = self.name(node.output());
+        let padded: Vec<Activation> = xs
+            .into_iter()
+            .map(|(x, sides)| self.padded_along(x, axis, sides, &name))
+            .collect();
+        let mut dims = model.clone();
+        dims[axis] = parts.iter().map(|t| t.dims[axis]).sum();
+        self.spend(dims.iter().product())?;
+        let data = joined(&parts, model[..axis].iter().product())?;
+        let shape = constant_shape(&dims, &dims);
+        let c = self.fresh_constant(&format!("{name}.constants"), shape, &data)?;
+        let made =
+            |this: &mut Self, inner: &Node<'a>| this.concatenation(inner, &padded, axis as i64);
+        self.followed(node, made, |this, x| {
+            let given = ir_shape(&x.dims);
+            this.define(node, Op::Add { x: x.id, c }, given, x.dims)
+        })
     }
 
     /// Computed tensors one after the other along an axis.
@@ -216,6 +307,10 @@ impl<'a> Lowering<'a> {
         let given = Shape(dims[skip..].to_vec());
         self.define_as(node, op, given, dims, quant)
     }
+}
+
+fn zeros(dims: &[usize]) -> Tensor {
+    Tensor::float(dims.to_vec(), vec![0.0; dims.iter().product()])
 }
 
 /// The permutation of a Transpose of `rank` dimensions, which are reversed by default.

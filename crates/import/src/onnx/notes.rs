@@ -77,15 +77,15 @@ pub(super) fn notes(graph: &Graph<'_>, dims: &[usize], place: &Place) -> Vec<Dia
             _ => continue,
         };
         let text = format!("{} at the end was left out: {meaning}", node.op_type);
-        let note = Diagnostic::note(codes::ONNX_GRAPH, text);
+        let note = Diagnostic::note(codes::ONNX_NOTE, text);
         notes.push(place.at_node(*index, node, note));
     }
     if !end.others.is_empty() {
         let names: Vec<_> = end.others.iter().map(|n| format!("\"{n}\"")).collect();
         let text = format!("of several outputs {} was left out", names.join(", "));
-        notes.push(place.file(Diagnostic::note(codes::ONNX_GRAPH, text)));
+        notes.push(place.file(Diagnostic::note(codes::ONNX_NOTE, text)));
     }
-    let warning = |m: String| place.file(Diagnostic::warning(codes::ONNX_GRAPH, m));
+    let warning = |m: String| place.file(Diagnostic::warning(codes::ONNX_NOTE, m));
     if graph.dead > 0 {
         notes.push(warning(format!(
             "{} nodes do not lead to the output and were left out",

@@ -117,6 +117,77 @@ fn every_element_of_unary_operators() {
     });
 }
 
+/// Clips that follow each other, before and after a shift, even where they leave one value.
+#[test]
+fn every_element_of_several_clips() {
+    let clips = [
+        (None, Some(-0.5)),
+        (Some(0.5), None),
+        (Some(-1.0), Some(1.25)),
+    ];
+    for first in clips {
+        for second in clips {
+            each_program(&[2], &small(), &[0, 1, 3], &|b, x, f| {
+                let frac = i64::from(f.frac());
+                let c = b.constant(vec![2], fmt(true, 6, frac).into(), vec![-3, 2]);
+                let x = b.push(Op::Add { x, c }, None);
+                let (lo, hi) = first;
+                let x = b.push(Op::Clip { x, lo, hi }, None);
+                let x = b.push(Op::Relu { x }, None);
+                let (lo, hi) = second;
+                (b.push(Op::Clip { x, lo, hi }, None), frac)
+            });
+            each_program(&[2], &small()[..2], &[0], &|b, x, f| {
+                let (lo, hi) = first;
+                let x = b.push(Op::Clip { x, lo, hi }, None);
+                let format = fmt(true, 5, i64::from(f.frac()) + 1);
+                b.format(x, format);
+                let (lo, hi) = second;
+                let x = b.push(Op::Clip { x, lo, hi }, None);
+                (b.push(Op::Relu { x }, None), i64::from(format.frac()))
+            });
+        }
+    }
+}
+
+/// A value that one user clips and another takes as it is.
+#[test]
+fn every_pair_of_a_value_with_two_users() {
+    each_program(&[2], &small(), &[0, 1, 3], &|b, x, f| {
+        let weight = b.constant(vec![2, 2], fmt(true, 3, 0).into(), vec![1, -1, -2, 1]);
+        let dense = Op::Dense {
+            x,
+            weight,
+            bias: None,
+        };
+        let x = b.push(dense, None);
+        let frac = i64::from(f.frac());
+        b.format(x, fmt(true, 6, frac));
+        let y = b.push(Op::Relu { x }, None);
+        let moved = b.push(Op::Identity { x }, None);
+        (b.push(Op::Sum { x: moved, y }, None), frac)
+    });
+}
+
+/// Groups whose last tile would reach into the next sample.
+#[test]
+fn every_pair_of_grouped_filters() {
+    each_program(&[2, 1], &small(), &[0, 2], &|b, x, f| {
+        let xs = vec![x; 4];
+        let x = b.push(Op::Concat { xs, axis: 0 }, None);
+        let m = (0..16).map(|i| i % 7 - 3).collect();
+        let weight = b.constant(vec![8, 2, 1], fmt(true, 3, 1).into(), m);
+        let conv = Op::Conv {
+            x,
+            weight,
+            bias: None,
+            slide: Slide::dense(1),
+            groups: 4,
+        };
+        (b.push(conv, None), i64::from(f.frac()) + 1)
+    });
+}
+
 #[test]
 fn every_pair_of_sums_pools_and_products() {
     let shifts = [-1, 0, 1, 4];
@@ -263,7 +334,7 @@ fn over_planes(extent: usize, dilation: usize) -> Checked<Program> {
         weight,
         bias: None,
         slide: Slide {
-            dilations: vec![1, dilation],
+            dilations: vec![2, dilation],
             before: vec![1; 2],
             after: vec![2, 1],
             ..Slide::dense(2)

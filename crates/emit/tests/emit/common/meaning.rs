@@ -66,6 +66,14 @@ fn clamped(m: i128, f: Format) -> i128 {
     m.clamp(i128::from(f.min()), i128::from(f.max()))
 }
 
+/// Elements of an accumulator.
+fn free(elements: Vec<Element>) -> Tensor {
+    Tensor {
+        elements,
+        format: None,
+    }
+}
+
 /// State of an evaluation.
 struct Run<'a> {
     program: &'a Program,
@@ -107,67 +115,89 @@ impl Run<'_> {
 
     /// A value before its annotation counts.
     fn natural(&self, v: ValueId, op: &Op) -> Tensor {
-        let shape = self.shape(v);
-        let len: usize = shape.iter().product();
-        let each = |x: &ValueId, f: &dyn Fn(usize, Element) -> Element| {
-            let x = &self.known[x].elements;
-            x.iter().enumerate().map(|(i, e)| f(i, *e)).collect()
-        };
-        let free = |elements| Tensor {
-            elements,
-            format: None,
-        };
-        let same = |x: &ValueId, elements| Tensor {
-            elements,
-            format: self.known[x].format,
-        };
-        let place = |c: &ValueId, i| shapes::broadcast(self.shape(*c), shape, i);
         match op {
             Op::Const(_) | Op::Input | Op::Snap { .. } => panic!("no operator of the tests"),
-            Op::Dense { x, weight, bias } => {
-                let x = &self.known[x].elements;
-                let row = |j: usize| {
-                    let w = self.constant(*weight, j * x.len());
-                    let frac = x[0].frac + w.frac;
-                    let term = |k: usize| x[k].m * self.constant(*weight, j * x.len() + k).m;
-                    let sum: i128 = (0..x.len()).map(term).sum();
-                    w.with(sum + bias.map_or(0, |b| self.addend(b, j, frac)))
-                        .at(frac)
+            Op::Dense { x, weight, bias } => free(self.rows(*x, *weight, *bias)),
+            Op::Conv { x, slide, .. }
+            | Op::MaxPool { x, slide, .. }
+            | Op::AveragePool { x, slide, .. } => {
+                let kernel = match op {
+                    Op::MaxPool { kernel, .. } | Op::AveragePool { kernel, .. } => kernel,
+                    Op::Conv { weight, .. } => &self.shape(*weight)[2..],
+                    _ => unreachable!("an operator with windows"),
                 };
-                free((0..len).map(row).collect())
+                let windows = shapes::Windows::new(self.shape(*x), kernel, slide, self.shape(v));
+                self.windows(op, &windows)
             }
+            Op::Add { .. } | Op::Sub { .. } | Op::Mul { .. } | Op::Div { .. } | Op::Sum { .. } => {
+                self.arithmetic(v, op)
+            }
+            Op::Concat { .. } | Op::Pad { .. } | Op::Transpose { .. } => self.moved(v, op),
+            Op::Relu { .. }
+            | Op::Clip { .. }
+            | Op::LeakyRelu { .. }
+            | Op::Abs { .. }
+            | Op::Sign { .. }
+            | Op::Curve { .. }
+            | Op::Reshape { .. }
+            | Op::Flatten { .. }
+            | Op::Identity { .. } => self.activation(v, op),
+        }
+    }
+
+    /// The elements of a value, each through a function of its index.
+    fn each(&self, x: ValueId, f: impl Fn(usize, Element) -> Element) -> Vec<Element> {
+        let x = &self.known[&x].elements;
+        x.iter().enumerate().map(|(i, e)| f(i, *e)).collect()
+    }
+
+    /// Elements under the format of a value.
+    fn same(&self, x: ValueId, elements: Vec<Element>) -> Tensor {
+        Tensor {
+            elements,
+            format: self.known[&x].format,
+        }
+    }
+
+    fn rows(&self, x: ValueId, weight: ValueId, bias: Option<ValueId>) -> Vec<Element> {
+        let x = &self.known[&x].elements;
+        let row = |j: usize| {
+            let w = self.constant(weight, j * x.len());
+            let frac = x[0].frac + w.frac;
+            let term = |k: usize| x[k].m * self.constant(weight, j * x.len() + k).m;
+            let sum: i128 = (0..x.len()).map(term).sum();
+            w.with(sum + bias.map_or(0, |b| self.addend(b, j, frac)))
+                .at(frac)
+        };
+        (0..self.shape(weight)[0]).map(row).collect()
+    }
+
+    fn windows(&self, op: &Op, windows: &shapes::Windows) -> Tensor {
+        let taps = |x: &ValueId, j: usize| -> Vec<Element> {
+            let base = windows.channel(j) * windows.plane;
+            let x = &self.known[x].elements;
+            windows.taps(j).map(|(_, at)| x[base + at]).collect()
+        };
+        match op {
             Op::Conv {
                 x,
                 weight,
                 bias,
-                slide,
                 groups,
-            } => {
-                let windows =
-                    shapes::Windows::new(self.shape(*x), &self.shape(*weight)[2..], slide, shape);
-                free(self.convolution(*x, *weight, *bias, *groups, &windows))
-            }
-            Op::MaxPool { x, kernel, slide } => {
-                let windows = shapes::Windows::new(self.shape(*x), kernel, slide, shape);
-                let x_values = &self.known[x].elements;
-                let most = |j: usize| {
-                    let taps = windows.taps(j);
-                    let all = taps.map(|(_, at)| x_values[windows.channel(j) * windows.plane + at]);
-                    all.max_by_key(|e| e.m).unwrap()
-                };
-                same(x, (0..len).map(most).collect())
+                ..
+            } => free(self.convolution(*x, *weight, *bias, *groups, windows)),
+            Op::MaxPool { x, .. } => {
+                let most = |j| taps(x, j).into_iter().max_by_key(|e| e.m).unwrap();
+                self.same(*x, (0..windows.len).map(most).collect())
             }
             Op::AveragePool {
                 x,
                 kernel,
-                slide,
                 count_pad,
+                ..
             } => {
-                let windows = shapes::Windows::new(self.shape(*x), kernel, slide, shape);
-                let x = &self.known[x].elements;
                 let mean = |j: usize| {
-                    let base = windows.channel(j) * windows.plane;
-                    let taps: Vec<Element> = windows.taps(j).map(|(_, at)| x[base + at]).collect();
+                    let taps = taps(x, j);
                     let all = if *count_pad {
                         kernel.iter().product()
                     } else {
@@ -181,15 +211,22 @@ impl Run<'_> {
                         factor: m,
                     }
                 };
-                free((0..len).map(mean).collect())
+                free((0..windows.len).map(mean).collect())
             }
-            Op::Add { x, c } => free(each(x, &|i, e| {
+            _ => unreachable!("an operator with windows"),
+        }
+    }
+
+    fn arithmetic(&self, v: ValueId, op: &Op) -> Tensor {
+        let place = |c: &ValueId, i| shapes::broadcast(self.shape(*c), self.shape(v), i);
+        match op {
+            Op::Add { x, c } => free(self.each(*x, |i, e| {
                 e.with(e.m + self.addend(*c, place(c, i), e.frac))
             })),
-            Op::Sub { x, c } => free(each(x, &|i, e| {
+            Op::Sub { x, c } => free(self.each(*x, |i, e| {
                 e.with(e.m - self.addend(*c, place(c, i), e.frac))
             })),
-            Op::Mul { x, c } => free(each(x, &|i, e| {
+            Op::Mul { x, c } => free(self.each(*x, |i, e| {
                 let c = self.constant(*c, place(c, i));
                 c.with(e.m * c.m).at(e.frac + c.frac)
             })),
@@ -197,24 +234,32 @@ impl Run<'_> {
                 let k = self.program.network.constant(*c).unwrap().data[0].log2() as i32;
                 let f = self.known[x].format;
                 Tensor {
-                    elements: each(x, &|_, e| e.at(e.frac + i64::from(k))),
+                    elements: self.each(*x, |_, e| e.at(e.frac + i64::from(k))),
                     format: f.and_then(|f| Format::new(f.signed(), f.width(), f.frac() + k)),
                 }
             }
             Op::Sum { x, y } => {
                 let y = &self.known[y].elements;
-                free(each(x, &|i, e| {
+                free(self.each(*x, |i, e| {
                     assert_eq!((e.frac, e.factor), (y[i].frac, y[i].factor));
                     e.with(e.m + y[i].m)
                 }))
             }
+            _ => unreachable!("an arithmetic operator"),
+        }
+    }
+
+    fn moved(&self, v: ValueId, op: &Op) -> Tensor {
+        let shape = self.shape(v);
+        let all = 0..shape.iter().product::<usize>();
+        match op {
             Op::Concat { xs, axis } => {
                 let operands: Vec<_> = xs.iter().map(|x| self.shape(*x)).collect();
                 let pick = |j| {
                     let (k, i) = shapes::concatenated(&operands, *axis, shape, j);
                     self.known[&xs[k]].elements[i]
                 };
-                same(&xs[0], (0..len).map(pick).collect())
+                self.same(xs[0], all.map(pick).collect())
             }
             Op::Pad {
                 x, before, value, ..
@@ -228,35 +273,39 @@ impl Run<'_> {
                         Element::plain(i128::from(f.quantize(&exact)), f)
                     }
                 };
-                same(x, (0..len).map(pick).collect())
+                self.same(*x, all.map(pick).collect())
             }
             Op::Transpose { x, perm } => {
-                let pick =
-                    |j| self.known[x].elements[shapes::transposed(self.shape(*x), perm, shape, j)];
-                same(x, (0..len).map(pick).collect())
+                let place = |j| shapes::transposed(self.shape(*x), perm, shape, j);
+                let pick = |j| self.known[x].elements[place(j)];
+                self.same(*x, all.map(pick).collect())
             }
-            Op::Relu { x } => same(x, each(x, &|_, e| e.with(e.m.max(0)))),
+            _ => unreachable!("an operator that moves elements"),
+        }
+    }
+
+    fn activation(&self, v: ValueId, op: &Op) -> Tensor {
+        match op {
+            Op::Relu { x } => self.same(*x, self.each(*x, |_, e| e.with(e.m.max(0)))),
             Op::Clip { x, lo, hi } => {
                 let f = self.known[x].format;
                 let bound = |v: &Option<f32>, e: Element| Some(bound((*v)?, e, f));
-                same(
-                    x,
-                    each(x, &|_, e| {
-                        let m = e.m.max(bound(lo, e).unwrap_or(i128::MIN));
-                        e.with(m.min(bound(hi, e).unwrap_or(i128::MAX)))
-                    }),
-                )
+                let clip = |_, e: Element| {
+                    let m = e.m.max(bound(lo, e).unwrap_or(i128::MIN));
+                    e.with(m.min(bound(hi, e).unwrap_or(i128::MAX)))
+                };
+                self.same(*x, self.each(*x, clip))
             }
-            Op::LeakyRelu { x, shift } => free(each(x, &|_, e| {
+            Op::LeakyRelu { x, shift } => free(self.each(*x, |_, e| {
                 let up = e.m * 2i128.pow(u32::from(*shift));
                 e.with(if e.m > 0 { up } else { e.m })
                     .at(e.frac + i64::from(*shift))
             })),
-            Op::Abs { x } => free(each(x, &|_, e| e.with(e.m.abs()))),
+            Op::Abs { x } => free(self.each(*x, |_, e| e.with(e.m.abs()))),
             Op::Sign { x } => {
                 let f = Format::new(true, 2, 0).unwrap();
                 Tensor {
-                    elements: each(x, &|_, e| Element::plain(e.m.signum(), f)),
+                    elements: self.each(*x, |_, e| Element::plain(e.m.signum(), f)),
                     format: Some(f),
                 }
             }
@@ -264,13 +313,14 @@ impl Run<'_> {
                 let f = self.program.annotations.format(v).unwrap();
                 let f = f.single().unwrap();
                 Tensor {
-                    elements: each(x, &|_, e| Element::plain(on_curve(*curve, e, f), f)),
+                    elements: self.each(*x, |_, e| Element::plain(on_curve(*curve, e, f), f)),
                     format: Some(f),
                 }
             }
             Op::Reshape { x } | Op::Flatten { x } | Op::Identity { x } => {
-                same(x, each(x, &|_, e| e))
+                self.same(*x, self.each(*x, |_, e| e))
             }
+            _ => unreachable!("an operator on elements"),
         }
     }
 

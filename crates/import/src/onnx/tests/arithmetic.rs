@@ -54,6 +54,12 @@ fn constants_fold_like_numpy() {
     )
     .unwrap();
     assert_eq!(sum, t(&[2, 2], &[4., 6., 5., 7.]));
+    // 2^30 + 2^-40 and the like keep their rests.
+    let far = folded(Fold::Sub, vec![1], &t(&[1], &[1e20]), &t(&[1], &[1e-20])).unwrap();
+    let exact = |v: f32| Exact::from_f32(v).unwrap();
+    assert_eq!(far.data.exact(0), Some(&exact(1e20) - &exact(1e-20)));
+    let product = folded(Fold::Mul, vec![1], &t(&[1], &[0.1]), &t(&[], &[0.3])).unwrap();
+    assert_eq!(product.data.exact(0), Some(&exact(0.1) * &exact(0.3)));
     let third = folded(Fold::Div, vec![], &t(&[], &[1.]), &t(&[], &[3.])).unwrap();
     assert!(matches!(&third.data, Data::Wide(w) if w.enclosed));
     // What is only enclosed is no operand.

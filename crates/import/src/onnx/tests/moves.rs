@@ -93,18 +93,27 @@ fn concatenation() {
     assert_eq!(m(-1).run(&x), [1., 2., -1., -2., 3., 4., -3., -4.]);
     assert_eq!(m(0).shape(), [2, 2, 1, 2]);
     assert!(m(4).errors().1.contains("no axis 4"));
-    let constant = Model::new(&[1, 2]).floats("c", &[1, 2], &[1.0; 2]).node(
-        "Concat",
-        &["x", "c"],
-        "y",
-        &[Attribute::Int("axis", 1)],
-    );
+    let mixed = |operands: &[&str], axis| {
+        Model::new(&[1, 2, 2])
+            .floats("c", &[1, 1, 2], &[8.0, 9.0])
+            .floats("d", &[1, 2, 1], &[7.0, 6.0])
+            .node("Concat", operands, "y", &[Attribute::Int("axis", axis)])
+    };
+    let x = [1.0, 2.0, 3.0, 4.0];
+    let rows = mixed(&["c", "x", "c"], 1);
+    assert_eq!(rows.run(&x), [8., 9., 1., 2., 3., 4., 8., 9.]);
+    assert_eq!(rows.ops(), ["input", "pad", "concat", "add"]);
+    let columns = mixed(&["x", "d", "x"], 2);
+    assert_eq!(columns.run(&x), [1., 2., 7., 1., 2., 3., 4., 6., 3., 4.]);
+    assert_eq!(columns.shape(), [2, 5]);
     assert!(
-        constant
+        mixed(&["x", "c"], 2)
             .errors()
             .1
-            .contains("constants cannot be concatenated")
+            .contains("Concat along axis 2")
     );
+    let batch = mixed(&["x", "x", "x"], 0);
+    assert_eq!(batch.shape(), [3, 2, 2]);
 }
 
 #[test]
@@ -152,6 +161,14 @@ fn shapes_computed_from_shapes() {
         .node("Reshape", &["x", "to"], "y", &[]);
     assert_eq!(m.ops(), ["input", "reshape"]);
     assert_eq!(m.shape(), [6]);
+    let columns = Model::new(&[1, 4])
+        .floats("c", &[2, 3], &[1., 2., 3., 4., 5., 6.])
+        .ints("i", &[2, 0])
+        .node("Gather", &["c", "i"], "d", &[Attribute::Int("axis", 1)])
+        .ints("to", &[4])
+        .node("Reshape", &["d", "to"], "e", &[])
+        .node("Add", &["x", "e"], "y", &[]);
+    assert_eq!(columns.run(&[0.0; 4]), [3., 1., 6., 4.]);
     let product = Model::new(&[-99, 2, 3])
         .ints("start", &[1])
         .ints("end", &[9])

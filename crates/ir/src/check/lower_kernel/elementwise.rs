@@ -275,7 +275,7 @@ fn compact(m: &[i32], index: &[usize]) -> Arc<[i32]> {
     let parts = m.len();
     let per = index.len() / parts.max(1);
     let even = parts > 0
-        && index.len() % parts == 0
+        && index.len().is_multiple_of(parts)
         && index.iter().enumerate().all(|(j, i)| *i == j / per.max(1));
     if even {
         return m.into();
