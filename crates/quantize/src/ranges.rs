@@ -355,16 +355,10 @@ mod tests {
             error: vec![0.0; rows],
         };
         let linear = Linear::dense(weight.into(), bias, cols);
-        let node = |op, len| Node {
-            op,
-            len,
-            kernel: None,
-            units: Vec::new(),
-        };
         Graph {
             nodes: vec![
-                node(Op::Input, cols),
-                node(Op::Linear(Arc::new(linear)), rows),
+                Node::new(Op::Input, cols),
+                Node::new(Op::Linear(Arc::new(linear)), rows),
             ],
         }
     }
