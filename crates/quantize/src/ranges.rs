@@ -191,7 +191,9 @@ fn sampled(reference: &Reference, program: &RealProgram, regions: &[Region]) -> 
         if let RealOp::Dense { rows, cols, .. } = op {
             return rows * cols;
         }
-        let RealOp::Conv { conv, .. } = op else { return 0 };
+        let RealOp::Conv { conv, .. } = op else {
+            return 0;
+        };
         conv.macs()
     };
     let each: usize = program.nodes.values().map(|n| multiplications(&n.op)).sum();

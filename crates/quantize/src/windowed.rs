@@ -17,7 +17,6 @@ pub(crate) fn windowed(
 ) -> Option<Pair> {
     let net = model.network();
     let value = net.value(v);
-    let shape_of = |x: &ValueId| &net.value(*x).shape;
     Some(match &value.op {
         Op::Conv {
             x, weight, bias, ..
@@ -79,6 +78,34 @@ pub(crate) fn windowed(
                 fixed: add(&pairs[x].fixed, &pairs[y].fixed),
             }
         }
+        Op::Concat { .. }
+        | Op::Pad { .. }
+        | Op::Transpose { .. }
+        | Op::Clip { .. }
+        | Op::LeakyRelu { .. }
+        | Op::Abs { .. }
+        | Op::Sign { .. }
+        | Op::Curve { .. }
+        | Op::Snap { .. } => elementwise(model, v, pairs)?,
+        Op::Input
+        | Op::Const(_)
+        | Op::Dense { .. }
+        | Op::Add { .. }
+        | Op::Sub { .. }
+        | Op::Div { .. }
+        | Op::Relu { .. }
+        | Op::Reshape { .. }
+        | Op::Flatten { .. }
+        | Op::Identity { .. } => return None,
+    })
+}
+
+/// An operator on elements, or one that moves them; `None` for another.
+fn elementwise(model: &Model, v: ValueId, pairs: &BTreeMap<ValueId, Pair>) -> Option<Pair> {
+    let net = model.network();
+    let value = net.value(v);
+    let shape_of = |x: &ValueId| &net.value(*x).shape;
+    Some(match &value.op {
         Op::Concat { xs, axis } => {
             let outer: usize = value.shape.0[..*axis].iter().product();
             let join = |of: &dyn Fn(&Pair) -> Arc<Features>| {
@@ -152,9 +179,14 @@ pub(crate) fn windowed(
         Op::Input
         | Op::Const(_)
         | Op::Dense { .. }
+        | Op::Conv { .. }
+        | Op::MaxPool { .. }
+        | Op::AveragePool { .. }
         | Op::Add { .. }
         | Op::Sub { .. }
+        | Op::Mul { .. }
         | Op::Div { .. }
+        | Op::Sum { .. }
         | Op::Relu { .. }
         | Op::Reshape { .. }
         | Op::Flatten { .. }

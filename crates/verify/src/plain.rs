@@ -53,9 +53,12 @@ fn step<'a>(op: &RealOp, input: &[f64], of: impl Fn(NodeId) -> &'a Vec<f64>) -> 
             weight,
             bias,
             conv,
-        } => {
-            convolved(conv, of(*x), weight.near(), bias.as_ref().map(|b| &b.near()[..]))
-        }
+        } => convolved(
+            conv,
+            of(*x),
+            weight.near(),
+            bias.as_ref().map(|b| &b.near()[..]),
+        ),
         RealOp::MaxPool { x, window } => pooled(window, of(*x), f64::NEG_INFINITY, f64::max),
         RealOp::SumPool { x, window } => pooled(window, of(*x), 0.0, |a, b| a + b),
         RealOp::AddConst { x, c } => with(x, c.near(), |x, c| x + c),
@@ -102,7 +105,11 @@ fn convolved(conv: &Conv, x: &[f64], weight: &[f64], bias: Option<&[f64]>) -> Ve
     let w = &conv.window;
     // A window of one position sees the plane as one row.
     let flat = w.size() == 1 && w.stride == [1, 1] && w.out == [w.height, w.width];
-    let (lines, length) = if flat { (1, w.plane()) } else { (w.out[0], w.out[1]) };
+    let (lines, length) = if flat {
+        (1, w.plane())
+    } else {
+        (w.out[0], w.out[1])
+    };
     let mut out = Vec::with_capacity(conv.output_len());
     for m in 0..conv.filters {
         let start = bias.map_or(0.0, |b| b[m]);
@@ -115,7 +122,9 @@ fn convolved(conv: &Conv, x: &[f64], weight: &[f64], bias: Option<&[f64]>) -> Ve
             let filter = &weight[m * conv.filter_len() + c * w.size()..][..w.size()];
             for (line, out) in plane.chunks_exact_mut(length).enumerate().take(lines) {
                 if flat {
-                    out.iter_mut().zip(operand).for_each(|(o, v)| *o += filter[0] * v);
+                    out.iter_mut()
+                        .zip(operand)
+                        .for_each(|(o, v)| *o += filter[0] * v);
                 } else {
                     add_line(w, line, operand, filter, out);
                 }

@@ -78,6 +78,38 @@ impl Lowering<'_> {
                     c: Reals::exact(all.collect::<Vec<_>>()),
                 }
             }
+            Op::Add { .. }
+            | Op::Sub { .. }
+            | Op::Mul { .. }
+            | Op::Div { .. }
+            | Op::Sum { .. }
+            | Op::Concat { .. }
+            | Op::Pad { .. }
+            | Op::Transpose { .. }
+            | Op::Relu { .. }
+            | Op::Clip { .. }
+            | Op::LeakyRelu { .. }
+            | Op::Abs { .. }
+            | Op::Sign { .. }
+            | Op::Curve { .. }
+            | Op::Snap { .. }
+            | Op::Reshape { .. }
+            | Op::Flatten { .. }
+            | Op::Identity { .. } => return self.elementwise(v, value),
+        })
+    }
+
+    /// An operator on elements, or one that moves them; `None` for another.
+    fn elementwise(&self, v: ValueId, value: &Value) -> Option<RealOp> {
+        let (program, net) = (self.program, &self.program.network);
+        let node = |x: &ValueId| self.node_of[*x];
+        Some(match &value.op {
+            Op::Input
+            | Op::Const(_)
+            | Op::Dense { .. }
+            | Op::Conv { .. }
+            | Op::MaxPool { .. }
+            | Op::AveragePool { .. } => return None,
             Op::Add { x, c } => RealOp::AddConst {
                 x: node(x),
                 c: spread(program, v, *c, 1.0),
