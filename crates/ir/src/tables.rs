@@ -74,4 +74,32 @@ mod tests {
             }
         }
     }
+
+    /// Also where steps are far finer than the enclosures of common formats: near zero tanh is the
+    /// identity but for a third of a cube, far below zero sigmoid is an exponential.
+    #[test]
+    fn entries_of_fine_formats_are_the_nearest() {
+        for (curve, x, y) in [
+            (Curve::Tanh, "s8q110", "s8q109"),
+            (Curve::Tanh, "s8q250", "s6q247"),
+            (Curve::Tanh, "s8q100", "s32q128"),
+            (Curve::Sigmoid, "s8q0", "s8q100"),
+            (Curve::Sigmoid, "s8q0", "u8q190"),
+        ] {
+            let (x, y) = (f(x), f(y));
+            let entries = table(curve, x, y);
+            assert!(
+                entries.windows(2).all(|w| w[0] <= w[1]),
+                "{curve:?} {x} {y}: {entries:?}"
+            );
+            for (i, e) in entries.iter().enumerate() {
+                let (lo, hi) = enclosure(curve, &x.value(x.min() + i as i64), 800);
+                let (a, b) = (y.quantize(&lo), y.quantize(&hi));
+                assert!(
+                    a == i64::from(*e) || b == i64::from(*e),
+                    "{curve:?} {x} {y} {i}: {e} {a}"
+                );
+            }
+        }
+    }
 }
