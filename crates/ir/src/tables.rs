@@ -5,8 +5,10 @@ use crate::types::Format;
 use ceg4n_base::{Exact, elementary};
 use std::sync::Arc;
 
-/// Bits of the enclosures that decide what an entry is rounded to.
+/// Bits of the first enclosure of an entry in steps of its format.
 const BITS: u32 = 96;
+/// Beyond these a midpoint that is still inside the enclosure counts as met.
+const MOST_BITS: u32 = 2048;
 
 /// An enclosure of a curve at an exact point, within about `2^-bits`.
 pub fn enclosure(curve: Curve, x: &Exact, bits: u32) -> (Exact, Exact) {
@@ -42,8 +44,16 @@ fn near_entry(curve: Curve, x: Format, y: Format, m: i64) -> Option<i64> {
 }
 
 fn exact_entry(curve: Curve, x: Format, y: Format, m: i64) -> i64 {
-    // Where the enclosure holds a midpoint, the lower of both.
-    y.quantize(&enclosure(curve, &x.value(m), BITS).0)
+    let mut bits = BITS + y.frac().max(0).unsigned_abs();
+    loop {
+        let (lo, hi) = enclosure(curve, &x.value(m), bits);
+        let (below, above) = (y.quantize(&lo), y.quantize(&hi));
+        // Where the closest enclosure holds a midpoint, the lower of both.
+        if below == above || bits > MOST_BITS {
+            return below;
+        }
+        bits *= 2;
+    }
 }
 
 #[cfg(test)]
