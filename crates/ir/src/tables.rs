@@ -5,8 +5,10 @@ use crate::types::Format;
 use ceg4n_base::{Exact, elementary};
 use std::sync::Arc;
 
-/// Bits of the enclosures that decide what an entry is rounded to.
+/// Bits of the first enclosure of an entry in steps of its format.
 const BITS: u32 = 96;
+/// Beyond these a midpoint that is still inside the enclosure counts as met.
+const MOST_BITS: u32 = 2048;
 
 /// An enclosure of a curve at an exact point, within about `2^-bits`.
 pub fn enclosure(curve: Curve, x: &Exact, bits: u32) -> (Exact, Exact) {
@@ -42,8 +44,16 @@ fn near_entry(curve: Curve, x: Format, y: Format, m: i64) -> Option<i64> {
 }
 
 fn exact_entry(curve: Curve, x: Format, y: Format, m: i64) -> i64 {
-    // Where the enclosure holds a midpoint, the lower of both.
-    y.quantize(&enclosure(curve, &x.value(m), BITS).0)
+    let mut bits = BITS + y.frac().max(0).unsigned_abs();
+    loop {
+        let (lo, hi) = enclosure(curve, &x.value(m), bits);
+        let (below, above) = (y.quantize(&lo), y.quantize(&hi));
+        // Where the closest enclosure holds a midpoint, the lower of both.
+        if below == above || bits > MOST_BITS {
+            return below;
+        }
+        bits *= 2;
+    }
 }
 
 #[cfg(test)]
@@ -71,6 +81,34 @@ mod tests {
                 let (lo, hi) = enclosure(curve, &x.value(x.min() + i as i64), 96);
                 let (a, b) = (y.quantize(&lo), y.quantize(&hi));
                 assert!(a == i64::from(*e) || b == i64::from(*e), "{curve:?} {i}");
+            }
+        }
+    }
+
+    /// Also where steps are far finer than the enclosures of common formats: near zero tanh is the
+    /// identity but for a third of a cube, far below zero sigmoid is an exponential.
+    #[test]
+    fn entries_of_fine_formats_are_the_nearest() {
+        for (curve, x, y) in [
+            (Curve::Tanh, "s8q110", "s8q109"),
+            (Curve::Tanh, "s8q250", "s6q247"),
+            (Curve::Tanh, "s8q100", "s32q128"),
+            (Curve::Sigmoid, "s8q0", "s8q100"),
+            (Curve::Sigmoid, "s8q0", "u8q190"),
+        ] {
+            let (x, y) = (f(x), f(y));
+            let entries = table(curve, x, y);
+            assert!(
+                entries.windows(2).all(|w| w[0] <= w[1]),
+                "{curve:?} {x} {y}: {entries:?}"
+            );
+            for (i, e) in entries.iter().enumerate() {
+                let (lo, hi) = enclosure(curve, &x.value(x.min() + i as i64), 800);
+                let (a, b) = (y.quantize(&lo), y.quantize(&hi));
+                assert!(
+                    a == i64::from(*e) || b == i64::from(*e),
+                    "{curve:?} {x} {y} {i}: {e} {a}"
+                );
             }
         }
     }

@@ -17,6 +17,8 @@ struct Live {
     on: Range<usize>,
     /// The chain's node where it was made.
     made: usize,
+    /// Its first element there: other values may have moved it since.
+    born: usize,
 }
 
 /// A chain in the making.
@@ -98,6 +100,7 @@ impl Builder {
             id,
             on: 0..len,
             made: 0,
+            born: 0,
         }];
     }
 
@@ -160,6 +163,7 @@ impl Builder {
             id,
             on: at..len,
             made,
+            born: at,
         });
     }
 
@@ -207,6 +211,7 @@ impl Builder {
         let made = self.graph.nodes.len() - 1;
         if let Some(l) = self.live.iter_mut().find(|l| l.id == id) {
             l.made = made;
+            l.born = l.on.start;
         }
     }
 
@@ -339,10 +344,10 @@ impl Builder {
             return;
         };
         let node = &mut self.graph.nodes[l.made];
-        node.of.push((id, l.on.start));
+        node.of.push((id, l.born));
         if units.len() == l.on.len() {
             node.units.resize(node.len, 0.0);
-            node.units[l.on.clone()].copy_from_slice(&units);
+            node.units[l.born..l.born + units.len()].copy_from_slice(&units);
         }
     }
 }

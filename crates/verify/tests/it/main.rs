@@ -22,6 +22,7 @@ mod pieces;
 mod queries;
 mod questions;
 mod recheck;
+mod renames;
 mod signs;
 mod single;
 mod soundness;
