@@ -322,15 +322,7 @@ fn c_source(checked: &Checked<Program>, input: &[i64]) -> Result<Option<String>,
                 conv,
             } => {
                 weights(&mut data, k, weight, bias.as_deref())?;
-                let (x, w) = (x.as_u32(), &conv.window);
-                let (depth, own) = (conv.depth(), conv.filters / conv.groups);
-                let ([kh, kw], [oh, ow], [sh, sw], [ph, pw]) = (w.kernel, w.out, w.stride, w.pad);
-                let (h, width, filters) = (w.height, w.width, conv.filters);
-                writeln!(body, "for (int m = 0; m < {filters}; m++) for (int y = 0; y < {oh}; y++) for (int z = 0; z < {ow}; z++) {{ int32_t s = b{k}[m];
- for (int c = 0; c < {depth}; c++) for (int u = 0; u < {kh}; u++) {{ int r = y * {sh} + u - {ph}; if (r < 0 || r >= {h}) continue;
-  for (int v = 0; v < {kw}; v++) {{ int q = z * {sw} + v - {pw}; if (q < 0 || q >= {width}) continue;
-   s += n{x}[((m / {own}) * {depth} + c) * {plane} + r * {width} + q] * w{k}[((m * {depth} + c) * {kh} + u) * {kw} + v]; }} }}
- n{k}[(m * {oh} + y) * {ow} + z] = s; }}", plane = h * width)?;
+                conv_source(&mut body, k, x.as_u32(), conv)?;
             }
             KernelOp::Relu { x } => {
                 let x = x.as_u32();
@@ -389,6 +381,24 @@ int main(void) {{
 }}
 "
     )))
+}
+
+/// The loops of a convolution from node `x` to node `k`.
+fn conv_source(
+    out: &mut String,
+    k: u32,
+    x: u32,
+    conv: &ceg4n_ir::window::Conv,
+) -> std::fmt::Result {
+    let w = &conv.window;
+    let (depth, own) = (conv.depth(), conv.filters / conv.groups);
+    let ([kh, kw], [oh, ow], [sh, sw], [ph, pw]) = (w.kernel, w.out, w.stride, w.pad);
+    let (h, width, filters) = (w.height, w.width, conv.filters);
+    writeln!(out, "for (int m = 0; m < {filters}; m++) for (int y = 0; y < {oh}; y++) for (int z = 0; z < {ow}; z++) {{ int32_t s = b{k}[m];
+ for (int c = 0; c < {depth}; c++) for (int u = 0; u < {kh}; u++) {{ int r = y * {sh} + u - {ph}; if (r < 0 || r >= {h}) continue;
+  for (int v = 0; v < {kw}; v++) {{ int q = z * {sw} + v - {pw}; if (q < 0 || q >= {width}) continue;
+   s += n{x}[((m / {own}) * {depth} + c) * {plane} + r * {width} + q] * w{k}[((m * {depth} + c) * {kh} + u) * {kw} + v]; }} }}
+ n{k}[(m * {oh} + y) * {ow} + z] = s; }}", plane = h * width)
 }
 
 fn weights(

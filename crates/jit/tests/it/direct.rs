@@ -3,7 +3,7 @@
 
 use crate::common::round;
 use ceg4n_ir::kernel::{FILL, multiplier};
-use ceg4n_ir::window::Window;
+use ceg4n_ir::window::{Conv, Window};
 use ceg4n_ir::{Interval, Kernel, KernelOp};
 
 /// The outputs on input mantissas; every node is checked against its type range.
@@ -50,18 +50,7 @@ fn values_of(kernel: &Kernel, op: &KernelOp, values: &[Vec<i128>], input: &[i64]
             weight,
             bias,
             conv,
-        } => {
-            let mut y = vec![];
-            for m in 0..conv.filters {
-                for (oy, ox) in positions(&conv.window) {
-                    let bias = bias.as_ref().map_or(0, |b| wide(&b[m]));
-                    let terms = conv.terms(m, oy, ox);
-                    let terms = terms.map(|(i, w)| at(x)[i] * i128::from(weight[w]));
-                    y.push(bias + terms.sum::<i128>());
-                }
-            }
-            y
-        }
+        } => convolved(conv, at(x), weight, bias.as_deref()),
         KernelOp::MaxPool { x, window } => pooled(window, at(x), |taps| {
             taps.iter().copied().max().expect("a tap")
         }),
@@ -127,6 +116,19 @@ fn values_of(kernel: &Kernel, op: &KernelOp, values: &[Vec<i128>], input: &[i64]
             .collect(),
         KernelOp::Move { x } => at(x).clone(),
     }
+}
+
+fn convolved(conv: &Conv, x: &[i128], weight: &[i32], bias: Option<&[i64]>) -> Vec<i128> {
+    let mut y = vec![];
+    for m in 0..conv.filters {
+        for (oy, ox) in positions(&conv.window) {
+            let bias = bias.map_or(0, |b| i128::from(b[m]));
+            let terms = conv.terms(m, oy, ox);
+            let terms = terms.map(|(i, w)| x[i] * i128::from(weight[w]));
+            y.push(bias + terms.sum::<i128>());
+        }
+    }
+    y
 }
 
 fn positions(w: &Window) -> impl Iterator<Item = (usize, usize)> {
