@@ -7,7 +7,7 @@ use ceg4n_base::entity::SecondaryMap;
 use ceg4n_ir::network::{Constant, Origin};
 use ceg4n_ir::{
     Checked, Curve, FILL, Format, Kernel, KernelOp, Network, NetworkBuilder, NodeId, Op, Program,
-    RealOp, RealProgram, Reals, Shape, Slide, ValueId, check, kernel, tables,
+    RealOp, RealProgram, Reals, Shape, Slide, ValueId, Wide, check, kernel, tables,
 };
 use std::sync::Arc;
 
@@ -27,12 +27,15 @@ pub(crate) enum Kind {
     Linear,
     /// Also curves and signs.
     Any,
+    /// Also what has no fixed-point meaning: snaps, and constants that are no float32.
+    Real,
 }
 
 struct Grower<'a> {
     rng: &'a mut Rng,
     net: NetworkBuilder,
     notes: Vec<(ValueId, Format)>,
+    kind: Kind,
     /// Activations, with their shapes.
     pool: Vec<(ValueId, Vec<usize>)>,
     stored: Format,
@@ -51,6 +54,7 @@ impl Net {
         let mut g = Grower {
             rng,
             net: NetworkBuilder::new("branching"),
+            kind,
             notes: Vec::new(),
             pool: Vec::new(),
             stored: Format::new(true, width as u8, frac as i32).expect("a format"),
@@ -59,7 +63,7 @@ impl Net {
         g.pool.push((x, shape));
         let steps = g.rng.size(2, 7);
         for _ in 0..steps {
-            g.step(kind);
+            g.step();
         }
         let output = g.head();
         let network = Arc::new(g.net.finish(output).expect("a well-formed network"));
@@ -112,10 +116,9 @@ impl Grower<'_> {
                 (if coarse { (v * 8.0).round() / 8.0 } else { v }) as f32
             })
             .collect();
-        let c = Constant {
-            data: data.into(),
-            origin: Origin::Inline,
-            wide: None,
+        let c = match self.kind == Kind::Real && self.rng.one_in(2) {
+            true => self.widened(&data),
+            false => Constant::inline(data),
         };
         let v = self.push(Op::Const(c), Some(shape));
         self.notes.push((v, format));
@@ -147,7 +150,7 @@ impl Grower<'_> {
     }
 
     /// One more activation, if the operator fits.
-    fn step(&mut self, kind: Kind) {
+    fn step(&mut self) {
         let last = self.pool.len() - 1;
         let at = if self.rng.one_in(4) {
             self.rng.size(0, last)
@@ -155,7 +158,12 @@ impl Grower<'_> {
             last
         };
         let (x, shape) = self.pool[at].clone();
-        let op = match self.rng.int(0, if kind == Kind::Any { 16 } else { 13 }) {
+        let most = match self.kind {
+            Kind::Linear => 13,
+            Kind::Any => 16,
+            Kind::Real => 18,
+        };
+        let op = match self.rng.int(0, most) {
             0..=2 => return self.conv(x, &shape),
             3 => return self.window(x, &shape, true),
             4 => return self.window(x, &shape, false),
@@ -190,7 +198,8 @@ impl Grower<'_> {
                     Curve::Tanh
                 },
             },
-            _ => Op::Sign { x },
+            16 => Op::Sign { x },
+            _ => self.snap(x),
         };
         let shape = match &op {
             Op::Pad { .. } => vec![shape[0], shape[1] + 1, shape[2] + 1],
@@ -199,6 +208,36 @@ impl Grower<'_> {
         };
         let v = self.push(op, None);
         self.pool.push((v, shape));
+    }
+
+    fn snap(&mut self, x: ValueId) -> Op {
+        let (lo, hi) = [(-128, 127), (0, 255), (-3, 4)][self.rng.size(0, 2)];
+        Op::Snap {
+            x,
+            scale: [0.1, 0.125, 1.0 / 3.0, 0.01][self.rng.size(0, 3)],
+            zero_point: self.rng.int(lo.into(), hi.into()) as i32,
+            lo,
+            hi,
+        }
+    }
+
+    /// Numbers near those of a constant that are no float32, or only enclosed.
+    fn widened(&mut self, data: &[f32]) -> Constant {
+        let high: Vec<f64> = data
+            .iter()
+            .map(|v| f64::from(*v) * (1.0 + self.rng.float(-1e-9, 1e-9)))
+            .collect();
+        // At most half a unit in the last place.
+        let low: Vec<f64> = high
+            .iter()
+            .map(|v| v * f64::EPSILON * self.rng.float(-0.249, 0.249))
+            .collect();
+        Constant::wide(Wide {
+            high: high.into(),
+            low: low.into(),
+            enclosed: self.rng.one_in(2),
+        })
+        .expect("small numbers")
     }
 
     /// The extents behind windows, if they fit.
@@ -365,151 +404,183 @@ fn rising(x: &[Span], f: impl Fn(&Exact) -> Exact) -> Vec<Span> {
     x.iter().map(|(a, b)| (f(a), f(b))).collect()
 }
 
-/// Every node of a real program at a point; constants are exact here.
+/// Every node of a real program at a point; enclosed constants are at one of their ends.
 pub(crate) fn real_trace(program: &RealProgram, x: &[Exact]) -> SecondaryMap<NodeId, Vec<Span>> {
     let mut all: SecondaryMap<NodeId, Vec<Span>> = SecondaryMap::new();
-    let zero = Exact::zero;
-    let at = |c: &Reals, i: usize| c.center(i);
     for (id, node) in program.nodes.iter() {
-        let of = |x: &NodeId| &all[*x];
-        let out: Vec<Span> = match &node.op {
+        let out = match &node.op {
             RealOp::Input => x.iter().cloned().map(point).collect(),
-            RealOp::Dense {
-                x,
-                weight,
-                bias,
-                rows,
-                cols,
-            } => (0..*rows)
-                .map(|j| {
-                    let start = point(bias.as_ref().map_or_else(zero, |b| at(b, j)));
-                    (0..*cols).fold(start, |s, k| {
-                        plus(&s, &scaled(&at(weight, j * cols + k), &of(x)[k]))
-                    })
-                })
-                .collect(),
-            RealOp::Conv {
-                x,
-                weight,
-                bias,
-                conv,
-            } => (0..conv.output_len())
-                .map(|j| {
-                    let w = &conv.window;
-                    let (m, o) = (j / w.windows(), j % w.windows());
-                    let start = point(bias.as_ref().map_or_else(zero, |b| at(b, m)));
-                    conv.terms(m, o / w.out[1], o % w.out[1])
-                        .fold(start, |s, (k, t)| {
-                            plus(&s, &scaled(&at(weight, t), &of(x)[k]))
-                        })
-                })
-                .collect(),
-            RealOp::MaxPool { x, window } | RealOp::SumPool { x, window } => {
-                let max = matches!(node.op, RealOp::MaxPool { .. });
-                let join = |a: Span, b: Span| {
-                    if max {
-                        (a.0.max(b.0), a.1.max(b.1))
-                    } else {
-                        plus(&a, &b)
-                    }
-                };
-                (0..node.len)
-                    .map(|j| {
-                        let (c, o) = (j / window.windows(), j % window.windows());
-                        let taps = window.taps(o / window.out[1], o % window.out[1]);
-                        let seen = taps.map(|t| of(x)[c * window.plane() + t.position].clone());
-                        seen.reduce(join).expect("a tap")
-                    })
-                    .collect()
-            }
-            RealOp::AddConst { x, c } => {
-                let x = of(x).iter().enumerate();
-                x.map(|(i, v)| plus(v, &point(at(c, i)))).collect()
-            }
-            RealOp::MulConst { x, c } => {
-                let x = of(x).iter().enumerate();
-                x.map(|(i, v)| scaled(&at(c, i), v)).collect()
-            }
-            RealOp::DivConst { x, c } => {
-                let one = Exact::from(1i64);
-                let inverse = |i| one.checked_div(&at(c, i)).expect("no zero");
-                let x = of(x).iter().enumerate();
-                x.map(|(i, v)| scaled(&inverse(i), v)).collect()
-            }
-            RealOp::Sum { x, y } => of(x).iter().zip(of(y)).map(|(a, b)| plus(a, b)).collect(),
-            RealOp::Concat { xs, outer } => {
-                let mut out = Vec::new();
-                for o in 0..*outer {
-                    for x in xs {
-                        let n = of(x).len() / outer;
-                        out.extend_from_slice(&of(x)[o * n..(o + 1) * n]);
-                    }
-                }
-                out
-            }
-            RealOp::Gather { x, index, fill } => {
-                let pick = |i: &u32| match *i {
-                    FILL => point(exact(*fill)),
-                    i => of(x)[i as usize].clone(),
-                };
-                index.iter().map(pick).collect()
-            }
-            RealOp::Relu { x } => rising(of(x), |v| v.clone().max(zero())),
-            RealOp::Clip { x, lo, hi } => rising(of(x), |v| {
-                let mut v = v.clone();
-                if lo.is_finite() {
-                    v = v.max(exact(*lo));
-                }
-                if hi.is_finite() {
-                    v = v.min(exact(*hi));
-                }
-                v
-            }),
-            RealOp::LeakyRelu { x, shift } => {
-                rising(of(x), |v| v.clone().max(v.shifted(-i64::from(*shift))))
-            }
-            RealOp::Abs { x } => {
-                let abs = |(a, b): &Span| {
-                    if a.signum() >= 0 {
-                        (a.clone(), b.clone())
-                    } else if b.signum() <= 0 {
-                        (-b, -a)
-                    } else {
-                        (zero(), b.clone().max(-a))
-                    }
-                };
-                of(x).iter().map(abs).collect()
-            }
-            RealOp::Sign { x } => rising(of(x), |v| Exact::from(i64::from(v.signum()))),
-            RealOp::Curve { x, curve } => {
-                let f = |(a, b): &Span| {
-                    let low = tables::enclosure(*curve, a, 80).0;
-                    (low, tables::enclosure(*curve, b, 80).1)
-                };
-                of(x).iter().map(f).collect()
-            }
-            RealOp::Snap { x, scale, lo, hi } => {
-                let scale = exact(*scale);
-                rising(of(x), |v| {
-                    let q = v.checked_div(&scale).expect("a positive scale");
-                    let (floor, half) = (Exact::from(q.floor()), Exact::dyadic(1, -1));
-                    let part = &q - &floor;
-                    let even = (q.floor() % 2) == num_bigint::BigInt::ZERO;
-                    let up = part > half || (part == half && !even);
-                    let m = if up {
-                        &floor + &Exact::from(1i64)
-                    } else {
-                        floor
-                    };
-                    &m.max(Exact::from(*lo)).min(Exact::from(*hi)) * &scale
-                })
-            }
-            RealOp::Move { x } => of(x).clone(),
+            op => sums(op, node.len, &all).unwrap_or_else(|| elements(op, &all)),
         };
         assert_eq!(out.len(), node.len, "{id}");
         all[id] = out;
     }
     all
+}
+
+/// One end of a constant.
+fn at(c: &Reals, i: usize) -> Exact {
+    let (lo, hi) = c.ends(i);
+    if (i / 2 + c.len()).is_multiple_of(2) {
+        lo
+    } else {
+        hi
+    }
+}
+
+/// Layers and pools; `None` for another operator.
+fn sums(op: &RealOp, len: usize, all: &SecondaryMap<NodeId, Vec<Span>>) -> Option<Vec<Span>> {
+    let of = |x: &NodeId| &all[*x];
+    let zero = Exact::zero;
+    Some(match op {
+        RealOp::Dense {
+            x,
+            weight,
+            bias,
+            rows,
+            cols,
+        } => (0..*rows)
+            .map(|j| {
+                let start = point(bias.as_ref().map_or_else(zero, |b| at(b, j)));
+                (0..*cols).fold(start, |s, k| {
+                    plus(&s, &scaled(&at(weight, j * cols + k), &of(x)[k]))
+                })
+            })
+            .collect(),
+        RealOp::Conv {
+            x,
+            weight,
+            bias,
+            conv,
+        } => (0..conv.output_len())
+            .map(|j| {
+                let w = &conv.window;
+                let (m, o) = (j / w.windows(), j % w.windows());
+                let start = point(bias.as_ref().map_or_else(zero, |b| at(b, m)));
+                conv.terms(m, o / w.out[1], o % w.out[1])
+                    .fold(start, |s, (k, t)| {
+                        plus(&s, &scaled(&at(weight, t), &of(x)[k]))
+                    })
+            })
+            .collect(),
+        RealOp::MaxPool { x, window } | RealOp::SumPool { x, window } => {
+            let max = matches!(op, RealOp::MaxPool { .. });
+            let join = |a: Span, b: Span| {
+                if max {
+                    (a.0.max(b.0), a.1.max(b.1))
+                } else {
+                    plus(&a, &b)
+                }
+            };
+            (0..len)
+                .map(|j| {
+                    let (c, o) = (j / window.windows(), j % window.windows());
+                    let taps = window.taps(o / window.out[1], o % window.out[1]);
+                    let seen = taps.map(|t| of(x)[c * window.plane() + t.position].clone());
+                    seen.reduce(join).expect("a tap")
+                })
+                .collect()
+        }
+        _ => return None,
+    })
+}
+
+/// Operators on elements, and those that move them.
+fn elements(op: &RealOp, all: &SecondaryMap<NodeId, Vec<Span>>) -> Vec<Span> {
+    let of = |x: &NodeId| &all[*x];
+    let zero = Exact::zero;
+    match op {
+        RealOp::AddConst { x, c } => {
+            let x = of(x).iter().enumerate();
+            x.map(|(i, v)| plus(v, &point(at(c, i)))).collect()
+        }
+        RealOp::MulConst { x, c } => {
+            let x = of(x).iter().enumerate();
+            x.map(|(i, v)| scaled(&at(c, i), v)).collect()
+        }
+        RealOp::DivConst { x, c } => {
+            let one = Exact::from(1i64);
+            let inverse = |i| one.checked_div(&at(c, i)).expect("no zero");
+            let x = of(x).iter().enumerate();
+            x.map(|(i, v)| scaled(&inverse(i), v)).collect()
+        }
+        RealOp::Sum { x, y } => of(x).iter().zip(of(y)).map(|(a, b)| plus(a, b)).collect(),
+        RealOp::Concat { xs, outer } => joined(xs.iter().map(|x| &of(x)[..]), *outer),
+        RealOp::Gather { x, index, fill } => {
+            let pick = |i: &u32| match *i {
+                FILL => point(exact(*fill)),
+                i => of(x)[i as usize].clone(),
+            };
+            index.iter().map(pick).collect()
+        }
+        RealOp::Relu { x } => rising(of(x), |v| v.clone().max(zero())),
+        RealOp::Clip { x, lo, hi } => rising(of(x), |v| {
+            let mut v = v.clone();
+            if lo.is_finite() {
+                v = v.max(exact(*lo));
+            }
+            if hi.is_finite() {
+                v = v.min(exact(*hi));
+            }
+            v
+        }),
+        RealOp::LeakyRelu { x, shift } => {
+            rising(of(x), |v| v.clone().max(v.shifted(-i64::from(*shift))))
+        }
+        RealOp::Abs { x } => {
+            let abs = |(a, b): &Span| {
+                if a.signum() >= 0 {
+                    (a.clone(), b.clone())
+                } else if b.signum() <= 0 {
+                    (-b, -a)
+                } else {
+                    (zero(), b.clone().max(-a))
+                }
+            };
+            of(x).iter().map(abs).collect()
+        }
+        RealOp::Sign { x } => rising(of(x), |v| Exact::from(i64::from(v.signum()))),
+        RealOp::Curve { x, curve } => {
+            let f = |(a, b): &Span| {
+                let low = tables::enclosure(*curve, a, 80).0;
+                (low, tables::enclosure(*curve, b, 80).1)
+            };
+            of(x).iter().map(f).collect()
+        }
+        RealOp::Snap { x, scale, lo, hi } => {
+            let scale = exact(*scale);
+            rising(of(x), |v| {
+                let q = v.checked_div(&scale).expect("a positive scale");
+                let (floor, half) = (Exact::from(q.floor()), Exact::dyadic(1, -1));
+                let part = &q - &floor;
+                let even = (q.floor() % 2) == num_bigint::BigInt::ZERO;
+                let up = part > half || (part == half && !even);
+                let m = if up {
+                    &floor + &Exact::from(1i64)
+                } else {
+                    floor
+                };
+                &m.max(Exact::from(*lo)).min(Exact::from(*hi)) * &scale
+            })
+        }
+        RealOp::Move { x } => of(x).clone(),
+        RealOp::Input
+        | RealOp::Dense { .. }
+        | RealOp::Conv { .. }
+        | RealOp::MaxPool { .. }
+        | RealOp::SumPool { .. } => unreachable!("{op:?} is no operator on elements"),
+    }
+}
+
+/// The parts of all operands, one part of each after the other.
+fn joined<'a, T: Clone + 'a>(xs: impl Iterator<Item = &'a [T]> + Clone, outer: usize) -> Vec<T> {
+    let part = |o: usize, x: &'a [T]| {
+        let n = x.len() / outer;
+        &x[o * n..(o + 1) * n]
+    };
+    (0..outer)
+        .flat_map(|o| xs.clone().flat_map(move |x| part(o, x).to_vec()))
+        .collect()
 }
 
 /// Every node of a kernel on integers.
@@ -570,16 +641,7 @@ pub(crate) fn kernel_trace(k: &Kernel, input: &[i64]) -> SecondaryMap<NodeId, Ve
                 each(x, &|i, v| v * i128::from(c[i / per]))
             }
             KernelOp::Sum { x, y } => of(x).iter().zip(of(y)).map(|(a, b)| a + b).collect(),
-            KernelOp::Concat { xs, outer } => {
-                let mut out = Vec::new();
-                for o in 0..*outer {
-                    for x in xs {
-                        let n = of(x).len() / outer;
-                        out.extend_from_slice(&of(x)[o * n..(o + 1) * n]);
-                    }
-                }
-                out
-            }
+            KernelOp::Concat { xs, outer } => joined(xs.iter().map(|x| &of(x)[..]), *outer),
             KernelOp::Gather { x, index, fill } => {
                 let pick = |i: &u32| match *i {
                     FILL => i128::from(*fill),

@@ -5,7 +5,7 @@ use crate::branching::{Kind, Net, Span, kernel_trace, real_trace, real_values};
 use crate::differential::forms as pair_forms;
 use crate::generate::Rng;
 use ceg4n_base::Exact;
-use ceg4n_ir::Interval;
+use ceg4n_ir::{Interval, RealOp};
 use ceg4n_verify::Reference;
 use ceg4n_verify::bounds::backward::{Backward, Rows, bounds};
 use ceg4n_verify::bounds::differential::{On, PairForm, PairSplits, Together};
@@ -139,11 +139,15 @@ fn lower(graph: &Graph, b: &Bounds, splits: &Splits, rows: &Rows, steps: usize) 
 fn bounds_of_real_programs_hold() {
     let mut rng = Rng::new(71);
     let (mut checked, mut inside, mut branched) = (0u64, 0u64, 0u64);
-    for _ in 0..700 {
-        let net = Net::random(&mut rng, 12, Kind::Any);
+    let mut snapped = 0u64;
+    for case in 0..1000 {
+        let kind = if case % 2 == 0 { Kind::Any } else { Kind::Real };
+        let net = Net::random(&mut rng, 12, kind);
         let program = net.real();
         let reference = Reference::new(&program);
         let real = reference.real().expect("a real program");
+        let snaps = |n: &ceg4n_ir::RealNode| matches!(n.op, RealOp::Snap { .. });
+        snapped += u64::from(real.nodes.values().any(snaps));
         let (lo, hi) = region(&mut rng, reference.input_len());
         let x = hull(&lo, &hi);
         let graph = reference.graph();
@@ -193,8 +197,8 @@ fn bounds_of_real_programs_hold() {
         }
     }
     assert!(
-        checked > 50_000 && inside > 500 && branched > 200,
-        "{checked} {inside} {branched}"
+        checked > 50_000 && inside > 500 && branched > 200 && snapped > 50,
+        "{checked} {inside} {branched} {snapped}"
     );
 }
 
