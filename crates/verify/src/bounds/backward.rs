@@ -330,18 +330,31 @@ pub fn concrete(rows: &Rows, hull: &Hull) -> Vec<f64> {
 
 /// Enclosures of every node: intervals, tightened by backward bounds where a sign or a clamp is
 /// open behind another open one; cut by the splits. `None` if the splits leave nothing.
+///
+/// Where the backward passes of a node's open elements, together with those before, would take more
+/// than [`MOST_WORK`] multiplications, its intervals stay as they are.
 pub fn bounds(graph: &Graph, x: &[Bound], splits: &Splits) -> Option<Bounds> {
     let mut open_before = false;
+    let (mut below, mut spent) = (0u64, 0u64);
     walk(graph, x, splits, |bounds, i| {
+        if let Op::Linear(map) = &graph.nodes[i].op {
+            below = below.saturating_add((map.rows * map.terms()) as u64);
+        }
         let open = open_elements(graph, bounds, i);
         if !open.is_empty() {
-            if open_before {
+            let work = below.saturating_mul(open.len() as u64);
+            if open_before && spent.saturating_add(work) <= MOST_WORK {
+                spent += work;
                 tighten(graph, bounds, i, &open, splits);
             }
             open_before = true;
         }
     })
 }
+
+/// Multiplications that the bounds of one box may take: beyond, a network is too large for more than
+/// intervals.
+const MOST_WORK: u64 = 1 << 36;
 
 /// As [`bounds`], from those that hold on a box around `x` without splits: only intervals are new.
 pub fn bounds_within(
