@@ -36,6 +36,8 @@ struct Grower<'a> {
     /// Activations, with their shapes.
     pool: Vec<(ValueId, Vec<usize>)>,
     stored: Format,
+    /// Values may have formats of their own.
+    mixed: bool,
 }
 
 impl Net {
@@ -54,7 +56,9 @@ impl Net {
             notes: Vec::new(),
             pool: Vec::new(),
             stored: Format::new(true, width as u8, frac as i32).expect("a format"),
+            mixed: false,
         };
+        g.mixed = g.rng.one_in(3);
         let x = g.push(Op::Input, Some(shape.clone()));
         g.pool.push((x, shape));
         let steps = g.rng.size(2, 7);
@@ -97,7 +101,17 @@ impl Grower<'_> {
         let name = format!("v{}", self.net.values().len());
         let v = self.net.push(name, op, shape.map(Shape), None);
         if !constant {
-            self.notes.push((v, self.stored));
+            let format = if self.mixed && self.rng.one_in(2) {
+                let signed = !self.rng.one_in(4);
+                let (width, frac) = (self.rng.int(4, 12), self.rng.int(-1, 7));
+                Format::new(signed, width as u8, frac as i32).expect("a format")
+            } else {
+                self.stored
+            };
+            // Else an accumulator, where that may be.
+            if !(self.mixed && self.rng.one_in(4)) || self.notes.is_empty() {
+                self.notes.push((v, format));
+            }
         }
         v
     }
@@ -155,6 +169,17 @@ impl Grower<'_> {
             last
         };
         let (x, shape) = self.pool[at].clone();
+        if self.rng.one_in(5) {
+            let v = self.push(Op::Identity { x }, None);
+            // What is renamed often repeats a format, and is read later.
+            if let Some(f) = self.notes.iter().find(|n| n.0 == x).map(|n| n.1)
+                && self.rng.one_in(2)
+            {
+                self.notes.retain(|n| n.0 != v);
+                self.notes.push((v, f));
+            }
+            self.pool.push((v, shape.clone()));
+        }
         let op = match self.rng.int(0, if kind == Kind::Any { 16 } else { 13 }) {
             0..=2 => return self.conv(x, &shape),
             3 => return self.window(x, &shape, true),
