@@ -7,7 +7,7 @@ use ceg4n_base::entity::SecondaryMap;
 use ceg4n_ir::network::{Constant, Origin};
 use ceg4n_ir::{
     Checked, Curve, FILL, Format, Kernel, KernelOp, Network, NetworkBuilder, NodeId, Op, Program,
-    RealOp, RealProgram, Reals, Shape, Slide, ValueId, check, kernel, tables,
+    RealOp, RealProgram, Reals, Shape, Slide, ValueId, Wide, check, kernel, tables,
 };
 use std::sync::Arc;
 
@@ -27,6 +27,9 @@ pub(crate) enum Kind {
     Linear,
     /// Also curves and signs.
     Any,
+    /// Also quantizations, quotients, and constants that are wide, enclosed, or of wild scales: for
+    /// real programs.
+    Reals,
 }
 
 struct Grower<'a> {
@@ -38,6 +41,7 @@ struct Grower<'a> {
     stored: Format,
     /// Values may have formats of their own.
     mixed: bool,
+    kind: Kind,
 }
 
 impl Net {
@@ -57,6 +61,7 @@ impl Net {
             pool: Vec::new(),
             stored: Format::new(true, width as u8, frac as i32).expect("a format"),
             mixed: false,
+            kind,
         };
         g.mixed = g.rng.one_in(3);
         let x = g.push(Op::Input, Some(shape.clone()));
@@ -131,9 +136,48 @@ impl Grower<'_> {
             origin: Origin::Inline,
             wide: None,
         };
+        let c = if self.kind == Kind::Reals {
+            self.wild(c)
+        } else {
+            c
+        };
         let v = self.push(Op::Const(c), Some(shape));
         self.notes.push((v, format));
         v
+    }
+
+    /// The same at another scale, or as numbers beyond float32.
+    fn wild(&mut self, c: Constant) -> Constant {
+        let scale = 10f64.powi(self.rng.int(-6, 6) as i32);
+        let scale = if self.rng.one_in(2) { 1.0 } else { scale };
+        if self.rng.one_in(3) {
+            let data = c.data.iter().map(|v| (f64::from(*v) * scale) as f32);
+            return Constant::inline(data.collect::<Vec<_>>());
+        }
+        let high: Vec<f64> = (c.data.iter())
+            .map(|v| f64::from(*v) * scale * self.rng.float(0.9, 1.1))
+            .collect();
+        let low = (high.iter())
+            .map(|v| v * 2f64.powi(-54) * self.rng.float(-1.0, 1.0))
+            .collect();
+        let wide = Wide {
+            high: high.into(),
+            low,
+            enclosed: self.rng.one_in(2),
+        };
+        Constant::wide(wide).unwrap_or(c)
+    }
+
+    fn snap(&mut self, x: ValueId) -> Op {
+        let scale = [0.1, 0.25, 7e-3, 0.3][self.rng.size(0, 3)];
+        let zero_point = self.rng.int(-4, 4) as i32;
+        Op::Snap {
+            x,
+            scale,
+            zero_point,
+            lo: zero_point - self.rng.int(0, 9) as i32,
+            hi: zero_point + self.rng.int(1, 40) as i32,
+        }
     }
 
     fn weights(&self) -> Format {
@@ -180,7 +224,14 @@ impl Grower<'_> {
             }
             self.pool.push((v, shape.clone()));
         }
-        let op = match self.rng.int(0, if kind == Kind::Any { 16 } else { 13 }) {
+        let op = match self.rng.int(
+            0,
+            match kind {
+                Kind::Linear => 13,
+                Kind::Any => 16,
+                Kind::Reals => 20,
+            },
+        ) {
             0..=2 => return self.conv(x, &shape),
             3 => return self.window(x, &shape, true),
             4 => return self.window(x, &shape, false),
@@ -215,7 +266,17 @@ impl Grower<'_> {
                     Curve::Tanh
                 },
             },
-            _ => Op::Sign { x },
+            16 => Op::Sign { x },
+            17 | 18 => self.snap(x),
+            _ => {
+                let f = self.weights();
+                let c = self.constant(vec![shape[0], 1, 1], 1.0, f);
+                let zero = |c: &Constant| (0..c.data.len()).any(|i| c.center(i).is_zero());
+                match &self.net.values()[c].op {
+                    Op::Const(c) if zero(c) => return,
+                    _quotient => Op::Div { x, c },
+                }
+            }
         };
         let shape = match &op {
             Op::Pad { .. } => vec![shape[0], shape[1] + 1, shape[2] + 1],
@@ -394,7 +455,11 @@ fn rising(x: &[Span], f: impl Fn(&Exact) -> Exact) -> Vec<Span> {
 pub(crate) fn real_trace(program: &RealProgram, x: &[Exact]) -> SecondaryMap<NodeId, Vec<Span>> {
     let mut all: SecondaryMap<NodeId, Vec<Span>> = SecondaryMap::new();
     let zero = Exact::zero;
-    let at = |c: &Reals, i: usize| c.center(i);
+    // Any numbers within the enclosures.
+    let at = |c: &Reals, i: usize| {
+        let (lo, hi) = c.ends(i);
+        if i.is_multiple_of(2) { lo } else { hi }
+    };
     for (id, node) in program.nodes.iter() {
         let of = |x: &NodeId| &all[*x];
         let out: Vec<Span> = match &node.op {

@@ -113,7 +113,11 @@ fn state(graph: &Graph, x: &[f64]) -> Vec<Vec<f64>> {
             Op::Scale { by, .. } => v[on].iter_mut().zip(by.iter()).for_each(|(v, c)| *v *= c),
             Op::Shift(c) => v[on].iter_mut().zip(&c.value).for_each(|(v, c)| *v += c),
             Op::Relu => v[on].iter_mut().for_each(|v| *v = v.max(0.0)),
-            Op::Round(_) | Op::Clamp { .. } => panic!("a real program"),
+            Op::Round(steps) => {
+                let pairs = v[on].iter_mut().zip(steps.iter());
+                pairs.for_each(|(v, s)| *v = (*v / s.unit).round_ties_even() * s.unit);
+            }
+            Op::Clamp { lo, hi } => v[on].iter_mut().for_each(|v| *v = v.clamp(*lo, *hi)),
             Op::Curve(f) => v[on].iter_mut().for_each(|v| *v = f.value(*v)),
         }
         out.push(v);
@@ -139,8 +143,13 @@ fn lower(graph: &Graph, b: &Bounds, splits: &Splits, rows: &Rows, steps: usize) 
 fn bounds_of_real_programs_hold() {
     let mut rng = Rng::new(71);
     let (mut checked, mut inside, mut branched) = (0u64, 0u64, 0u64);
-    for _ in 0..700 {
-        let net = Net::random(&mut rng, 12, Kind::Any);
+    for case in 0..1400 {
+        let kind = if case % 2 == 0 {
+            Kind::Any
+        } else {
+            Kind::Reals
+        };
+        let net = Net::random(&mut rng, 12, kind);
         let program = net.real();
         let reference = Reference::new(&program);
         let real = reference.real().expect("a real program");
@@ -174,9 +183,15 @@ fn bounds_of_real_programs_hold() {
             let y = &trace[real.output];
             let near: Vec<f64> = point.iter().map(Exact::to_f64).collect();
             let state = state(graph, &near);
+            let size = state.iter().flatten().fold(1.0f64, |m, v| m.max(v.abs()));
+            let near_zero = 1e-9 * size;
             let met = |s: &Split| {
                 let z = state[s.node - 1][s.element];
-                if s.active { z > 1e-9 } else { z < -1e-9 }
+                if s.active {
+                    z > near_zero
+                } else {
+                    z < -near_zero
+                }
             };
             let met = splits.iter().all(met);
             inside += u64::from(met && !splits.is_empty());
@@ -327,4 +342,43 @@ fn bounds_of_pairs_hold() {
     }
     assert!(pairs > 200 && matched * 10 > pairs * 9, "{pairs} {matched}");
     assert!(tight > 1000, "{tight}");
+}
+
+/// Two real programs of one structure: constants as they are, and in fixed point.
+#[test]
+fn bounds_of_real_pairs_hold() {
+    let mut rng = Rng::new(74);
+    let mut pairs = 0u64;
+    for _ in 0..800 {
+        let net = Net::random(&mut rng, 9, Kind::Reals);
+        let reference = Reference::new(&net.real());
+        let real = reference.real().expect("a real program");
+        let other = Reference::new(&net.constants());
+        let rounded = other.real().expect("a real program");
+        let together = Together::new(reference.graph(), other.graph());
+        pairs += u64::from(together.is_matched());
+        let (lo, hi) = region(&mut rng, reference.input_len());
+        let x = hull(&lo, &hi);
+        let signs = PairSplits::default();
+        let on = On {
+            x: &x,
+            input: None,
+            signs: &signs,
+        };
+        let bounded = together.on(&on).expect("no constraints");
+        let forms: Vec<PairForm> = pair_forms(&mut rng, reference.output_len());
+        let low = bounded.lower(&forms);
+        for point in samples(&mut rng, &lo, &hi) {
+            let n = real_trace(real, &point);
+            let k = real_trace(rounded, &point);
+            let (n, k) = (&n[real.output], &k[rounded.output]);
+            for (form, low) in forms.iter().zip(&low) {
+                let (a, b) = (value(&form.reference, n), value(&form.subject, k));
+                let v = (&a.0 + &b.0, &a.1 + &b.1);
+                let at_least = Bound::new(low.max(bounded.glance(form)), f64::INFINITY);
+                assert!(holds(at_least, &v), "{form:?} {low} {v:?}\n{real:#?}");
+            }
+        }
+    }
+    assert!(pairs > 400, "{pairs}");
 }
