@@ -271,6 +271,8 @@ impl Grower<'_> {
             _ => {
                 let f = self.weights();
                 let c = self.constant(vec![shape[0], 1, 1], 1.0, f);
+                // Its nearest mantissa may be 0.
+                self.notes.retain(|n| n.0 != c);
                 let zero = |c: &Constant| (0..c.data.len()).any(|i| c.center(i).is_zero());
                 match &self.net.values()[c].op {
                     Op::Const(c) if zero(c) => return,
