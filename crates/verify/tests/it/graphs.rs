@@ -6,7 +6,7 @@ use crate::differential::forms as pair_forms;
 use crate::generate::Rng;
 use ceg4n_base::Exact;
 use ceg4n_ir::Interval;
-use ceg4n_verify::Reference;
+use ceg4n_jit::CodeCache;
 use ceg4n_verify::bounds::backward::{Backward, Rows, bounds};
 use ceg4n_verify::bounds::differential::{On, PairForm, PairSplits, Together};
 use ceg4n_verify::bounds::forward::Bounds;
@@ -16,6 +16,7 @@ use ceg4n_verify::bounds::split::{Split, Splits};
 use ceg4n_verify::bounds::{integer, interval, margins};
 use ceg4n_verify::float::Bound;
 use ceg4n_verify::reference::hull;
+use ceg4n_verify::{Reference, Subject};
 
 fn exact(v: f64) -> Exact {
     Exact::from_f64(v).expect("finite")
@@ -224,6 +225,7 @@ fn bounds_of_kernels_hold() {
         };
         let kernel = program.kernel().expect("a kernel");
         kernels += 1;
+        let native = Subject::new(program.clone(), &CodeCache::new()).expect("native code");
         let (lo, hi) = region(&mut rng, kernel.input_len());
         let (a, b) = (kernel.quantize_input(&lo), kernel.quantize_input(&hi));
         let input: Vec<Interval> = a
@@ -246,7 +248,11 @@ fn bounds_of_kernels_hold() {
             (graph, b, low)
         });
         for point in samples(&mut rng, &lo, &hi) {
-            let trace = kernel_trace(kernel, &kernel.quantize_input(&point));
+            let mantissas = kernel.quantize_input(&point);
+            let trace = kernel_trace(kernel, &mantissas);
+            let found = native.batch(&mantissas, 1).expect("native outputs");
+            let found: Vec<i128> = found.into_iter().map(i128::from).collect();
+            assert_eq!(found, trace[kernel.output], "{mantissas:?}\n{kernel:#?}");
             for id in kernel.nodes.keys() {
                 for (r, m) in forward.node(id).iter().zip(&trace[id]) {
                     let inside = i128::from(r.lo) <= *m && *m <= i128::from(r.hi);

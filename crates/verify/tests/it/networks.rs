@@ -139,18 +139,19 @@ fn properties(rng: &mut Rng) -> Vec<Property> {
 
 /// Verdicts of a series, by domain, property and verdict.
 fn series(seed: u64, cases: usize, of: impl Fn(&Net) -> Option<Checked<Program>>) -> Counts {
+    with_kinds(seed, cases, [Kind::Any, Kind::Linear], of)
+}
+
+fn with_kinds(
+    seed: u64,
+    cases: usize,
+    kinds: [Kind; 2],
+    of: impl Fn(&Net) -> Option<Checked<Program>>,
+) -> Counts {
     let mut rng = Rng::new(seed);
     let mut counts = Counts::default();
     for case in 0..cases {
-        let net = Net::random(
-            &mut rng,
-            5,
-            if case % 2 == 0 {
-                Kind::Any
-            } else {
-                Kind::Linear
-            },
-        );
+        let net = Net::random(&mut rng, 5, kinds[case % 2]);
         let Some(subject) = of(&net) else { continue };
         let reference = net.real();
         let inputs = net.network.value(net.network.input()).shape.len();
@@ -198,7 +199,7 @@ fn series(seed: u64, cases: usize, of: impl Fn(&Net) -> Option<Checked<Program>>
                         assert!(broken.is_some(), "{property} {w:?}");
                     }
                 }
-                Verdict::Unknown(_) => {}
+                Verdict::Unknown(why) => assert!(!why.starts_with("defect"), "{why}"),
             }
             counts.add(asked.domain, &result);
         }
@@ -229,7 +230,7 @@ impl Counts {
     fn are_telling(&self) {
         let all = self.of("proved") + self.of("refuted") + self.of("unknown");
         for kind in ["grid proved", "grid refuted", "real proved", "real refuted"] {
-            assert!(self.of(kind) * 20 > all, "{self:?}");
+            assert!(self.of(kind) * 100 > all, "{self:?}");
         }
         assert!(self.of("unknown") * 4 < all, "{self:?}");
     }
@@ -247,4 +248,14 @@ fn verdicts_on_kernels() {
     let counts = series(82, 300, Net::kernel);
     println!("{counts:?}");
     counts.are_telling();
+}
+
+#[test]
+fn verdicts_on_real_programs() {
+    let counts = with_kinds(83, 200, [Kind::Reals; 2], |net| Some(net.constants()));
+    println!("{counts:?}");
+    assert!(
+        counts.of("proved") > 100 && counts.of("refuted") > 100,
+        "{counts:?}"
+    );
 }
