@@ -215,7 +215,7 @@ fn real_weights_take_their_multipliers() {
     let checked = check(p).unwrap();
     let real = checked.real().unwrap();
     let weight = real.nodes.values().find_map(|n| match &n.op {
-        ceg4n_ir::RealOp::Dense { weight, .. } => Some(weight[0]),
+        ceg4n_ir::RealOp::Dense { weight, .. } => Some(weight.near()[0]),
         _ => None,
     });
     // 0.3·2^20 / 23170 = 13.6 is out of range.
@@ -247,7 +247,7 @@ fn weights_alone_leave_a_real_program() {
         .nodes
         .values()
         .filter_map(|n| match &n.op {
-            ceg4n_ir::RealOp::Dense { weight, .. } => Some(weight[0]),
+            ceg4n_ir::RealOp::Dense { weight, .. } => Some(weight.near()[0]),
             _ => None,
         })
         .collect();
