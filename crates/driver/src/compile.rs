@@ -51,7 +51,7 @@ pub fn compile(
 ) -> Result<Compilation, Failure> {
     let started = Instant::now();
     let mut loaded = load(&options.load)?;
-    if let Err(d) = loaded.prepare() {
+    if let Err(d) = loaded.prepare(options.reference) {
         return Err(loaded.fail(d));
     }
     match run(options, &loaded, started, progress, cancel) {

@@ -9,6 +9,7 @@ use ceg4n_import::vnnlib::{self, Query};
 use ceg4n_ir::{
     Anchor, Domain, Module, Op, Program, Property, Region, Requirement, Rounding, Selection,
 };
+use ceg4n_verify::Precision;
 use std::path::Path;
 
 /// A network and what is asked of it.
@@ -64,11 +65,12 @@ pub fn load(options: &LoadOptions) -> Result<Loaded, Failure> {
 impl Loaded {
     /// Makes the network one that formats can be given to: normalization becomes part of weights, a
     /// quantized model a version of its integers. A module with versions, or without anything to
-    /// do, stays as it is.
+    /// do, stays as it is, and so does what is compared with runs in single precision: those of a
+    /// folded network have other rounding errors.
     ///
     /// # Errors
     /// Those of the passes.
-    pub(crate) fn prepare(&mut self) -> Result<(), Diagnostics> {
+    pub(crate) fn prepare(&mut self, precision: Precision) -> Result<(), Diagnostics> {
         if self.has_snaps() {
             self.original = Some(self.module.reference());
             self.module = run_pass(&self.module, "lower-snaps")?;
@@ -76,6 +78,9 @@ impl Loaded {
                 codes::QUANTIZED,
                 "a quantized model: its own integers are the kernel's, and no formats are searched",
             ));
+            return Ok(());
+        }
+        if precision == Precision::Float32 {
             return Ok(());
         }
         let before = self.module.network.hash();

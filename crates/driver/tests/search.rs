@@ -9,6 +9,7 @@ use ceg4n_driver::options::{
 use ceg4n_driver::progress::{Event, Progress};
 use ceg4n_driver::{Cancel, Quiet};
 use ceg4n_report::{ParetoPoint, Report, Status};
+use ceg4n_verify::Precision;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
@@ -262,4 +263,37 @@ fn an_interrupted_run_keeps_its_best_proof() {
     let whole = proved(|_| {});
     assert!(cost(&whole) < cost(&last), "the whole run finds more");
     assert!(output.join("iris.final.nnir").exists() && output.join("c/iris.c").exists());
+}
+
+/// In single precision `(x - 2^20)·2 + 2^21` is no more than a multiple of an eighth; folded into
+/// weights it would be `2·x` almost exactly.
+#[test]
+fn runs_in_single_precision_are_those_of_the_network_as_it_stands() {
+    let folder = folder();
+    let net = folder.path().join("folded.nnir");
+    let text = r#"nnir 1;
+network @folded {
+  %x = input : tensor<1>;
+  %c = const [1048576] : tensor<1>;
+  %s = sub %x, %c : tensor<1>;
+  %m = const [2] : tensor<1>;
+  %t = mul %s, %m : tensor<1>;
+  %w = const [[1], [0]] : tensor<2x1>;
+  %b = const [2097152, 1.015] : tensor<2>;
+  %y = dense %t, %w, %b : tensor<2>;
+  output %y;
+}
+region "a" = box([0.51], [0.52]);
+require top1 domain real on "a";
+"#;
+    std::fs::write(&net, text).expect("a file");
+    let mut options = CompileOptions::new(&net);
+    options.output = Some(folder.path().join("real"));
+    assert_eq!(run(&options).report.status, Status::Proved);
+    options.output = Some(folder.path().join("single"));
+    options.reference = Precision::Float32;
+    // The run at 0.51 rounds to 1, behind the other output.
+    if let Ok(c) = compile(&options, &Quiet, &Cancel::default()) {
+        assert_ne!(c.report.status, Status::Proved);
+    }
 }

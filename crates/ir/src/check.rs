@@ -103,6 +103,9 @@ pub fn check(program: Program) -> Result<Checked<Program>, Diagnostics> {
             )),
         );
     }
+    if !fixed {
+        check_divisors(&program, &mut errors);
+    }
     if errors.has_errors() {
         return Err(errors);
     }
@@ -116,6 +119,29 @@ pub fn check(program: Program) -> Result<Checked<Program>, Diagnostics> {
         lowered,
         hash: OnceLock::new(),
     })
+}
+
+/// No divisor of a real-valued program is 0 in its format.
+fn check_divisors(program: &Program, errors: &mut Diagnostics) {
+    for value in program.network.values().values() {
+        let Op::Div { c, .. } = value.op else {
+            continue;
+        };
+        let rounded = constants::constant_mantissas(program, c);
+        if rounded.is_some_and(|(m, _)| m.contains(&0)) {
+            let divisor = &program.network.value(c).name;
+            let text = format!(
+                "%{} divides by %{divisor}, which is 0 in its format",
+                value.name
+            );
+            let span = program.annotations.spans.get(&c).copied();
+            errors.push(
+                Diagnostic::error(codes::FORMAT, text)
+                    .at(span, "")
+                    .help("give the divisor a finer format, or none"),
+            );
+        }
+    }
 }
 
 /// Annotations in themselves: formats per channel only on constants, mantissas that fit.

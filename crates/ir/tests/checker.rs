@@ -122,6 +122,18 @@ fn what_is_refused() {
     assert_eq!(refused(p.patch().accumulator(w).finish()), [codes::FORMAT]);
 }
 
+/// A divisor of a real-valued program must not be 0 once it is in its format.
+#[test]
+fn divisors_that_become_zero_are_refused() {
+    let mut n = NetworkBuilder::new("n");
+    let x = n.push("x", Op::Input, Some(Shape::vector(2)), None);
+    let c = n.push("c", constant(&[0.3, 1.0]), None, None);
+    let y = n.push("y", Op::Div { x, c }, None, None);
+    let p = Program::reference(Arc::new(n.finish(y).unwrap()));
+    assert_eq!(refused(annotated(&p, &[("c", "s4q0")])), [codes::FORMAT]);
+    assert!(check(annotated(&p, &[("c", "s4q2")])).is_ok());
+}
+
 #[test]
 fn what_is_refused_of_multipliers() {
     let p = layer(&[1.0, 2.0, 3.0, 4.0], &[0.5, 0.25]);

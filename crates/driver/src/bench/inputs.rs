@@ -182,7 +182,7 @@ fn read_network(options: &BenchOptions, file: &Path, name: &str) -> Result<Net, 
         load_options.regions = vec![regions];
     }
     let mut loaded = load(&load_options).map_err(|f| first_error(&f))?;
-    if let Err(d) = loaded.prepare() {
+    if let Err(d) = loaded.prepare(options.reference) {
         return Err(first_error(&loaded.fail(d)));
     }
     let prepared =

@@ -307,6 +307,23 @@ impl Normalization {
     }
 }
 
+/// Constants as enclosed ones, also where they happen to be exact: a run in single precision
+/// rounds on the way to them, so that they must not be taken for the file's.
+pub(super) fn enclosing(data: Data) -> Data {
+    let wide = match data {
+        Data::Wide(w) => Wide {
+            enclosed: true,
+            ..(*w).clone()
+        },
+        Data::Float(f) => Wide {
+            enclosed: true,
+            ..Wide::doubles(f.iter().map(|v| f64::from(*v)).collect::<Vec<_>>())
+        },
+        data @ Data::Int(..) => return data,
+    };
+    Data::Wide(Arc::new(wide))
+}
+
 /// The factors and the offsets of channels; `bias` is what a layer before them adds.
 ///
 /// # Errors

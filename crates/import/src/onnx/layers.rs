@@ -1,7 +1,7 @@
 //! Layers with weights: convolutions, and how every layer is built, with the sums and batch normalizations
 //! behind them that become part of their weights.
 
-use super::arithmetic::{self, Normalization, channelwise, normalization, scaled};
+use super::arithmetic::{self, Normalization, channelwise, enclosing, normalization, scaled};
 use super::attribute::{attribute, float_attribute, int_attribute, sizes_attribute};
 use super::graph::Node;
 use super::lower::{Activation, Form, Lowering, ir_shape};
@@ -239,6 +239,7 @@ impl<'a> Lowering<'a> {
         let Ok((scale, offset)) = normalization(&channels, bias) else {
             return Ok(false);
         };
+        let (scale, offset) = (enclosing(scale), enclosing(offset));
         self.spend(layer.weight.data.len())?;
         let Ok(data) = channelwise(&layer.weight.data, &scale, channels.len()) else {
             return Ok(false);
@@ -316,6 +317,7 @@ impl<'a> Lowering<'a> {
         };
         let all = self.normalizations(node, channels)?;
         let (scale, offset) = normalization(&all, None)?;
+        let (scale, offset) = (enclosing(scale), enclosing(offset));
         let mut shape = vec![channels];
         shape.extend(rest.iter().map(|_| 1));
         let shape = arithmetic::constant_shape(&x.dims, &shape);

@@ -156,8 +156,12 @@ pub fn step<'a>(op: &RealOp, input: &[Bound], of: impl Fn(NodeId) -> &'a [Bound]
         RealOp::Snap { x, scale, lo, hi } => {
             let step = Step::nearest(*scale);
             let (low, high) = (*lo as f64 * scale, *hi as f64 * scale);
+            // Each end of the result against ends that are rounded to its side.
             each(x, &|b| {
-                clamped(step.image(b), down(low, 0.0), up(high, 0.0))
+                let image = step.image(b);
+                let below = clamped(image, down(low, 0.0), down(high, 0.0));
+                let above = clamped(image, up(low, 0.0), up(high, 0.0));
+                Bound::new(below.lo, above.hi)
             })
         }
         RealOp::Move { x } => of(*x).to_vec(),

@@ -27,18 +27,21 @@ pub(crate) enum Kind {
     Linear,
     /// Also curves and signs.
     Any,
-    /// Also what has no fixed-point meaning: snaps, and constants that are no float32.
-    Real,
+    /// Also quantizations, quotients, and constants that are wide, enclosed, or of wild scales: for
+    /// real programs.
+    Reals,
 }
 
 struct Grower<'a> {
     rng: &'a mut Rng,
     net: NetworkBuilder,
     notes: Vec<(ValueId, Format)>,
-    kind: Kind,
     /// Activations, with their shapes.
     pool: Vec<(ValueId, Vec<usize>)>,
     stored: Format,
+    /// Values may have formats of their own.
+    mixed: bool,
+    kind: Kind,
 }
 
 impl Net {
@@ -54,16 +57,18 @@ impl Net {
         let mut g = Grower {
             rng,
             net: NetworkBuilder::new("branching"),
-            kind,
             notes: Vec::new(),
             pool: Vec::new(),
             stored: Format::new(true, width as u8, frac as i32).expect("a format"),
+            mixed: false,
+            kind,
         };
+        g.mixed = g.rng.one_in(3);
         let x = g.push(Op::Input, Some(shape.clone()));
         g.pool.push((x, shape));
         let steps = g.rng.size(2, 7);
         for _ in 0..steps {
-            g.step();
+            g.step(kind);
         }
         let output = g.head();
         let network = Arc::new(g.net.finish(output).expect("a well-formed network"));
@@ -101,7 +106,17 @@ impl Grower<'_> {
         let name = format!("v{}", self.net.values().len());
         let v = self.net.push(name, op, shape.map(Shape), None);
         if !constant {
-            self.notes.push((v, self.stored));
+            let format = if self.mixed && self.rng.one_in(2) {
+                let signed = !self.rng.one_in(4);
+                let (width, frac) = (self.rng.int(4, 12), self.rng.int(-1, 7));
+                Format::new(signed, width as u8, frac as i32).expect("a format")
+            } else {
+                self.stored
+            };
+            // Else an accumulator, where that may be.
+            if !(self.mixed && self.rng.one_in(4)) || self.notes.is_empty() {
+                self.notes.push((v, format));
+            }
         }
         v
     }
@@ -116,13 +131,53 @@ impl Grower<'_> {
                 (if coarse { (v * 8.0).round() / 8.0 } else { v }) as f32
             })
             .collect();
-        let c = match self.kind == Kind::Real && self.rng.one_in(2) {
-            true => self.widened(&data),
-            false => Constant::inline(data),
+        let c = Constant {
+            data: data.into(),
+            origin: Origin::Inline,
+            wide: None,
+        };
+        let c = if self.kind == Kind::Reals {
+            self.wild(c)
+        } else {
+            c
         };
         let v = self.push(Op::Const(c), Some(shape));
         self.notes.push((v, format));
         v
+    }
+
+    /// The same at another scale, or as numbers beyond float32.
+    fn wild(&mut self, c: Constant) -> Constant {
+        let scale = 10f64.powi(self.rng.int(-6, 6) as i32);
+        let scale = if self.rng.one_in(2) { 1.0 } else { scale };
+        if self.rng.one_in(3) {
+            let data = c.data.iter().map(|v| (f64::from(*v) * scale) as f32);
+            return Constant::inline(data.collect::<Vec<_>>());
+        }
+        let high: Vec<f64> = (c.data.iter())
+            .map(|v| f64::from(*v) * scale * self.rng.float(0.9, 1.1))
+            .collect();
+        let low = (high.iter())
+            .map(|v| v * 2f64.powi(-54) * self.rng.float(-1.0, 1.0))
+            .collect();
+        let wide = Wide {
+            high: high.into(),
+            low,
+            enclosed: self.rng.one_in(2),
+        };
+        Constant::wide(wide).unwrap_or(c)
+    }
+
+    fn snap(&mut self, x: ValueId) -> Op {
+        let scale = [0.1, 0.25, 7e-3, 0.3][self.rng.size(0, 3)];
+        let zero_point = self.rng.int(-4, 4) as i32;
+        Op::Snap {
+            x,
+            scale,
+            zero_point,
+            lo: zero_point - self.rng.int(0, 9) as i32,
+            hi: zero_point + self.rng.int(1, 40) as i32,
+        }
     }
 
     fn weights(&self) -> Format {
@@ -150,7 +205,7 @@ impl Grower<'_> {
     }
 
     /// One more activation, if the operator fits.
-    fn step(&mut self) {
+    fn step(&mut self, kind: Kind) {
         let last = self.pool.len() - 1;
         let at = if self.rng.one_in(4) {
             self.rng.size(0, last)
@@ -158,12 +213,25 @@ impl Grower<'_> {
             last
         };
         let (x, shape) = self.pool[at].clone();
-        let most = match self.kind {
-            Kind::Linear => 13,
-            Kind::Any => 16,
-            Kind::Real => 18,
-        };
-        let op = match self.rng.int(0, most) {
+        if self.rng.one_in(5) {
+            let v = self.push(Op::Identity { x }, None);
+            // What is renamed often repeats a format, and is read later.
+            if let Some(f) = self.notes.iter().find(|n| n.0 == x).map(|n| n.1)
+                && self.rng.one_in(2)
+            {
+                self.notes.retain(|n| n.0 != v);
+                self.notes.push((v, f));
+            }
+            self.pool.push((v, shape.clone()));
+        }
+        let op = match self.rng.int(
+            0,
+            match kind {
+                Kind::Linear => 13,
+                Kind::Any => 16,
+                Kind::Reals => 20,
+            },
+        ) {
             0..=2 => return self.conv(x, &shape),
             3 => return self.window(x, &shape, true),
             4 => return self.window(x, &shape, false),
@@ -199,7 +267,18 @@ impl Grower<'_> {
                 },
             },
             16 => Op::Sign { x },
-            _ => self.snap(x),
+            17 | 18 => self.snap(x),
+            _ => {
+                let f = self.weights();
+                let c = self.constant(vec![shape[0], 1, 1], 1.0, f);
+                // Its nearest mantissa may be 0.
+                self.notes.retain(|n| n.0 != c);
+                let zero = |c: &Constant| (0..c.data.len()).any(|i| c.center(i).is_zero());
+                match &self.net.values()[c].op {
+                    Op::Const(c) if zero(c) => return,
+                    _quotient => Op::Div { x, c },
+                }
+            }
         };
         let shape = match &op {
             Op::Pad { .. } => vec![shape[0], shape[1] + 1, shape[2] + 1],
@@ -208,36 +287,6 @@ impl Grower<'_> {
         };
         let v = self.push(op, None);
         self.pool.push((v, shape));
-    }
-
-    fn snap(&mut self, x: ValueId) -> Op {
-        let (lo, hi) = [(-128, 127), (0, 255), (-3, 4)][self.rng.size(0, 2)];
-        Op::Snap {
-            x,
-            scale: [0.1, 0.125, 1.0 / 3.0, 0.01][self.rng.size(0, 3)],
-            zero_point: self.rng.int(lo.into(), hi.into()) as i32,
-            lo,
-            hi,
-        }
-    }
-
-    /// Numbers near those of a constant that are no float32, or only enclosed.
-    fn widened(&mut self, data: &[f32]) -> Constant {
-        let high: Vec<f64> = data
-            .iter()
-            .map(|v| f64::from(*v) * (1.0 + self.rng.float(-1e-9, 1e-9)))
-            .collect();
-        // At most half a unit in the last place.
-        let low: Vec<f64> = high
-            .iter()
-            .map(|v| v * f64::EPSILON * self.rng.float(-0.249, 0.249))
-            .collect();
-        Constant::wide(Wide {
-            high: high.into(),
-            low: low.into(),
-            enclosed: self.rng.one_in(2),
-        })
-        .expect("small numbers")
     }
 
     /// The extents behind windows, if they fit.
@@ -404,183 +453,155 @@ fn rising(x: &[Span], f: impl Fn(&Exact) -> Exact) -> Vec<Span> {
     x.iter().map(|(a, b)| (f(a), f(b))).collect()
 }
 
-/// Every node of a real program at a point; enclosed constants are at one of their ends.
+/// Every node of a real program at a point; constants are exact here.
 pub(crate) fn real_trace(program: &RealProgram, x: &[Exact]) -> SecondaryMap<NodeId, Vec<Span>> {
     let mut all: SecondaryMap<NodeId, Vec<Span>> = SecondaryMap::new();
+    let zero = Exact::zero;
+    // Any numbers within the enclosures.
+    let at = |c: &Reals, i: usize| {
+        let (lo, hi) = c.ends(i);
+        if i.is_multiple_of(2) { lo } else { hi }
+    };
     for (id, node) in program.nodes.iter() {
-        let out = match &node.op {
+        let of = |x: &NodeId| &all[*x];
+        let out: Vec<Span> = match &node.op {
             RealOp::Input => x.iter().cloned().map(point).collect(),
-            op => sums(op, node.len, &all).unwrap_or_else(|| elements(op, &all)),
+            RealOp::Dense {
+                x,
+                weight,
+                bias,
+                rows,
+                cols,
+            } => (0..*rows)
+                .map(|j| {
+                    let start = point(bias.as_ref().map_or_else(zero, |b| at(b, j)));
+                    (0..*cols).fold(start, |s, k| {
+                        plus(&s, &scaled(&at(weight, j * cols + k), &of(x)[k]))
+                    })
+                })
+                .collect(),
+            RealOp::Conv {
+                x,
+                weight,
+                bias,
+                conv,
+            } => (0..conv.output_len())
+                .map(|j| {
+                    let w = &conv.window;
+                    let (m, o) = (j / w.windows(), j % w.windows());
+                    let start = point(bias.as_ref().map_or_else(zero, |b| at(b, m)));
+                    conv.terms(m, o / w.out[1], o % w.out[1])
+                        .fold(start, |s, (k, t)| {
+                            plus(&s, &scaled(&at(weight, t), &of(x)[k]))
+                        })
+                })
+                .collect(),
+            RealOp::MaxPool { x, window } | RealOp::SumPool { x, window } => {
+                let max = matches!(node.op, RealOp::MaxPool { .. });
+                let join = |a: Span, b: Span| {
+                    if max {
+                        (a.0.max(b.0), a.1.max(b.1))
+                    } else {
+                        plus(&a, &b)
+                    }
+                };
+                (0..node.len)
+                    .map(|j| {
+                        let (c, o) = (j / window.windows(), j % window.windows());
+                        let taps = window.taps(o / window.out[1], o % window.out[1]);
+                        let seen = taps.map(|t| of(x)[c * window.plane() + t.position].clone());
+                        seen.reduce(join).expect("a tap")
+                    })
+                    .collect()
+            }
+            RealOp::AddConst { x, c } => {
+                let x = of(x).iter().enumerate();
+                x.map(|(i, v)| plus(v, &point(at(c, i)))).collect()
+            }
+            RealOp::MulConst { x, c } => {
+                let x = of(x).iter().enumerate();
+                x.map(|(i, v)| scaled(&at(c, i), v)).collect()
+            }
+            RealOp::DivConst { x, c } => {
+                let one = Exact::from(1i64);
+                let inverse = |i| one.checked_div(&at(c, i)).expect("no zero");
+                let x = of(x).iter().enumerate();
+                x.map(|(i, v)| scaled(&inverse(i), v)).collect()
+            }
+            RealOp::Sum { x, y } => of(x).iter().zip(of(y)).map(|(a, b)| plus(a, b)).collect(),
+            RealOp::Concat { xs, outer } => {
+                let mut out = Vec::new();
+                for o in 0..*outer {
+                    for x in xs {
+                        let n = of(x).len() / outer;
+                        out.extend_from_slice(&of(x)[o * n..(o + 1) * n]);
+                    }
+                }
+                out
+            }
+            RealOp::Gather { x, index, fill } => {
+                let pick = |i: &u32| match *i {
+                    FILL => point(exact(*fill)),
+                    i => of(x)[i as usize].clone(),
+                };
+                index.iter().map(pick).collect()
+            }
+            RealOp::Relu { x } => rising(of(x), |v| v.clone().max(zero())),
+            RealOp::Clip { x, lo, hi } => rising(of(x), |v| {
+                let mut v = v.clone();
+                if lo.is_finite() {
+                    v = v.max(exact(*lo));
+                }
+                if hi.is_finite() {
+                    v = v.min(exact(*hi));
+                }
+                v
+            }),
+            RealOp::LeakyRelu { x, shift } => {
+                rising(of(x), |v| v.clone().max(v.shifted(-i64::from(*shift))))
+            }
+            RealOp::Abs { x } => {
+                let abs = |(a, b): &Span| {
+                    if a.signum() >= 0 {
+                        (a.clone(), b.clone())
+                    } else if b.signum() <= 0 {
+                        (-b, -a)
+                    } else {
+                        (zero(), b.clone().max(-a))
+                    }
+                };
+                of(x).iter().map(abs).collect()
+            }
+            RealOp::Sign { x } => rising(of(x), |v| Exact::from(i64::from(v.signum()))),
+            RealOp::Curve { x, curve } => {
+                let f = |(a, b): &Span| {
+                    let low = tables::enclosure(*curve, a, 80).0;
+                    (low, tables::enclosure(*curve, b, 80).1)
+                };
+                of(x).iter().map(f).collect()
+            }
+            RealOp::Snap { x, scale, lo, hi } => {
+                let scale = exact(*scale);
+                rising(of(x), |v| {
+                    let q = v.checked_div(&scale).expect("a positive scale");
+                    let (floor, half) = (Exact::from(q.floor()), Exact::dyadic(1, -1));
+                    let part = &q - &floor;
+                    let even = (q.floor() % 2) == num_bigint::BigInt::ZERO;
+                    let up = part > half || (part == half && !even);
+                    let m = if up {
+                        &floor + &Exact::from(1i64)
+                    } else {
+                        floor
+                    };
+                    &m.max(Exact::from(*lo)).min(Exact::from(*hi)) * &scale
+                })
+            }
+            RealOp::Move { x } => of(x).clone(),
         };
         assert_eq!(out.len(), node.len, "{id}");
         all[id] = out;
     }
     all
-}
-
-/// One end of a constant.
-fn at(c: &Reals, i: usize) -> Exact {
-    let (lo, hi) = c.ends(i);
-    if (i / 2 + c.len()).is_multiple_of(2) {
-        lo
-    } else {
-        hi
-    }
-}
-
-/// Layers and pools; `None` for another operator.
-fn sums(op: &RealOp, len: usize, all: &SecondaryMap<NodeId, Vec<Span>>) -> Option<Vec<Span>> {
-    let of = |x: &NodeId| &all[*x];
-    let zero = Exact::zero;
-    Some(match op {
-        RealOp::Dense {
-            x,
-            weight,
-            bias,
-            rows,
-            cols,
-        } => (0..*rows)
-            .map(|j| {
-                let start = point(bias.as_ref().map_or_else(zero, |b| at(b, j)));
-                (0..*cols).fold(start, |s, k| {
-                    plus(&s, &scaled(&at(weight, j * cols + k), &of(x)[k]))
-                })
-            })
-            .collect(),
-        RealOp::Conv {
-            x,
-            weight,
-            bias,
-            conv,
-        } => (0..conv.output_len())
-            .map(|j| {
-                let w = &conv.window;
-                let (m, o) = (j / w.windows(), j % w.windows());
-                let start = point(bias.as_ref().map_or_else(zero, |b| at(b, m)));
-                conv.terms(m, o / w.out[1], o % w.out[1])
-                    .fold(start, |s, (k, t)| {
-                        plus(&s, &scaled(&at(weight, t), &of(x)[k]))
-                    })
-            })
-            .collect(),
-        RealOp::MaxPool { x, window } | RealOp::SumPool { x, window } => {
-            let max = matches!(op, RealOp::MaxPool { .. });
-            let join = |a: Span, b: Span| {
-                if max {
-                    (a.0.max(b.0), a.1.max(b.1))
-                } else {
-                    plus(&a, &b)
-                }
-            };
-            (0..len)
-                .map(|j| {
-                    let (c, o) = (j / window.windows(), j % window.windows());
-                    let taps = window.taps(o / window.out[1], o % window.out[1]);
-                    let seen = taps.map(|t| of(x)[c * window.plane() + t.position].clone());
-                    seen.reduce(join).expect("a tap")
-                })
-                .collect()
-        }
-        _ => return None,
-    })
-}
-
-/// Operators on elements, and those that move them.
-fn elements(op: &RealOp, all: &SecondaryMap<NodeId, Vec<Span>>) -> Vec<Span> {
-    let of = |x: &NodeId| &all[*x];
-    let zero = Exact::zero;
-    match op {
-        RealOp::AddConst { x, c } => {
-            let x = of(x).iter().enumerate();
-            x.map(|(i, v)| plus(v, &point(at(c, i)))).collect()
-        }
-        RealOp::MulConst { x, c } => {
-            let x = of(x).iter().enumerate();
-            x.map(|(i, v)| scaled(&at(c, i), v)).collect()
-        }
-        RealOp::DivConst { x, c } => {
-            let one = Exact::from(1i64);
-            let inverse = |i| one.checked_div(&at(c, i)).expect("no zero");
-            let x = of(x).iter().enumerate();
-            x.map(|(i, v)| scaled(&inverse(i), v)).collect()
-        }
-        RealOp::Sum { x, y } => of(x).iter().zip(of(y)).map(|(a, b)| plus(a, b)).collect(),
-        RealOp::Concat { xs, outer } => joined(xs.iter().map(|x| &of(x)[..]), *outer),
-        RealOp::Gather { x, index, fill } => {
-            let pick = |i: &u32| match *i {
-                FILL => point(exact(*fill)),
-                i => of(x)[i as usize].clone(),
-            };
-            index.iter().map(pick).collect()
-        }
-        RealOp::Relu { x } => rising(of(x), |v| v.clone().max(zero())),
-        RealOp::Clip { x, lo, hi } => rising(of(x), |v| {
-            let mut v = v.clone();
-            if lo.is_finite() {
-                v = v.max(exact(*lo));
-            }
-            if hi.is_finite() {
-                v = v.min(exact(*hi));
-            }
-            v
-        }),
-        RealOp::LeakyRelu { x, shift } => {
-            rising(of(x), |v| v.clone().max(v.shifted(-i64::from(*shift))))
-        }
-        RealOp::Abs { x } => {
-            let abs = |(a, b): &Span| {
-                if a.signum() >= 0 {
-                    (a.clone(), b.clone())
-                } else if b.signum() <= 0 {
-                    (-b, -a)
-                } else {
-                    (zero(), b.clone().max(-a))
-                }
-            };
-            of(x).iter().map(abs).collect()
-        }
-        RealOp::Sign { x } => rising(of(x), |v| Exact::from(i64::from(v.signum()))),
-        RealOp::Curve { x, curve } => {
-            let f = |(a, b): &Span| {
-                let low = tables::enclosure(*curve, a, 80).0;
-                (low, tables::enclosure(*curve, b, 80).1)
-            };
-            of(x).iter().map(f).collect()
-        }
-        RealOp::Snap { x, scale, lo, hi } => {
-            let scale = exact(*scale);
-            rising(of(x), |v| {
-                let q = v.checked_div(&scale).expect("a positive scale");
-                let (floor, half) = (Exact::from(q.floor()), Exact::dyadic(1, -1));
-                let part = &q - &floor;
-                let even = (q.floor() % 2) == num_bigint::BigInt::ZERO;
-                let up = part > half || (part == half && !even);
-                let m = if up {
-                    &floor + &Exact::from(1i64)
-                } else {
-                    floor
-                };
-                &m.max(Exact::from(*lo)).min(Exact::from(*hi)) * &scale
-            })
-        }
-        RealOp::Move { x } => of(x).clone(),
-        RealOp::Input
-        | RealOp::Dense { .. }
-        | RealOp::Conv { .. }
-        | RealOp::MaxPool { .. }
-        | RealOp::SumPool { .. } => unreachable!("{op:?} is no operator on elements"),
-    }
-}
-
-/// The parts of all operands, one part of each after the other.
-fn joined<'a, T: Clone + 'a>(xs: impl Iterator<Item = &'a [T]> + Clone, outer: usize) -> Vec<T> {
-    let part = |o: usize, x: &'a [T]| {
-        let n = x.len() / outer;
-        &x[o * n..(o + 1) * n]
-    };
-    (0..outer)
-        .flat_map(|o| xs.clone().flat_map(move |x| part(o, x).to_vec()))
-        .collect()
 }
 
 /// Every node of a kernel on integers.
@@ -641,7 +662,16 @@ pub(crate) fn kernel_trace(k: &Kernel, input: &[i64]) -> SecondaryMap<NodeId, Ve
                 each(x, &|i, v| v * i128::from(c[i / per]))
             }
             KernelOp::Sum { x, y } => of(x).iter().zip(of(y)).map(|(a, b)| a + b).collect(),
-            KernelOp::Concat { xs, outer } => joined(xs.iter().map(|x| &of(x)[..]), *outer),
+            KernelOp::Concat { xs, outer } => {
+                let mut out = Vec::new();
+                for o in 0..*outer {
+                    for x in xs {
+                        let n = of(x).len() / outer;
+                        out.extend_from_slice(&of(x)[o * n..(o + 1) * n]);
+                    }
+                }
+                out
+            }
             KernelOp::Gather { x, index, fill } => {
                 let pick = |i: &u32| match *i {
                     FILL => i128::from(*fill),

@@ -5,6 +5,7 @@ mod bounds;
 mod branching;
 mod compare;
 mod differential;
+mod ended;
 mod evaluator;
 mod extremes;
 mod float32;

@@ -89,6 +89,29 @@ fn behind_a_layer_it_becomes_part_of_it() {
     }
 }
 
+/// Its terms may cancel far below what single precision keeps of them: also where the constants are
+/// float32 numbers, no run of the file is one of the network.
+#[test]
+fn exact_constants_are_enclosed_like_others() {
+    let parameters = [[2.0, 1.0], [2097152.0, 0.0], [1048576.0, 0.0], [1.0, 4.0]];
+    let mut m = Model::new(&[1, 2])
+        .floats("w", &[2, 2], &[1.0, 0.0, 0.0, 1.0])
+        .node("MatMul", &["x", "w"], "h", &[]);
+    for (name, data) in ["gamma", "beta", "mean", "var"].iter().zip(&parameters) {
+        m = m.floats(name, &[2], data);
+    }
+    let operands = ["h", "gamma", "beta", "mean", "var"];
+    let m = m.node(
+        "BatchNormalization",
+        &operands,
+        "y",
+        &[Attribute::Float("epsilon", 0.0)],
+    );
+    near(&m.run(&[0.75, -1.5]), &[1.5, -0.75]);
+    let n = m.import().unwrap().network;
+    assert!(!n.is_exact());
+}
+
 #[test]
 fn what_others_use_stays_a_layer() {
     let m = Model::new(&[1, 2])

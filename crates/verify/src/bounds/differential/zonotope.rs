@@ -431,11 +431,16 @@ impl State {
         }
     }
 
-    /// The first columns of the shared symbols, of each element.
+    /// The first columns of the shared symbols, of each element; zero where there are fewer: a
+    /// relu in front of the first layer may have ended an input's.
     fn leading(&self, columns: usize) -> Vec<f64> {
-        let columns = columns.min(self.shared);
+        let mut out = vec![0.0; self.len * columns];
         let rows = self.na.chunks_exact(self.shared.max(1));
-        rows.flat_map(|row| &row[..columns]).copied().collect()
+        for (to, row) in out.chunks_exact_mut(columns.max(1)).zip(rows) {
+            let n = columns.min(self.shared);
+            to[..n].copy_from_slice(&row[..n]);
+        }
+        out
     }
 
     /// Updates the sizes of some elements.
