@@ -185,6 +185,9 @@ fn read_network(options: &BenchOptions, file: &Path, name: &str) -> Result<Net, 
     if let Err(d) = loaded.prepare(options.reference) {
         return Err(first_error(&loaded.fail(d)));
     }
+    if loaded.original.is_some() {
+        return Err("it is a quantized model, whose formats are its own".to_owned());
+    }
     let prepared =
         questions(&loaded).and_then(|asked| Ok((asked, check(loaded.module.reference())?)));
     let (asked, program) = match prepared {

@@ -453,155 +453,179 @@ fn rising(x: &[Span], f: impl Fn(&Exact) -> Exact) -> Vec<Span> {
     x.iter().map(|(a, b)| (f(a), f(b))).collect()
 }
 
-/// Every node of a real program at a point; constants are exact here.
+/// Every node of a real program at a point; enclosed constants are at one of their ends.
 pub(crate) fn real_trace(program: &RealProgram, x: &[Exact]) -> SecondaryMap<NodeId, Vec<Span>> {
     let mut all: SecondaryMap<NodeId, Vec<Span>> = SecondaryMap::new();
-    let zero = Exact::zero;
-    // Any numbers within the enclosures.
-    let at = |c: &Reals, i: usize| {
-        let (lo, hi) = c.ends(i);
-        if i.is_multiple_of(2) { lo } else { hi }
-    };
     for (id, node) in program.nodes.iter() {
-        let of = |x: &NodeId| &all[*x];
-        let out: Vec<Span> = match &node.op {
+        let out = match &node.op {
             RealOp::Input => x.iter().cloned().map(point).collect(),
-            RealOp::Dense {
-                x,
-                weight,
-                bias,
-                rows,
-                cols,
-            } => (0..*rows)
-                .map(|j| {
-                    let start = point(bias.as_ref().map_or_else(zero, |b| at(b, j)));
-                    (0..*cols).fold(start, |s, k| {
-                        plus(&s, &scaled(&at(weight, j * cols + k), &of(x)[k]))
-                    })
-                })
-                .collect(),
-            RealOp::Conv {
-                x,
-                weight,
-                bias,
-                conv,
-            } => (0..conv.output_len())
-                .map(|j| {
-                    let w = &conv.window;
-                    let (m, o) = (j / w.windows(), j % w.windows());
-                    let start = point(bias.as_ref().map_or_else(zero, |b| at(b, m)));
-                    conv.terms(m, o / w.out[1], o % w.out[1])
-                        .fold(start, |s, (k, t)| {
-                            plus(&s, &scaled(&at(weight, t), &of(x)[k]))
-                        })
-                })
-                .collect(),
-            RealOp::MaxPool { x, window } | RealOp::SumPool { x, window } => {
-                let max = matches!(node.op, RealOp::MaxPool { .. });
-                let join = |a: Span, b: Span| {
-                    if max {
-                        (a.0.max(b.0), a.1.max(b.1))
-                    } else {
-                        plus(&a, &b)
-                    }
-                };
-                (0..node.len)
-                    .map(|j| {
-                        let (c, o) = (j / window.windows(), j % window.windows());
-                        let taps = window.taps(o / window.out[1], o % window.out[1]);
-                        let seen = taps.map(|t| of(x)[c * window.plane() + t.position].clone());
-                        seen.reduce(join).expect("a tap")
-                    })
-                    .collect()
-            }
-            RealOp::AddConst { x, c } => {
-                let x = of(x).iter().enumerate();
-                x.map(|(i, v)| plus(v, &point(at(c, i)))).collect()
-            }
-            RealOp::MulConst { x, c } => {
-                let x = of(x).iter().enumerate();
-                x.map(|(i, v)| scaled(&at(c, i), v)).collect()
-            }
-            RealOp::DivConst { x, c } => {
-                let one = Exact::from(1i64);
-                let inverse = |i| one.checked_div(&at(c, i)).expect("no zero");
-                let x = of(x).iter().enumerate();
-                x.map(|(i, v)| scaled(&inverse(i), v)).collect()
-            }
-            RealOp::Sum { x, y } => of(x).iter().zip(of(y)).map(|(a, b)| plus(a, b)).collect(),
-            RealOp::Concat { xs, outer } => {
-                let mut out = Vec::new();
-                for o in 0..*outer {
-                    for x in xs {
-                        let n = of(x).len() / outer;
-                        out.extend_from_slice(&of(x)[o * n..(o + 1) * n]);
-                    }
-                }
-                out
-            }
-            RealOp::Gather { x, index, fill } => {
-                let pick = |i: &u32| match *i {
-                    FILL => point(exact(*fill)),
-                    i => of(x)[i as usize].clone(),
-                };
-                index.iter().map(pick).collect()
-            }
-            RealOp::Relu { x } => rising(of(x), |v| v.clone().max(zero())),
-            RealOp::Clip { x, lo, hi } => rising(of(x), |v| {
-                let mut v = v.clone();
-                if lo.is_finite() {
-                    v = v.max(exact(*lo));
-                }
-                if hi.is_finite() {
-                    v = v.min(exact(*hi));
-                }
-                v
-            }),
-            RealOp::LeakyRelu { x, shift } => {
-                rising(of(x), |v| v.clone().max(v.shifted(-i64::from(*shift))))
-            }
-            RealOp::Abs { x } => {
-                let abs = |(a, b): &Span| {
-                    if a.signum() >= 0 {
-                        (a.clone(), b.clone())
-                    } else if b.signum() <= 0 {
-                        (-b, -a)
-                    } else {
-                        (zero(), b.clone().max(-a))
-                    }
-                };
-                of(x).iter().map(abs).collect()
-            }
-            RealOp::Sign { x } => rising(of(x), |v| Exact::from(i64::from(v.signum()))),
-            RealOp::Curve { x, curve } => {
-                let f = |(a, b): &Span| {
-                    let low = tables::enclosure(*curve, a, 80).0;
-                    (low, tables::enclosure(*curve, b, 80).1)
-                };
-                of(x).iter().map(f).collect()
-            }
-            RealOp::Snap { x, scale, lo, hi } => {
-                let scale = exact(*scale);
-                rising(of(x), |v| {
-                    let q = v.checked_div(&scale).expect("a positive scale");
-                    let (floor, half) = (Exact::from(q.floor()), Exact::dyadic(1, -1));
-                    let part = &q - &floor;
-                    let even = (q.floor() % 2) == num_bigint::BigInt::ZERO;
-                    let up = part > half || (part == half && !even);
-                    let m = if up {
-                        &floor + &Exact::from(1i64)
-                    } else {
-                        floor
-                    };
-                    &m.max(Exact::from(*lo)).min(Exact::from(*hi)) * &scale
-                })
-            }
-            RealOp::Move { x } => of(x).clone(),
+            op => sums(op, node.len, &all).unwrap_or_else(|| elements(op, &all)),
         };
         assert_eq!(out.len(), node.len, "{id}");
         all[id] = out;
     }
     all
+}
+
+/// One end of a constant.
+fn at(c: &Reals, i: usize) -> Exact {
+    let (lo, hi) = c.ends(i);
+    if i.is_multiple_of(2) { lo } else { hi }
+}
+
+/// Layers and pools; `None` for another operator.
+fn sums(op: &RealOp, len: usize, all: &SecondaryMap<NodeId, Vec<Span>>) -> Option<Vec<Span>> {
+    let of = |x: &NodeId| &all[*x];
+    let zero = Exact::zero;
+    Some(match op {
+        RealOp::Dense {
+            x,
+            weight,
+            bias,
+            rows,
+            cols,
+        } => (0..*rows)
+            .map(|j| {
+                let start = point(bias.as_ref().map_or_else(zero, |b| at(b, j)));
+                (0..*cols).fold(start, |s, k| {
+                    plus(&s, &scaled(&at(weight, j * cols + k), &of(x)[k]))
+                })
+            })
+            .collect(),
+        RealOp::Conv {
+            x,
+            weight,
+            bias,
+            conv,
+        } => (0..conv.output_len())
+            .map(|j| {
+                let w = &conv.window;
+                let (m, o) = (j / w.windows(), j % w.windows());
+                let start = point(bias.as_ref().map_or_else(zero, |b| at(b, m)));
+                conv.terms(m, o / w.out[1], o % w.out[1])
+                    .fold(start, |s, (k, t)| {
+                        plus(&s, &scaled(&at(weight, t), &of(x)[k]))
+                    })
+            })
+            .collect(),
+        RealOp::MaxPool { x, window } | RealOp::SumPool { x, window } => {
+            let max = matches!(op, RealOp::MaxPool { .. });
+            let join = |a: Span, b: Span| {
+                if max {
+                    (a.0.max(b.0), a.1.max(b.1))
+                } else {
+                    plus(&a, &b)
+                }
+            };
+            (0..len)
+                .map(|j| {
+                    let (c, o) = (j / window.windows(), j % window.windows());
+                    let taps = window.taps(o / window.out[1], o % window.out[1]);
+                    let seen = taps.map(|t| of(x)[c * window.plane() + t.position].clone());
+                    seen.reduce(join).expect("a tap")
+                })
+                .collect()
+        }
+        _ => return None,
+    })
+}
+
+/// Operators on elements, and those that move them.
+fn elements(op: &RealOp, all: &SecondaryMap<NodeId, Vec<Span>>) -> Vec<Span> {
+    let of = |x: &NodeId| &all[*x];
+    let zero = Exact::zero;
+    match op {
+        RealOp::AddConst { x, c } => {
+            let x = of(x).iter().enumerate();
+            x.map(|(i, v)| plus(v, &point(at(c, i)))).collect()
+        }
+        RealOp::MulConst { x, c } => {
+            let x = of(x).iter().enumerate();
+            x.map(|(i, v)| scaled(&at(c, i), v)).collect()
+        }
+        RealOp::DivConst { x, c } => {
+            let one = Exact::from(1i64);
+            let inverse = |i| one.checked_div(&at(c, i)).expect("no zero");
+            let x = of(x).iter().enumerate();
+            x.map(|(i, v)| scaled(&inverse(i), v)).collect()
+        }
+        RealOp::Sum { x, y } => of(x).iter().zip(of(y)).map(|(a, b)| plus(a, b)).collect(),
+        RealOp::Concat { xs, outer } => joined(xs.iter().map(|x| &of(x)[..]), *outer),
+        RealOp::Gather { x, index, fill } => {
+            let pick = |i: &u32| match *i {
+                FILL => point(exact(*fill)),
+                i => of(x)[i as usize].clone(),
+            };
+            index.iter().map(pick).collect()
+        }
+        RealOp::Relu { x } => rising(of(x), |v| v.clone().max(zero())),
+        RealOp::Clip { x, lo, hi } => rising(of(x), |v| {
+            let mut v = v.clone();
+            if lo.is_finite() {
+                v = v.max(exact(*lo));
+            }
+            if hi.is_finite() {
+                v = v.min(exact(*hi));
+            }
+            v
+        }),
+        RealOp::LeakyRelu { x, shift } => {
+            rising(of(x), |v| v.clone().max(v.shifted(-i64::from(*shift))))
+        }
+        RealOp::Abs { x } => {
+            let abs = |(a, b): &Span| {
+                if a.signum() >= 0 {
+                    (a.clone(), b.clone())
+                } else if b.signum() <= 0 {
+                    (-b, -a)
+                } else {
+                    (zero(), b.clone().max(-a))
+                }
+            };
+            of(x).iter().map(abs).collect()
+        }
+        RealOp::Sign { x } => rising(of(x), |v| Exact::from(i64::from(v.signum()))),
+        RealOp::Curve { x, curve } => {
+            let f = |(a, b): &Span| {
+                let low = tables::enclosure(*curve, a, 80).0;
+                (low, tables::enclosure(*curve, b, 80).1)
+            };
+            of(x).iter().map(f).collect()
+        }
+        RealOp::Snap { x, scale, lo, hi } => {
+            let scale = exact(*scale);
+            rising(of(x), |v| {
+                let q = v.checked_div(&scale).expect("a positive scale");
+                let (floor, half) = (Exact::from(q.floor()), Exact::dyadic(1, -1));
+                let part = &q - &floor;
+                let even = (q.floor() % 2) == num_bigint::BigInt::ZERO;
+                let up = part > half || (part == half && !even);
+                let m = if up {
+                    &floor + &Exact::from(1i64)
+                } else {
+                    floor
+                };
+                &m.max(Exact::from(*lo)).min(Exact::from(*hi)) * &scale
+            })
+        }
+        RealOp::Move { x } => of(x).clone(),
+        RealOp::Input
+        | RealOp::Dense { .. }
+        | RealOp::Conv { .. }
+        | RealOp::MaxPool { .. }
+        | RealOp::SumPool { .. } => unreachable!("{op:?} is no operator on elements"),
+    }
+}
+
+/// The parts of all operands, one part of each after the other.
+fn joined<'a, T: Clone + 'a>(xs: impl Iterator<Item = &'a [T]> + Clone, outer: usize) -> Vec<T> {
+    let part = |o: usize, x: &'a [T]| {
+        let n = x.len() / outer;
+        &x[o * n..(o + 1) * n]
+    };
+    (0..outer)
+        .flat_map(|o| xs.clone().flat_map(move |x| part(o, x).to_vec()))
+        .collect()
 }
 
 /// Every node of a kernel on integers.
@@ -662,16 +686,7 @@ pub(crate) fn kernel_trace(k: &Kernel, input: &[i64]) -> SecondaryMap<NodeId, Ve
                 each(x, &|i, v| v * i128::from(c[i / per]))
             }
             KernelOp::Sum { x, y } => of(x).iter().zip(of(y)).map(|(a, b)| a + b).collect(),
-            KernelOp::Concat { xs, outer } => {
-                let mut out = Vec::new();
-                for o in 0..*outer {
-                    for x in xs {
-                        let n = of(x).len() / outer;
-                        out.extend_from_slice(&of(x)[o * n..(o + 1) * n]);
-                    }
-                }
-                out
-            }
+            KernelOp::Concat { xs, outer } => joined(xs.iter().map(|x| &of(x)[..]), *outer),
             KernelOp::Gather { x, index, fill } => {
                 let pick = |i: &u32| match *i {
                     FILL => i128::from(*fill),

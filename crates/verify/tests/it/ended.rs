@@ -16,7 +16,7 @@ fn influence_of_inputs_that_end_in_front() {
     let mut net = NetworkBuilder::new("ended");
     let mut patch = Vec::new();
     let mut stored = |v, f: &str| patch.push((v, f.parse::<Format>().expect("a format")));
-    let mut weight = |rng: &mut Rng, rows: usize, cols: usize| {
+    let weight = |rng: &mut Rng, rows: usize, cols: usize| {
         let data = (0..rows * cols).map(|_| rng.float(-1.0, 1.0) as f32);
         Op::Const(Constant {
             data: data.collect(),

@@ -196,10 +196,10 @@ fn bounds_of_real_programs_hold() {
             };
             let met = splits.iter().all(met);
             inside += u64::from(met && !splits.is_empty());
-            for r in 0..rows.count {
+            for (r, free) in free.iter().enumerate() {
                 let v = value(rows.row(r), y);
                 let at_least = |l: f64| Bound::new(l, f64::INFINITY);
-                assert!(holds(at_least(free[r]), &v), "{} {v:?}\n{real:#?}", free[r]);
+                assert!(holds(at_least(*free), &v), "{free} {v:?}\n{real:#?}");
                 checked += 1;
                 if met {
                     let l = bound.as_ref().expect("a point is left")[r];
@@ -272,11 +272,11 @@ fn bounds_of_kernels_hold() {
                         }
                     }
                 }
-                for r in 0..rows.count {
+                for (r, low) in low.iter().enumerate() {
                     let v = value(rows.row(r), &y);
-                    let at_least = Bound::new(low[r], f64::INFINITY);
-                    assert!(holds(at_least, &v), "{} {v:?}\n{kernel:#?}", low[r]);
-                    sharp += u64::from(v.0.to_f64() - low[r] < 1e-9);
+                    let at_least = Bound::new(*low, f64::INFINITY);
+                    assert!(holds(at_least, &v), "{low} {v:?}\n{kernel:#?}");
+                    sharp += u64::from(v.0.to_f64() - low < 1e-9);
                 }
             }
         }
