@@ -43,7 +43,7 @@ use proto::{ModelProto, NodeProto};
 use std::path::Path;
 
 /// The operator set versions in which the imported operators mean what they are taken for.
-pub const OPSETS: (u32, u32) = (8, 24);
+pub const OPSETS: (u32, u32) = (8, 28);
 
 /// The names of the operators of the standard domain that are imported, sorted.
 pub fn operators() -> impl Iterator<Item = &'static str> {

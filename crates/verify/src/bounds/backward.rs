@@ -354,7 +354,7 @@ pub fn bounds(graph: &Graph, x: &[Bound], splits: &Splits) -> Option<Bounds> {
 
 /// Multiplications that the bounds of one box may take: beyond, a network is too large for more than
 /// intervals.
-const MOST_WORK: u64 = 1 << 36;
+const MOST_WORK: u64 = 1 << 33;
 
 /// As [`bounds`], from those that hold on a box around `x` without splits: only intervals are new.
 pub fn bounds_within(
