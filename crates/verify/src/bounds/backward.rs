@@ -332,7 +332,7 @@ pub fn concrete(rows: &Rows, hull: &Hull) -> Vec<f64> {
 /// open behind another open one; cut by the splits. `None` if the splits leave nothing.
 ///
 /// Where the backward passes of a node's open elements, together with those before, would take more
-/// than [`MOST_WORK`] multiplications, its intervals stay as they are.
+/// than `MOST_WORK` multiplications, its intervals stay as they are.
 pub fn bounds(graph: &Graph, x: &[Bound], splits: &Splits) -> Option<Bounds> {
     let mut open_before = false;
     let (mut below, mut spent) = (0u64, 0u64);

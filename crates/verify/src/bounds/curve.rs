@@ -1,7 +1,7 @@
 //! Elementwise functions that are not piecewise linear: sigmoid, tanh, sign, and a kernel's tables;
 //! their enclosures and the lines below and above them.
 //!
-//! No library function is trusted: [`exp`] has its own error bound, and everything else follows
+//! No library function is trusted: `exp` has its own error bound, and everything else follows
 //! from it by rounded arithmetic. Sigmoid and tanh are convex below zero, concave above, and odd
 //! about their middle, so that a line's distance from them has few places where it can be least.
 
