@@ -110,8 +110,8 @@ impl Span {
     }
 }
 
-/// A convolution: `y[m, o] = Σ_c Σ_t weight[m, c, t]·x[g·C/groups + c, o·stride + t·dilation - pad]
-/// + bias[m]`, where `g` is the group of filter `m`; what lies outside counts as 0.
+/// A convolution: result `o` of filter `m` is `Σ_c Σ_t weight(m, c, t)·x(g·C/groups + c, o·stride +
+/// t·dilation - pad) + bias(m)`, where `g` is the group of filter `m`; what lies outside counts as 0.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Conv {
     /// Where the filters look.

@@ -15,7 +15,7 @@ pub enum LabelSource {
     /// In a file with one number per row of the data; of a folder of images also a csv file with
     /// the columns name and label.
     File(DataSource),
-    /// In the folders that images are in: see [`super::folder`].
+    /// In the folders that images are in.
     Folders,
 }
 
