@@ -74,6 +74,12 @@ impl Loaded {
         if self.has_snaps() {
             self.original = Some(self.module.reference());
             self.module = run_pass(&self.module, "lower-snaps")?;
+            let lines = [
+                "A quantized model in units of its integers. Without the model's rounding its real",
+                "function is another one: ceg4nc verify THIS --against MODEL compares with the model.",
+            ];
+            let header = self.module.comments.entry(Anchor::Header).or_default();
+            header.extend(lines.map(str::to_owned));
             self.warnings.push(Diagnostic::note(
                 codes::QUANTIZED,
                 "a quantized model: its own integers are the kernel's, and no formats are searched",
@@ -94,9 +100,7 @@ impl Loaded {
         self.module = module;
         Ok(())
     }
-}
 
-impl Loaded {
     /// True for a quantized model without versions.
     fn has_snaps(&self) -> bool {
         let mut values = self.module.network.values().values();
