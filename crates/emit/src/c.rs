@@ -6,6 +6,7 @@
 //! shifting a negative number left is undefined.
 
 mod forms;
+mod share;
 pub(crate) mod stage;
 
 use crate::elem::Elem;
@@ -198,9 +199,11 @@ fn source(input: &EmitInput<'_>, plan: &Plan<'_>, slots: &Slots) -> String {
         "typedef char {name}_needs_arithmetic_shift[((-INT32_C(5)) >> 1) == -INT32_C(3) && ((-INT64_C(5)) >> 1) == -INT64_C(3) ? 1 : -1];\n"
     );
     out.push_str(&forms::support(name, plan));
-    for (i, s) in plan.stages.iter().enumerate() {
-        c_comment(&mut out, &s.notes);
-        out.push_str(&stage::function(name, plan, i, s));
+    let functions = share::functions(name, plan, &input.options);
+    for f in &functions {
+        let notes = f.stages.iter().flat_map(|i| &plan.stages[*i].notes);
+        c_comment(&mut out, notes);
+        out.push_str(&f.text);
     }
     line!(
         out,
@@ -214,8 +217,11 @@ fn source(input: &EmitInput<'_>, plan: &Plan<'_>, slots: &Slots) -> String {
             Source::Input => "in".to_owned(),
             Source::Stage(k) => buffer(slots, k, v.ty),
         });
-        let all: Vec<String> = from.chain([buffer(slots, i, s.ty)]).collect();
-        line!(out, "    {name}_stage{i}({});", all.join(", "));
+        let mut all: Vec<String> = from.chain([buffer(slots, i, s.ty)]).collect();
+        if let Some((f, arguments)) = share::arguments(&functions, i) {
+            all.extend(arguments.iter().cloned());
+            line!(out, "    {}({});", f.name, all.join(", "));
+        }
     }
     line!(out, "}}\n");
     line!(

@@ -276,8 +276,8 @@ fn the_random_programs_cover_the_emitter() {
         ("scratch->v1", 5),
         ("(void)scratch", 5),
         ("channels aligned", 5),
-        ("extern const int64_t", 2),
-        ("extern const uint8_t", 2),
+        ("_FLASH int64_t", 2),
+        ("_FLASH uint8_t", 2),
     ] {
         let n = text.matches(what).count();
         assert!(n >= least, "`{what}` occurs {n} times");
