@@ -19,6 +19,7 @@ pub const ORDER: &[&str] = &[
     "quantize",
     "search",
     "refine",
+    "boards",
     "emit",
     "report",
     "driver",
