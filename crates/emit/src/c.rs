@@ -5,6 +5,7 @@
 //! demands the arithmetic shift. Left shifts are multiplications by a power of two, because
 //! shifting a negative number left is undefined.
 
+mod forms;
 pub(crate) mod stage;
 
 use crate::elem::Elem;
@@ -41,6 +42,7 @@ fn header(input: &EmitInput<'_>, plan: &Plan<'_>, slots: &Slots) -> String {
     line!(out, "#ifndef {name}_H\n#define {name}_H\n");
     line!(out, "#include <stddef.h>\n#include <stdint.h>\n");
     line!(out, "#ifdef __cplusplus\nextern \"C\" {{\n#endif\n");
+    out.push_str(&FLASH.replace("NAME", name));
     c_comment(&mut out, [format!("Input: {}", plan.input_text())]);
     line!(out, "#define {name}_IN_SIZE {}", kernel.input_len());
     line!(out, "#define {name}_IN_BITS {}", format.width());
@@ -86,6 +88,18 @@ fn header(input: &EmitInput<'_>, plan: &Plan<'_>, slots: &Slots) -> String {
     out
 }
 
+/// Where constants live; `NAME` is replaced.
+const FLASH: &str = r"/* Where constants live. On AVR in flash, which needs GNU C (-std=gnu99 or later). */
+#ifndef NAME_FLASH
+#if defined(__AVR__) && defined(__FLASH) && !defined(__cplusplus)
+#define NAME_FLASH __flash
+#else
+#define NAME_FLASH
+#endif
+#endif
+
+";
+
 /// The scratch type; a buffer that holds several types in turn is a union.
 fn scratch(out: &mut String, name: &str, slots: &Slots) {
     line!(out, "typedef struct {{");
@@ -126,13 +140,13 @@ fn weights_header(input: &EmitInput<'_>, plan: &Plan<'_>) -> String {
     );
     line!(
         out,
-        "#ifndef {name}_WEIGHTS_H\n#define {name}_WEIGHTS_H\n\n#include <stdint.h>\n"
+        "#ifndef {name}_WEIGHTS_H\n#define {name}_WEIGHTS_H\n\n#include \"{name}.h\"\n"
     );
     for t in &plan.tables {
         c_comment(&mut out, [&t.comment]);
         line!(
             out,
-            "extern const {} {name}_{}[{}];\n",
+            "extern const {name}_FLASH {} {name}_{}[{}];\n",
             t.ty.c(),
             t.name,
             t.data.len()
@@ -153,7 +167,7 @@ fn weights_source(input: &EmitInput<'_>, plan: &Plan<'_>) -> String {
     for t in &plan.tables {
         line!(
             out,
-            "\nconst {} {name}_{}[{}] = {{",
+            "\nconst {name}_FLASH {} {name}_{}[{}] = {{",
             t.ty.c(),
             t.name,
             t.data.len()
@@ -183,6 +197,7 @@ fn source(input: &EmitInput<'_>, plan: &Plan<'_>, slots: &Slots) -> String {
         out,
         "typedef char {name}_needs_arithmetic_shift[((-INT32_C(5)) >> 1) == -INT32_C(3) && ((-INT64_C(5)) >> 1) == -INT64_C(3) ? 1 : -1];\n"
     );
+    out.push_str(&forms::support(name, plan));
     for (i, s) in plan.stages.iter().enumerate() {
         c_comment(&mut out, &s.notes);
         out.push_str(&stage::function(name, plan, i, s));

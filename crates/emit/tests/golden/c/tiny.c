@@ -27,7 +27,7 @@ static void tiny_stage0(const int16_t *x, int16_t *y)
  */
 static void tiny_stage1(const int16_t *x, uint8_t *y)
 {
-    const int8_t *w = tiny_w0;
+    const tiny_FLASH int8_t *w = tiny_w0;
     for (size_t j = 0; j < 2; ++j) {
         int32_t acc = (int32_t)tiny_b0[j];
         for (size_t k = 0; k < 2; ++k) {
@@ -45,7 +45,7 @@ static void tiny_stage1(const int16_t *x, uint8_t *y)
  */
 static void tiny_stage2(const uint8_t *x, int32_t *y)
 {
-    const int8_t *w = tiny_w1;
+    const tiny_FLASH int8_t *w = tiny_w1;
     for (size_t j = 0; j < 3; ++j) {
         int32_t acc = 0;
         for (size_t k = 0; k < 2; ++k) {

@@ -18,6 +18,15 @@
 extern "C" {
 #endif
 
+/* Where constants live. On AVR in flash, which needs GNU C (-std=gnu99 or later). */
+#ifndef tiny_FLASH
+#if defined(__AVR__) && defined(__FLASH) && !defined(__cplusplus)
+#define tiny_FLASH __flash
+#else
+#define tiny_FLASH
+#endif
+#endif
+
 /* Input: s9q8: integer m in [-256, 255] stands for m * 2^-8; other values are clamped */
 #define tiny_IN_SIZE 2
 #define tiny_IN_BITS 9

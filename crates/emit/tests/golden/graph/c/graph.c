@@ -25,7 +25,7 @@ static void graph_stage0(const int8_t *x, int8_t *y)
  */
 static void graph_stage1(const int8_t *x, uint8_t *y)
 {
-    const int8_t *w = graph_w0;
+    const graph_FLASH int8_t *w = graph_w0;
     size_t j = 0;
     for (size_t c = 0; c < 4; ++c) {
         for (size_t oy = 0; oy < 6; ++oy) {
@@ -63,7 +63,7 @@ static void graph_stage1(const int8_t *x, uint8_t *y)
  */
 static void graph_stage2(const uint8_t *x, int8_t *y)
 {
-    const int8_t *w = graph_w1;
+    const graph_FLASH int8_t *w = graph_w1;
     size_t j = 0;
     for (size_t c = 0; c < 8; ++c) {
         const uint8_t *g = x + c / 2 * 36;
@@ -236,7 +236,7 @@ static void graph_stage9(const int8_t *x, int8_t *y)
 /* y: dense 280 -> 3, weights s3q2; accumulator at scale 2^-9, any order of sums in 17 bits; proved range [-25080, 25620] */
 static void graph_stage10(const int8_t *x, int32_t *y)
 {
-    const int8_t *w = graph_w2;
+    const graph_FLASH int8_t *w = graph_w2;
     for (size_t j = 0; j < 3; ++j) {
         int32_t acc = 0;
         for (size_t k = 0; k < 280; ++k) {
