@@ -117,6 +117,24 @@ impl Board {
         self.machine().is_some()
     }
 
+    /// True if the board has a unit for single-precision arithmetic.
+    pub fn has_float_unit(self) -> bool {
+        self.float_unit().is_some()
+    }
+
+    /// The compiler's option for that unit.
+    fn float_unit(self) -> Option<&'static str> {
+        match self {
+            Self::CortexM4 => Some("-mfpu=fpv4-sp-d16"),
+            Self::CortexM7 | Self::CortexM33 => Some("-mfpu=fpv5-sp-d16"),
+            Self::HostGcc
+            | Self::HostClang
+            | Self::CortexM0
+            | Self::CortexM3
+            | Self::Atmega2560 => None,
+        }
+    }
+
     /// What the board counts.
     pub fn counter(self) -> Counter {
         match self {
@@ -206,16 +224,7 @@ impl Board {
         // Without a C library the compiler's own headers are the freestanding ones; what it knows
         // of functions like memcpy is as in firmware.
         let mut flags = vec![cpu, "-mthumb", "-std=c99", "-ffreestanding", "-fbuiltin"];
-        let unit = match self {
-            Self::CortexM4 => Some("-mfpu=fpv4-sp-d16"),
-            Self::CortexM7 | Self::CortexM33 => Some("-mfpu=fpv5-sp-d16"),
-            Self::HostGcc
-            | Self::HostClang
-            | Self::CortexM0
-            | Self::CortexM3
-            | Self::Atmega2560 => None,
-        };
-        if let Some(unit) = unit.filter(|_| float_unit) {
+        if let Some(unit) = self.float_unit().filter(|_| float_unit) {
             flags.extend(["-mfloat-abi=hard", unit]);
         }
         flags
