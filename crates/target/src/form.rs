@@ -4,6 +4,8 @@ mod arm_dsp;
 mod arm_small;
 mod avr;
 
+pub use arm_small::{QUARTERS_COLUMNS, QUARTERS_ROWS, quarters_chunks};
+
 use crate::{KernelChoice, Target};
 use ceg4n_ir::Interval;
 
@@ -24,10 +26,10 @@ pub enum Form {
     Pair,
     /// Cortex-M4: four rows' weights in a halfword.
     Quad,
-    /// Cortex-M0: unsigned bytes `w + 128`, four rows a turn.
+    /// Cortex-M0: unsigned bytes `w + 128`, up to four rows a turn.
     Offset,
-    /// Cortex-M0: two rows' weights in a word, `65536·odd + even`.
-    Halves,
+    /// Cortex-M0: four rows' weights in a word, columns in chunks whose sums fit 16 bits.
+    Quarters,
     /// AVR: 16-bit sums.
     Short,
     /// AVR: 24-bit or 32-bit sums of 8-bit products.
@@ -108,7 +110,7 @@ impl Form {
             (KernelChoice::Size, _) => vec![packed, Self::Plain],
             (KernelChoice::Unrolled, _) | (_, Target::Generic) => vec![Self::Plain],
             (_, Target::CortexM4) => vec![Self::Quad, Self::Pair, Self::Dual, Self::Plain],
-            (_, Target::CortexM0) => vec![Self::Halves, Self::Offset, Self::Plain],
+            (_, Target::CortexM0) => vec![Self::Quarters, Self::Offset, Self::Plain],
             (_, Target::Avr) => vec![Self::Short, Self::Bytes, Self::Plain],
         }
     }
@@ -125,7 +127,7 @@ impl Form {
             Self::Pair => arm_dsp::pair(layer),
             Self::Quad => arm_dsp::quad(layer),
             Self::Offset => arm_small::offset(layer),
-            Self::Halves => arm_small::halves(layer),
+            Self::Quarters => arm_small::quarters(layer),
             Self::Short => avr::short(layer),
             Self::Bytes => avr::bytes(layer),
         };

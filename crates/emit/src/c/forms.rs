@@ -35,7 +35,9 @@ impl Use {
             Form::Pair => "pair",
             Form::Quad => "quad",
             Form::Offset => "offset",
-            Form::Halves => "halves",
+            Form::Quarters if self.rows > 2 => "quarters",
+            // What is left of the rows.
+            Form::Quarters => "offset",
             Form::Short => "short",
             Form::Bytes => "bytes",
         };
@@ -74,7 +76,7 @@ pub(super) fn support(name: &str, plan: &Plan<'_>) -> String {
     ));
     out.push_str(&arm_small::support(
         name,
-        &of(&[Form::Offset, Form::Halves]),
+        &of(&[Form::Offset, Form::Quarters]),
     ));
     out.push_str(&avr::support(name, &of(&[Form::Short, Form::Bytes])));
     out

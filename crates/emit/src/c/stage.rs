@@ -125,7 +125,7 @@ impl Printer<'_> {
             | Form::Pair
             | Form::Quad
             | Form::Offset
-            | Form::Halves
+            | Form::Quarters
             | Form::Short
             | Form::Bytes) => self.tiles(code, d, form),
         }
