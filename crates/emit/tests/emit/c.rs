@@ -2,8 +2,8 @@
 //! undefined-behaviour sanitizer watching.
 
 use crate::common::{
-    Case, channel_cases, dag_cases, exhaustive_cases, folder, graph_case, prove, random_cases, run,
-    tiny, tool, vectors, wide_constant, write,
+    Case, channel_cases, compilers, dag_cases, exhaustive_cases, folder, graph_case, prove,
+    random_cases, run, tiny, tool, vectors, wide_constant, write,
 };
 use ceg4n_emit::{Claim, EmitError, emit_c};
 use rand::SeedableRng;
@@ -24,19 +24,6 @@ const FLAGS: &[&str] = &[
     "-fsanitize=undefined",
     "-fno-sanitize-recover=undefined",
 ];
-
-/// The C compiler and, where it is installed, clang.
-fn compilers() -> Vec<std::path::PathBuf> {
-    let mut all = vec![tool("CC", "cc")];
-    if Command::new("clang")
-        .arg("--version")
-        .output()
-        .is_ok_and(|o| o.status.success())
-    {
-        all.push("clang".into());
-    }
-    all
-}
 
 /// One translation unit that holds every kernel and every self-test.
 fn batch(cases: &[Case], dir: &Path) {

@@ -7,6 +7,7 @@
 
 mod c;
 mod common;
+mod float;
 mod golden;
 mod interpreter;
 mod large;

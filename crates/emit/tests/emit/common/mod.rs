@@ -427,3 +427,16 @@ pub(crate) fn folder() -> tempfile::TempDir {
 pub(crate) fn tool(variable: &str, default: &str) -> PathBuf {
     std::env::var_os(variable).map_or_else(|| default.into(), PathBuf::from)
 }
+
+/// The C compiler and, where it is installed, clang.
+pub(crate) fn compilers() -> Vec<PathBuf> {
+    let mut all = vec![tool("CC", "cc")];
+    if Command::new("clang")
+        .arg("--version")
+        .output()
+        .is_ok_and(|o| o.status.success())
+    {
+        all.push("clang".into());
+    }
+    all
+}
