@@ -9,6 +9,7 @@ pub const ORDER: &[&str] = &[
     "base",
     "opspec",
     "ir",
+    "target",
     "import",
     "syntax",
     "eval",

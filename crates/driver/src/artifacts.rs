@@ -55,6 +55,7 @@ impl Artifacts<'_> {
                 regions: self.module.regions.iter().map(|r| r.id.clone()).collect(),
                 hashes: vec![("network file".to_owned(), self.file_hash.to_string())],
             },
+            options: self.options.written,
         };
         let mut files: Vec<OutputFile> = Vec::new();
         let failed = |e: ceg4n_emit::EmitError| Diagnostic::error(codes::INTERNAL, e.to_string());

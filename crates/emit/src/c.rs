@@ -6,6 +6,7 @@
 //! shifting a negative number left is undefined.
 
 mod deviations;
+mod forms;
 mod helpers;
 mod package;
 pub(crate) mod stage;
@@ -65,6 +66,7 @@ fn header(input: &EmitInput<'_>, plan: &Plan<'_>, slots: &Slots) -> String {
     line!(out, "#ifndef {name}_H\n#define {name}_H\n");
     line!(out, "#include <stddef.h>\n#include <stdint.h>\n");
     line!(out, "#ifdef __cplusplus\nextern \"C\" {{\n#endif\n");
+    out.push_str(&FLASH.replace("NAME", name));
     c_comment(&mut out, [format!("Input: {}", plan.input_text())]);
     line!(out, "#define {name}_IN_SIZE {}", kernel.input_len());
     line!(out, "#define {name}_IN_BITS {}", format.width());
@@ -111,6 +113,18 @@ fn header(input: &EmitInput<'_>, plan: &Plan<'_>, slots: &Slots) -> String {
     out
 }
 
+/// Where constants live; `NAME` is replaced.
+const FLASH: &str = r"/* Where constants live. On AVR in flash, which needs GNU C (-std=gnu99 or later). */
+#ifndef NAME_FLASH
+#if defined(__AVR__) && defined(__FLASH) && !defined(__cplusplus)
+#define NAME_FLASH __flash
+#else
+#define NAME_FLASH
+#endif
+#endif
+
+";
+
 /// The scratch type; a buffer that holds several types in turn is a union.
 fn scratch(out: &mut String, name: &str, slots: &Slots) {
     line!(out, "typedef struct {{");
@@ -151,13 +165,13 @@ fn weights_header(input: &EmitInput<'_>, plan: &Plan<'_>) -> String {
     );
     line!(
         out,
-        "#ifndef {name}_WEIGHTS_H\n#define {name}_WEIGHTS_H\n\n#include <stdint.h>\n"
+        "#ifndef {name}_WEIGHTS_H\n#define {name}_WEIGHTS_H\n\n#include \"{name}.h\"\n"
     );
     for t in &plan.tables {
         c_comment(&mut out, [&t.comment]);
         line!(
             out,
-            "extern const {} {name}_{}[{}];\n",
+            "extern const {name}_FLASH {} {name}_{}[{}];\n",
             t.ty.c(),
             t.name,
             t.data.len()
@@ -178,7 +192,7 @@ fn weights_source(input: &EmitInput<'_>, plan: &Plan<'_>) -> String {
     for t in &plan.tables {
         line!(
             out,
-            "\nconst {} {name}_{}[{}] = {{",
+            "\nconst {name}_FLASH {} {name}_{}[{}] = {{",
             t.ty.c(),
             t.name,
             t.data.len()
@@ -201,6 +215,7 @@ fn source(input: &EmitInput<'_>, plan: &Plan<'_>, slots: &Slots) -> String {
         "#include \"{name}.h\"\n#include \"{name}_weights.h\"\n"
     );
     deviations::assertions(&mut out, name);
+    out.push_str(&forms::support(name, plan));
     for (i, s) in plan.stages.iter().enumerate() {
         c_comment(&mut out, &s.notes);
         out.push_str(&stage::function(name, plan, i, s));

@@ -22,6 +22,7 @@ pub use ident::{c_identifier, check_identifier};
 
 use ceg4n_base::ContentHash;
 use ceg4n_ir::{Checked, Program};
+pub use ceg4n_target::{KernelChoice, Target};
 use ceg4n_verify::Verified;
 use plan::Plan;
 
@@ -38,6 +39,19 @@ pub struct EmitInput<'a> {
     pub vectors: &'a [TestVector],
     /// What the headers and READMEs tell.
     pub info: EmitInfo,
+    /// How the kernel is written.
+    pub options: EmitOptions,
+}
+
+/// How a kernel is written; nothing here changes what it computes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct EmitOptions {
+    /// The processor that the loops are for.
+    pub target: Target,
+    /// What the loops are made for.
+    pub kernel: KernelChoice,
+    /// Write ACSL contracts into the C.
+    pub acsl: bool,
 }
 
 /// One self-test vector, in mantissas.
@@ -189,11 +203,25 @@ pub fn emit_c(input: &EmitInput<'_>) -> Result<Vec<OutputFile>, EmitError> {
 /// # Errors
 /// See [`EmitError`].
 pub fn emit_rust(input: &EmitInput<'_>) -> Result<Vec<OutputFile>, EmitError> {
-    let plan = prepare(input)?;
+    // Rust's compiler unrolls and vectorises plain loops; packed weights are as small as in C.
+    let kernel = match input.options.kernel {
+        KernelChoice::Size => KernelChoice::Size,
+        KernelChoice::Auto | KernelChoice::Speed | KernelChoice::Unrolled => KernelChoice::Speed,
+    };
+    let plan = prepare_for(input, Target::Generic, kernel)?;
     Ok(rust::files(input, &plan))
 }
 
+/// The plan of the C kernel.
 fn prepare<'a>(input: &EmitInput<'a>) -> Result<Plan<'a>, EmitError> {
+    prepare_for(input, input.options.target, input.options.kernel)
+}
+
+fn prepare_for<'a>(
+    input: &EmitInput<'a>,
+    target: Target,
+    kernel: KernelChoice,
+) -> Result<Plan<'a>, EmitError> {
     check_identifier(input.name)?;
     if let Claim::Verified { proof, .. } = &input.claim {
         let (verified, emitted) = (proof.program().hash(), input.program.hash());
@@ -201,7 +229,7 @@ fn prepare<'a>(input: &EmitInput<'a>) -> Result<Plan<'a>, EmitError> {
             return Err(EmitError::OtherProgram { verified, emitted });
         }
     }
-    let plan = plan::plan(input.program)?;
+    let plan = plan::plan(input.program, target, kernel)?;
     for (index, v) in input.vectors.iter().enumerate() {
         let fits = |values: &[i64], len: usize, ty: elem::Elem, what: &str| {
             let (lo, hi) = ty.range();

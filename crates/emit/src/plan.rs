@@ -11,6 +11,8 @@
 
 mod bodies;
 mod build;
+mod finish;
+mod forms;
 mod moves;
 mod operands;
 mod steps;
@@ -22,6 +24,7 @@ pub(crate) use windows::{Axis, Taps, Windows};
 
 use crate::elem::{Elem, hull};
 use ceg4n_ir::Kernel;
+use ceg4n_target::License;
 use std::borrow::Cow;
 
 /// A constant array.
@@ -103,6 +106,8 @@ pub(crate) enum StepKind {
     Multiply(Operand),
     /// `round(acc·2^-s)`; a shift `≤ 0` is an exact left shift.
     Shift(Operand),
+    /// `floor(acc·2^-s)`: a shift whose rounding addend stands in the bias.
+    Floor(u32),
     /// Only the sides that can act.
     Clamp {
         lo: Option<i64>,
@@ -136,6 +141,7 @@ impl StepKind {
             | Self::LeakyRelu(_)
             | Self::Abs
             | Self::Sign
+            | Self::Floor(_)
             | Self::Clamp { .. }
             | Self::Lookup { .. } => None,
         }
@@ -156,6 +162,7 @@ impl StepKind {
             | Self::LeakyRelu(_)
             | Self::Abs
             | Self::Sign
+            | Self::Floor(_)
             | Self::Lookup { .. } => false,
         }
     }
@@ -187,9 +194,24 @@ pub(crate) struct Vector {
 /// A dense layer: one row per element.
 #[derive(Debug)]
 pub(crate) struct Dense {
+    /// Laid out as the form reads it.
     pub(crate) weight: TableId,
+    /// One entry a row; always there in tiles.
     pub(crate) bias: Option<TableId>,
+    /// Columns, without padding.
     pub(crate) cols: usize,
+    pub(crate) license: License,
+    /// Rows that are computed together, in order; empty for one row after the other.
+    pub(crate) tiles: Vec<Tiles>,
+}
+
+/// Equal groups of consecutive rows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Tiles {
+    /// Rows of a group.
+    pub(crate) rows: usize,
+    /// Groups.
+    pub(crate) count: usize,
 }
 
 /// What an element starts from. Bodies read `reads[0]` unless they say otherwise.
@@ -224,6 +246,8 @@ pub(crate) struct Stage {
     pub(crate) steps: Vec<Step>,
     pub(crate) ty: Elem,
     pub(crate) len: usize,
+    /// Zeros behind the last element, for loops that read whole groups of columns.
+    pub(crate) padding: usize,
     /// Elements of a block, for tables; divides `len`. The result plane of windows.
     pub(crate) inner: usize,
     /// What it does, for comments.

@@ -4,6 +4,7 @@
 use crate::plan::{Body, By, Data, Plan, Table, plan};
 use crate::{c, elem::Elem, rust};
 use ceg4n_ir::{NetworkBuilder, Op, Program, Shape, check};
+use ceg4n_target::{KernelChoice, Target};
 use std::borrow::Cow;
 use std::sync::Arc;
 
@@ -16,7 +17,7 @@ fn index_tables_pick_elements() {
     let format: ceg4n_ir::Format = "s8q0".parse().expect("a format");
     let patch = Program::reference(net).patch().format(x, format);
     let program = check(patch.finish()).expect("a program");
-    let mut plan: Plan<'_> = plan(&program).expect("a plan");
+    let mut plan: Plan<'_> = plan(&program, Target::Generic, KernelChoice::Speed).expect("a plan");
     plan.tables.push(Table {
         name: "i0".to_owned(),
         ty: Elem::I8,

@@ -1,11 +1,13 @@
 //! The C function of one stage.
 
+use super::forms;
 use crate::elem::Elem;
 use crate::plan::{
     Axis, Body, By, Dense, Nest, Operand, Plan, Stage, Step, StepKind, Taps, Windows,
 };
 use crate::text::Code;
 use ceg4n_ir::Rounding;
+use ceg4n_target::Form;
 
 /// The text of stage `number`.
 pub(crate) fn function(name: &str, plan: &Plan<'_>, number: usize, stage: &Stage) -> String {
@@ -26,6 +28,9 @@ pub(crate) fn function(name: &str, plan: &Plan<'_>, number: usize, stage: &Stage
         Body::Windows(w) => this.windows(&mut code, w),
         Body::Copy { fill, nests } => this.copy(&mut code, *fill, nests),
         Body::Pick { index, fill } => this.pick(&mut code, *index, *fill),
+    }
+    for k in 0..stage.padding {
+        code.line(format!("y[{}] = 0;", stage.len + k));
     }
     code.close(1);
     let mut text = code.finish();
@@ -91,6 +96,80 @@ impl Printer<'_> {
     }
 
     fn dense(&self, code: &mut Code, d: &Dense) {
+        match d.license.form() {
+            Form::Plain => self.rows(code, d),
+            Form::Packed { bits } => self.packed_rows(code, d, bits),
+            form @ (Form::Dual
+            | Form::Pair
+            | Form::Quad
+            | Form::Offset
+            | Form::Halves
+            | Form::Short
+            | Form::Bytes) => self.tiles(code, d, form),
+        }
+    }
+
+    /// Groups of rows, whose sums a function of the form's computes.
+    fn tiles(&self, code: &mut Code, d: &Dense, form: Form) {
+        self.weights(code, d.weight);
+        if let Some(b) = d.bias {
+            let (name, table) = (self.name, self.table(b));
+            code.line(format!("const {name}_FLASH int32_t *b = {table};"));
+        }
+        code.line("size_t j = 0;");
+        for t in &d.tiles {
+            if t.count > 1 {
+                code.open(format!("for (size_t t = 0; t < {}; ++t) {{", t.count));
+            } else {
+                code.open("{");
+            }
+            code.line(format!("int32_t a[{}];", t.rows));
+            let call = forms::call(self.name, form, t.rows, self.stage.reads[0].ty, d.cols);
+            code.line(format!("w = {call};"));
+            code.line(format!("b += {};", t.rows));
+            code.open(format!("for (size_t r = 0; r < {}; ++r) {{", t.rows));
+            code.line("int32_t acc = a[r];");
+            self.steps(code);
+            code.line("++j;");
+            code.close(2);
+        }
+    }
+
+    /// Row by row, each weight unpacked before its product.
+    fn packed_rows(&self, code: &mut Code, d: &Dense, bits: u8) {
+        let word = self.stage.word.c();
+        // Less than `bits` bits wait when a byte is taken.
+        let buffer = if bits <= 8 { "uint16_t" } else { "uint32_t" };
+        let take = if bits <= 8 { "if" } else { "while" };
+        self.weights(code, d.weight);
+        code.line(format!("{buffer} bits = 0;"));
+        code.line("uint8_t have = 0;");
+        code.open(format!(
+            "for (size_t j = 0; j < {}; ++j) {{",
+            self.stage.len
+        ));
+        self.start(code, d.bias);
+        code.open(format!("for (size_t k = 0; k < {}; ++k) {{", d.cols));
+        code.open(format!("{take} (have < {bits}) {{"));
+        code.line(format!("bits = ({buffer})(bits | (({buffer})*w << have));"));
+        code.line("have = (uint8_t)(have + 8);");
+        code.line("++w;");
+        code.close(1);
+        let sign = 1u32 << (bits - 1);
+        let mask = (1u32 << bits) - 1;
+        code.line(format!(
+            "const {word} v = ({word})((bits & {mask}U) ^ {sign}U) - {sign};"
+        ));
+        code.line(format!("bits = ({buffer})(bits >> {bits});"));
+        code.line(format!("have = (uint8_t)(have - {bits});"));
+        code.line(format!("acc += v * ({word})x[k];"));
+        code.close(1);
+        self.steps(code);
+        code.close(1);
+    }
+
+    /// Row by row.
+    fn rows(&self, code: &mut Code, d: &Dense) {
         let word = self.stage.word.c();
         self.weights(code, d.weight);
         code.open(format!(
@@ -109,7 +188,8 @@ impl Printer<'_> {
     /// Declares the walking pointer of a layer's weights.
     fn weights(&self, code: &mut Code, weight: usize) {
         let ty = self.plan.tables[weight].ty.c();
-        code.line(format!("const {ty} *w = {};", self.table(weight)));
+        let (name, table) = (self.name, self.table(weight));
+        code.line(format!("const {name}_FLASH {ty} *w = {table};"));
     }
 
     /// Declares the accumulator of a sum.
@@ -288,6 +368,7 @@ impl Printer<'_> {
         };
         match step.kind {
             StepKind::Relu => vec![bound('<', "0".to_owned())],
+            StepKind::Floor(s) => vec![format!("{acc} = {acc} >> {s};")],
             StepKind::Clamp { lo, hi } => {
                 let ends = [(lo, '<'), (hi, '>')].into_iter();
                 ends.filter_map(|(v, op)| Some(bound(op, literal(word, v?))))

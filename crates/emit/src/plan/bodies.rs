@@ -43,13 +43,27 @@ impl<'a> Builder<'a> {
         stage.word = Elem::word(self.width(n));
         let rows = node.len;
         let cols = weight.len() / rows.max(1);
+        let license = self.license(stage, n, weight);
         let (weight, bias, formats) = self.weights(n, rows, weight, bias);
-        stage.body = Body::Dense(Dense { weight, bias, cols });
-        format!(
+        let mut text = format!(
             "dense {cols} -> {rows}, weights {formats}; accumulator {}, any order of sums in {} bits",
             scale(node, "channel"),
             node.width
-        )
+        );
+        if !license.reason().is_empty() {
+            text.push_str("; ");
+            text.push_str(license.reason());
+        }
+        let mut dense = Dense {
+            weight,
+            bias,
+            cols,
+            license,
+            tiles: Vec::new(),
+        };
+        self.lay_out_form(stage, n, &mut dense);
+        stage.body = Body::Dense(dense);
+        text
     }
 
     /// Makes a stage start from a convolution; tells what it does.

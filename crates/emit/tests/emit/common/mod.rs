@@ -9,7 +9,7 @@ pub(crate) use graph::graph;
 pub(crate) use large::{large_dense, large_image};
 pub(crate) use meaning::evaluate;
 
-use ceg4n_emit::{Claim, EmitInfo, EmitInput, OutputFile, TestVector};
+use ceg4n_emit::{Claim, EmitInfo, EmitInput, EmitOptions, OutputFile, TestVector};
 use ceg4n_ir::{
     Checked, Constant, Domain, Format, Network, NetworkBuilder, Op, Origin, Program, Property,
     Region, Rounding, Shape, TensorFormat, ValueId, check,
@@ -110,6 +110,7 @@ impl Case {
                 regions: vec!["line\nfeed \u{202e}".to_owned()],
                 hashes: vec![],
             },
+            options: EmitOptions::default(),
         }
     }
 }

@@ -1,3 +1,6 @@
+#if defined(ARDUINO) && !defined(tiny_SELFTEST_NO_MAIN)
+#define tiny_SELFTEST_NO_MAIN
+#endif
 /* tiny_selftest.c: runs the kernel tiny on vectors whose outputs are known.
  * Exit status 0: all as expected; 1: a mismatch, which is printed.
  */
