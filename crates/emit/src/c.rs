@@ -271,7 +271,7 @@ fn selftest(input: &EmitInput<'_>) -> String {
     if n == 0 {
         line!(
             out,
-            "int main(void)\n{{\n    puts(\"{name}: there are no test vectors\");\n    return 0;\n}}"
+            "#ifndef {name}_SELFTEST_NO_MAIN\nint main(void)\n{{\n    puts(\"{name}: there are no test vectors\");\n    return 0;\n}}\n#endif"
         );
         return out;
     }
@@ -301,7 +301,8 @@ fn selftest(input: &EmitInput<'_>) -> String {
 }
 
 /// The self-test's main function; `NAME` and `COUNT` are replaced.
-const SELFTEST_MAIN: &str = r#"int main(void)
+const SELFTEST_MAIN: &str = r#"#ifndef NAME_SELFTEST_NO_MAIN
+int main(void)
 {
     static NAME_scratch scratch;
     static NAME_out_t out[NAME_OUT_SIZE];
@@ -322,4 +323,5 @@ const SELFTEST_MAIN: &str = r#"int main(void)
     }
     return status;
 }
+#endif
 "#;

@@ -80,6 +80,12 @@ const DEVIATIONS: &[Deviation] = &[
         reason: "a requantization is an arithmetic shift; its kind is asserted and its amount lies below the width",
     },
     Deviation {
+        rule: "10.3",
+        category: "required",
+        place: "the walk through a layer's weights",
+        reason: "a constant step over elements, which the checker takes for an assignment to one",
+    },
+    Deviation {
         rule: "10.4",
         category: "required",
         place: "loop bounds and indices",
@@ -124,7 +130,7 @@ pub(super) fn readme() -> String {
     line!(out, "\n## MISRA C:2012\n");
     line!(
         out,
-        "Mandatory rules hold. These others do not, as cppcheck's addon reports it for the kernel's files (the self-test is no part of it):\n"
+        "No mandatory rule is broken. cppcheck's addon finds kernels to break these others (the self-test is no part of a kernel):\n"
     );
     line!(out, "| rule | category | where | why |\n|---|---|---|---|");
     for d in DEVIATIONS {

@@ -11,4 +11,6 @@ mod float;
 mod golden;
 mod interpreter;
 mod large;
+mod misra;
+mod package;
 mod rust;

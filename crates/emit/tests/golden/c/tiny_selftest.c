@@ -31,6 +31,7 @@ static const char *const tiny_notes[2] = {
     "vector \"1\" %d",
 };
 
+#ifndef tiny_SELFTEST_NO_MAIN
 int main(void)
 {
     static tiny_scratch scratch;
@@ -52,3 +53,4 @@ int main(void)
     }
     return status;
 }
+#endif
