@@ -9,6 +9,7 @@ mod deviations;
 mod forms;
 mod helpers;
 mod package;
+mod share;
 pub(crate) mod stage;
 
 use crate::elem::Elem;
@@ -216,9 +217,11 @@ fn source(input: &EmitInput<'_>, plan: &Plan<'_>, slots: &Slots) -> String {
     );
     deviations::assertions(&mut out, name);
     out.push_str(&forms::support(name, plan));
-    for (i, s) in plan.stages.iter().enumerate() {
-        c_comment(&mut out, &s.notes);
-        out.push_str(&stage::function(name, plan, i, s));
+    let functions = share::functions(name, plan, &input.options);
+    for f in &functions {
+        let notes = f.stages.iter().flat_map(|i| &plan.stages[*i].notes);
+        c_comment(&mut out, notes);
+        out.push_str(&f.text);
     }
     line!(
         out,
@@ -232,8 +235,11 @@ fn source(input: &EmitInput<'_>, plan: &Plan<'_>, slots: &Slots) -> String {
             Source::Input => "in".to_owned(),
             Source::Stage(k) => buffer(slots, k, v.ty),
         });
-        let all: Vec<String> = from.chain([buffer(slots, i, s.ty)]).collect();
-        line!(out, "    {name}_stage{i}({});", all.join(", "));
+        let mut all: Vec<String> = from.chain([buffer(slots, i, s.ty)]).collect();
+        if let Some((f, arguments)) = share::arguments(&functions, i) {
+            all.extend(arguments.iter().cloned());
+            line!(out, "    {}({});", f.name, all.join(", "));
+        }
     }
     line!(out, "}}\n");
     line!(

@@ -251,6 +251,11 @@ impl<'a> Builder<'a> {
         for at in chain {
             self.node_into(&mut stage, at)?;
         }
+        let nothing = matches!(stage.body, Body::Load) && stage.steps.is_empty();
+        if nothing && !is_output && stage.ty == x.ty {
+            self.vector[n] = Some(x);
+            return Ok(());
+        }
         self.lay_out(&mut stage);
         self.finish(&mut stage);
         self.vector[n] = Some(Vector {
