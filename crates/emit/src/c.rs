@@ -1,11 +1,14 @@
-//! C99: header, weights, kernel, self-test.
+//! C99: header, weights, kernel, conversions of floats, self-test, build files.
 //!
 //! Every operand is cast to the word of its step, so that nothing depends on the width of `int`.
 //! Right shifts of negative numbers are implementation-defined in C: a compile-time assertion
 //! demands the arithmetic shift. Left shifts are multiplications by a power of two, because
 //! shifting a negative number left is undefined.
 
+mod deviations;
 mod forms;
+mod helpers;
+mod package;
 mod share;
 pub(crate) mod stage;
 pub(crate) mod unroll;
@@ -22,17 +25,38 @@ pub(crate) fn files(input: &EmitInput<'_>, plan: &Plan<'_>) -> Vec<OutputFile> {
     let name = input.name;
     let slots = slots(plan);
     let file = |suffix: &str, text| OutputFile::new(format!("c/{name}{suffix}"), text);
-    vec![
+    let mut files = vec![
         file(".h", header(input, plan, &slots)),
         file(".c", source(input, plan, &slots)),
         file("_weights.h", weights_header(input, plan)),
         file("_weights.c", weights_source(input, plan)),
-        file("_selftest.c", selftest(input)),
-        OutputFile::new(
-            "c/README.md".to_owned(),
-            readme::c(input, plan, slots.bytes()),
-        ),
-    ]
+        file("_float.c", helpers::source(input, plan)),
+    ];
+    let sources = files.iter().filter_map(|f| f.path.strip_prefix("c/"));
+    let sources: Vec<String> = sources
+        .filter(|f| f.ends_with(".c"))
+        .map(str::to_owned)
+        .collect();
+    let selftest = package::selftest_guard(name) + &selftest(input);
+    files.push(file("_selftest.c", selftest));
+    files.push(OutputFile::new(
+        "c/README.md".to_owned(),
+        readme(input, plan, slots.bytes(), &sources),
+    ));
+    files.extend(package::files(name, &sources));
+    files
+}
+
+/// `c/README.md`; `sources` are the kernel's files.
+fn readme(input: &EmitInput<'_>, plan: &Plan<'_>, scratch: usize, sources: &[String]) -> String {
+    let name = input.name;
+    let mut out = readme::c(input, plan, scratch, sources);
+    out.push_str("\n## Reals\n\n");
+    out.push_str(&helpers::readme(name, plan));
+    out.push_str(&package::readme(name));
+    out.push('\n');
+    out.push_str(&deviations::readme().replace("NAME", name));
+    out
 }
 
 fn header(input: &EmitInput<'_>, plan: &Plan<'_>, slots: &Slots) -> String {
@@ -86,6 +110,7 @@ fn header(input: &EmitInput<'_>, plan: &Plan<'_>, slots: &Slots) -> String {
         out,
         "size_t {name}_argmax(const {name}_out_t out[{name}_OUT_SIZE]);\n"
     );
+    out.push_str(&helpers::declarations(name, plan));
     line!(out, "#ifdef __cplusplus\n}}\n#endif\n\n#endif");
     out
 }
@@ -191,14 +216,7 @@ fn source(input: &EmitInput<'_>, plan: &Plan<'_>, slots: &Slots) -> String {
         out,
         "#include \"{name}.h\"\n#include \"{name}_weights.h\"\n"
     );
-    c_comment(
-        &mut out,
-        ["Right shifts of negative integers must be arithmetic."],
-    );
-    line!(
-        out,
-        "typedef char {name}_needs_arithmetic_shift[((-INT32_C(5)) >> 1) == -INT32_C(3) && ((-INT64_C(5)) >> 1) == -INT64_C(3) ? 1 : -1];\n"
-    );
+    deviations::assertions(&mut out, name);
     if plan.unrolled {
         infer_head(&mut out, name);
         line!(out, "    (void)scratch;");
@@ -211,10 +229,10 @@ fn source(input: &EmitInput<'_>, plan: &Plan<'_>, slots: &Slots) -> String {
         out,
         "size_t {name}_argmax(const {name}_out_t out[{name}_OUT_SIZE])\n{{"
     );
-    line!(out, "    size_t best = 0;");
+    line!(out, "    size_t best = 0u;");
     line!(
         out,
-        "    for (size_t j = 1; j < {}; ++j) {{",
+        "    for (size_t j = 1u; j < {}u; ++j) {{",
         plan.kernel.output_len()
     );
     line!(
@@ -288,7 +306,7 @@ fn selftest(input: &EmitInput<'_>) -> String {
     if n == 0 {
         line!(
             out,
-            "int main(void)\n{{\n    puts(\"{name}: there are no test vectors\");\n    return 0;\n}}"
+            "#ifndef {name}_SELFTEST_NO_MAIN\nint main(void)\n{{\n    puts(\"{name}: there are no test vectors\");\n    return 0;\n}}\n#endif"
         );
         return out;
     }
@@ -318,7 +336,8 @@ fn selftest(input: &EmitInput<'_>) -> String {
 }
 
 /// The self-test's main function; `NAME` and `COUNT` are replaced.
-const SELFTEST_MAIN: &str = r#"int main(void)
+const SELFTEST_MAIN: &str = r#"#ifndef NAME_SELFTEST_NO_MAIN
+int main(void)
 {
     static NAME_scratch scratch;
     static NAME_out_t out[NAME_OUT_SIZE];
@@ -339,4 +358,5 @@ const SELFTEST_MAIN: &str = r#"int main(void)
     }
     return status;
 }
+#endif
 "#;
