@@ -23,7 +23,7 @@ pub(crate) use moves::Nest;
 pub(crate) use windows::{Axis, Taps, Windows};
 
 use crate::elem::{Elem, hull};
-use ceg4n_ir::Kernel;
+use ceg4n_ir::{Interval, Kernel};
 use ceg4n_target::License;
 use std::borrow::Cow;
 
@@ -170,7 +170,7 @@ impl StepKind {
 
 #[derive(Debug)]
 pub(crate) struct Step {
-    /// `I32` or `I64`; holds operand, result and everything between.
+    /// `I32` or `I64`, for some steps `I16`; holds operand, result and everything between.
     pub(crate) word: Elem,
     pub(crate) kind: StepKind,
 }
@@ -201,6 +201,8 @@ pub(crate) struct Dense {
     /// Columns, without padding.
     pub(crate) cols: usize,
     pub(crate) license: License,
+    /// All sums, with what the bias table adds.
+    pub(crate) sums: Interval,
     /// Rows that are computed together, in order; empty for one row after the other.
     pub(crate) tiles: Vec<Tiles>,
 }

@@ -23,6 +23,8 @@ pub(super) struct Use {
     pub(super) rows: usize,
     /// The operand's type.
     pub(super) x: Elem,
+    /// The type of a sum as it is handed back.
+    pub(super) word: Elem,
 }
 
 impl Use {
@@ -41,14 +43,17 @@ impl Use {
             Form::Short => "short",
             Form::Bytes => "bytes",
         };
-        format!("{form}_{}_{}", self.rows, self.x.rust())
+        let part = match (self.form, self.word) {
+            (Form::Bytes, Elem::I16) => "_high",
+            _ => "",
+        };
+        format!("{form}_{}_{}{part}", self.rows, self.x.rust())
     }
 }
 
 /// The call for one tile.
-pub(super) fn call(name: &str, form: Form, rows: usize, x: Elem, cols: &str) -> String {
-    let function = Use { form, rows, x }.name();
-    format!("{name}_{function}(w, b, x, {cols}, a)")
+pub(super) fn call(name: &str, function: Use, cols: &str) -> String {
+    format!("{name}_{}(w, b, x, {cols}, a)", function.name())
 }
 
 /// Every function that a plan calls.
@@ -61,6 +66,7 @@ pub(super) fn support(name: &str, plan: &Plan<'_>) -> String {
                 form,
                 rows: t.rows,
                 x,
+                word: s.word,
             }));
         }
     }

@@ -1,6 +1,6 @@
 //! The C function of one stage.
 
-use super::forms::{self, packed};
+use super::forms::{self, Use, packed};
 use crate::elem::Elem;
 use crate::plan::{
     Axis, Body, By, Dense, Nest, Operand, Plan, Stage, Step, StepKind, Taps, Tiles, Windows,
@@ -142,18 +142,19 @@ impl Printer<'_> {
         for t in self.tiles_of_all(d, form) {
             let count = self.size(t.count);
             code.open(format!("for (size_t t = {count}; t > 0; --t) {{"));
-            code.line(format!("int32_t a[{}];", t.rows));
-            let call = forms::call(
-                self.name,
+            let word = self.stage.word;
+            code.line(format!("{} a[{}];", word.c(), t.rows));
+            let function = Use {
                 form,
-                t.rows,
-                self.stage.reads[0].ty,
-                &self.size(d.cols),
-            );
+                rows: t.rows,
+                x: self.stage.reads[0].ty,
+                word,
+            };
+            let call = forms::call(self.name, function, &self.size(d.cols));
             code.line(format!("w = {call};"));
             code.line(format!("b += {};", t.rows));
             code.open(format!("for (size_t r = 0; r < {}; ++r) {{", t.rows));
-            code.line("int32_t acc = a[r];");
+            code.line(format!("{} acc = a[r];", word.c()));
             self.steps(code);
             code.line("++j;");
             code.close(2);
@@ -168,6 +169,7 @@ impl Printer<'_> {
             if let Body::Dense(other) = &s.body
                 && other.license.form() == form
                 && s.reads[0].ty == self.stage.reads[0].ty
+                && s.word == self.stage.word
             {
                 sizes.extend(other.tiles.iter().map(|t| t.rows));
             }
@@ -425,6 +427,9 @@ impl Printer<'_> {
         };
         match step.kind {
             StepKind::Relu => vec![bound('<', "0".to_owned())],
+            StepKind::Floor(s) if word == Elem::I16 => {
+                vec![format!("{acc} = (int16_t)({acc} >> {});", hole("int", s))]
+            }
             StepKind::Floor(s) => vec![format!("{acc} = {acc} >> {};", hole("int", s))],
             StepKind::Clamp { lo, hi } => {
                 let ends = [(lo, '<'), (hi, '>')].into_iter();
@@ -535,7 +540,8 @@ fn number(word: Elem, v: i64) -> String {
 pub(super) fn literal(word: Elem, v: i64) -> String {
     let suffix = match word {
         Elem::I64 => "INT64_C",
-        Elem::I8 | Elem::U8 | Elem::I16 | Elem::U16 | Elem::I32 | Elem::U32 => "INT32_C",
+        Elem::I16 => "INT16_C",
+        Elem::I8 | Elem::U8 | Elem::U16 | Elem::I32 | Elem::U32 => "INT32_C",
     };
     if v == word.range().0 {
         format!("(-{suffix}({}) - 1)", word.range().1)

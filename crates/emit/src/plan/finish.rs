@@ -3,7 +3,8 @@
 use super::build::Builder;
 use super::{Body, Data, Dense, Operand, Stage, Step, StepKind};
 use crate::elem::Elem;
-use ceg4n_ir::Rounding;
+use ceg4n_ir::{Interval, Rounding};
+use ceg4n_target::Form;
 use std::borrow::Cow;
 
 impl Builder<'_> {
@@ -11,6 +12,7 @@ impl Builder<'_> {
     pub(super) fn finish(&mut self, stage: &mut Stage) {
         relu_into_clamp(&mut stage.steps);
         self.rounding_into_bias(stage);
+        narrow(stage);
     }
 
     /// In tiles, whose biases are words anyway, the addend of a rounding is part of the bias.
@@ -18,8 +20,10 @@ impl Builder<'_> {
         let Body::Dense(Dense {
             bias: Some(bias),
             tiles,
+            license,
+            sums,
             ..
-        }) = &stage.body
+        }) = &mut stage.body
         else {
             return;
         };
@@ -41,29 +45,112 @@ impl Builder<'_> {
         }
         let data: Vec<i64> = table.data.iter().map(|b| b + half).collect();
         let (lo, hi) = Elem::I32.range();
-        if data.iter().any(|b| !(lo..=hi).contains(b)) {
+        let with_half = Interval::new(sums.lo, sums.hi + half);
+        let fits = with_half.signed_width() <= sum_bits(license.form());
+        if !fits || data.iter().any(|b| !(lo..=hi).contains(b)) {
             return;
         }
+        *sums = with_half;
         table.data = Data::Wide(Cow::Owned(data));
         stage.steps[0].kind = StepKind::Floor(*s as u32);
     }
 }
 
-/// A relu before a right shift and a clamp is the clamp's lower bound: rounding is monotone and
-/// keeps 0.
+/// Bits to which a form computes sums.
+fn sum_bits(form: Form) -> u8 {
+    match form {
+        Form::Short => 16,
+        Form::Bytes => 24,
+        Form::Plain
+        | Form::Packed { .. }
+        | Form::Dual
+        | Form::Pair
+        | Form::Quad
+        | Form::Offset
+        | Form::Quarters => 32,
+    }
+}
+
+/// On a processor of 8 bits, sums of 16 bits, and sums of 24 whose low 8 bits a shift drops, go
+/// on as 16 bits for as long as the steps allow.
+fn narrow(stage: &mut Stage) {
+    let Body::Dense(dense) = &stage.body else {
+        return;
+    };
+    match (dense.license.form(), stage.steps.first()) {
+        (Form::Short, _) => {}
+        (
+            Form::Bytes,
+            Some(Step {
+                kind: StepKind::Floor(8..),
+                ..
+            }),
+        ) => {
+            if let StepKind::Floor(s) = &mut stage.steps[0].kind {
+                *s -= 8;
+            }
+        }
+        _ => return,
+    }
+    stage.word = Elem::I16;
+    stage
+        .steps
+        .retain(|s| !matches!(s.kind, StepKind::Floor(0)));
+    let (least, most) = Elem::I16.range();
+    for step in &mut stage.steps {
+        match &mut step.kind {
+            // All beyond give the sign.
+            StepKind::Floor(s) => *s = (*s).min(15),
+            StepKind::Relu => {}
+            StepKind::Clamp { lo, hi } => {
+                let inside = |b: &Option<i64>| b.is_none_or(|b| (least..=most).contains(&b));
+                if !inside(lo) || !inside(hi) {
+                    return;
+                }
+            }
+            StepKind::Add(_)
+            | StepKind::AddVector(_)
+            | StepKind::LeakyRelu(_)
+            | StepKind::Abs
+            | StepKind::Sign
+            | StepKind::Multiply(_)
+            | StepKind::Shift(_)
+            | StepKind::AtLeast(_)
+            | StepKind::AtMost(_)
+            | StepKind::Lookup { .. } => return,
+        }
+        step.word = Elem::I16;
+    }
+}
+
+/// A relu before a right shift is a lower bound behind it, that of a clamp if one follows:
+/// rounding is monotone and keeps 0.
 fn relu_into_clamp(steps: &mut Vec<Step>) {
-    let found = steps.windows(3).position(|w| {
-        let [a, b, c] = w else { return false };
+    let found = steps.windows(2).position(|w| {
+        let [a, b] = w else { return false };
         a.word == b.word
             && matches!(a.kind, StepKind::Relu)
             && matches!(b.kind, StepKind::Shift(Operand::Uniform(1..)))
-            && matches!(c.kind, StepKind::Clamp { .. })
     });
     let Some(i) = found else {
         return;
     };
-    if let StepKind::Clamp { lo, .. } = &mut steps[i + 2].kind {
-        *lo = Some(lo.map_or(0, |lo| lo.max(0)));
-        steps.remove(i);
+    let word = steps[i].word;
+    match steps.get_mut(i + 2) {
+        Some(Step {
+            word: own,
+            kind: StepKind::Clamp { lo, .. },
+        }) if *own == word => {
+            *lo = Some(lo.map_or(0, |lo| lo.max(0)));
+            steps.remove(i);
+        }
+        _ => {
+            let kind = StepKind::Clamp {
+                lo: Some(0),
+                hi: None,
+            };
+            steps.insert(i + 2, Step { word, kind });
+            steps.remove(i);
+        }
     }
 }
