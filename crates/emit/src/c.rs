@@ -218,6 +218,7 @@ fn source(input: &EmitInput<'_>, plan: &Plan<'_>, slots: &Slots) -> String {
     );
     deviations::assertions(&mut out, name);
     if plan.unrolled {
+        out.push_str(unroll::STRAIGHT);
         infer_head(&mut out, name);
         line!(out, "    (void)scratch;");
         out.push_str(&unroll::body(name, plan));
