@@ -2,6 +2,7 @@
 //! nests of loops.
 
 use crate::plan::{Body, By, Data, Plan, Table, plan};
+use crate::text::Template;
 use crate::{c, elem::Elem, rust};
 use ceg4n_ir::{NetworkBuilder, Op, Program, Shape, check};
 use ceg4n_target::{KernelChoice, Target};
@@ -34,9 +35,12 @@ fn index_tables_pick_elements() {
         ),
     ] {
         plan.stages[0].body = Body::Pick { index: 0, fill };
-        let text = c::stage::function("n", &plan, 0, &plan.stages[0]);
+        let (parameters, body) = c::stage::function("n", &plan, &plan.stages[0]);
+        assert_eq!(parameters, ["const int8_t *x", "int8_t *y"]);
+        let template = Template::new(&body);
+        let text = template.fill(|i| template.holes[i].1.clone());
         let want = format!(
-            "static void n_stage0(const int8_t *x, int8_t *y)\n{{\n    for (size_t j = 0; j < 5; ++j) {{\n        const size_t k = (size_t)n_i0[j];\n        {c_line}\n    }}\n}}\n\n"
+            "{{\n    for (size_t j = 0; j < 5; ++j) {{\n        const size_t k = (size_t)n_i0[j];\n        {c_line}\n    }}\n}}\n"
         );
         assert_eq!(text, want);
         let text = rust::stage::function(&plan, 0, &plan.stages[0]);

@@ -9,6 +9,7 @@
 mod arm_dsp;
 mod arm_small;
 mod avr;
+pub(super) mod packed;
 
 use crate::elem::Elem;
 use crate::plan::{Body, Plan};
@@ -43,7 +44,7 @@ impl Use {
 }
 
 /// The call for one tile.
-pub(super) fn call(name: &str, form: Form, rows: usize, x: Elem, cols: usize) -> String {
+pub(super) fn call(name: &str, form: Form, rows: usize, x: Elem, cols: &str) -> String {
     let function = Use { form, rows, x }.name();
     format!("{name}_{function}(w, b, x, {cols}, a)")
 }
@@ -66,7 +67,11 @@ pub(super) fn support(name: &str, plan: &Plan<'_>) -> String {
         let all = uses.iter().copied();
         all.filter(|u| forms.contains(&u.form)).collect()
     };
-    let mut out = arm_dsp::support(name, &of(&[Form::Dual, Form::Pair, Form::Quad]));
+    let mut out = packed::support(name, plan);
+    out.push_str(&arm_dsp::support(
+        name,
+        &of(&[Form::Dual, Form::Pair, Form::Quad]),
+    ));
     out.push_str(&arm_small::support(
         name,
         &of(&[Form::Offset, Form::Halves]),

@@ -32,6 +32,7 @@ pub(crate) fn plan(
             tables: Vec::new(),
             input: Elem::of_format(kernel.input_format),
             output: Elem::I64,
+            unrolled: false,
         },
     };
     let output = builder.through_moves(kernel.output);
@@ -250,6 +251,11 @@ impl<'a> Builder<'a> {
         }
         for at in chain {
             self.node_into(&mut stage, at)?;
+        }
+        let nothing = matches!(stage.body, Body::Load) && stage.steps.is_empty();
+        if nothing && !is_output && stage.ty == x.ty {
+            self.vector[n] = Some(x);
+            return Ok(());
         }
         self.lay_out(&mut stage);
         self.finish(&mut stage);

@@ -6,9 +6,9 @@ mod avr;
 mod packed;
 
 use super::build::Builder;
-use super::{Body, Data, Dense, Source, Stage, Tiles, Vector};
+use super::{Body, Data, Dense, Source, Stage, TableId, Tiles, Vector};
 use crate::elem::Elem;
-use ceg4n_ir::NodeId;
+use ceg4n_ir::{KernelOp, NodeId};
 use ceg4n_target::{Form, Layer, License};
 use std::borrow::Cow;
 
@@ -26,14 +26,14 @@ pub(super) struct Laid {
 }
 
 impl<'a> Builder<'a> {
-    /// What a form must know of a dense node.
-    fn layer(&self, stage: &Stage, n: NodeId, weight: &'a [i32]) -> Layer<'a> {
+    /// What a form must know of a dense node, or of a convolution with so many filters.
+    fn layer(&self, stage: &Stage, n: NodeId, rows: usize, weight: &'a [i32]) -> Layer<'a> {
         let node = self.node(n);
         let x = stage.reads[0].ty;
         Layer {
             weight,
-            rows: node.len,
-            cols: weight.len() / node.len.max(1),
+            rows,
+            cols: weight.len() / rows.max(1),
             operand: self.operand_range(n),
             operand_bits: (8 * x.bytes()) as u8,
             operand_signed: x.range().0 < 0,
@@ -43,12 +43,34 @@ impl<'a> Builder<'a> {
     }
 
     /// The first form of the target's whose condition holds.
-    pub(super) fn license(&self, stage: &Stage, n: NodeId, weight: &'a [i32]) -> License {
-        let layer = self.layer(stage, n, weight);
+    pub(super) fn license(
+        &self,
+        stage: &Stage,
+        n: NodeId,
+        rows: usize,
+        weight: &'a [i32],
+    ) -> License {
+        let layer = self.layer(stage, n, rows, weight);
         let bits = layer.weights().signed_width();
-        let forms = Form::candidates(self.target, self.choice, bits);
+        let mut forms = Form::candidates(self.target, self.choice, bits);
+        if !matches!(self.node(n).op, KernelOp::Dense { .. }) {
+            forms.retain(|f| matches!(f, Form::Plain | Form::Packed { .. }));
+        }
         let licensed = forms.into_iter().find_map(|f| f.license(&layer).ok());
         licensed.unwrap_or_else(License::plain)
+    }
+
+    /// Packs a table of weights if the form says so; tells their bits.
+    pub(super) fn pack(&mut self, table: TableId, license: &License) -> Option<u8> {
+        let Form::Packed { bits } = license.form() else {
+            return None;
+        };
+        let table = &mut self.plan.tables[table];
+        let weight: Vec<i64> = table.data.iter().collect();
+        let laid = packed::lay_out(&weight, bits);
+        table.ty = laid.ty;
+        table.data = Data::Wide(Cow::Owned(laid.weight));
+        Some(bits)
     }
 
     /// Lays the constants of a dense layer out for its form.

@@ -7,7 +7,10 @@
 
 mod c;
 mod common;
+mod float;
 mod golden;
 mod interpreter;
 mod large;
+mod misra;
+mod package;
 mod rust;

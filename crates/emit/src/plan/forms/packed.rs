@@ -14,7 +14,8 @@ pub(super) fn lay_out(weight: &[i64], bits: u8) -> Laid {
     }
 }
 
-/// Bytes that hold the low `bits` bits of every value.
+/// Bytes that hold the low `bits` bits of every value. Where a value may cross bytes, a zero byte
+/// ends the list, so that the next byte can always be read.
 fn pack(values: &[i64], bits: u8) -> Vec<i64> {
     let mut bytes = Vec::with_capacity((values.len() * usize::from(bits)).div_ceil(8));
     let (mut buffer, mut have) = (0u32, 0u8);
@@ -31,6 +32,9 @@ fn pack(values: &[i64], bits: u8) -> Vec<i64> {
     if have > 0 {
         bytes.push(i64::from(buffer & 0xff));
     }
+    if !8u8.is_multiple_of(bits) {
+        bytes.push(0);
+    }
     bytes
 }
 
@@ -44,7 +48,8 @@ mod tests {
             let (lo, hi) = (-(1i64 << (bits - 1)), (1i64 << (bits - 1)) - 1);
             let values: Vec<i64> = (0..40).map(|i| lo + (i * 7919) % (hi - lo + 1)).collect();
             let bytes = pack(&values, bits);
-            assert_eq!(bytes.len(), (40 * usize::from(bits)).div_ceil(8));
+            let end = usize::from(!8u8.is_multiple_of(bits));
+            assert_eq!(bytes.len(), (40 * usize::from(bits)).div_ceil(8) + end);
             let bit = |i: usize| (bytes[i / 8] >> (i % 8)) & 1;
             for (k, v) in values.iter().enumerate() {
                 let from = k * usize::from(bits);

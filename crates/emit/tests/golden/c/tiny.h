@@ -54,6 +54,16 @@ void tiny_infer(const tiny_in_t in[tiny_IN_SIZE], tiny_out_t out[tiny_OUT_SIZE],
 /* The class: index of the greatest output, the lowest index among equals. */
 size_t tiny_argmax(const tiny_out_t out[tiny_OUT_SIZE]);
 
+#ifndef tiny_NO_FLOAT
+/* in[j] = floor(x[j] * 2^8 + 1/2), clamped to [-256, 255], exactly, for every finite x[j].
+ * An infinity gives the end on its side, a NaN gives 0.
+ */
+void tiny_quantize(const float x[tiny_IN_SIZE], tiny_in_t in[tiny_IN_SIZE]);
+
+/* y[j] = out[j] * 2^-7, exactly for the kernel's outputs; other integers to the nearest float, ties to even. */
+void tiny_dequantize(const tiny_out_t out[tiny_OUT_SIZE], float y[tiny_OUT_SIZE]);
+#endif
+
 #ifdef __cplusplus
 }
 #endif
