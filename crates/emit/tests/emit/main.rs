@@ -10,4 +10,5 @@ mod common;
 mod golden;
 mod interpreter;
 mod large;
+mod onnx;
 mod rust;

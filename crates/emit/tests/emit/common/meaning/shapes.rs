@@ -19,7 +19,7 @@ fn index(shape: &[usize], at: &[usize]) -> usize {
 
 /// Which element of a constant element `i` of an operand meets.
 pub(super) fn broadcast(c: &[usize], x: &[usize], i: usize) -> usize {
-    if c.iter().product::<usize>() == x.iter().product() {
+    if c.iter().product::<usize>() == x.iter().product::<usize>() {
         return i;
     }
     let at = coordinates(x, i);
