@@ -119,19 +119,20 @@ def compare(path, counts, random):
     return differing
 
 
-def main():
+def compare_all(folder):
+    """Compares the models below a folder and prints what was; whether there are any and none differs."""
     counts, differing = Counter(), []
     random = np.random.default_rng(0)
-    paths = sorted(Path(sys.argv[1]).rglob("*.onnx"))
+    paths = sorted(p for p in Path(folder).rglob("*.onnx") if not p.stem.endswith("_real"))
     for path in paths:
-        if not path.stem.endswith("_real"):
-            differing += compare(path, counts, random)
+        differing += compare(path, counts, random)
     for what, n in sorted(counts.items()):
         print(f"{what}: {n}")
     print(f"differences: {len(differing)}")
     for text in differing[:10]:
         print(text)
-    sys.exit(1 if differing or not paths else 0)
+    return bool(paths) and not differing
 
 
-main()
+if __name__ == "__main__":
+    sys.exit(0 if compare_all(sys.argv[1]) else 1)

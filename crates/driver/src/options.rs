@@ -175,6 +175,8 @@ pub struct EmitSet {
     pub c: bool,
     /// A `no_std` crate under `rust/`.
     pub rust: bool,
+    /// An ONNX model of the same integers under `onnx/`.
+    pub onnx: bool,
 }
 
 impl Default for EmitSet {
@@ -182,6 +184,7 @@ impl Default for EmitSet {
         Self {
             c: true,
             rust: true,
+            onnx: false,
         }
     }
 }
