@@ -277,6 +277,21 @@ pub struct CompileArgs {
     /// The prefix of C and Rust names
     #[arg(long, value_name = "P")]
     pub prefix: Option<String>,
+    /// The processor: generic, cortex-m0, cortex-m4, avr
+    #[arg(long, value_name = "T")]
+    pub target: Option<String>,
+    /// What the kernel's loops are made for: auto, size, speed, unrolled
+    #[arg(long, value_name = "FORM")]
+    pub kernel: Option<String>,
+    /// The most bytes of flash that the C kernel may take
+    #[arg(long, value_name = "B")]
+    pub max_flash: Option<String>,
+    /// The most bytes of memory that the C kernel may take
+    #[arg(long, value_name = "B")]
+    pub max_ram: Option<String>,
+    /// Write ACSL contracts into the C
+    #[arg(long)]
+    pub acsl: bool,
     /// Start from this version of the file
     #[arg(long, value_name = "K")]
     pub ir_version: Option<String>,
@@ -297,14 +312,6 @@ pub struct CompileArgs {
 pub struct PlannedArgs {
     #[arg(long, hide = true)]
     pub resume: Option<String>,
-    #[arg(long, hide = true)]
-    pub target: Option<String>,
-    #[arg(long, hide = true)]
-    pub kernel: Option<String>,
-    #[arg(long, hide = true)]
-    pub max_flash: Option<String>,
-    #[arg(long, hide = true)]
-    pub max_ram: Option<String>,
 }
 
 /// `verify`.

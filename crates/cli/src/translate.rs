@@ -17,8 +17,9 @@ use crate::args::{
 use ceg4n_base::{Diagnostic, Diagnostics, Exact, codes};
 use ceg4n_driver::Precision;
 use ceg4n_driver::options::{
-    ACTIVATION_BITS, Boundary, Budget, CompileOptions, Cost, DataSource, Demand, EmitSet, FileKind,
-    Granularity, LabelSource, LoadOptions, Pixels, Preset, Strategy, VerifyOptions, WEIGHT_BITS,
+    ACTIVATION_BITS, Boundary, Budget, CompileOptions, Cost, DataSource, Demand, EmitOptions,
+    EmitSet, FileKind, Granularity, KernelChoice, LabelSource, LoadOptions, Pixels, Preset,
+    Strategy, Target, VerifyOptions, WEIGHT_BITS,
 };
 use ceg4n_driver::run::RunOptions;
 use ceg4n_driver::smt::{Logic, SmtOptions};
@@ -144,6 +145,17 @@ pub fn compile(args: &CompileArgs) -> Result<CompileOptions, Diagnostics> {
         options.emit = emit(&mut r, &args.emit);
     }
     options.prefix = r.option("prefix", args.prefix.as_deref(), prefix);
+    options.written = EmitOptions {
+        target: r
+            .option("target", args.target.as_deref(), target)
+            .unwrap_or_default(),
+        kernel: r
+            .option("kernel", args.kernel.as_deref(), kernel)
+            .unwrap_or_default(),
+        acsl: args.acsl,
+    };
+    options.max_flash = r.option("max-flash", args.max_flash.as_deref(), bytes);
+    options.max_ram = r.option("max-ram", args.max_ram.as_deref(), bytes);
     options.ir_version = r.option("ir-version", args.ir_version.as_deref(), version);
     options.output = args.output.clone();
     options.data = data::data(&mut r, &args.data, options.load.pixels);
@@ -261,10 +273,6 @@ pub fn not_built(command: &str) -> Diagnostics {
 
 fn planned(r: &mut Reader, p: &PlannedArgs) {
     r.planned("resume", p.resume.is_some());
-    r.planned("target", p.target.is_some());
-    r.planned("kernel", p.kernel.is_some());
-    r.planned("max-flash", p.max_flash.is_some());
-    r.planned("max-ram", p.max_ram.is_some());
 }
 
 fn question(r: &mut Reader, net: &Path, q: &QuestionArgs) -> LoadOptions {
@@ -529,6 +537,46 @@ fn emit(r: &mut Reader, list: &[String]) -> EmitSet {
         });
     }
     set
+}
+
+fn target(text: &str) -> Result<Target, Refusal> {
+    match Target::from_name(text) {
+        Some(t) => Ok(t),
+        None => expected(format!(
+            "{} (or cortex-m0plus, cortex-m7, cortex-m33, atmega)",
+            names(Target::ALL.map(Target::name))
+        )),
+    }
+}
+
+fn kernel(text: &str) -> Result<KernelChoice, Refusal> {
+    match KernelChoice::from_name(text) {
+        Some(k) => Ok(k),
+        None => expected(names(KernelChoice::ALL.map(KernelChoice::name))),
+    }
+}
+
+/// `a, b or c`.
+fn names<const N: usize>(all: [&str; N]) -> String {
+    match &all[..] {
+        [rest @ .., last] if !rest.is_empty() => format!("{} or {last}", rest.join(", ")),
+        list => list.concat(),
+    }
+}
+
+/// A number of bytes, with `k` for 1024 or `M` for its square.
+fn bytes(text: &str) -> Result<u64, Refusal> {
+    let (digits, unit) = match text.strip_suffix(['k', 'K']) {
+        Some(d) => (d, 1024),
+        None => match text.strip_suffix('M') {
+            Some(d) => (d, 1024 * 1024),
+            None => (text, 1),
+        },
+    };
+    match digits.parse::<u64>().ok().and_then(|n| n.checked_mul(unit)) {
+        Some(n) => Ok(n),
+        None => expected("a number of bytes, for instance 32768 or 32k"),
+    }
 }
 
 fn prefix(text: &str) -> Result<String, Refusal> {

@@ -57,6 +57,7 @@ impl Artifacts<'_> {
                 regions: self.module.regions.iter().map(|r| r.id.clone()).collect(),
                 hashes: vec![("network file".to_owned(), self.file_hash.to_string())],
             },
+            options: self.options.written,
         };
         let mut files: Vec<OutputFile> = Vec::new();
         if self.options.emit.c {
@@ -124,6 +125,9 @@ fn failed(e: EmitError) -> Diagnostic {
     match e {
         EmitError::TooLarge { .. } => {
             Diagnostic::error(codes::FILE_WRITE, text).help("leave onnx out of --emit")
+        }
+        EmitError::Unrolled { .. } => {
+            Diagnostic::error(codes::USAGE, text).help("use --kernel speed or auto")
         }
         EmitError::NotFixedPoint
         | EmitError::Name { .. }

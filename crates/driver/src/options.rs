@@ -3,6 +3,7 @@
 
 use crate::data::Demands;
 use ceg4n_base::Exact;
+pub use ceg4n_emit::{EmitOptions, KernelChoice, Target};
 pub use ceg4n_import::{DataSource, FileKind, LabelSource, Pixels};
 use ceg4n_ir::{Domain, Property, Rounding};
 use ceg4n_verify::Precision;
@@ -224,6 +225,12 @@ pub struct CompileOptions {
     pub emit: EmitSet,
     /// `-o`; see [`Self::output_folder`].
     pub output: Option<PathBuf>,
+    /// How kernels are written.
+    pub written: EmitOptions,
+    /// The most bytes of flash that the C kernel may take.
+    pub max_flash: Option<u64>,
+    /// The most bytes of scratch memory and stack that the C kernel may take.
+    pub max_ram: Option<u64>,
     /// The C and Rust names' prefix, a C identifier; `None` is the network's name.
     pub prefix: Option<String>,
     /// Start from this IR version of the file: its formats are decided first.
@@ -252,6 +259,9 @@ impl CompileOptions {
             pareto: false,
             data: DataOptions::default(),
             emit: EmitSet::default(),
+            written: EmitOptions::default(),
+            max_flash: None,
+            max_ram: None,
             output: None,
             prefix: None,
             ir_version: None,

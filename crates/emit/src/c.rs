@@ -1,11 +1,17 @@
-//! C99: header, weights, kernel, self-test.
+//! C99: header, weights, kernel, conversions of floats, self-test, build files.
 //!
 //! Every operand is cast to the word of its step, so that nothing depends on the width of `int`.
 //! Right shifts of negative numbers are implementation-defined in C: a compile-time assertion
 //! demands the arithmetic shift. Left shifts are multiplications by a power of two, because
 //! shifting a negative number left is undefined.
 
+mod deviations;
+mod forms;
+mod helpers;
+mod package;
+mod share;
 pub(crate) mod stage;
+pub(crate) mod unroll;
 
 use crate::elem::Elem;
 use crate::plan::{Plan, Source};
@@ -17,19 +23,40 @@ use std::fmt::Write;
 /// Every file of `c/`.
 pub(crate) fn files(input: &EmitInput<'_>, plan: &Plan<'_>) -> Vec<OutputFile> {
     let name = input.name;
-    let slots = slots::assign(plan, slots::may_alias);
+    let slots = slots(plan);
     let file = |suffix: &str, text| OutputFile::new(format!("c/{name}{suffix}"), text);
-    vec![
+    let mut files = vec![
         file(".h", header(input, plan, &slots)),
         file(".c", source(input, plan, &slots)),
         file("_weights.h", weights_header(input, plan)),
         file("_weights.c", weights_source(input, plan)),
-        file("_selftest.c", selftest(input)),
-        OutputFile::new(
-            "c/README.md".to_owned(),
-            readme::c(input, plan, slots.bytes()),
-        ),
-    ]
+        file("_float.c", helpers::source(input, plan)),
+    ];
+    let sources = files.iter().filter_map(|f| f.path.strip_prefix("c/"));
+    let sources: Vec<String> = sources
+        .filter(|f| f.ends_with(".c"))
+        .map(str::to_owned)
+        .collect();
+    let selftest = package::selftest_guard(name) + &selftest(input);
+    files.push(file("_selftest.c", selftest));
+    files.push(OutputFile::new(
+        "c/README.md".to_owned(),
+        readme(input, plan, slots.bytes(), &sources),
+    ));
+    files.extend(package::files(name, &sources));
+    files
+}
+
+/// `c/README.md`; `sources` are the kernel's files.
+fn readme(input: &EmitInput<'_>, plan: &Plan<'_>, scratch: usize, sources: &[String]) -> String {
+    let name = input.name;
+    let mut out = readme::c(input, plan, scratch, sources);
+    out.push_str("\n## Reals\n\n");
+    out.push_str(&helpers::readme(name, plan));
+    out.push_str(&package::readme(name));
+    out.push('\n');
+    out.push_str(&deviations::readme().replace("NAME", name));
+    out
 }
 
 fn header(input: &EmitInput<'_>, plan: &Plan<'_>, slots: &Slots) -> String {
@@ -41,6 +68,7 @@ fn header(input: &EmitInput<'_>, plan: &Plan<'_>, slots: &Slots) -> String {
     line!(out, "#ifndef {name}_H\n#define {name}_H\n");
     line!(out, "#include <stddef.h>\n#include <stdint.h>\n");
     line!(out, "#ifdef __cplusplus\nextern \"C\" {{\n#endif\n");
+    out.push_str(&FLASH.replace("NAME", name));
     c_comment(&mut out, [format!("Input: {}", plan.input_text())]);
     line!(out, "#define {name}_IN_SIZE {}", kernel.input_len());
     line!(out, "#define {name}_IN_BITS {}", format.width());
@@ -82,9 +110,22 @@ fn header(input: &EmitInput<'_>, plan: &Plan<'_>, slots: &Slots) -> String {
         out,
         "size_t {name}_argmax(const {name}_out_t out[{name}_OUT_SIZE]);\n"
     );
+    out.push_str(&helpers::declarations(name, plan));
     line!(out, "#ifdef __cplusplus\n}}\n#endif\n\n#endif");
     out
 }
+
+/// Where constants live; `NAME` is replaced.
+const FLASH: &str = r"/* Where constants live. On AVR in flash, which needs GNU C (-std=gnu99 or later). */
+#ifndef NAME_FLASH
+#if defined(__AVR__) && defined(__FLASH) && !defined(__cplusplus)
+#define NAME_FLASH __flash
+#else
+#define NAME_FLASH
+#endif
+#endif
+
+";
 
 /// The scratch type; a buffer that holds several types in turn is a union.
 fn scratch(out: &mut String, name: &str, slots: &Slots) {
@@ -126,13 +167,13 @@ fn weights_header(input: &EmitInput<'_>, plan: &Plan<'_>) -> String {
     );
     line!(
         out,
-        "#ifndef {name}_WEIGHTS_H\n#define {name}_WEIGHTS_H\n\n#include <stdint.h>\n"
+        "#ifndef {name}_WEIGHTS_H\n#define {name}_WEIGHTS_H\n\n#include \"{name}.h\"\n"
     );
-    for t in &plan.tables {
+    for t in plan.stored() {
         c_comment(&mut out, [&t.comment]);
         line!(
             out,
-            "extern const {} {name}_{}[{}];\n",
+            "extern const {name}_FLASH {} {name}_{}[{}];\n",
             t.ty.c(),
             t.name,
             t.data.len()
@@ -150,10 +191,10 @@ fn weights_source(input: &EmitInput<'_>, plan: &Plan<'_>) -> String {
         [format!("{name}_weights.c: constants of the kernel {name}")],
     );
     line!(out, "#include \"{name}_weights.h\"");
-    for t in &plan.tables {
+    for t in plan.stored() {
         line!(
             out,
-            "\nconst {} {name}_{}[{}] = {{",
+            "\nconst {name}_FLASH {} {name}_{}[{}] = {{",
             t.ty.c(),
             t.name,
             t.data.len()
@@ -175,42 +216,23 @@ fn source(input: &EmitInput<'_>, plan: &Plan<'_>, slots: &Slots) -> String {
         out,
         "#include \"{name}.h\"\n#include \"{name}_weights.h\"\n"
     );
-    c_comment(
-        &mut out,
-        ["Right shifts of negative integers must be arithmetic."],
-    );
-    line!(
-        out,
-        "typedef char {name}_needs_arithmetic_shift[((-INT32_C(5)) >> 1) == -INT32_C(3) && ((-INT64_C(5)) >> 1) == -INT64_C(3) ? 1 : -1];\n"
-    );
-    for (i, s) in plan.stages.iter().enumerate() {
-        c_comment(&mut out, &s.notes);
-        out.push_str(&stage::function(name, plan, i, s));
-    }
-    line!(
-        out,
-        "void {name}_infer(const {name}_in_t in[{name}_IN_SIZE], {name}_out_t out[{name}_OUT_SIZE], {name}_scratch *scratch)\n{{"
-    );
-    if slots.slots.is_empty() {
+    deviations::assertions(&mut out, name);
+    if plan.unrolled {
+        infer_head(&mut out, name);
         line!(out, "    (void)scratch;");
-    }
-    for (i, s) in plan.stages.iter().enumerate() {
-        let from = s.reads.iter().map(|v| match v.source {
-            Source::Input => "in".to_owned(),
-            Source::Stage(k) => buffer(slots, k, v.ty),
-        });
-        let all: Vec<String> = from.chain([buffer(slots, i, s.ty)]).collect();
-        line!(out, "    {name}_stage{i}({});", all.join(", "));
+        out.push_str(&unroll::body(name, plan));
+    } else {
+        staged(&mut out, input, plan, slots);
     }
     line!(out, "}}\n");
     line!(
         out,
         "size_t {name}_argmax(const {name}_out_t out[{name}_OUT_SIZE])\n{{"
     );
-    line!(out, "    size_t best = 0;");
+    line!(out, "    size_t best = 0u;");
     line!(
         out,
-        "    for (size_t j = 1; j < {}; ++j) {{",
+        "    for (size_t j = 1u; j < {}u; ++j) {{",
         plan.kernel.output_len()
     );
     line!(
@@ -219,6 +241,52 @@ fn source(input: &EmitInput<'_>, plan: &Plan<'_>, slots: &Slots) -> String {
     );
     line!(out, "    return best;\n}}");
     out
+}
+
+/// The stages' functions and an inference function that calls them, but for its last brace.
+fn staged(out: &mut String, input: &EmitInput<'_>, plan: &Plan<'_>, slots: &Slots) {
+    let name = input.name;
+    out.push_str(&forms::support(name, plan));
+    let functions = share::functions(name, plan, &input.options);
+    for f in &functions {
+        let notes = f.stages.iter().flat_map(|i| &plan.stages[*i].notes);
+        c_comment(out, notes);
+        out.push_str(&f.text);
+    }
+    infer_head(out, name);
+    if slots.slots.is_empty() {
+        line!(out, "    (void)scratch;");
+    }
+    for (i, s) in plan.stages.iter().enumerate() {
+        let from = s.reads.iter().map(|v| match v.source {
+            Source::Input => "in".to_owned(),
+            Source::Stage(k) => buffer(slots, k, v.ty),
+        });
+        let mut all: Vec<String> = from.chain([buffer(slots, i, s.ty)]).collect();
+        if let Some((f, arguments)) = share::arguments(&functions, i) {
+            all.extend(arguments.iter().cloned());
+            line!(out, "    {}({});", f.name, all.join(", "));
+        }
+    }
+}
+
+/// The inference function's head.
+fn infer_head(out: &mut String, name: &str) {
+    line!(
+        out,
+        "void {name}_infer(const {name}_in_t in[{name}_IN_SIZE], {name}_out_t out[{name}_OUT_SIZE], {name}_scratch *scratch)\n{{"
+    );
+}
+
+/// The scratch memory: straight-line code needs none.
+pub(crate) fn slots(plan: &Plan<'_>) -> Slots {
+    if plan.unrolled {
+        return Slots {
+            slots: Vec::new(),
+            of_stage: vec![None; plan.stages.len()],
+        };
+    }
+    slots::assign(plan, slots::may_alias)
 }
 
 fn selftest(input: &EmitInput<'_>) -> String {
@@ -238,7 +306,7 @@ fn selftest(input: &EmitInput<'_>) -> String {
     if n == 0 {
         line!(
             out,
-            "int main(void)\n{{\n    puts(\"{name}: there are no test vectors\");\n    return 0;\n}}"
+            "#ifndef {name}_SELFTEST_NO_MAIN\nint main(void)\n{{\n    puts(\"{name}: there are no test vectors\");\n    return 0;\n}}\n#endif"
         );
         return out;
     }
@@ -268,7 +336,8 @@ fn selftest(input: &EmitInput<'_>) -> String {
 }
 
 /// The self-test's main function; `NAME` and `COUNT` are replaced.
-const SELFTEST_MAIN: &str = r#"int main(void)
+const SELFTEST_MAIN: &str = r#"#ifndef NAME_SELFTEST_NO_MAIN
+int main(void)
 {
     static NAME_scratch scratch;
     static NAME_out_t out[NAME_OUT_SIZE];
@@ -289,4 +358,5 @@ const SELFTEST_MAIN: &str = r#"int main(void)
     }
     return status;
 }
+#endif
 "#;

@@ -24,6 +24,7 @@ pub use ident::{c_identifier, check_identifier};
 
 use ceg4n_base::ContentHash;
 use ceg4n_ir::{Checked, Program};
+pub use ceg4n_target::{KernelChoice, Target};
 use ceg4n_verify::Verified;
 use plan::Plan;
 
@@ -40,6 +41,19 @@ pub struct EmitInput<'a> {
     pub vectors: &'a [TestVector],
     /// What the headers and READMEs tell.
     pub info: EmitInfo,
+    /// How the kernel is written.
+    pub options: EmitOptions,
+}
+
+/// How a kernel is written; nothing here changes what it computes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct EmitOptions {
+    /// The processor that the loops are for.
+    pub target: Target,
+    /// What the loops are made for.
+    pub kernel: KernelChoice,
+    /// Write ACSL contracts into the C.
+    pub acsl: bool,
 }
 
 /// One self-test vector, in mantissas.
@@ -155,6 +169,14 @@ pub enum EmitError {
         /// Its size.
         bytes: usize,
     },
+    /// [`KernelChoice::Unrolled`] for a network that is too large.
+    #[error(
+        "straight-line code of {products} multiplications is too long; at most {MOST_UNROLLED}"
+    )]
+    Unrolled {
+        /// Those of the network.
+        products: usize,
+    },
     /// The checked program breaks a promise of the IR: a defect of the tool.
     #[error("internal error: {0}")]
     Internal(String),
@@ -177,7 +199,7 @@ pub fn footprint(input: &EmitInput<'_>) -> Result<Footprint, EmitError> {
     let plan = prepare(input)?;
     Ok(Footprint {
         constant_bytes: plan.constant_bytes(),
-        scratch_bytes: slots::assign(&plan, slots::may_alias).bytes(),
+        scratch_bytes: c::slots(&plan).bytes(),
     })
 }
 
@@ -197,7 +219,12 @@ pub fn emit_c(input: &EmitInput<'_>) -> Result<Vec<OutputFile>, EmitError> {
 /// # Errors
 /// See [`EmitError`].
 pub fn emit_rust(input: &EmitInput<'_>) -> Result<Vec<OutputFile>, EmitError> {
-    let plan = prepare(input)?;
+    // Rust's compiler unrolls and vectorises plain loops; packed weights are as small as in C.
+    let kernel = match input.options.kernel {
+        KernelChoice::Size => KernelChoice::Size,
+        KernelChoice::Auto | KernelChoice::Speed | KernelChoice::Unrolled => KernelChoice::Speed,
+    };
+    let plan = prepare_for(input, Target::Generic, kernel)?;
     Ok(rust::files(input, &plan))
 }
 
@@ -211,11 +238,56 @@ pub fn emit_rust(input: &EmitInput<'_>) -> Result<Vec<OutputFile>, EmitError> {
 /// # Errors
 /// See [`EmitError`].
 pub fn emit_onnx(input: &EmitInput<'_>) -> Result<Vec<OutputFile>, EmitError> {
-    let plan = prepare(input)?;
+    let plan = prepare_for(input, Target::Generic, KernelChoice::Speed)?;
     onnx::files(input, &plan)
 }
 
+/// The plan of the C kernel.
 fn prepare<'a>(input: &EmitInput<'a>) -> Result<Plan<'a>, EmitError> {
+    let EmitOptions { target, kernel, .. } = input.options;
+    let loops = |kernel| prepare_for(input, target, kernel);
+    match kernel {
+        KernelChoice::Size => loops(KernelChoice::Size),
+        KernelChoice::Speed => loops(KernelChoice::Speed),
+        KernelChoice::Unrolled => {
+            let plan = loops(KernelChoice::Unrolled)?;
+            if plan.products() > MOST_UNROLLED {
+                return Err(EmitError::Unrolled {
+                    products: plan.products(),
+                });
+            }
+            unrolled(plan).map_or_else(|| loops(KernelChoice::Speed), Ok)
+        }
+        KernelChoice::Auto => {
+            let plan = loops(KernelChoice::Unrolled)?;
+            let tiny = plan.products() <= TINY;
+            let straight = if tiny { unrolled(plan) } else { None };
+            straight.map_or_else(|| loops(KernelChoice::Speed), Ok)
+        }
+    }
+}
+
+/// Up to so many multiplications straight-line code takes fewer cycles than loops.
+const TINY: usize = 150;
+
+/// Straight-line code of more multiplications than this fits no target, and no compiler's patience.
+const MOST_UNROLLED: usize = 20_000;
+
+/// The plan as straight-line code, if there can be.
+fn unrolled(mut plan: Plan<'_>) -> Option<Plan<'_>> {
+    if !c::unroll::applies(&plan) {
+        return None;
+    }
+    c::unroll::widen(&mut plan);
+    plan.unrolled = true;
+    Some(plan)
+}
+
+fn prepare_for<'a>(
+    input: &EmitInput<'a>,
+    target: Target,
+    kernel: KernelChoice,
+) -> Result<Plan<'a>, EmitError> {
     check_identifier(input.name)?;
     if let Claim::Verified { proof, .. } = &input.claim {
         let (verified, emitted) = (proof.program().hash(), input.program.hash());
@@ -223,7 +295,7 @@ fn prepare<'a>(input: &EmitInput<'a>) -> Result<Plan<'a>, EmitError> {
             return Err(EmitError::OtherProgram { verified, emitted });
         }
     }
-    let plan = plan::plan(input.program)?;
+    let plan = plan::plan(input.program, target, kernel)?;
     for (index, v) in input.vectors.iter().enumerate() {
         let fits = |values: &[i64], len: usize, ty: elem::Elem, what: &str| {
             let (lo, hi) = ty.range();

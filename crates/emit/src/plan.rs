@@ -11,6 +11,8 @@
 
 mod bodies;
 mod build;
+mod finish;
+mod forms;
 mod moves;
 mod operands;
 mod steps;
@@ -22,6 +24,7 @@ pub(crate) use windows::{Axis, Taps, Windows};
 
 use crate::elem::{Elem, hull};
 use ceg4n_ir::Kernel;
+use ceg4n_target::License;
 use std::borrow::Cow;
 
 /// A constant array.
@@ -103,6 +106,8 @@ pub(crate) enum StepKind {
     Multiply(Operand),
     /// `round(acc·2^-s)`; a shift `≤ 0` is an exact left shift.
     Shift(Operand),
+    /// `floor(acc·2^-s)`: a shift whose rounding addend stands in the bias.
+    Floor(u32),
     /// Only the sides that can act.
     Clamp {
         lo: Option<i64>,
@@ -136,6 +141,7 @@ impl StepKind {
             | Self::LeakyRelu(_)
             | Self::Abs
             | Self::Sign
+            | Self::Floor(_)
             | Self::Clamp { .. }
             | Self::Lookup { .. } => None,
         }
@@ -156,6 +162,7 @@ impl StepKind {
             | Self::LeakyRelu(_)
             | Self::Abs
             | Self::Sign
+            | Self::Floor(_)
             | Self::Lookup { .. } => false,
         }
     }
@@ -187,9 +194,24 @@ pub(crate) struct Vector {
 /// A dense layer: one row per element.
 #[derive(Debug)]
 pub(crate) struct Dense {
+    /// Laid out as the form reads it.
     pub(crate) weight: TableId,
+    /// One entry a row; always there in tiles.
     pub(crate) bias: Option<TableId>,
+    /// Columns, without padding.
     pub(crate) cols: usize,
+    pub(crate) license: License,
+    /// Rows that are computed together, in order; empty for one row after the other.
+    pub(crate) tiles: Vec<Tiles>,
+}
+
+/// Equal groups of consecutive rows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Tiles {
+    /// Rows of a group.
+    pub(crate) rows: usize,
+    /// Groups.
+    pub(crate) count: usize,
 }
 
 /// What an element starts from. Bodies read `reads[0]` unless they say otherwise.
@@ -224,6 +246,8 @@ pub(crate) struct Stage {
     pub(crate) steps: Vec<Step>,
     pub(crate) ty: Elem,
     pub(crate) len: usize,
+    /// Zeros behind the last element, for loops that read whole groups of columns.
+    pub(crate) padding: usize,
     /// Elements of a block, for tables; divides `len`. The result plane of windows.
     pub(crate) inner: usize,
     /// What it does, for comments.
@@ -247,13 +271,41 @@ pub(crate) struct Plan<'a> {
     pub(crate) tables: Vec<Table<'a>>,
     pub(crate) input: Elem,
     pub(crate) output: Elem,
+    /// Straight-line code: constants stand in it, but for tables that are looked up.
+    pub(crate) unrolled: bool,
 }
 
-impl Plan<'_> {
+impl<'a> Plan<'a> {
+    /// The constant arrays that are written.
+    pub(crate) fn stored(&self) -> impl Iterator<Item = &Table<'a>> {
+        let steps = self.stages.iter().flat_map(|s| &s.steps);
+        let looked_up = steps.filter_map(|s| {
+            if let StepKind::Lookup { table, .. } = s.kind {
+                Some(table)
+            } else {
+                None
+            }
+        });
+        let looked_up: Vec<TableId> = looked_up.collect();
+        let tables = self.tables.iter().enumerate();
+        tables
+            .filter(move |(i, _)| !self.unrolled || looked_up.contains(i))
+            .map(|(_, t)| t)
+    }
+
+    /// Multiplications of dense layers.
+    pub(crate) fn products(&self) -> usize {
+        let of = |s: &Stage| match &s.body {
+            Body::Dense(d) => s.len * d.cols,
+            Body::Load | Body::Windows(_) | Body::Copy { .. } | Body::Pick { .. } => 0,
+        };
+        self.stages.iter().map(of).sum()
+    }
+
     /// Bytes of all constant arrays.
     pub(crate) fn constant_bytes(&self) -> usize {
         let bytes = |t: &Table<'_>| t.ty.bytes() * t.data.len();
-        self.tables.iter().map(bytes).sum()
+        self.stored().map(bytes).sum()
     }
 
     /// The input's format, in words.

@@ -88,14 +88,19 @@ fn body(out: &mut String, input: &EmitInput<'_>, plan: &Plan<'_>, scratch: usize
     );
 }
 
-/// `c/README.md`.
-pub(crate) fn c(input: &EmitInput<'_>, plan: &Plan<'_>, scratch: usize) -> String {
+/// The first part of `c/README.md`; `sources` are the kernel's files.
+pub(crate) fn c(
+    input: &EmitInput<'_>,
+    plan: &Plan<'_>,
+    scratch: usize,
+    sources: &[String],
+) -> String {
     let name = input.name;
     let mut out = format!("# {name}: a fixed-point kernel in C99\n\n");
     body(&mut out, input, plan, scratch);
     line!(
         out,
-        "Integers only, no allocation, no library. Right shifts must be arithmetic (asserted at compile time).\n"
+        "Integers only, no allocation, no library, no data that is not constant; calls with different scratch memory may run at the same time.\n"
     );
     line!(out, "```c\n#include \"{name}.h\"\n");
     line!(
@@ -106,13 +111,16 @@ pub(crate) fn c(input: &EmitInput<'_>, plan: &Plan<'_>, scratch: usize) -> Strin
         out,
         "{name}_infer(in, out, &scratch);\nsize_t winner = {name}_argmax(out);\n```\n"
     );
+    let list: Vec<String> = sources.iter().map(|s| format!("`{s}`")).collect();
     line!(
         out,
-        "Compile `{name}.c` and `{name}_weights.c` into your program. The self-test:\n"
+        "Compile {} into your program. The self-test:\n",
+        list.join(", ")
     );
     line!(
         out,
-        "    cc -std=c99 -O2 -o selftest {name}.c {name}_weights.c {name}_selftest.c && ./selftest"
+        "    cc -std=c99 -O2 -o selftest {} {name}_selftest.c && ./selftest",
+        sources.join(" ")
     );
     out
 }

@@ -111,7 +111,7 @@ fn lifetimes(plan: &Plan<'_>) -> Vec<Lifetime> {
         .enumerate()
         .map(|(i, s)| Lifetime {
             ty: s.ty,
-            len: s.len,
+            len: s.len + s.padding,
             from: i,
             to: i,
         })

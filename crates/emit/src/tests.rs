@@ -2,8 +2,10 @@
 //! nests of loops.
 
 use crate::plan::{Body, By, Data, Plan, Table, plan};
+use crate::text::Template;
 use crate::{c, elem::Elem, rust};
 use ceg4n_ir::{NetworkBuilder, Op, Program, Shape, check};
+use ceg4n_target::{KernelChoice, Target};
 use std::borrow::Cow;
 use std::sync::Arc;
 
@@ -16,7 +18,7 @@ fn index_tables_pick_elements() {
     let format: ceg4n_ir::Format = "s8q0".parse().expect("a format");
     let patch = Program::reference(net).patch().format(x, format);
     let program = check(patch.finish()).expect("a program");
-    let mut plan: Plan<'_> = plan(&program).expect("a plan");
+    let mut plan: Plan<'_> = plan(&program, Target::Generic, KernelChoice::Speed).expect("a plan");
     plan.tables.push(Table {
         name: "i0".to_owned(),
         ty: Elem::I8,
@@ -33,9 +35,12 @@ fn index_tables_pick_elements() {
         ),
     ] {
         plan.stages[0].body = Body::Pick { index: 0, fill };
-        let text = c::stage::function("n", &plan, 0, &plan.stages[0]);
+        let (parameters, body) = c::stage::function("n", &plan, &plan.stages[0]);
+        assert_eq!(parameters, ["const int8_t *x", "int8_t *y"]);
+        let template = Template::new(&body);
+        let text = template.fill(|i| template.holes[i].1.clone());
         let want = format!(
-            "static void n_stage0(const int8_t *x, int8_t *y)\n{{\n    for (size_t j = 0; j < 5; ++j) {{\n        const size_t k = (size_t)n_i0[j];\n        {c_line}\n    }}\n}}\n\n"
+            "{{\n    for (size_t j = 0; j < 5; ++j) {{\n        const size_t k = (size_t)n_i0[j];\n        {c_line}\n    }}\n}}\n"
         );
         assert_eq!(text, want);
         let text = rust::stage::function(&plan, 0, &plan.stages[0]);

@@ -47,6 +47,53 @@ impl Code {
     }
 }
 
+/// Marks of a constant in a function's text: before its type, its value and its end.
+const HOLE: [char; 3] = ['\u{1}', '\u{2}', '\u{3}'];
+
+/// A constant that becomes a parameter where functions differ in nothing else.
+pub(crate) fn hole(ty: &str, value: impl std::fmt::Display) -> String {
+    let [start, middle, end] = HOLE;
+    format!("{start}{ty}{middle}{value}{end}")
+}
+
+/// A text cut at its holes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Template {
+    /// One more than holes.
+    pub(crate) texts: Vec<String>,
+    /// Type and value.
+    pub(crate) holes: Vec<(String, String)>,
+}
+
+impl Template {
+    /// Of a text with marks.
+    pub(crate) fn new(text: &str) -> Self {
+        let [start, middle, end] = HOLE;
+        let mut parts = text.split(start);
+        let mut texts = vec![parts.next().unwrap_or_default().to_owned()];
+        let mut holes = Vec::new();
+        for part in parts {
+            let (hole, text) = part.split_once(end).unwrap_or((part, ""));
+            let (ty, value) = hole.split_once(middle).unwrap_or((hole, ""));
+            holes.push((ty.to_owned(), value.to_owned()));
+            texts.push(text.to_owned());
+        }
+        Self { texts, holes }
+    }
+
+    /// The text with something in each hole.
+    pub(crate) fn fill(&self, value: impl Fn(usize) -> String) -> String {
+        let mut out = String::new();
+        for (i, text) in self.texts.iter().enumerate() {
+            out.push_str(text);
+            if i < self.holes.len() {
+                out.push_str(&value(i));
+            }
+        }
+        out
+    }
+}
+
 /// One line of printable ASCII that neither ends a C comment nor opens one and holds no
 /// trigraph and no backquote (a Markdown fence). Names and notes come from the user.
 pub(crate) fn comment(text: &str) -> String {
@@ -161,6 +208,15 @@ mod tests {
         assert_eq!(comment("a */ b /* c ??/"), "a * / b / * c ? ?/");
         assert_eq!(comment("x\ny\u{202e}é"), "x y\\u{202e}\\u{e9}");
         assert_eq!(string("\"a\\n\" ??("), "\\\"a\\\\n\\\" ? ?(");
+    }
+
+    #[test]
+    fn templates_are_cut_at_holes() {
+        let text = format!("a[{}] + {};", hole("size_t", 3), hole("int32_t", "-1"));
+        let t = Template::new(&text);
+        assert_eq!(t.texts, ["a[", "] + ", ";"]);
+        assert_eq!(t.fill(|i| t.holes[i].1.clone()), "a[3] + -1;");
+        assert_eq!(t.holes[0].0, "size_t");
     }
 
     #[test]

@@ -2,7 +2,7 @@
 //! that time themselves on the samples.
 
 use crate::{Outcome, PASSES, SAMPLES};
-use ceg4n_emit::{Claim, EmitInfo, EmitInput, emit_c};
+use ceg4n_emit::{Claim, EmitInfo, EmitInput, EmitOptions, emit_c};
 use ceg4n_ir::{Checked, Kernel, KernelOp, Program};
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
@@ -51,6 +51,7 @@ pub(crate) fn build(program: &Checked<Program>, inputs: &[i64]) -> Outcome<Optio
         claim,
         vectors: &[],
         info: EmitInfo::default(),
+        options: EmitOptions::default(),
     })?;
     let mut sources = vec![];
     for file in emitted {

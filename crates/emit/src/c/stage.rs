@@ -1,24 +1,28 @@
 //! The C function of one stage.
 
+use super::forms::{self, packed};
 use crate::elem::Elem;
 use crate::plan::{
-    Axis, Body, By, Dense, Nest, Operand, Plan, Stage, Step, StepKind, Taps, Windows,
+    Axis, Body, By, Dense, Nest, Operand, Plan, Stage, Step, StepKind, Taps, Tiles, Windows,
 };
-use crate::text::Code;
+use crate::text::{Code, hole};
 use ceg4n_ir::Rounding;
+use ceg4n_target::Form;
+use std::collections::BTreeSet;
 
-/// The text of stage `number`.
-pub(crate) fn function(name: &str, plan: &Plan<'_>, number: usize, stage: &Stage) -> String {
-    let this = Printer { name, plan, stage };
+/// A stage's parameters and body, braces included, with holes where constants stand.
+pub(crate) fn function(name: &str, plan: &Plan<'_>, stage: &Stage) -> (Vec<String>, String) {
+    let this = Printer {
+        name,
+        plan,
+        stage,
+        element: None,
+    };
     let mut code = Code::default();
     let mut parameters: Vec<String> = (0..stage.reads.len())
         .map(|i| format!("const {} *{}", stage.reads[i].ty.c(), this.operand(i)))
         .collect();
     parameters.push(format!("{} *y", stage.ty.c()));
-    code.line(format!(
-        "static void {name}_stage{number}({})",
-        parameters.join(", ")
-    ));
     code.open("{");
     match &stage.body {
         Body::Load => this.load(&mut code),
@@ -27,16 +31,19 @@ pub(crate) fn function(name: &str, plan: &Plan<'_>, number: usize, stage: &Stage
         Body::Copy { fill, nests } => this.copy(&mut code, *fill, nests),
         Body::Pick { index, fill } => this.pick(&mut code, *index, *fill),
     }
+    for k in 0..stage.padding {
+        code.line(format!("y[{}] = 0;", this.size(stage.len + k)));
+    }
     code.close(1);
-    let mut text = code.finish();
-    text.push('\n');
-    text
+    (parameters, code.finish())
 }
 
-struct Printer<'a> {
-    name: &'a str,
-    plan: &'a Plan<'a>,
-    stage: &'a Stage,
+pub(super) struct Printer<'a> {
+    pub(super) name: &'a str,
+    pub(super) plan: &'a Plan<'a>,
+    pub(super) stage: &'a Stage,
+    /// In straight-line code, the element at hand.
+    pub(super) element: Option<usize>,
 }
 
 impl Printer<'_> {
@@ -50,11 +57,28 @@ impl Printer<'_> {
     }
 
     fn table(&self, id: usize) -> String {
-        format!("{}_{}", self.name, self.plan.tables[id].name)
+        let (name, table) = (self.name, &self.plan.tables[id]);
+        let ty = format!("const {name}_FLASH {} *", table.ty.c());
+        hole(&ty, format!("{name}_{}", table.name))
+    }
+
+    /// A number of elements.
+    fn size(&self, n: usize) -> String {
+        hole("size_t", n)
     }
 
     /// The entry of a table that belongs to the element at hand.
     fn entry(&self, id: usize) -> String {
+        if let Some(j) = self.element {
+            let table = &self.plan.tables[id];
+            let index = match table.by {
+                By::Element => j,
+                By::Block => j / self.stage.inner,
+                By::Position => j % self.stage.inner,
+            };
+            let value = table.data.iter().nth(index).unwrap_or(0);
+            return literal(table.ty.own_word(), value);
+        }
         let index = match (self.plan.tables[id].by, &self.stage.body) {
             (By::Element, _) => "j".to_owned(),
             (By::Block, _) if self.stage.inner == 1 => "j".to_owned(),
@@ -76,13 +100,16 @@ impl Printer<'_> {
         let word = self.stage.word.c();
         let (len, inner) = (self.stage.len, self.stage.inner);
         let blocks = if inner > 1 {
-            let outer = len / inner;
+            let (outer, inner) = (self.size(len / inner), self.size(inner));
             code.open(format!("for (size_t c = 0; c < {outer}; ++c) {{"));
             code.open(format!("for (size_t p = 0; p < {inner}; ++p) {{"));
             code.line(format!("const size_t j = c * {inner} + p;"));
             2
         } else {
-            code.open(format!("for (size_t j = 0; j < {len}; ++j) {{"));
+            code.open(format!(
+                "for (size_t j = 0; j < {}; ++j) {{",
+                self.size(len)
+            ));
             1
         };
         code.line(format!("{word} acc = ({word})x[j];"));
@@ -91,17 +118,103 @@ impl Printer<'_> {
     }
 
     fn dense(&self, code: &mut Code, d: &Dense) {
+        match d.license.form() {
+            Form::Plain => self.rows(code, d),
+            Form::Packed { bits } => self.packed_rows(code, d, bits),
+            form @ (Form::Dual
+            | Form::Pair
+            | Form::Quad
+            | Form::Offset
+            | Form::Halves
+            | Form::Short
+            | Form::Bytes) => self.tiles(code, d, form),
+        }
+    }
+
+    /// Groups of rows, whose sums a function of the form's computes.
+    fn tiles(&self, code: &mut Code, d: &Dense, form: Form) {
+        self.weights(code, d.weight);
+        if let Some(b) = d.bias {
+            let (name, table) = (self.name, self.table(b));
+            code.line(format!("const {name}_FLASH int32_t *b = {table};"));
+        }
+        code.line("size_t j = 0;");
+        for t in self.tiles_of_all(d, form) {
+            let count = self.size(t.count);
+            code.open(format!("for (size_t t = {count}; t > 0; --t) {{"));
+            code.line(format!("int32_t a[{}];", t.rows));
+            let call = forms::call(
+                self.name,
+                form,
+                t.rows,
+                self.stage.reads[0].ty,
+                &self.size(d.cols),
+            );
+            code.line(format!("w = {call};"));
+            code.line(format!("b += {};", t.rows));
+            code.open(format!("for (size_t r = 0; r < {}; ++r) {{", t.rows));
+            code.line("int32_t acc = a[r];");
+            self.steps(code);
+            code.line("++j;");
+            code.close(2);
+        }
+    }
+
+    /// The tiles of a layer, also of sizes that only layers of the same loops have: then the
+    /// functions of all differ in nothing but numbers.
+    fn tiles_of_all(&self, d: &Dense, form: Form) -> Vec<Tiles> {
+        let mut sizes = BTreeSet::new();
+        for s in &self.plan.stages {
+            if let Body::Dense(other) = &s.body
+                && other.license.form() == form
+                && s.reads[0].ty == self.stage.reads[0].ty
+            {
+                sizes.extend(other.tiles.iter().map(|t| t.rows));
+            }
+        }
+        let tiles = sizes.into_iter().rev().map(|rows| {
+            let own = d.tiles.iter().find(|t| t.rows == rows);
+            let count = own.map_or(0, |t| t.count);
+            Tiles { rows, count }
+        });
+        tiles.collect()
+    }
+
+    /// Row by row, each weight unpacked before its product.
+    fn packed_rows(&self, code: &mut Code, d: &Dense, bits: u8) {
+        let x = self.stage.reads[0].ty;
+        let start = d.bias.map_or(literal(Elem::I32, 0), |b| self.entry(b));
+        code.open(format!(
+            "for (size_t j = 0; j < {}; ++j) {{",
+            self.size(self.stage.len)
+        ));
+        let row = hole("uint32_t", format!("{}U", d.cols * usize::from(bits)));
+        code.line(format!(
+            "int32_t acc = {}({}, (uint32_t)j * {row}, x, {}, {start});",
+            packed::dot(self.name, bits, x),
+            self.table(d.weight),
+            self.size(d.cols),
+        ));
+        self.steps(code);
+        code.close(1);
+    }
+
+    /// Row by row.
+    fn rows(&self, code: &mut Code, d: &Dense) {
         let word = self.stage.word.c();
         self.weights(code, d.weight);
         code.open(format!(
             "for (size_t j = 0; j < {}; ++j) {{",
-            self.stage.len
+            self.size(self.stage.len)
         ));
         self.start(code, d.bias);
-        code.open(format!("for (size_t k = 0; k < {}; ++k) {{", d.cols));
+        code.open(format!(
+            "for (size_t k = 0; k < {}; ++k) {{",
+            self.size(d.cols)
+        ));
         code.line(format!("acc += ({word})w[k] * ({word})x[k];"));
         code.close(1);
-        code.line(format!("w += {};", d.cols));
+        code.line(format!("w += {};", self.size(d.cols)));
         self.steps(code);
         code.close(1);
     }
@@ -109,7 +222,8 @@ impl Printer<'_> {
     /// Declares the walking pointer of a layer's weights.
     fn weights(&self, code: &mut Code, weight: usize) {
         let ty = self.plan.tables[weight].ty.c();
-        code.line(format!("const {ty} *w = {};", self.table(weight)));
+        let (name, table) = (self.name, self.table(weight));
+        code.line(format!("const {name}_FLASH {ty} *w = {table};"));
     }
 
     /// Declares the accumulator of a sum.
@@ -125,6 +239,9 @@ impl Printer<'_> {
         let channels = self.stage.len / self.stage.inner.max(1);
         if let Taps::Products { weight, .. } = w.taps {
             self.weights(code, weight);
+            if w.bits.is_some() {
+                code.line("uint32_t at = 0;");
+            }
         }
         // Where a plane is one element, its index is that of the channel.
         let c = if self.stage.inner > 1 { "c" } else { "j" };
@@ -160,7 +277,10 @@ impl Printer<'_> {
         }
         code.close(blocks);
         if matches!(w.taps, Taps::Products { .. }) {
-            code.line(format!("w += {};", w.filter_len()));
+            code.line(match w.bits {
+                None => format!("w += {};", w.filter_len()),
+                Some(bits) => format!("at += {}U;", w.filter_len() * usize::from(bits)),
+            });
         }
         code.close(1);
     }
@@ -191,8 +311,12 @@ impl Printer<'_> {
         let tap = format!("({word}){x}[{}]", w.operand_index());
         match w.taps {
             Taps::Products { .. } => {
-                let weight = w.weight_index();
-                code.line(format!("acc += ({word})w[{weight}] * {tap};"));
+                let index = w.weight_index();
+                let weight = match w.bits {
+                    None => format!("({word})w[{index}]"),
+                    Some(bits) => packed::entry(self.name, bits, &index),
+                };
+                code.line(format!("acc += {weight} * {tap};"));
             }
             Taps::Max { .. } => {
                 code.line(format!("const {word} t = {tap};"));
@@ -251,6 +375,13 @@ impl Printer<'_> {
 
     /// All steps on the variable `acc`, and the store of the result.
     fn steps(&self, code: &mut Code) {
+        let acc = self.steps_only(code, &|k| format!("{}[j]", self.operand(k)));
+        code.line(format!("y[j] = ({}){acc};", self.stage.ty.c()));
+    }
+
+    /// All steps on the variable `acc`; returns the variable that holds the result. Element `j`
+    /// of vector `k` that the stage reads is `vector(k)`.
+    pub(super) fn steps_only(&self, code: &mut Code, vector: &dyn Fn(usize) -> String) -> String {
         let mut word = self.stage.word.c();
         let mut acc = "acc".to_owned();
         for (i, step) in self.stage.steps.iter().enumerate() {
@@ -260,27 +391,33 @@ impl Printer<'_> {
                 code.line(format!("{word} acc{i} = ({word}){acc};"));
                 acc = format!("acc{i}");
             }
-            for text in self.statements(step, i, &acc) {
+            for text in self.statements(step, i, &acc, vector) {
                 code.line(text);
             }
         }
-        code.line(format!("y[j] = ({}){acc};", self.stage.ty.c()));
+        acc
     }
 
     /// A step's constant as an operand.
     fn constant(&self, word: Elem, c: Operand) -> String {
         match c {
-            Operand::Uniform(c) => literal(word, c),
+            Operand::Uniform(c) => number(word, c),
             Operand::Table(t, ..) => format!("({}){}", word.c(), self.entry(t)),
         }
     }
 
     /// The statements of one step.
-    fn statements(&self, step: &Step, i: usize, acc: &str) -> Vec<String> {
+    fn statements(
+        &self,
+        step: &Step,
+        i: usize,
+        acc: &str,
+        vector: &dyn Fn(usize) -> String,
+    ) -> Vec<String> {
         let word = step.word;
         let bound = |op: char, v: String| format!("if ({acc} {op} {v}) {{ {acc} = {v}; }}");
         let table_bound = |op: char, c: Operand| match c {
-            Operand::Uniform(c) => vec![bound(op, literal(word, c))],
+            Operand::Uniform(c) => vec![bound(op, number(word, c))],
             Operand::Table(..) => vec![
                 format!("const {} b{i} = {};", word.c(), self.constant(word, c)),
                 bound(op, format!("b{i}")),
@@ -288,21 +425,21 @@ impl Printer<'_> {
         };
         match step.kind {
             StepKind::Relu => vec![bound('<', "0".to_owned())],
+            StepKind::Floor(s) => vec![format!("{acc} = {acc} >> {};", hole("int", s))],
             StepKind::Clamp { lo, hi } => {
                 let ends = [(lo, '<'), (hi, '>')].into_iter();
-                ends.filter_map(|(v, op)| Some(bound(op, literal(word, v?))))
+                ends.filter_map(|(v, op)| Some(bound(op, number(word, v?))))
                     .collect()
             }
             StepKind::AtLeast(c) => table_bound('<', c),
             StepKind::AtMost(c) => table_bound('>', c),
             StepKind::Add(c) => vec![format!("{acc} = {acc} + {};", self.constant(word, c))],
             StepKind::AddVector(k) => {
-                let z = self.operand(k);
-                vec![format!("{acc} = {acc} + ({}){z}[j];", word.c())]
+                vec![format!("{acc} = {acc} + ({}){};", word.c(), vector(k))]
             }
             StepKind::Multiply(c) => vec![format!("{acc} = {acc} * {};", self.constant(word, c))],
             StepKind::LeakyRelu(s) => {
-                let factor = literal(word, 1 << s);
+                let factor = number(word, 1 << s);
                 vec![format!("if ({acc} > 0) {{ {acc} = {acc} * {factor}; }}")]
             }
             StepKind::Abs => vec![format!("if ({acc} < 0) {{ {acc} = -{acc}; }}")],
@@ -313,7 +450,7 @@ impl Printer<'_> {
             StepKind::Lookup { table, least } => {
                 let index = match least {
                     0 => acc.to_owned(),
-                    least => format!("{acc} + {}", literal(word, -least)),
+                    least => format!("{acc} + {}", number(word, -least)),
                 };
                 let ty = word.c();
                 vec![format!("{acc} = ({ty}){}[{index}];", self.table(table))]
@@ -327,15 +464,16 @@ impl Printer<'_> {
 
     fn shift(&self, word: Elem, s: i64, acc: &str) -> String {
         if s < 0 {
-            return format!("{acc} = {acc} * {};", literal(word, 1 << -s));
+            return format!("{acc} = {acc} * {};", number(word, 1 << -s));
         }
         let half = 1i64 << (s - 1);
+        let s = hole("int", s);
         match self.plan.kernel.rounding {
             Rounding::Floor => format!("{acc} = {acc} >> {s};"),
-            Rounding::HalfUp => format!("{acc} = ({acc} + {}) >> {s};", literal(word, half)),
+            Rounding::HalfUp => format!("{acc} = ({acc} + {}) >> {s};", number(word, half)),
             Rounding::HalfEven => format!(
                 "{acc} = ({acc} + ({} + (({acc} >> {s}) & 1))) >> {s};",
-                literal(word, half - 1)
+                number(word, half - 1)
             ),
         }
     }
@@ -388,8 +526,13 @@ fn bounds(code: &mut Code, axis: &Axis, o: &str, t: &str) {
     }
 }
 
+/// An integer constant of a word's type that may become a parameter.
+fn number(word: Elem, v: i64) -> String {
+    hole(word.c(), literal(word, v))
+}
+
 /// An integer constant of a word's type.
-fn literal(word: Elem, v: i64) -> String {
+pub(super) fn literal(word: Elem, v: i64) -> String {
     let suffix = match word {
         Elem::I64 => "INT64_C",
         Elem::I8 | Elem::U8 | Elem::I16 | Elem::U16 | Elem::I32 | Elem::U32 => "INT32_C",

@@ -1,6 +1,6 @@
 //! Structure of written models.
 
-use crate::{Claim, EmitInfo, EmitInput, OutputFile, TestVector, emit_onnx};
+use crate::{Claim, EmitInfo, EmitInput, EmitOptions, OutputFile, TestVector, emit_onnx};
 use ceg4n_import::onnx::proto::{ModelProto, NodeProto, TensorProto, data_type};
 use ceg4n_ir::{Checked, NetworkBuilder, Op, Program, Shape, check};
 use prost::Message;
@@ -34,6 +34,7 @@ fn emitted(program: &Checked<Program>, vectors: &[TestVector]) -> Vec<OutputFile
             hashes: vec![("network file".to_owned(), "00ff".to_owned())],
             ..EmitInfo::default()
         },
+        options: EmitOptions::default(),
     };
     emit_onnx(&input).expect("files")
 }

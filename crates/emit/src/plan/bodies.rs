@@ -6,6 +6,7 @@ use crate::EmitError;
 use crate::elem::Elem;
 use ceg4n_ir::window::{Conv, Window};
 use ceg4n_ir::{FILL, KernelNode, NodeId, Op, TensorFormat, ValueId};
+use ceg4n_target::License;
 use std::borrow::Cow;
 
 impl<'a> Builder<'a> {
@@ -43,13 +44,24 @@ impl<'a> Builder<'a> {
         stage.word = Elem::word(self.width(n));
         let rows = node.len;
         let cols = weight.len() / rows.max(1);
+        let license = self.license(stage, n, rows, weight);
         let (weight, bias, formats) = self.weights(n, rows, weight, bias);
-        stage.body = Body::Dense(Dense { weight, bias, cols });
-        format!(
-            "dense {cols} -> {rows}, weights {formats}; accumulator {}, any order of sums in {} bits",
+        let text = format!(
+            "dense {cols} -> {rows}, weights {formats}; accumulator {}, any order of sums in {} bits{}",
             scale(node, "channel"),
-            node.width
-        )
+            node.width,
+            reason(&license)
+        );
+        let mut dense = Dense {
+            weight,
+            bias,
+            cols,
+            license,
+            tiles: Vec::new(),
+        };
+        self.lay_out_form(stage, n, &mut dense);
+        stage.body = Body::Dense(dense);
+        text
     }
 
     /// Makes a stage start from a convolution; tells what it does.
@@ -63,26 +75,31 @@ impl<'a> Builder<'a> {
     ) -> String {
         let node = self.node(n);
         stage.word = Elem::word(self.width(n));
+        let license = self.license(stage, n, conv.filters, weight);
         let (weight, bias, formats) = self.weights(n, conv.filters, weight, bias);
+        let bits = self.pack(weight, &license);
         if let Some(b) = bias {
             self.plan.tables[b].by = By::Block;
         }
         let window = &conv.window;
         let share = conv.filters / conv.groups.max(1);
         let taps = Taps::Products { weight, bias };
-        stage.body = Body::Windows(Windows::new(taps, window, conv.depth(), share));
+        let mut windows = Windows::new(taps, window, conv.depth(), share);
+        windows.bits = bits;
+        stage.body = Body::Windows(windows);
         stage.inner = window.windows();
         let groups = match conv.groups {
             1 => String::new(),
             g => format!(" in {g} groups"),
         };
         format!(
-            "convolution {} -> {} channels{groups}, {}, weights {formats}; accumulator {}, any order of sums in {} bits",
+            "convolution {} -> {} channels{groups}, {}, weights {formats}; accumulator {}, any order of sums in {} bits{}",
             window.channels,
             conv.filters,
             geometry(window),
             scale(node, "channel"),
-            node.width
+            node.width,
+            reason(&license)
         )
     }
 
@@ -156,6 +173,14 @@ impl<'a> Builder<'a> {
             }
             None => String::new(),
         }
+    }
+}
+
+/// Why a form is exact, as the end of a note.
+fn reason(license: &License) -> String {
+    match license.reason() {
+        "" => String::new(),
+        reason => format!("; {reason}"),
     }
 }
 

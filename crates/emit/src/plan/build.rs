@@ -7,14 +7,21 @@ use crate::EmitError;
 use crate::elem::{Elem, hull};
 use ceg4n_base::entity::SecondaryMap;
 use ceg4n_ir::{Checked, Kernel, KernelNode, KernelOp, NodeId, Program};
+use ceg4n_target::{KernelChoice, Target};
 use std::borrow::Cow;
 
-/// Plans a fixed-point program.
-pub(crate) fn plan(program: &Checked<Program>) -> Result<Plan<'_>, EmitError> {
+/// Plans a fixed-point program, in loops for a target.
+pub(crate) fn plan(
+    program: &Checked<Program>,
+    target: Target,
+    choice: KernelChoice,
+) -> Result<Plan<'_>, EmitError> {
     let kernel = program.kernel().ok_or(EmitError::NotFixedPoint)?;
     let mut builder = Builder {
         kernel,
         program,
+        target,
+        choice,
         stored: SecondaryMap::new(),
         added: SecondaryMap::new(),
         vector: SecondaryMap::new(),
@@ -25,6 +32,7 @@ pub(crate) fn plan(program: &Checked<Program>) -> Result<Plan<'_>, EmitError> {
             tables: Vec::new(),
             input: Elem::of_format(kernel.input_format),
             output: Elem::I64,
+            unrolled: false,
         },
     };
     let output = builder.through_moves(kernel.output);
@@ -72,6 +80,8 @@ fn reads_elsewhere(op: &KernelOp) -> bool {
 pub(super) struct Builder<'a> {
     pub(super) kernel: &'a Kernel,
     pub(super) program: &'a Checked<Program>,
+    pub(super) target: Target,
+    pub(super) choice: KernelChoice,
     /// Nodes that get a vector.
     stored: SecondaryMap<NodeId, bool>,
     /// Of a sum: the operand that is added to the other one.
@@ -232,6 +242,7 @@ impl<'a> Builder<'a> {
             steps: Vec::new(),
             ty: self.elem(n, is_output),
             len: self.node(n).len,
+            padding: 0,
             inner: 1,
             notes: Vec::new(),
         };
@@ -241,7 +252,13 @@ impl<'a> Builder<'a> {
         for at in chain {
             self.node_into(&mut stage, at)?;
         }
+        let nothing = matches!(stage.body, Body::Load) && stage.steps.is_empty();
+        if nothing && !is_output && stage.ty == x.ty {
+            self.vector[n] = Some(x);
+            return Ok(());
+        }
         self.lay_out(&mut stage);
+        self.finish(&mut stage);
         self.vector[n] = Some(Vector {
             source: Source::Stage(self.plan.stages.len()),
             ty: stage.ty,

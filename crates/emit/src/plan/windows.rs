@@ -123,6 +123,8 @@ pub(crate) struct Windows {
     pub(crate) taps: Taps,
     /// Rows and columns.
     pub(crate) axes: [Axis; 2],
+    /// Bits of a weight, if weights are packed without gaps.
+    pub(crate) bits: Option<u8>,
     /// Channels of the operand that a window sees.
     pub(crate) depth: usize,
     /// Channels of the result that see the same channels of the operand.
@@ -139,6 +141,7 @@ impl Windows {
     pub(super) fn new(taps: Taps, window: &Window, depth: usize, share: usize) -> Self {
         Self {
             taps,
+            bits: None,
             axes: [Axis::new(window, 0), Axis::new(window, 1)],
             depth,
             share,

@@ -6,6 +6,7 @@ use crate::plan::{
 };
 use crate::text::Code;
 use ceg4n_ir::Rounding;
+use ceg4n_target::Form;
 
 /// The text of stage `number`.
 pub(crate) fn function(plan: &Plan<'_>, number: usize, stage: &Stage) -> String {
@@ -192,6 +193,44 @@ impl Printer<'_> {
     }
 
     fn dense(&self, code: &mut Code, d: &Dense) {
+        if let Form::Packed { bits } = d.license.form() {
+            self.packed(code, d, bits);
+        } else {
+            self.rows(code, d);
+        }
+    }
+
+    /// Row by row, each weight unpacked before its product.
+    fn packed(&self, code: &mut Code, d: &Dense, bits: u8) {
+        let mut walk = Walk::new(self.stage.inner);
+        let word = self.stage.word;
+        if let Some(b) = d.bias {
+            walk.blocks_of("b", format!("&{}", self.table(b)));
+        }
+        self.walk_steps(&mut walk);
+        code.line(format!("let mut bytes = {}.iter();", self.table(d.weight)));
+        code.line("let (mut bits, mut have) = (0_u32, 0_u32);");
+        walk.open(code);
+        self.start(code, d.bias);
+        code.open("for x in x {");
+        code.open(format!("while have < {bits} {{"));
+        code.line("bits |= u32::from(bytes.next().copied().unwrap_or(0)) << have;");
+        code.line("have += 8;");
+        code.close(1);
+        let up = 32 - bits;
+        code.line(format!("let v = (bits << {up}).cast_signed() >> {up};"));
+        code.line(format!("bits >>= {bits};"));
+        code.line(format!("have -= {bits};"));
+        let v = factor("v", Elem::I32, word);
+        let x = factor("*x", self.stage.reads[0].ty, word);
+        code.line(format!("acc += {v} * {x};"));
+        code.close(1);
+        self.steps(code);
+        code.close(walk.blocks());
+    }
+
+    /// Row by row.
+    fn rows(&self, code: &mut Code, d: &Dense) {
         let mut walk = Walk::new(self.stage.inner);
         let (word, tables) = (self.stage.word, &self.plan.tables);
         walk.blocks_of(
@@ -365,6 +404,7 @@ impl Printer<'_> {
         let word = step.word;
         match step.kind {
             StepKind::Relu => "acc.max(0)".to_owned(),
+            StepKind::Floor(s) => format!("acc >> {s}"),
             StepKind::Clamp { lo, hi } => match (lo, hi) {
                 (Some(lo), Some(hi)) => format!("acc.clamp({lo}, {hi})"),
                 (Some(lo), None) => format!("acc.max({lo})"),

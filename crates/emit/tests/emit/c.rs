@@ -2,8 +2,8 @@
 //! undefined-behaviour sanitizer watching.
 
 use crate::common::{
-    Case, channel_cases, dag_cases, exhaustive_cases, folder, graph_case, prove, random_cases, run,
-    tiny, tool, vectors, wide_constant, write,
+    Case, channel_cases, compilers, dag_cases, exhaustive_cases, folder, graph_case, prove,
+    random_cases, run, tiny, tool, vectors, wide_constant, write,
 };
 use ceg4n_emit::{Claim, EmitError, emit_c};
 use rand::SeedableRng;
@@ -21,22 +21,9 @@ const FLAGS: &[&str] = &[
     "-Wshadow",
     "-pedantic",
     "-Werror",
-    "-fsanitize=undefined",
-    "-fno-sanitize-recover=undefined",
+    "-fsanitize=undefined,address",
+    "-fno-sanitize-recover=all",
 ];
-
-/// The C compiler and, where it is installed, clang.
-fn compilers() -> Vec<std::path::PathBuf> {
-    let mut all = vec![tool("CC", "cc")];
-    if Command::new("clang")
-        .arg("--version")
-        .output()
-        .is_ok_and(|o| o.status.success())
-    {
-        all.push("clang".into());
-    }
-    all
-}
 
 /// One translation unit that holds every kernel and every self-test.
 fn batch(cases: &[Case], dir: &Path) {
@@ -46,7 +33,7 @@ fn batch(cases: &[Case], dir: &Path) {
         write(&emit_c(&case.input()).unwrap(), dir);
         write!(
             unit,
-            "int {n}_main(void);\n#include \"{n}.c\"\n#include \"{n}_weights.c\"\n#define main {n}_main\n#include \"{n}_selftest.c\"\n#undef main\n"
+            "int {n}_main(void);\n#include \"{n}.c\"\n#include \"{n}_weights.c\"\n#include \"{n}_float.c\"\n#define main {n}_main\n#include \"{n}_selftest.c\"\n#undef main\n"
         )
         .unwrap();
     }
@@ -94,7 +81,12 @@ fn the_files_compile_as_the_readme_says() {
     };
     write(&emit_c(&case.input()).unwrap(), dir.path());
     let c = dir.path().join("c");
-    let files = ["tiny.c", "tiny_weights.c", "tiny_selftest.c"];
+    let files = [
+        "tiny.c",
+        "tiny_weights.c",
+        "tiny_float.c",
+        "tiny_selftest.c",
+    ];
     run(Command::new(tool("CC", "cc"))
         .current_dir(&c)
         .args(FLAGS)
@@ -276,8 +268,8 @@ fn the_random_programs_cover_the_emitter() {
         ("scratch->v1", 5),
         ("(void)scratch", 5),
         ("channels aligned", 5),
-        ("extern const int64_t", 2),
-        ("extern const uint8_t", 2),
+        ("_FLASH int64_t ", 2),
+        ("_FLASH uint8_t ", 2),
     ] {
         let n = text.matches(what).count();
         assert!(n >= least, "`{what}` occurs {n} times");

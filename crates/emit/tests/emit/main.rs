@@ -7,8 +7,11 @@
 
 mod c;
 mod common;
+mod float;
 mod golden;
 mod interpreter;
 mod large;
+mod misra;
 mod onnx;
+mod package;
 mod rust;

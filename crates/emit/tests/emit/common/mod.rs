@@ -9,7 +9,7 @@ pub(crate) use graph::graph;
 pub(crate) use large::{large_dense, large_image};
 pub(crate) use meaning::evaluate;
 
-use ceg4n_emit::{Claim, EmitInfo, EmitInput, OutputFile, TestVector};
+use ceg4n_emit::{Claim, EmitInfo, EmitInput, EmitOptions, OutputFile, TestVector};
 use ceg4n_ir::{
     Checked, Constant, Domain, Format, Network, NetworkBuilder, Op, Origin, Program, Property,
     Region, Rounding, Shape, TensorFormat, ValueId, check,
@@ -22,6 +22,7 @@ use ceg4n_verify::{Effort, Obligation, Question, Reference, Stop, Subject, Verif
 use generate::{random_dag, random_program};
 use rand::{Rng, RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 use std::sync::Arc;
@@ -110,6 +111,7 @@ impl Case {
                 regions: vec!["line\nfeed \u{202e}".to_owned()],
                 hashes: vec![],
             },
+            options: EmitOptions::default(),
         }
     }
 }
@@ -426,4 +428,38 @@ pub(crate) fn folder() -> tempfile::TempDir {
 /// The program that an environment variable names, or a default.
 pub(crate) fn tool(variable: &str, default: &str) -> PathBuf {
     std::env::var_os(variable).map_or_else(|| default.into(), PathBuf::from)
+}
+
+/// The C compiler and, where it is installed, clang.
+pub(crate) fn compilers() -> Vec<PathBuf> {
+    let mut all = vec![tool("CC", "cc")];
+    if Command::new("clang")
+        .arg("--version")
+        .output()
+        .is_ok_and(|o| o.status.success())
+    {
+        all.push("clang".into());
+    }
+    all
+}
+
+/// True if a program that a test needs is installed; otherwise says that the test is skipped, or
+/// fails under `CEG4N_REQUIRE_TOOLS=1`.
+pub(crate) fn available(program: &str, version: &str) -> bool {
+    let found = Command::new(program).arg(version).output();
+    if found.is_ok_and(|o| o.status.success()) {
+        return true;
+    }
+    skip(&format!("there is no {program}"));
+    false
+}
+
+/// Says that a test is skipped, or fails under `CEG4N_REQUIRE_TOOLS=1`.
+pub(crate) fn skip(reason: &str) {
+    let required = std::env::var("CEG4N_REQUIRE_TOOLS").is_ok_and(|v| v == "1");
+    assert!(!required, "{reason}");
+    let test = std::thread::current();
+    // Past the test harness, which shows nothing of tests that pass.
+    let text = format!("SKIPPED {}: {reason}", test.name().unwrap_or("a test"));
+    let _ = writeln!(std::io::stderr(), "{text}");
 }

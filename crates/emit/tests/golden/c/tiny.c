@@ -8,7 +8,10 @@
 #include "tiny_weights.h"
 
 /* Right shifts of negative integers must be arithmetic. */
-typedef char tiny_needs_arithmetic_shift[((-INT32_C(5)) >> 1) == -INT32_C(3) && ((-INT64_C(5)) >> 1) == -INT64_C(3) ? 1 : -1];
+typedef char tiny_needs_arithmetic_shift[((((-INT32_C(5)) >> 1) == -INT32_C(3)) && (((-INT64_C(5)) >> 1) == -INT64_C(3))) ? 1 : -1];
+
+/* Conversions to signed types must keep the low bits. */
+typedef char tiny_needs_modular_conversion[(((int8_t)INT32_C(200) == -INT32_C(56)) && ((int16_t)INT32_C(40000) == -INT32_C(25536)) && ((int32_t)UINT32_C(4294967295) == -INT32_C(1))) ? 1 : -1];
 
 /* input: clamped as s9q8 */
 static void tiny_stage0(const int16_t *x, int16_t *y)
@@ -27,7 +30,7 @@ static void tiny_stage0(const int16_t *x, int16_t *y)
  */
 static void tiny_stage1(const int16_t *x, uint8_t *y)
 {
-    const int8_t *w = tiny_w0;
+    const tiny_FLASH int8_t *w = tiny_w0;
     for (size_t j = 0; j < 2; ++j) {
         int32_t acc = (int32_t)tiny_b0[j];
         for (size_t k = 0; k < 2; ++k) {
@@ -45,7 +48,7 @@ static void tiny_stage1(const int16_t *x, uint8_t *y)
  */
 static void tiny_stage2(const uint8_t *x, int32_t *y)
 {
-    const int8_t *w = tiny_w1;
+    const tiny_FLASH int8_t *w = tiny_w1;
     for (size_t j = 0; j < 3; ++j) {
         int32_t acc = 0;
         for (size_t k = 0; k < 2; ++k) {
@@ -67,8 +70,8 @@ void tiny_infer(const tiny_in_t in[tiny_IN_SIZE], tiny_out_t out[tiny_OUT_SIZE],
 
 size_t tiny_argmax(const tiny_out_t out[tiny_OUT_SIZE])
 {
-    size_t best = 0;
-    for (size_t j = 1; j < 3; ++j) {
+    size_t best = 0u;
+    for (size_t j = 1u; j < 3u; ++j) {
         if (out[j] > out[best]) {
             best = j;
         }

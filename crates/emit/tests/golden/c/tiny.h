@@ -18,6 +18,15 @@
 extern "C" {
 #endif
 
+/* Where constants live. On AVR in flash, which needs GNU C (-std=gnu99 or later). */
+#ifndef tiny_FLASH
+#if defined(__AVR__) && defined(__FLASH) && !defined(__cplusplus)
+#define tiny_FLASH __flash
+#else
+#define tiny_FLASH
+#endif
+#endif
+
 /* Input: s9q8: integer m in [-256, 255] stands for m * 2^-8; other values are clamped */
 #define tiny_IN_SIZE 2
 #define tiny_IN_BITS 9
@@ -44,6 +53,16 @@ void tiny_infer(const tiny_in_t in[tiny_IN_SIZE], tiny_out_t out[tiny_OUT_SIZE],
 
 /* The class: index of the greatest output, the lowest index among equals. */
 size_t tiny_argmax(const tiny_out_t out[tiny_OUT_SIZE]);
+
+#ifndef tiny_NO_FLOAT
+/* in[j] = floor(x[j] * 2^8 + 1/2), clamped to [-256, 255], exactly, for every finite x[j].
+ * An infinity gives the end on its side, a NaN gives 0.
+ */
+void tiny_quantize(const float x[tiny_IN_SIZE], tiny_in_t in[tiny_IN_SIZE]);
+
+/* y[j] = out[j] * 2^-7, exactly for the kernel's outputs; other integers to the nearest float, ties to even. */
+void tiny_dequantize(const tiny_out_t out[tiny_OUT_SIZE], float y[tiny_OUT_SIZE]);
+#endif
 
 #ifdef __cplusplus
 }

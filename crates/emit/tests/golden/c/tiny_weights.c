@@ -1,18 +1,18 @@
 /* tiny_weights.c: constants of the kernel tiny */
 #include "tiny_weights.h"
 
-const int8_t tiny_w0[4] = {
+const tiny_FLASH int8_t tiny_w0[4] = {
     3, -2, 7, -8,
 };
 
-const int16_t tiny_b0[2] = {
+const tiny_FLASH int16_t tiny_b0[2] = {
     64, -192,
 };
 
-const int8_t tiny_w1[6] = {
+const tiny_FLASH int8_t tiny_w1[6] = {
     1, -1, 3, -4, 2, 2,
 };
 
-const int8_t tiny_s0[3] = {
+const tiny_FLASH int8_t tiny_s0[3] = {
     -1, 0, -1,
 };

@@ -7,7 +7,10 @@
 #include "graph_weights.h"
 
 /* Right shifts of negative integers must be arithmetic. */
-typedef char graph_needs_arithmetic_shift[((-INT32_C(5)) >> 1) == -INT32_C(3) && ((-INT64_C(5)) >> 1) == -INT64_C(3) ? 1 : -1];
+typedef char graph_needs_arithmetic_shift[((((-INT32_C(5)) >> 1) == -INT32_C(3)) && (((-INT64_C(5)) >> 1) == -INT64_C(3))) ? 1 : -1];
+
+/* Conversions to signed types must keep the low bits. */
+typedef char graph_needs_modular_conversion[(((int8_t)INT32_C(200) == -INT32_C(56)) && ((int16_t)INT32_C(40000) == -INT32_C(25536)) && ((int32_t)UINT32_C(4294967295) == -INT32_C(1))) ? 1 : -1];
 
 /* first: elements moved; proved range [-128, 127] */
 static void graph_stage0(const int8_t *x, int8_t *y)
@@ -25,7 +28,7 @@ static void graph_stage0(const int8_t *x, int8_t *y)
  */
 static void graph_stage1(const int8_t *x, uint8_t *y)
 {
-    const int8_t *w = graph_w0;
+    const graph_FLASH int8_t *w = graph_w0;
     size_t j = 0;
     for (size_t c = 0; c < 4; ++c) {
         for (size_t oy = 0; oy < 6; ++oy) {
@@ -63,7 +66,7 @@ static void graph_stage1(const int8_t *x, uint8_t *y)
  */
 static void graph_stage2(const uint8_t *x, int8_t *y)
 {
-    const int8_t *w = graph_w1;
+    const graph_FLASH int8_t *w = graph_w1;
     size_t j = 0;
     for (size_t c = 0; c < 8; ++c) {
         const uint8_t *g = x + c / 2 * 36;
@@ -236,7 +239,7 @@ static void graph_stage9(const int8_t *x, int8_t *y)
 /* y: dense 280 -> 3, weights s3q2; accumulator at scale 2^-9, any order of sums in 17 bits; proved range [-25080, 25620] */
 static void graph_stage10(const int8_t *x, int32_t *y)
 {
-    const int8_t *w = graph_w2;
+    const graph_FLASH int8_t *w = graph_w2;
     for (size_t j = 0; j < 3; ++j) {
         int32_t acc = 0;
         for (size_t k = 0; k < 280; ++k) {
@@ -264,8 +267,8 @@ void graph_infer(const graph_in_t in[graph_IN_SIZE], graph_out_t out[graph_OUT_S
 
 size_t graph_argmax(const graph_out_t out[graph_OUT_SIZE])
 {
-    size_t best = 0;
-    for (size_t j = 1; j < 3; ++j) {
+    size_t best = 0u;
+    for (size_t j = 1u; j < 3u; ++j) {
         if (out[j] > out[best]) {
             best = j;
         }

@@ -1,0 +1,158 @@
+//! Which form a dense layer takes, and its weights laid out for it.
+
+mod arm_dsp;
+mod arm_small;
+mod avr;
+mod packed;
+
+use super::build::Builder;
+use super::{Body, Data, Dense, Source, Stage, TableId, Tiles, Vector};
+use crate::elem::Elem;
+use ceg4n_ir::{KernelOp, NodeId};
+use ceg4n_target::{Form, Layer, License};
+use std::borrow::Cow;
+
+/// A layer's constants as a form reads them.
+#[derive(Debug)]
+pub(super) struct Laid {
+    pub(super) weight: Vec<i64>,
+    /// The type of an entry of `weight`.
+    pub(super) ty: Elem,
+    /// One entry a row, 0 where the layer has no bias; `None` keeps the table as it is.
+    pub(super) bias: Option<(Vec<i64>, Elem)>,
+    pub(super) tiles: Vec<Tiles>,
+    /// The operand must be padded with zeros to a multiple of so many columns; at least 1.
+    pub(super) columns: usize,
+}
+
+impl<'a> Builder<'a> {
+    /// What a form must know of a dense node, or of a convolution with so many filters.
+    fn layer(&self, stage: &Stage, n: NodeId, rows: usize, weight: &'a [i32]) -> Layer<'a> {
+        let node = self.node(n);
+        let x = stage.reads[0].ty;
+        Layer {
+            weight,
+            rows,
+            cols: weight.len() / rows.max(1),
+            operand: self.operand_range(n),
+            operand_bits: (8 * x.bytes()) as u8,
+            operand_signed: x.range().0 < 0,
+            sums: &node.range,
+            width: self.width(n),
+        }
+    }
+
+    /// The first form of the target's whose condition holds.
+    pub(super) fn license(
+        &self,
+        stage: &Stage,
+        n: NodeId,
+        rows: usize,
+        weight: &'a [i32],
+    ) -> License {
+        let layer = self.layer(stage, n, rows, weight);
+        let bits = layer.weights().signed_width();
+        let mut forms = Form::candidates(self.target, self.choice, bits);
+        if !matches!(self.node(n).op, KernelOp::Dense { .. }) {
+            forms.retain(|f| matches!(f, Form::Plain | Form::Packed { .. }));
+        }
+        let licensed = forms.into_iter().find_map(|f| f.license(&layer).ok());
+        licensed.unwrap_or_else(License::plain)
+    }
+
+    /// Packs a table of weights if the form says so; tells their bits.
+    pub(super) fn pack(&mut self, table: TableId, license: &License) -> Option<u8> {
+        let Form::Packed { bits } = license.form() else {
+            return None;
+        };
+        let table = &mut self.plan.tables[table];
+        let weight: Vec<i64> = table.data.iter().collect();
+        let laid = packed::lay_out(&weight, bits);
+        table.ty = laid.ty;
+        table.data = Data::Wide(Cow::Owned(laid.weight));
+        Some(bits)
+    }
+
+    /// Lays the constants of a dense layer out for its form.
+    pub(super) fn lay_out_form(&mut self, stage: &mut Stage, n: NodeId, dense: &mut Dense) {
+        let tables = &self.plan.tables;
+        let weight: Vec<i64> = tables[dense.weight].data.iter().collect();
+        let bias: Option<Vec<i64>> = dense.bias.map(|b| tables[b].data.iter().collect());
+        let rows = self.node(n).len;
+        let laid = match dense.license.form() {
+            Form::Plain => return,
+            Form::Packed { bits } => packed::lay_out(&weight, bits),
+            form @ (Form::Dual | Form::Pair | Form::Quad) => {
+                arm_dsp::lay_out(form, &weight, bias.as_deref(), rows, stage.reads[0].ty)
+            }
+            form @ (Form::Offset | Form::Halves) => {
+                arm_small::lay_out(form, &weight, bias.as_deref(), rows, stage.reads[0].ty)
+            }
+            form @ (Form::Short | Form::Bytes) => {
+                avr::lay_out(form, &weight, bias.as_deref(), rows, stage.reads[0].ty)
+            }
+        };
+        self.pad(stage, laid.columns, dense.cols);
+        let table = &mut self.plan.tables[dense.weight];
+        table.ty = laid.ty;
+        table.data = Data::Wide(Cow::Owned(laid.weight));
+        dense.tiles = laid.tiles;
+        let Some((data, ty)) = laid.bias else {
+            return;
+        };
+        let data = Data::Wide(Cow::Owned(data));
+        match dense.bias {
+            Some(b) => {
+                self.plan.tables[b].ty = ty;
+                self.plan.tables[b].data = data;
+            }
+            None => {
+                let comment = format!("{}: start of {rows} sums", self.name(n));
+                dense.bias = Some(self.table('b', ty, data, comment));
+            }
+        }
+    }
+
+    /// Makes the operand of a stage end with zeros at a multiple of so many columns.
+    fn pad(&mut self, stage: &mut Stage, columns: usize, cols: usize) {
+        let padding = cols.next_multiple_of(columns.max(1)) - cols;
+        if padding == 0 {
+            return;
+        }
+        if let Source::Stage(k) = stage.reads[0].source {
+            let of = &mut self.plan.stages[k].padding;
+            *of = padding.max(*of);
+            return;
+        }
+        // The caller's vector has no room: a copy has.
+        let ty = stage.reads[0].ty;
+        self.plan.stages.push(Stage {
+            reads: vec![stage.reads[0]],
+            body: Body::Load,
+            word: ty.own_word(),
+            steps: Vec::new(),
+            ty,
+            len: cols,
+            padding,
+            inner: 1,
+            notes: vec![format!("input: copied, {padding} zeros behind it")],
+        });
+        stage.reads[0] = Vector {
+            source: Source::Stage(self.plan.stages.len() - 1),
+            ty,
+        };
+    }
+}
+
+/// Rows in tiles of the given sizes, largest first; the last size divides what is left.
+pub(super) fn tiles(mut rows: usize, sizes: &[usize]) -> Vec<Tiles> {
+    let mut all = Vec::new();
+    for size in sizes {
+        let count = rows / size;
+        if count > 0 {
+            all.push(Tiles { rows: *size, count });
+            rows -= count * size;
+        }
+    }
+    all
+}
