@@ -12,5 +12,6 @@ mod golden;
 mod interpreter;
 mod large;
 mod misra;
+mod onnx;
 mod package;
 mod rust;
