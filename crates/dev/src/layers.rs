@@ -20,6 +20,7 @@ pub const ORDER: &[&str] = &[
     "quantize",
     "search",
     "refine",
+    "boards",
     "emit",
     "report",
     "driver",

@@ -6,6 +6,7 @@
 //! - [`book`]: generated pages, the table of contents, links.
 //! - [`commands`]: the command-line page knows every command and option.
 //! - [`networks`]: generated networks of two million parameters.
+//! - [`kernels`]: what emitted kernels take on microcontrollers, as a table.
 //! - [`licences`]: what the dependencies' licences and sources may be.
 //!
 //! Every check returns what it found as [`Finding`]s; the tests demand that there are none, and
@@ -13,6 +14,7 @@
 
 pub mod book;
 pub mod commands;
+pub mod kernels;
 pub mod layers;
 pub mod licences;
 pub mod networks;

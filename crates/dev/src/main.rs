@@ -1,13 +1,16 @@
 //! `cargo run -p ceg4n-dev -- book`: writes the generated pages of the book;
-//! `… -- network NAME OUT.nnir`: writes a generated network.
+//! `… -- network NAME OUT.nnir`: writes a generated network;
+//! `… -- kernels`: measures emitted kernels, see `--help`.
 
-use ceg4n_dev::{Tree, book, networks};
+use ceg4n_dev::{Tree, book, kernels, networks};
+use clap::Parser;
 use std::path::Path;
 use std::process::ExitCode;
 
 #[expect(
     clippy::print_stderr,
-    reason = "a command-line tool reports its errors"
+    clippy::print_stdout,
+    reason = "a command-line tool prints its result and reports its errors"
 )]
 fn main() -> ExitCode {
     let arguments: Vec<_> = std::env::args().skip(1).collect();
@@ -35,8 +38,20 @@ fn main() -> ExitCode {
                 ExitCode::from(2)
             }
         },
+        ["kernels", ..] => {
+            let options = kernels::Options::parse_from(&arguments);
+            match kernels::table(&options, &mut |line| print!("{line}")) {
+                Ok(()) => ExitCode::SUCCESS,
+                Err(e) => {
+                    eprintln!("error: {e}");
+                    ExitCode::FAILURE
+                }
+            }
+        }
         _ => {
-            eprintln!("usage: cargo run -p ceg4n-dev -- book|network dense|mobile OUT.nnir");
+            eprintln!(
+                "usage: cargo run -p ceg4n-dev -- book|network dense|mobile OUT.nnir|kernels [OPTIONS]"
+            );
             ExitCode::from(2)
         }
     }

@@ -12,6 +12,7 @@ mod helpers;
 mod package;
 mod share;
 pub(crate) mod stage;
+pub(crate) mod unroll;
 
 use crate::elem::Elem;
 use crate::plan::{Plan, Source};
@@ -23,7 +24,7 @@ use std::fmt::Write;
 /// Every file of `c/`.
 pub(crate) fn files(input: &EmitInput<'_>, plan: &Plan<'_>) -> Vec<OutputFile> {
     let name = input.name;
-    let slots = slots::assign(plan, slots::may_alias);
+    let slots = slots(plan);
     let file = |suffix: &str, text| OutputFile::new(format!("c/{name}{suffix}"), text);
     let mut files = vec![
         file(".h", header(input, plan, &slots)),
@@ -175,7 +176,7 @@ fn weights_header(input: &EmitInput<'_>, plan: &Plan<'_>) -> String {
         out,
         "#ifndef {name}_WEIGHTS_H\n#define {name}_WEIGHTS_H\n\n#include \"{name}.h\"\n"
     );
-    for t in &plan.tables {
+    for t in plan.stored() {
         c_comment(&mut out, [&t.comment]);
         line!(
             out,
@@ -197,7 +198,7 @@ fn weights_source(input: &EmitInput<'_>, plan: &Plan<'_>) -> String {
         [format!("{name}_weights.c: constants of the kernel {name}")],
     );
     line!(out, "#include \"{name}_weights.h\"");
-    for t in &plan.tables {
+    for t in plan.stored() {
         line!(
             out,
             "\nconst {name}_FLASH {} {name}_{}[{}] = {{",
@@ -223,30 +224,12 @@ fn source(input: &EmitInput<'_>, plan: &Plan<'_>, slots: &Slots) -> String {
         "#include \"{name}.h\"\n#include \"{name}_weights.h\"\n"
     );
     deviations::assertions(&mut out, name);
-    out.push_str(&forms::support(name, plan));
-    let functions = share::functions(name, plan, &input.options);
-    for f in &functions {
-        let notes = f.stages.iter().flat_map(|i| &plan.stages[*i].notes);
-        c_comment(&mut out, notes);
-        out.push_str(&f.text);
-    }
-    line!(
-        out,
-        "void {name}_infer(const {name}_in_t in[{name}_IN_SIZE], {name}_out_t out[{name}_OUT_SIZE], {name}_scratch *scratch)\n{{"
-    );
-    if slots.slots.is_empty() {
+    if plan.unrolled {
+        infer_head(&mut out, name);
         line!(out, "    (void)scratch;");
-    }
-    for (i, s) in plan.stages.iter().enumerate() {
-        let from = s.reads.iter().map(|v| match v.source {
-            Source::Input => "in".to_owned(),
-            Source::Stage(k) => buffer(slots, k, v.ty),
-        });
-        let mut all: Vec<String> = from.chain([buffer(slots, i, s.ty)]).collect();
-        if let Some((f, arguments)) = share::arguments(&functions, i) {
-            all.extend(arguments.iter().cloned());
-            line!(out, "    {}({});", f.name, all.join(", "));
-        }
+        out.push_str(&unroll::body(name, plan));
+    } else {
+        staged(&mut out, input, plan, slots);
     }
     line!(out, "}}\n");
     line!(
@@ -265,6 +248,52 @@ fn source(input: &EmitInput<'_>, plan: &Plan<'_>, slots: &Slots) -> String {
     );
     line!(out, "    return best;\n}}");
     out
+}
+
+/// The stages' functions and an inference function that calls them, but for its last brace.
+fn staged(out: &mut String, input: &EmitInput<'_>, plan: &Plan<'_>, slots: &Slots) {
+    let name = input.name;
+    out.push_str(&forms::support(name, plan));
+    let functions = share::functions(name, plan, &input.options);
+    for f in &functions {
+        let notes = f.stages.iter().flat_map(|i| &plan.stages[*i].notes);
+        c_comment(out, notes);
+        out.push_str(&f.text);
+    }
+    infer_head(out, name);
+    if slots.slots.is_empty() {
+        line!(out, "    (void)scratch;");
+    }
+    for (i, s) in plan.stages.iter().enumerate() {
+        let from = s.reads.iter().map(|v| match v.source {
+            Source::Input => "in".to_owned(),
+            Source::Stage(k) => buffer(slots, k, v.ty),
+        });
+        let mut all: Vec<String> = from.chain([buffer(slots, i, s.ty)]).collect();
+        if let Some((f, arguments)) = share::arguments(&functions, i) {
+            all.extend(arguments.iter().cloned());
+            line!(out, "    {}({});", f.name, all.join(", "));
+        }
+    }
+}
+
+/// The inference function's head.
+fn infer_head(out: &mut String, name: &str) {
+    line!(
+        out,
+        "void {name}_infer(const {name}_in_t in[{name}_IN_SIZE], {name}_out_t out[{name}_OUT_SIZE], {name}_scratch *scratch)\n{{"
+    );
+}
+
+/// The scratch memory: straight-line code needs none.
+pub(crate) fn slots(plan: &Plan<'_>) -> Slots {
+    if plan.unrolled {
+        return Slots {
+            slots: Vec::new(),
+            of_stage: vec![None; plan.stages.len()],
+        };
+    }
+    slots::assign(plan, slots::may_alias)
 }
 
 fn selftest(input: &EmitInput<'_>) -> String {

@@ -161,6 +161,14 @@ pub enum EmitError {
         /// Hash of the program at hand.
         emitted: ContentHash,
     },
+    /// [`KernelChoice::Unrolled`] for a network that is too large.
+    #[error(
+        "straight-line code of {products} multiplications is too long; at most {MOST_UNROLLED}"
+    )]
+    Unrolled {
+        /// Those of the network.
+        products: usize,
+    },
     /// The checked program breaks a promise of the IR: a defect of the tool.
     #[error("internal error: {0}")]
     Internal(String),
@@ -183,7 +191,7 @@ pub fn footprint(input: &EmitInput<'_>) -> Result<Footprint, EmitError> {
     let plan = prepare(input)?;
     Ok(Footprint {
         constant_bytes: plan.constant_bytes(),
-        scratch_bytes: slots::assign(&plan, slots::may_alias).bytes(),
+        scratch_bytes: c::slots(&plan).bytes(),
     })
 }
 
@@ -214,7 +222,43 @@ pub fn emit_rust(input: &EmitInput<'_>) -> Result<Vec<OutputFile>, EmitError> {
 
 /// The plan of the C kernel.
 fn prepare<'a>(input: &EmitInput<'a>) -> Result<Plan<'a>, EmitError> {
-    prepare_for(input, input.options.target, input.options.kernel)
+    let EmitOptions { target, kernel, .. } = input.options;
+    let loops = |kernel| prepare_for(input, target, kernel);
+    match kernel {
+        KernelChoice::Size => loops(KernelChoice::Size),
+        KernelChoice::Speed => loops(KernelChoice::Speed),
+        KernelChoice::Unrolled => {
+            let plan = loops(KernelChoice::Unrolled)?;
+            if plan.products() > MOST_UNROLLED {
+                return Err(EmitError::Unrolled {
+                    products: plan.products(),
+                });
+            }
+            unrolled(plan).map_or_else(|| loops(KernelChoice::Speed), Ok)
+        }
+        KernelChoice::Auto => {
+            let plan = loops(KernelChoice::Unrolled)?;
+            let tiny = plan.products() <= TINY;
+            let straight = if tiny { unrolled(plan) } else { None };
+            straight.map_or_else(|| loops(KernelChoice::Speed), Ok)
+        }
+    }
+}
+
+/// Up to so many multiplications straight-line code takes fewer cycles than loops.
+const TINY: usize = 150;
+
+/// Straight-line code of more multiplications than this fits no target, and no compiler's patience.
+const MOST_UNROLLED: usize = 20_000;
+
+/// The plan as straight-line code, if there can be.
+fn unrolled(mut plan: Plan<'_>) -> Option<Plan<'_>> {
+    if !c::unroll::applies(&plan) {
+        return None;
+    }
+    c::unroll::widen(&mut plan);
+    plan.unrolled = true;
+    Some(plan)
 }
 
 fn prepare_for<'a>(

@@ -271,13 +271,41 @@ pub(crate) struct Plan<'a> {
     pub(crate) tables: Vec<Table<'a>>,
     pub(crate) input: Elem,
     pub(crate) output: Elem,
+    /// Straight-line code: constants stand in it, but for tables that are looked up.
+    pub(crate) unrolled: bool,
 }
 
-impl Plan<'_> {
+impl<'a> Plan<'a> {
+    /// The constant arrays that are written.
+    pub(crate) fn stored(&self) -> impl Iterator<Item = &Table<'a>> {
+        let steps = self.stages.iter().flat_map(|s| &s.steps);
+        let looked_up = steps.filter_map(|s| {
+            if let StepKind::Lookup { table, .. } = s.kind {
+                Some(table)
+            } else {
+                None
+            }
+        });
+        let looked_up: Vec<TableId> = looked_up.collect();
+        let tables = self.tables.iter().enumerate();
+        tables
+            .filter(move |(i, _)| !self.unrolled || looked_up.contains(i))
+            .map(|(_, t)| t)
+    }
+
+    /// Multiplications of dense layers.
+    pub(crate) fn products(&self) -> usize {
+        let of = |s: &Stage| match &s.body {
+            Body::Dense(d) => s.len * d.cols,
+            Body::Load | Body::Windows(_) | Body::Copy { .. } | Body::Pick { .. } => 0,
+        };
+        self.stages.iter().map(of).sum()
+    }
+
     /// Bytes of all constant arrays.
     pub(crate) fn constant_bytes(&self) -> usize {
         let bytes = |t: &Table<'_>| t.ty.bytes() * t.data.len();
-        self.tables.iter().map(bytes).sum()
+        self.stored().map(bytes).sum()
     }
 
     /// The input's format, in words.

@@ -12,7 +12,12 @@ use std::collections::BTreeSet;
 
 /// A stage's parameters and body, braces included, with holes where constants stand.
 pub(crate) fn function(name: &str, plan: &Plan<'_>, stage: &Stage) -> (Vec<String>, String) {
-    let this = Printer { name, plan, stage };
+    let this = Printer {
+        name,
+        plan,
+        stage,
+        element: None,
+    };
     let mut code = Code::default();
     let mut parameters: Vec<String> = (0..stage.reads.len())
         .map(|i| format!("const {} *{}", stage.reads[i].ty.c(), this.operand(i)))
@@ -33,10 +38,12 @@ pub(crate) fn function(name: &str, plan: &Plan<'_>, stage: &Stage) -> (Vec<Strin
     (parameters, code.finish())
 }
 
-struct Printer<'a> {
-    name: &'a str,
-    plan: &'a Plan<'a>,
-    stage: &'a Stage,
+pub(super) struct Printer<'a> {
+    pub(super) name: &'a str,
+    pub(super) plan: &'a Plan<'a>,
+    pub(super) stage: &'a Stage,
+    /// In straight-line code, the element at hand.
+    pub(super) element: Option<usize>,
 }
 
 impl Printer<'_> {
@@ -62,6 +69,16 @@ impl Printer<'_> {
 
     /// The entry of a table that belongs to the element at hand.
     fn entry(&self, id: usize) -> String {
+        if let Some(j) = self.element {
+            let table = &self.plan.tables[id];
+            let index = match table.by {
+                By::Element => j,
+                By::Block => j / self.stage.inner,
+                By::Position => j % self.stage.inner,
+            };
+            let value = table.data.iter().nth(index).unwrap_or(0);
+            return literal(table.ty.own_word(), value);
+        }
         let index = match (self.plan.tables[id].by, &self.stage.body) {
             (By::Element, _) => "j".to_owned(),
             (By::Block, _) if self.stage.inner == 1 => "j".to_owned(),
@@ -358,6 +375,13 @@ impl Printer<'_> {
 
     /// All steps on the variable `acc`, and the store of the result.
     fn steps(&self, code: &mut Code) {
+        let acc = self.steps_only(code, &|k| format!("{}[j]", self.operand(k)));
+        code.line(format!("y[j] = ({}){acc};", self.stage.ty.c()));
+    }
+
+    /// All steps on the variable `acc`; returns the variable that holds the result. Element `j`
+    /// of vector `k` that the stage reads is `vector(k)`.
+    pub(super) fn steps_only(&self, code: &mut Code, vector: &dyn Fn(usize) -> String) -> String {
         let mut word = self.stage.word.c();
         let mut acc = "acc".to_owned();
         for (i, step) in self.stage.steps.iter().enumerate() {
@@ -367,11 +391,11 @@ impl Printer<'_> {
                 code.line(format!("{word} acc{i} = ({word}){acc};"));
                 acc = format!("acc{i}");
             }
-            for text in self.statements(step, i, &acc) {
+            for text in self.statements(step, i, &acc, vector) {
                 code.line(text);
             }
         }
-        code.line(format!("y[j] = ({}){acc};", self.stage.ty.c()));
+        acc
     }
 
     /// A step's constant as an operand.
@@ -383,7 +407,13 @@ impl Printer<'_> {
     }
 
     /// The statements of one step.
-    fn statements(&self, step: &Step, i: usize, acc: &str) -> Vec<String> {
+    fn statements(
+        &self,
+        step: &Step,
+        i: usize,
+        acc: &str,
+        vector: &dyn Fn(usize) -> String,
+    ) -> Vec<String> {
         let word = step.word;
         let bound = |op: char, v: String| format!("if ({acc} {op} {v}) {{ {acc} = {v}; }}");
         let table_bound = |op: char, c: Operand| match c {
@@ -405,8 +435,7 @@ impl Printer<'_> {
             StepKind::AtMost(c) => table_bound('>', c),
             StepKind::Add(c) => vec![format!("{acc} = {acc} + {};", self.constant(word, c))],
             StepKind::AddVector(k) => {
-                let z = self.operand(k);
-                vec![format!("{acc} = {acc} + ({}){z}[j];", word.c())]
+                vec![format!("{acc} = {acc} + ({}){};", word.c(), vector(k))]
             }
             StepKind::Multiply(c) => vec![format!("{acc} = {acc} * {};", self.constant(word, c))],
             StepKind::LeakyRelu(s) => {
@@ -503,7 +532,7 @@ fn number(word: Elem, v: i64) -> String {
 }
 
 /// An integer constant of a word's type.
-fn literal(word: Elem, v: i64) -> String {
+pub(super) fn literal(word: Elem, v: i64) -> String {
     let suffix = match word {
         Elem::I64 => "INT64_C",
         Elem::I8 | Elem::U8 | Elem::I16 | Elem::U16 | Elem::I32 | Elem::U32 => "INT32_C",

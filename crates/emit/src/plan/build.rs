@@ -32,6 +32,7 @@ pub(crate) fn plan(
             tables: Vec::new(),
             input: Elem::of_format(kernel.input_format),
             output: Elem::I64,
+            unrolled: false,
         },
     };
     let output = builder.through_moves(kernel.output);
