@@ -1,5 +1,6 @@
 //! Shared by the tests of both languages: programs with vectors, files, compilers.
 
+pub(crate) mod eva;
 mod generate;
 mod graph;
 mod large;
