@@ -3,7 +3,7 @@
 //!
 //! `w = NAME_FORM_ROWS_TYPE(w, b, x, cols, a)`: from the tile's weights `w`, the starts of its sums
 //! `b` and the operand `x` of `cols` columns (then zeros to the form's multiple) to the sums `a`;
-//! returns the weights of the next tile. Where a processor has instructions that C has no word for,
+//! returns the weights of the next tile. A form may ask for one more argument, see [`before`]. Where a processor has instructions that C has no word for,
 //! these stand behind a macro that tests for them, with the plain C beside.
 
 mod arm_dsp;
@@ -31,7 +31,8 @@ impl Use {
         let form = match self.form {
             Form::Plain => "plain",
             Form::Packed { .. } => "packed",
-            Form::Dual => "dual",
+            Form::Dual { bits: 16 } => "dual16",
+            Form::Dual { .. } => "dual8",
             Form::Pair => "pair",
             Form::Quad => "quad",
             Form::Offset => "offset",
@@ -46,7 +47,14 @@ impl Use {
 /// The call for one tile.
 pub(super) fn call(name: &str, form: Form, rows: usize, x: Elem, cols: &str) -> String {
     let function = Use { form, rows, x }.name();
-    format!("{name}_{function}(w, b, x, {cols}, a)")
+    let s = if form == Form::Quad { ", s" } else { "" };
+    format!("{name}_{function}(w, b, x, {cols}, a{s})")
+}
+
+/// What a form computes once before all tiles: a declaration.
+pub(super) fn before(name: &str, form: Form, x: Elem, cols: &str) -> Option<String> {
+    let sum = arm_dsp::sum_name(name, x);
+    (form == Form::Quad).then(|| format!("const uint32_t s = {sum}(x, {cols});"))
 }
 
 /// Every function that a plan calls.
@@ -70,7 +78,12 @@ pub(super) fn support(name: &str, plan: &Plan<'_>) -> String {
     let mut out = packed::support(name, plan);
     out.push_str(&arm_dsp::support(
         name,
-        &of(&[Form::Dual, Form::Pair, Form::Quad]),
+        &of(&[
+            Form::Dual { bits: 8 },
+            Form::Dual { bits: 16 },
+            Form::Pair,
+            Form::Quad,
+        ]),
     ));
     out.push_str(&arm_small::support(
         name,

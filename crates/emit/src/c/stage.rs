@@ -104,7 +104,7 @@ impl Printer<'_> {
         match d.license.form() {
             Form::Plain => self.rows(code, d),
             Form::Packed { bits } => self.packed_rows(code, d, bits),
-            form @ (Form::Dual
+            form @ (Form::Dual { .. }
             | Form::Pair
             | Form::Quad
             | Form::Offset
@@ -120,6 +120,10 @@ impl Printer<'_> {
         if let Some(b) = d.bias {
             let (name, table) = (self.name, self.table(b));
             code.line(format!("const {name}_FLASH int32_t *b = {table};"));
+        }
+        let x = self.stage.reads[0].ty;
+        if let Some(before) = forms::before(self.name, form, x, &self.size(d.cols)) {
+            code.line(before);
         }
         code.line("size_t j = 0;");
         for t in self.tiles_of_all(d, form) {
@@ -146,21 +150,42 @@ impl Printer<'_> {
     /// The tiles of a layer, also of sizes that only layers of the same loops have: then the
     /// functions of all differ in nothing but numbers.
     fn tiles_of_all(&self, d: &Dense, form: Form) -> Vec<Tiles> {
-        let mut sizes = BTreeSet::new();
-        for s in &self.plan.stages {
-            if let Body::Dense(other) = &s.body
-                && other.license.form() == form
-                && s.reads[0].ty == self.stage.reads[0].ty
+        let alike = self.plan.stages.iter().filter_map(|s| match &s.body {
+            Body::Dense(other)
+                if other.license.form() == form && s.reads[0].ty == self.stage.reads[0].ty =>
             {
-                sizes.extend(other.tiles.iter().map(|t| t.rows));
+                Some(&other.tiles)
             }
-        }
-        let tiles = sizes.into_iter().rev().map(|rows| {
+            Body::Dense(_)
+            | Body::Load
+            | Body::Windows(_)
+            | Body::Copy { .. }
+            | Body::Pick { .. } => None,
+        });
+        let lists: Vec<&Vec<Tiles>> = alike.collect();
+        let mut left: BTreeSet<usize> = lists
+            .iter()
+            .flat_map(|l| l.iter().map(|t| t.rows))
+            .collect();
+        // Every layer's order is kept; else the largest go first.
+        let first = |a: usize, b: usize| {
+            let place = |l: &Vec<Tiles>, rows| l.iter().position(|t| t.rows == rows);
+            lists
+                .iter()
+                .any(|l| place(l, a) < place(l, b) && place(l, a).is_some())
+        };
+        let mut tiles = Vec::new();
+        while !left.is_empty() {
+            let free = |b: &&usize| !left.iter().any(|a| a != *b && first(*a, **b));
+            let Some(rows) = left.iter().rev().find(free).copied() else {
+                return d.tiles.clone();
+            };
+            left.remove(&rows);
             let own = d.tiles.iter().find(|t| t.rows == rows);
             let count = own.map_or(0, |t| t.count);
-            Tiles { rows, count }
-        });
-        tiles.collect()
+            tiles.push(Tiles { rows, count });
+        }
+        tiles
     }
 
     /// Row by row, each weight unpacked before its product.
