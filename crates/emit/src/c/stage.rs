@@ -1,14 +1,13 @@
 //! The C function of one stage.
 
-use super::forms::{self, packed};
+use super::forms::{self, arm_dsp, packed};
 use crate::elem::Elem;
 use crate::plan::{
-    Axis, Body, By, Dense, Nest, Operand, Plan, Stage, Step, StepKind, Taps, Tiles, Windows,
+    Axis, Body, By, Dense, Nest, Operand, Plan, Stage, Step, StepKind, Taps, Windows,
 };
 use crate::text::{Code, hole};
 use ceg4n_ir::Rounding;
 use ceg4n_target::Form;
-use std::collections::BTreeSet;
 
 /// A stage's parameters and body, braces included, with holes where constants stand.
 pub(crate) fn function(name: &str, plan: &Plan<'_>, stage: &Stage) -> (Vec<String>, String) {
@@ -104,13 +103,12 @@ impl Printer<'_> {
         match d.license.form() {
             Form::Plain => self.rows(code, d),
             Form::Packed { bits } => self.packed_rows(code, d, bits),
-            form @ (Form::Dual { .. }
-            | Form::Pair
-            | Form::Quad
-            | Form::Offset
-            | Form::Halves
-            | Form::Short
-            | Form::Bytes) => self.tiles(code, d, form),
+            form @ (Form::Dual { .. } | Form::Pair | Form::Quad) => {
+                self.dsp_tiles(code, d, form);
+            }
+            form @ (Form::Offset | Form::Halves | Form::Short | Form::Bytes) => {
+                self.tiles(code, d, form)
+            }
         }
     }
 
@@ -126,7 +124,7 @@ impl Printer<'_> {
             code.line(before);
         }
         code.line("size_t j = 0;");
-        for t in self.tiles_of_all(d, form) {
+        for t in forms::sizes(self.plan, self.stage) {
             let count = self.size(t.count);
             code.open(format!("for (size_t t = {count}; t > 0; --t) {{"));
             code.line(format!("int32_t a[{}];", t.rows));
@@ -147,45 +145,51 @@ impl Printer<'_> {
         }
     }
 
-    /// The tiles of a layer, also of sizes that only layers of the same loops have: then the
-    /// functions of all differ in nothing but numbers.
-    fn tiles_of_all(&self, d: &Dense, form: Form) -> Vec<Tiles> {
-        let alike = self.plan.stages.iter().filter_map(|s| match &s.body {
-            Body::Dense(other)
-                if other.license.form() == form && s.reads[0].ty == self.stage.reads[0].ty =>
-            {
-                Some(&other.tiles)
-            }
-            Body::Dense(_)
-            | Body::Load
-            | Body::Windows(_)
-            | Body::Copy { .. }
-            | Body::Pick { .. } => None,
-        });
-        let lists: Vec<&Vec<Tiles>> = alike.collect();
-        let mut left: BTreeSet<usize> = lists
-            .iter()
-            .flat_map(|l| l.iter().map(|t| t.rows))
-            .collect();
-        // Every layer's order is kept; else the largest go first.
-        let first = |a: usize, b: usize| {
-            let place = |l: &Vec<Tiles>, rows| l.iter().position(|t| t.rows == rows);
-            lists
-                .iter()
-                .any(|l| place(l, a) < place(l, b) && place(l, a).is_some())
-        };
-        let mut tiles = Vec::new();
-        while !left.is_empty() {
-            let free = |b: &&usize| !left.iter().any(|a| a != *b && first(*a, **b));
-            let Some(rows) = left.iter().rev().find(free).copied() else {
-                return d.tiles.clone();
-            };
-            left.remove(&rows);
-            let own = d.tiles.iter().find(|t| t.rows == rows);
-            let count = own.map_or(0, |t| t.count);
-            tiles.push(Tiles { rows, count });
+    /// Groups of rows by functions that compute several groups and, where they can, results.
+    fn dsp_tiles(&self, code: &mut Code, d: &Dense, form: Form) {
+        let x = self.stage.reads[0].ty;
+        self.weights(code, d.weight);
+        if let Some(b) = d.bias {
+            let (name, table) = (self.name, self.table(b));
+            code.line(format!("const {name}_FLASH int32_t *b = {table};"));
         }
-        tiles
+        if let Some(before) = forms::before(self.name, form, x, &self.size(d.cols)) {
+            code.line(before);
+        }
+        let done = arm_dsp::store(self.plan, self.stage);
+        let (store, shift) = done.unwrap_or((arm_dsp::Store::Words, 0));
+        let shift = hole("int", shift);
+        code.line("size_t j = 0;");
+        for t in forms::sizes(self.plan, self.stage) {
+            let rows = t.rows;
+            let u = arm_dsp::Use {
+                form,
+                rows,
+                x,
+                store,
+            };
+            let (name, function) = (self.name, u.name());
+            let (count, cols, more) = (self.size(t.count), self.size(d.cols), u.more(&shift));
+            if done.is_some() {
+                code.open(format!("if ({count} > 0U) {{"));
+                code.line(format!(
+                    "w = {name}_{function}(w, b + j, x, {cols}, y + j, {count}{more});"
+                ));
+                code.line(format!("j += {};", self.size(t.count * rows)));
+                code.close(1);
+                continue;
+            }
+            code.open(format!("for (size_t t = {count}; t > 0; --t) {{"));
+            code.line(format!("int32_t a[{rows}];"));
+            code.line(format!(
+                "w = {name}_{function}(w, b + j, x, {cols}, a, 1{more});"
+            ));
+            code.open(format!("for (size_t r = 0; r < {rows}; ++r) {{"));
+            code.line("int32_t acc = a[r];");
+            self.steps(code);
+            code.line("++j;");
+            code.close(2);
+        }
     }
 
     /// Row by row, each weight unpacked before its product.
@@ -528,7 +532,7 @@ fn number(word: Elem, v: i64) -> String {
 }
 
 /// An integer constant of a word's type.
-fn literal(word: Elem, v: i64) -> String {
+pub(super) fn literal(word: Elem, v: i64) -> String {
     let suffix = match word {
         Elem::I64 => "INT64_C",
         Elem::I8 | Elem::U8 | Elem::I16 | Elem::U16 | Elem::I32 | Elem::U32 => "INT32_C",

@@ -1,10 +1,12 @@
 //! Armv7E-M instructions that compute the sums of a tile.
 //!
-//! The text behaves like a call: operands come in fixed registers, `r7`, which compilers may reserve
-//! for the frame, is saved, and all others are named as changed. `r0` walks the weights, `r2` the
-//! operand up to `r3`; the sums stand in ascending registers from `r1` on, then words of weights,
-//! then the two words of operands, `r12` and `lr`. That is every register there is.
+//! The text behaves like a call: operands come in fixed registers and are kept on the stack, `r7`,
+//! which compilers may reserve for the frame, among them; all others are named as changed. In a
+//! tile `r0` walks the weights, `r2` the operand up to `r3`; the sums stand in ascending registers
+//! from `r1` on, then words of weights, then the two words of operands, `r12` and `lr`. That is
+//! every register there is.
 
+use super::Store;
 use crate::elem::Elem;
 use crate::plan::forms::arm_dsp::Unit;
 
@@ -14,17 +16,38 @@ const REGISTERS: [&str; 9] = ["r1", "r4", "r5", "r6", "r7", "r8", "r9", "r10", "
 const XA: &str = "r12";
 const XB: &str = "lr";
 
-/// One instruction a line.
-pub(super) fn tile(units: &[Unit], x: Elem) -> Vec<String> {
+/// Offsets of what is kept on the stack: the starts of the next tile's sums, the operand, the end of
+/// its whole turns, the next result, the end of the results, whether half a turn is left, `r7`, then
+/// a shift and eight times the operand's sum if they are there.
+const STARTS: &str = "[sp]";
+const OPERAND: &str = "[sp, #4]";
+const RESULTS: &str = "[sp, #12]";
+const NEXT: &str = "[sp, #12]";
+const LEFT: &str = "[sp, #20]";
+const SHIFT: &str = "[sp, #28]";
+
+/// All tiles of one size, one instruction a line.
+pub(super) fn tiles(units: &[Unit], x: Elem, store: Store) -> Vec<String> {
     let rows: usize = units.iter().map(|u| u.rows()).sum();
     let (sums, words) = REGISTERS.split_at(rows);
     let mut asm = Assembler {
         units,
         x,
+        store,
         sums,
         words,
         code: Vec::new(),
     };
+    let mut kept = vec!["r1", "r2", "r3", "r4", "r5", "r6", "r7"];
+    if store.takes_shift() {
+        kept.push("r8");
+    }
+    if units.contains(&Unit::Four) {
+        kept.push("r9");
+    }
+    let kept = kept.join(", ");
+    asm.push(format!("push {{{kept}}}"));
+    asm.code.push("3:".to_owned());
     asm.start();
     asm.code.push("1:".to_owned());
     asm.turn();
@@ -32,6 +55,8 @@ pub(super) fn tile(units: &[Unit], x: Elem) -> Vec<String> {
     asm.push("bne 1b");
     asm.half_turn();
     asm.finish();
+    asm.push("bne 3b");
+    asm.push(format!("pop {{{kept}}}"));
     asm.code
 }
 
@@ -39,6 +64,7 @@ struct Assembler<'a> {
     units: &'a [Unit],
     /// The operand's type.
     x: Elem,
+    store: Store,
     sums: &'a [&'static str],
     /// Free for words of weights; one at least.
     words: &'a [&'static str],
@@ -69,21 +95,24 @@ impl Assembler<'_> {
         self.units.iter().map(place).collect()
     }
 
-    /// Loads or stores registers at consecutive addresses.
+    /// Loads or stores registers at consecutive addresses, and moves the base behind them.
     fn multiple(&mut self, op: &str, base: &str, registers: &[&str]) {
-        let step = if base == "r0" { "!" } else { "" };
         match registers {
-            [one] if step == "!" => self.push(format!("{op}r {one}, [{base}], #4")),
-            [one] => self.push(format!("{op}r {one}, [{base}]")),
-            all => self.push(format!("{op}mia {base}{step}, {{{}}}", all.join(", "))),
+            [one] => self.push(format!("{op}r {one}, [{base}], #4")),
+            all => self.push(format!("{op}mia {base}!, {{{}}}", all.join(", "))),
         }
     }
 
     /// The sums' starts: what the loop adds to is the weighted sum of the lower digits' sums.
     fn start(&mut self) {
-        self.push("push {r4, r5, r7}");
         let sums = self.sums;
-        self.multiple("ld", "r1", sums);
+        self.push(format!("ldr lr, {STARTS}"));
+        self.multiple("ld", "lr", sums);
+        self.push(format!("str lr, {STARTS}"));
+        if self.units.contains(&Unit::Four) {
+            let at = if self.store.takes_shift() { 32 } else { 28 };
+            self.push(format!("ldr r12, [sp, #{at}]"));
+        }
         for (unit, s) in self.placed() {
             match unit {
                 Unit::Bytes | Unit::Halves => {}
@@ -100,6 +129,7 @@ impl Assembler<'_> {
                 }
             }
         }
+        self.push(format!("ldrd r2, r3, {OPERAND}"));
     }
 
     /// Four columns.
@@ -132,9 +162,8 @@ impl Assembler<'_> {
 
     /// Two columns, if so many are left.
     fn half_turn(&mut self) {
-        self.push("ldr r3, [sp, #4]");
-        self.push("cmp r3, #0");
-        self.push("beq 2f");
+        self.push(format!("ldr r3, {LEFT}"));
+        let branch = self.code.len();
         let widen = match self.x {
             Elem::I8 => "sxtb16",
             Elem::U8 => "uxtb16",
@@ -151,6 +180,14 @@ impl Assembler<'_> {
         let placed = self.placed().into_iter();
         let all: Vec<Word> = placed.map(|(u, s)| Word::Whole(halves(u), s, XA)).collect();
         self.products(&all);
+        // Reaches 126 bytes.
+        let skip: &[&str] = if self.code.len() - branch <= 30 {
+            &["cbz r3, 2f"]
+        } else {
+            &["cmp r3, #0", "beq 2f"]
+        };
+        let skip = skip.iter().map(|l| (*l).to_owned());
+        self.code.splice(branch..branch, skip);
         self.code.push("2:".to_owned());
     }
 
@@ -209,25 +246,78 @@ impl Assembler<'_> {
         }
     }
 
-    /// Takes the weighted sums apart and stores the sums.
+    /// Takes the weighted sums apart and stores the results; then the flags say whether these were
+    /// the last.
     fn finish(&mut self) {
         let sums = self.sums;
+        // By how many bits each sum is shifted left.
+        let mut left = vec![0; sums.len()];
         for (unit, s) in self.placed() {
-            let digits: &[(usize, u8)] = match unit {
+            let digits: &[u8] = match unit {
                 Unit::Bytes | Unit::Halves => &[],
-                Unit::Two => &[(1, 8)],
-                Unit::Four => &[(3, 12), (2, 8), (1, 4)],
+                Unit::Two => &[8],
+                Unit::Four => &[4, 8, 12],
             };
-            for (k, _) in digits {
+            left[s + 1..]
+                .iter_mut()
+                .zip(digits)
+                .for_each(|(l, d)| *l = *d);
+            for k in (1..=digits.len()).rev() {
                 let (low, high) = (sums[s + k - 1], sums[s + k]);
                 self.push(format!("sub {high}, {high}, {low}"));
             }
-            for (k, shift) in digits {
-                self.push(format!("asr {0}, {0}, #{shift}", sums[s + k]));
+        }
+        match self.store {
+            Store::Words => {
+                for (sum, l) in sums.iter().zip(left).filter(|(_, l)| *l > 0) {
+                    self.push(format!("asr {sum}, {sum}, #{l}"));
+                }
+                self.push(format!("ldrd r3, r2, {RESULTS}"));
+                self.multiple("st", "r3", sums);
+            }
+            Store::Saturated { y, op, bits, shift } => {
+                self.saturate(&left, &format!("{op}sat"), bits, shift);
+                self.push(format!("ldrd r3, r2, {RESULTS}"));
+                let (size, letter) = (y.bytes(), if y.bytes() == 1 { 'b' } else { 'h' });
+                let all = size * sums.len();
+                for (k, sum) in sums.iter().enumerate() {
+                    self.push(if k == 0 {
+                        format!("str{letter} {sum}, [r3], #{all}")
+                    } else {
+                        format!("str{letter} {sum}, [r3, #-{}]", all - k * size)
+                    });
+                }
             }
         }
-        self.push("ldr r3, [sp]");
-        self.multiple("st", "r3", sums);
-        self.push("pop {r4, r5, r7}");
+        self.push(format!("str r3, {NEXT}"));
+        self.push("cmp r3, r2");
+    }
+
+    /// Shifts the sums right, by so many bits more than they were shifted left, and bounds them.
+    fn saturate(&mut self, left: &[u8], op: &str, bits: u8, shift: Option<u8>) {
+        let sums = self.sums;
+        if let Some(shift) = shift {
+            for (sum, l) in sums.iter().zip(left) {
+                self.push(format!("{op} {sum}, #{bits}, {sum}, asr #{}", shift + l));
+            }
+            return;
+        }
+        self.push(format!("ldr r2, {SHIFT}"));
+        for by in [0, 4, 8, 12] {
+            let shifted: Vec<&str> = sums
+                .iter()
+                .zip(left)
+                .filter(|(_, l)| **l == by)
+                .map(|(s, _)| *s)
+                .collect();
+            if by > 0 && !shifted.is_empty() {
+                self.push(format!("add r3, r2, #{by}"));
+            }
+            let count = if by > 0 { "r3" } else { "r2" };
+            for sum in shifted {
+                self.push(format!("asr {sum}, {sum}, {count}"));
+                self.push(format!("{op} {sum}, #{bits}, {sum}"));
+            }
+        }
     }
 }

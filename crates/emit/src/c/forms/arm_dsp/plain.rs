@@ -1,6 +1,7 @@
 //! Plain C that computes a tile's sums from the same weights.
 
-use super::Use;
+use super::{Store, Use};
+use crate::c::stage::literal;
 use crate::elem::Elem;
 use crate::plan::forms::arm_dsp::Unit;
 use crate::text::{Code, line};
@@ -66,85 +67,117 @@ pub(super) fn units(out: &mut String, name: &str, all: &[Unit]) {
     line!(out, "#endif\n");
 }
 
-/// The body of a tile's function.
-pub(super) fn tile(out: &mut String, name: &str, units: &[Unit], u: &Use) {
+/// The body of the function for tiles of one size.
+pub(super) fn tiles(out: &mut String, name: &str, units: &[Unit], u: &Use) {
     let mut code = Code::default();
+    // The function's own brace stands outside.
     code.open("");
     code.line("const size_t even = cols + (cols & 1U);");
+    code.open("for (; n > 0; --n) {");
+    code.line(format!("int32_t a[{}];", u.rows));
     code.open(format!("for (size_t r = 0; r < {}; ++r) {{", u.rows));
     code.line("a[r] = b[r];");
     code.close(1);
     code.open("for (size_t k = 0; k < even; k += 4U) {");
-    code.line("const size_t n = even - k < 4U ? 2U : 4U;");
-    let mut placed = Vec::new();
+    code.line("const size_t left = even - k < 4U ? 2U : 4U;");
     let mut first = 0;
-    for unit in units {
-        placed.push((*unit, first));
+    let place = |unit: &Unit| {
         first += unit.rows();
-    }
-    let bytes = placed.iter().filter(|(u, _)| *u == Unit::Bytes).count();
-    let whole = placed.len() - bytes;
-    if whole > 0 || bytes > 0 {
-        // Bytes stand in words of halves only in half a turn.
-        code.open(if whole > 0 {
-            "for (size_t h = 0; h < n; h += 2U) {"
-        } else {
-            "if (n == 2U) {"
-        });
-        let h = if whole > 0 { "h" } else { "0U" };
-        if u.x.bytes() == 1 {
-            let at = if whole > 0 { "k + h / 2U" } else { "k" };
-            code.line(format!("const {} *v = &x[{at}];", u.x.c()));
-            code.line("const size_t next = n / 2U;");
-        } else {
-            code.line(format!("const {} *v = &x[k + {h}];", u.x.c()));
-            code.line("const size_t next = 1U;");
-        }
-        for (unit, s) in &placed {
-            let call = |f: &str| {
-                [
-                    format!("{name}_{f}(*w & 0xffffU, (int32_t)v[0], &a[{s}]);"),
-                    format!("{name}_{f}(*w >> 16, (int32_t)v[next], &a[{s}]);"),
-                    "++w;".to_owned(),
-                ]
-            };
-            let lines = match unit {
-                Unit::Bytes if whole > 0 => {
-                    code.open("if (n == 2U) {");
-                    call("one")
-                }
-                Unit::Bytes | Unit::Halves => call("one"),
-                Unit::Two => call("two"),
-                Unit::Four => call("four"),
-            };
-            for l in lines {
-                code.line(l);
-            }
-            if *unit == Unit::Bytes && whole > 0 {
-                code.close(1);
-            }
-        }
-        code.close(1);
-    }
-    if bytes > 0 {
-        code.open("if (n == 4U) {");
-        // By byte: the column of the turn.
-        let columns = if u.x.bytes() == 1 {
-            [0, 1, 2, 3]
-        } else {
-            [0, 2, 1, 3]
-        };
-        for (_, s) in placed.iter().filter(|(u, _)| *u == Unit::Bytes) {
-            for (byte, column) in columns.into_iter().enumerate() {
-                let w = digit("*w", 8 * byte as u8, 8);
-                code.line(format!("a[{s}] += ({w}) * (int32_t)x[k + {column}];"));
-            }
-            code.line("++w;");
-        }
-        code.close(1);
-    }
+        (*unit, first - unit.rows())
+    };
+    let placed: Vec<(Unit, usize)> = units.iter().map(place).collect();
+    halves(&mut code, name, &placed, u.x);
+    bytes(&mut code, &placed, u.x);
+    code.close(1);
+    results(&mut code, u);
+    code.line(format!("b += {};", u.rows));
     code.close(1);
     code.line("return w;");
     out.push_str(code.finish().trim_start_matches('\n'));
-    let _ = Elem::U8;
+}
+
+/// The words whose halves belong to one column each.
+fn halves(code: &mut Code, name: &str, placed: &[(Unit, usize)], x: Elem) {
+    // Those of rows of bytes come in half a turn.
+    let only_bytes = placed.iter().all(|(u, _)| *u == Unit::Bytes);
+    if only_bytes {
+        code.open("if (left == 2U) {");
+        code.line(format!("const {} *v = &x[k];", x.c()));
+    } else {
+        code.open("for (size_t h = 0; h < left; h += 2U) {");
+        let at = if x.bytes() == 1 { "h / 2U" } else { "h" };
+        code.line(format!("const {} *v = &x[k + {at}];", x.c()));
+    }
+    let next = if x.bytes() == 1 && !only_bytes {
+        code.line("const size_t next = left / 2U;");
+        "next"
+    } else {
+        "1"
+    };
+    for (unit, s) in placed {
+        let function = match unit {
+            Unit::Bytes | Unit::Halves => "one",
+            Unit::Two => "two",
+            Unit::Four => "four",
+        };
+        let guarded = *unit == Unit::Bytes && !only_bytes;
+        if guarded {
+            code.open("if (left == 2U) {");
+        }
+        let call = |half: &str, x: &str| format!("{name}_{function}({half}, v[{x}], &a[{s}]);");
+        code.line(call("*w & 0xffffU", "0"));
+        code.line(call("*w >> 16", next));
+        code.line("++w;");
+        code.close(usize::from(guarded));
+    }
+    code.close(1);
+}
+
+/// The words of rows of bytes.
+fn bytes(code: &mut Code, placed: &[(Unit, usize)], x: Elem) {
+    let rows: Vec<usize> = placed
+        .iter()
+        .filter(|(u, _)| *u == Unit::Bytes)
+        .map(|(_, s)| *s)
+        .collect();
+    if rows.is_empty() {
+        return;
+    }
+    code.open("if (left == 4U) {");
+    // By byte: the column of the turn.
+    let columns = if x.bytes() == 1 {
+        [0, 1, 2, 3]
+    } else {
+        [0, 2, 1, 3]
+    };
+    for s in rows {
+        for (byte, column) in columns.into_iter().enumerate() {
+            let w = digit("*w", 8 * byte as u8, 8);
+            code.line(format!("a[{s}] += ({w}) * (int32_t)x[k + {column}];"));
+        }
+        code.line("++w;");
+    }
+    code.close(1);
+}
+
+/// What becomes of the sums.
+fn results(code: &mut Code, u: &Use) {
+    code.open(format!("for (size_t r = 0; r < {}; ++r) {{", u.rows));
+    match u.store {
+        Store::Words => code.line("*y = a[r];"),
+        Store::Saturated { y, op, bits, shift } => {
+            let shift = shift.map_or("shift".to_owned(), |s| s.to_string());
+            let (lo, hi) = match op {
+                'u' => (0, (1i64 << bits) - 1),
+                _ => (-(1i64 << (bits - 1)), (1i64 << (bits - 1)) - 1),
+            };
+            let (lo, hi) = (literal(Elem::I32, lo), literal(Elem::I32, hi));
+            code.line(format!("int32_t acc = a[r] >> {shift};"));
+            code.line(format!("if (acc < {lo}) {{ acc = {lo}; }}"));
+            code.line(format!("if (acc > {hi}) {{ acc = {hi}; }}"));
+            code.line(format!("*y = ({})acc;", y.c()));
+        }
+    }
+    code.line("++y;");
+    code.close(1);
 }
