@@ -14,3 +14,4 @@ mod large;
 mod misra;
 mod package;
 mod rust;
+mod targets;
