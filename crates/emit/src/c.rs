@@ -5,6 +5,7 @@
 //! demands the arithmetic shift. Left shifts are multiplications by a power of two, because
 //! shifting a negative number left is undefined.
 
+mod acsl;
 mod deviations;
 mod forms;
 mod helpers;
@@ -99,6 +100,11 @@ fn header(input: &EmitInput<'_>, plan: &Plan<'_>, slots: &Slots) -> String {
         &mut out,
         ["Computes the outputs. The three objects must not overlap."],
     );
+    let contracts = match input.options.acsl {
+        true => acsl::Contracts::new(plan),
+        false => acsl::Contracts::default(),
+    };
+    out.push_str(&contracts.infer);
     line!(
         out,
         "void {name}_infer(const {name}_in_t in[{name}_IN_SIZE], {name}_out_t out[{name}_OUT_SIZE], {name}_scratch *scratch);\n"
@@ -107,11 +113,12 @@ fn header(input: &EmitInput<'_>, plan: &Plan<'_>, slots: &Slots) -> String {
         &mut out,
         ["The class: index of the greatest output, the lowest index among equals."],
     );
+    out.push_str(&contracts.argmax);
     line!(
         out,
         "size_t {name}_argmax(const {name}_out_t out[{name}_OUT_SIZE]);\n"
     );
-    out.push_str(&helpers::declarations(name, plan));
+    out.push_str(&helpers::declarations(name, plan, &contracts));
     line!(out, "#ifdef __cplusplus\n}}\n#endif\n\n#endif");
     out
 }
@@ -219,6 +226,7 @@ fn source(input: &EmitInput<'_>, plan: &Plan<'_>, slots: &Slots) -> String {
     );
     deviations::assertions(&mut out, name);
     if plan.unrolled {
+        out.push_str(unroll::STRAIGHT);
         infer_head(&mut out, name);
         line!(out, "    (void)scratch;");
         out.push_str(&unroll::body(name, plan));

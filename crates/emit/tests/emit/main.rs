@@ -8,10 +8,12 @@
 mod c;
 mod common;
 mod float;
+mod frama_c;
 mod golden;
 mod interpreter;
 mod large;
 mod misra;
+mod onnx;
 mod package;
 mod rust;
 mod targets;

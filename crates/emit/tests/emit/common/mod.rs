@@ -1,5 +1,6 @@
 //! Shared by the tests of both languages: programs with vectors, files, compilers.
 
+pub(crate) mod eva;
 mod generate;
 mod graph;
 mod large;
@@ -11,7 +12,7 @@ pub(crate) use large::{large_dense, large_image};
 pub(crate) use meaning::evaluate;
 pub(crate) use mlp::mlp_cases;
 
-use ceg4n_emit::{Claim, EmitInfo, EmitInput, EmitOptions, OutputFile, TestVector};
+use ceg4n_emit::{Claim, EmitInfo, EmitInput, EmitOptions, KernelChoice, OutputFile, TestVector};
 use ceg4n_ir::{
     Checked, Constant, Domain, Format, Network, NetworkBuilder, Op, Origin, Program, Property,
     Region, Rounding, Shape, TensorFormat, ValueId, check,
@@ -92,10 +93,19 @@ pub(crate) fn vectors(program: &Checked<Program>, rng: &mut impl Rng, n: usize) 
 }
 
 /// A program to emit with its vectors.
+/// Loops, whatever the size of a program, for no processor in particular.
+pub(crate) fn speed() -> EmitOptions {
+    EmitOptions {
+        kernel: KernelChoice::Speed,
+        ..EmitOptions::default()
+    }
+}
+
 pub(crate) struct Case {
     pub(crate) name: String,
     pub(crate) program: Checked<Program>,
     pub(crate) vectors: Vec<TestVector>,
+    pub(crate) options: EmitOptions,
 }
 
 impl Case {
@@ -113,7 +123,7 @@ impl Case {
                 regions: vec!["line\nfeed \u{202e}".to_owned()],
                 hashes: vec![],
             },
-            options: EmitOptions::default(),
+            options: self.options,
         }
     }
 }
@@ -135,6 +145,7 @@ fn accepted(
                 name: format!("{prefix}{}", cases.len()),
                 program,
                 vectors,
+                options: speed(),
             });
         }
     }
@@ -154,6 +165,7 @@ pub(crate) fn graph_case(per_program: usize) -> Case {
         name: "graph".to_owned(),
         program,
         vectors,
+        options: speed(),
     }
 }
 
@@ -189,6 +201,7 @@ pub(crate) fn exhaustive_cases() -> Vec<Case> {
                     name,
                     program,
                     vectors,
+                    options: speed(),
                 });
             }
         }
@@ -241,6 +254,7 @@ fn scaled_rows(
         name: name.to_owned(),
         program,
         vectors,
+        options: speed(),
     }
 }
 
@@ -313,6 +327,7 @@ pub(crate) fn wide_constant() -> Case {
         name: "wide".to_owned(),
         program,
         vectors,
+        options: speed(),
     }
 }
 
