@@ -1,6 +1,7 @@
 //! Emitted Rust compiles without a warning on random programs and returns what they mean, with
 //! overflow checks on.
 
+use crate::common::speed;
 use crate::common::{
     Case, channel_cases, dag_cases, exhaustive_cases, folder, graph_case, random_cases, run, tiny,
     tool, vectors, wide_constant, write,
@@ -136,6 +137,7 @@ fn cargo_builds_the_crate_and_runs_its_selftest() {
         name: "Tiny".to_owned(),
         program,
         vectors,
+        options: speed(),
     };
     let clippy = optional("CLIPPY_DRIVER", "clippy-driver");
     let pedantic = &["-D", "warnings", "-W", "clippy::pedantic"][..];
