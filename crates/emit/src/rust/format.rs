@@ -129,7 +129,11 @@ impl Float {
             out,
             "    #[must_use]\n    pub fn from_{name}(x: {name}) -> Self {{"
         );
-        line!(out, "        let bits = x.to_bits();");
+        line!(
+            out,
+            "        let bits = x.to_bits();\n        let negative = bits >> {} != 0;",
+            fraction + exponent
+        );
         line!(
             out,
             "        let exponent = (bits >> {fraction}) & {special:#x};"
@@ -140,11 +144,11 @@ impl Float {
         );
         line!(
             out,
-            "        if exponent == {special:#x} {{\n            return match (fraction, x > 0.0) {{"
+            "        if exponent == {special:#x} {{\n            return match (fraction, negative) {{"
         );
         line!(
             out,
-            "                (0, true) => Self::MAX,\n                (0, false) => Self::MIN,\n                _ => Self(0),\n            }};\n        }}"
+            "                (0, false) => Self::MAX,\n                (0, true) => Self::MIN,\n                _ => Self(0),\n            }};\n        }}"
         );
         line!(
             out,
@@ -160,7 +164,7 @@ impl Float {
         );
         line!(
             out,
-            "        rounded(if x < 0.0 {{ -a }} else {{ a }}, k {} {})\n    }}\n",
+            "        rounded(if negative {{ -a }} else {{ a }}, k {} {})\n    }}\n",
             if shift < 0 { '-' } else { '+' },
             shift.abs()
         );
@@ -169,10 +173,13 @@ impl Float {
 
 /// `to_f32` and `to_f64` of integers of a type and a magnitude, which stand for `m·2^-frac`.
 fn values(out: &mut String, ty: Elem, frac: i32, magnitude: u64) {
-    let exact = |limit: u64, float: &str| match magnitude <= limit {
+    let exact = |holds: bool, float: &str| match holds {
         true => format!("`m * 2^{}`, exactly", -frac),
         false => format!("`m * 2^{}`, to the nearest {float}", -frac),
     };
+    // No more bits than a binary32 has, and below 2^128.
+    let bits = 64 - magnitude.leading_zeros() as i32;
+    let exact_single = magnitude <= 1 << 24 && bits - frac <= 128;
     let same = |float: &str, lossless: bool| match lossless {
         true => format!("{float}::from(self.0)"),
         false => format!("(self.0 as {float})"),
@@ -182,7 +189,7 @@ fn values(out: &mut String, ty: Elem, frac: i32, magnitude: u64) {
     // Scales of a binary32 are normal numbers for these.
     let direct = (-126..=126).contains(&frac);
     let doc = match (direct, magnitude <= EXACT_F64) {
-        (true, _) => exact(1 << 24, "f32"),
+        (true, _) => exact(exact_single, "f32"),
         (false, true) => format!("`m * 2^{}`, to the nearest f32", -frac),
         (false, false) => format!("`m * 2^{}`, rounded to a f64 and then to a f32", -frac),
     };
@@ -203,7 +210,7 @@ fn values(out: &mut String, ty: Elem, frac: i32, magnitude: u64) {
             "        // The product is exact or nearest; this rounds to nearest.\n        self.to_f64() as f32\n    }}\n"
         );
     }
-    out.push_str(&double(&exact(EXACT_F64, "f64")));
+    out.push_str(&double(&exact(magnitude <= EXACT_F64, "f64")));
     line!(
         out,
         "        {} * f64::from_bits({} << 52)\n    }}",

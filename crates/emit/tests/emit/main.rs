@@ -16,3 +16,4 @@ mod misra;
 mod onnx;
 mod package;
 mod rust;
+mod rust_float;

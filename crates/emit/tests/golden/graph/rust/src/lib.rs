@@ -136,7 +136,7 @@ fn stage1(x: &[i8], y: &mut [u8]) {
             let mut acc: i32 = 0;
             for k in 0..2 {
                 for u in u0..u1 {
-                    for (w, x) in w[k * 9 + u * 3 + v0..][..v1 - v0].iter().zip(x[k * 36 + (oy + u - 1) * 6 + ox + v0 - 1..][..v1 - v0].iter()) {
+                    for (w, x) in w[k * 9 + u * 3 + v0..][..v1 - v0].iter().zip(&x[k * 36 + (oy + u - 1) * 6 + ox + v0 - 1..][..v1 - v0]) {
                         acc += i32::from(*w) * i32::from(*x);
                     }
                 }
