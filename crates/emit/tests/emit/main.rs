@@ -17,3 +17,4 @@ mod onnx;
 mod package;
 mod rust;
 mod targets;
+mod rust_float;
