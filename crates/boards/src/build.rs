@@ -51,11 +51,13 @@ pub struct Image {
 }
 
 /// Files of this crate that every program of a board has; its headers.
-const HEADERS: [(&str, &str); 2] = [
+const HEADERS: [(&str, &str); 3] = [
     ("board.h", include_str!("../c/board.h")),
     ("measure.h", include_str!("../c/measure.h")),
+    ("selftest.h", include_str!("../c/selftest.h")),
 ];
 const MEMORY_FUNCTIONS: &str = include_str!("../c/memory.c");
+const SAY: &str = include_str!("../c/say.c");
 const CORTEX_M: &str = include_str!("../c/cortex_m.c");
 const LAYOUT: &str = include_str!("../c/cortex_m.ld");
 const AVR: &str = include_str!("../c/avr.c");
@@ -72,7 +74,10 @@ pub fn build(job: &Job<'_>) -> Result<Image, Error> {
     for (name, text) in HEADERS {
         write(dir, name, text)?;
     }
-    let own = [Source::new("board.c", start_up(job.board))];
+    let own = [
+        Source::new("board.c", start_up(job.board)),
+        Source::new("say.c", SAY),
+    ];
     for source in job.harness.iter().chain(&own) {
         write(dir, &source.name, &source.text)?;
     }

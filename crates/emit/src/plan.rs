@@ -12,7 +12,7 @@
 mod bodies;
 mod build;
 mod finish;
-mod forms;
+pub(crate) mod forms;
 mod moves;
 mod operands;
 mod steps;

@@ -26,7 +26,7 @@ fn origin(input: &EmitInput<'_>, file: &str) -> String {
 }
 
 /// Claim, requirement, regions and hashes, one a line.
-fn facts(input: &EmitInput<'_>) -> Vec<String> {
+pub(crate) fn facts(input: &EmitInput<'_>) -> Vec<String> {
     let mut lines = input.claim.lines();
     let mut list = |what: &str, items: &[String]| {
         lines.extend(items.iter().map(|i| format!("{what}: {i}")));

@@ -18,6 +18,7 @@ impl Builder<'_> {
         let Body::Dense(Dense {
             bias: Some(bias),
             tiles,
+            license,
             ..
         }) = &stage.body
         else {
@@ -36,7 +37,7 @@ impl Builder<'_> {
             Rounding::HalfEven => return,
         };
         let table = &mut self.plan.tables[*bias];
-        if tiles.is_empty() || table.ty != Elem::I32 {
+        if tiles.is_empty() || table.ty != Elem::I32 || half > license.room() {
             return;
         }
         let data: Vec<i64> = table.data.iter().map(|b| b + half).collect();

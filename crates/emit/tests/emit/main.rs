@@ -14,5 +14,6 @@ mod golden;
 mod interpreter;
 mod large;
 mod misra;
+mod onnx;
 mod package;
 mod rust;

@@ -1,6 +1,7 @@
 //! Emitted Rust compiles without a warning on random programs and returns what they mean, with
 //! overflow checks on.
 
+use crate::common::speed;
 use crate::common::{
     Case, channel_cases, dag_cases, exhaustive_cases, folder, graph_case, random_cases, run, tiny,
     tool, vectors, wide_constant, write,
@@ -67,6 +68,7 @@ fn cargo_builds_the_crate_and_runs_its_selftest() {
         name: "Tiny".to_owned(),
         program,
         vectors,
+        options: speed(),
     };
     for (wrong, want) in [(0, true), (1, false)] {
         case.vectors[7].output[0] += wrong;

@@ -10,7 +10,7 @@ pub(crate) use graph::graph;
 pub(crate) use large::{large_dense, large_image};
 pub(crate) use meaning::evaluate;
 
-use ceg4n_emit::{Claim, EmitInfo, EmitInput, EmitOptions, OutputFile, TestVector};
+use ceg4n_emit::{Claim, EmitInfo, EmitInput, EmitOptions, KernelChoice, OutputFile, TestVector};
 use ceg4n_ir::{
     Checked, Constant, Domain, Format, Network, NetworkBuilder, Op, Origin, Program, Property,
     Region, Rounding, Shape, TensorFormat, ValueId, check,
@@ -91,10 +91,19 @@ pub(crate) fn vectors(program: &Checked<Program>, rng: &mut impl Rng, n: usize) 
 }
 
 /// A program to emit with its vectors.
+/// Loops, whatever the size of a program, for no processor in particular.
+pub(crate) fn speed() -> EmitOptions {
+    EmitOptions {
+        kernel: KernelChoice::Speed,
+        ..EmitOptions::default()
+    }
+}
+
 pub(crate) struct Case {
     pub(crate) name: String,
     pub(crate) program: Checked<Program>,
     pub(crate) vectors: Vec<TestVector>,
+    pub(crate) options: EmitOptions,
 }
 
 impl Case {
@@ -112,7 +121,7 @@ impl Case {
                 regions: vec!["line\nfeed \u{202e}".to_owned()],
                 hashes: vec![],
             },
-            options: EmitOptions::default(),
+            options: self.options,
         }
     }
 }
@@ -134,6 +143,7 @@ fn accepted(
                 name: format!("{prefix}{}", cases.len()),
                 program,
                 vectors,
+                options: speed(),
             });
         }
     }
@@ -153,6 +163,7 @@ pub(crate) fn graph_case(per_program: usize) -> Case {
         name: "graph".to_owned(),
         program,
         vectors,
+        options: speed(),
     }
 }
 
@@ -188,6 +199,7 @@ pub(crate) fn exhaustive_cases() -> Vec<Case> {
                     name,
                     program,
                     vectors,
+                    options: speed(),
                 });
             }
         }
@@ -240,6 +252,7 @@ fn scaled_rows(
         name: name.to_owned(),
         program,
         vectors,
+        options: speed(),
     }
 }
 
@@ -312,6 +325,7 @@ pub(crate) fn wide_constant() -> Case {
         name: "wide".to_owned(),
         program,
         vectors,
+        options: speed(),
     }
 }
 
