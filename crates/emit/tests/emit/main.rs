@@ -7,6 +7,7 @@
 
 mod c;
 mod common;
+mod esbmc;
 mod float;
 mod frama_c;
 mod golden;
