@@ -8,6 +8,7 @@
 mod c;
 mod common;
 mod float;
+mod forms;
 mod frama_c;
 mod golden;
 mod interpreter;
