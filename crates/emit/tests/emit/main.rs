@@ -9,6 +9,7 @@ mod c;
 mod common;
 mod esbmc;
 mod float;
+mod forms;
 mod frama_c;
 mod golden;
 mod interpreter;
