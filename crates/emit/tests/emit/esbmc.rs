@@ -115,6 +115,7 @@ fn case(program: Checked<Program>) -> Case {
         name: "net".to_owned(),
         program,
         vectors: vec![],
+        options: crate::common::speed(),
     }
 }
 

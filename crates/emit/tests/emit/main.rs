@@ -18,5 +18,5 @@ mod misra;
 mod onnx;
 mod package;
 mod rust;
-mod targets;
 mod rust_float;
+mod targets;
