@@ -1,4 +1,4 @@
-/* board.h: what the board under a program of this crate offers; cortex_m.c, avr.c and host.c give it. */
+/* board.h: what the board under a program of this crate offers; cortex_m.c, avr.c or host.c, and say.c, give it. */
 #ifndef BOARD_H
 #define BOARD_H
 
@@ -6,6 +6,9 @@
 
 /* Writes text; a line ends with a line feed. */
 void board_write(const char *text);
+
+/* Writes a word and three numbers as a line. */
+void board_say(const char *what, uint32_t a, uint32_t b, uint32_t c);
 
 /* A span of time: `ticks` of the board's counter, and 1 if the counter wrapped meanwhile. */
 typedef struct {

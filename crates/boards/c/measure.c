@@ -5,45 +5,11 @@
 extern const measure_case *const measure_cases[];
 extern const unsigned measure_case_count;
 
-static void number(char *to, uint32_t value)
-{
-    static const uint32_t powers[] = {
-        1000000000u, 100000000u, 10000000u, 1000000u, 100000u, 10000u, 1000u, 100u, 10u, 1u,
-    };
-    int started = 0;
-    for (int i = 0; i < 10; ++i) {
-        char digit = '0';
-        while (value >= powers[i]) {
-            value -= powers[i];
-            ++digit;
-        }
-        started |= digit != '0' || i == 9;
-        if (started) {
-            *to = digit;
-            ++to;
-        }
-    }
-    *to = '\0';
-}
-
-static void say(const char *what, uint32_t a, uint32_t b, uint32_t c)
-{
-    char text[16];
-    board_write(what);
-    const uint32_t all[3] = {a, b, c};
-    for (int i = 0; i < 3; ++i) {
-        number(text, all[i]);
-        board_write(" ");
-        board_write(text);
-    }
-    board_write("\n");
-}
-
 static void span(const char *what, void (*function)(void))
 {
     board_span s;
     board_measure(function, &s);
-    say(what, 0, s.ticks, s.wrapped);
+    board_say(what, 0, s.ticks, s.wrapped);
 }
 
 void measure_idle(const void *in, void *out, void *scratch)
@@ -73,7 +39,7 @@ int board_main(void)
     span("thousand", thousand);
     for (unsigned i = 0; i < measure_case_count; ++i) {
         const measure_case *const c = measure_cases[i];
-        say("case", i, c->count, 0);
+        board_say("case", i, c->count, 0);
         for (uint32_t v = 0; v < c->count; ++v) {
             board_span s, idle;
             c->load(v);
@@ -83,11 +49,11 @@ int board_main(void)
             const uint32_t low = board_stack(c->idle);
             const uint32_t high = board_stack(c->run);
             wrong += bad;
-            say("vector", v, s.ticks, s.wrapped);
-            say("idle", v, idle.ticks, idle.wrapped);
-            say("wrong", v, bad, high > low ? high - low : 0);
+            board_say("vector", v, s.ticks, s.wrapped);
+            board_say("idle", v, idle.ticks, idle.wrapped);
+            board_say("wrong", v, bad, high > low ? high - low : 0);
         }
     }
-    say("end", 0, 0, 0);
+    board_say("end", 0, 0, 0);
     return wrong == 0 ? 0 : 1;
 }

@@ -34,6 +34,8 @@ pub struct Job<'a> {
     pub level: Level,
     /// Compile for the floating-point unit, where the board has one.
     pub float_unit: bool,
+    /// Further options for the files under test.
+    pub flags: &'a [&'a str],
     /// The files under test: compiled with warnings as errors.
     pub sources: &'a [Source],
     /// Objects under test that were made elsewhere.
@@ -51,11 +53,13 @@ pub struct Image {
 }
 
 /// Files of this crate that every program of a board has; its headers.
-const HEADERS: [(&str, &str); 2] = [
+const HEADERS: [(&str, &str); 3] = [
     ("board.h", include_str!("../c/board.h")),
     ("measure.h", include_str!("../c/measure.h")),
+    ("selftest.h", include_str!("../c/selftest.h")),
 ];
 const MEMORY_FUNCTIONS: &str = include_str!("../c/memory.c");
+const SAY: &str = include_str!("../c/say.c");
 const CORTEX_M: &str = include_str!("../c/cortex_m.c");
 const LAYOUT: &str = include_str!("../c/cortex_m.ld");
 const AVR: &str = include_str!("../c/avr.c");
@@ -72,7 +76,10 @@ pub fn build(job: &Job<'_>) -> Result<Image, Error> {
     for (name, text) in HEADERS {
         write(dir, name, text)?;
     }
-    let own = [Source::new("board.c", start_up(job.board))];
+    let own = [
+        Source::new("board.c", start_up(job.board)),
+        Source::new("say.c", SAY),
+    ];
     for source in job.harness.iter().chain(&own) {
         write(dir, &source.name, &source.text)?;
     }
@@ -138,6 +145,7 @@ pub(crate) fn kernel_objects(job: &Job<'_>, dir: &Path) -> Result<Vec<PathBuf>, 
     if job.board != Board::HostClang {
         flags.push("-fstack-usage");
     }
+    flags.extend(job.flags);
     for source in job.sources {
         if source.name.ends_with(".c") {
             objects.push(compile(job, dir, &source.name, &flags)?);

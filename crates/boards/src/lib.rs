@@ -9,7 +9,8 @@
 //! - [`Board`]: the boards and which tools they need.
 //! - [`build`]: sources to an [`Image`] that runs.
 //! - [`usage()`]: flash, RAM and stack of functions with all that they call, and nothing else.
-//! - [`measure`]: a function on vectors, checked and counted.
+//! - [`mod@measure`]: a function on vectors, checked and counted.
+//! - [`mod@selftest`]: the self-tests of many kernels in one program.
 
 mod board;
 mod build;
@@ -17,11 +18,13 @@ mod calls;
 mod link_map;
 pub mod measure;
 mod run;
+pub mod selftest;
 mod usage;
 
 pub use board::{Board, Counter, Level, looked_up};
 pub use build::{Image, Job, Source, build};
 pub use measure::measure;
+pub use selftest::selftest;
 pub use usage::{Usage, usage};
 
 use std::path::PathBuf;

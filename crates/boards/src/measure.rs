@@ -6,6 +6,7 @@
 
 use crate::board::{Board, Counter};
 use crate::build::{Job, Source, build};
+use crate::run::parsed;
 use crate::{Error, Image};
 use std::fmt::Write;
 
@@ -61,7 +62,8 @@ impl Counts {
 /// difference of spans rounds to the exact number; a span may last 2.6 million instructions. Each
 /// later one is coarser and lasts longer: to one instruction and 10 million, ten and 80 million,
 /// eighty and 670 million.
-const SHIFTS: [u32; 4] = [8, 6, 3, 0];
+const SHIFTS: [u32; 4] = [FINEST, 6, 3, 0];
+pub(crate) const FINEST: u32 = 8;
 
 const HARNESS: &str = include_str!("../c/measure.c");
 
@@ -143,30 +145,6 @@ fn counted(board: Board, shift: u32, ticks: i64) -> Option<u64> {
             Some((time + (1 << shift) / 2) >> shift)
         }
     }
-}
-
-type Line<'a> = (&'a str, [i64; 3]);
-
-/// The harness's lines: a word and three numbers each, the last one `end`.
-fn parsed(lines: &[String]) -> Result<Vec<Line<'_>>, Error> {
-    let unexpected = |text: String| Error::Unexpected {
-        what: "the program under measurement wrote",
-        text,
-    };
-    let one = |line: &str| -> Option<[i64; 3]> {
-        let numbers: Result<Vec<i64>, _> = line.split(' ').skip(1).map(str::parse).collect();
-        numbers.ok()?.try_into().ok()
-    };
-    let mut all = Vec::new();
-    for line in lines {
-        let numbers = one(line).ok_or_else(|| unexpected(line.clone()))?;
-        let word = line.split(' ').next().unwrap_or_default();
-        all.push((word, numbers));
-    }
-    if all.last().is_none_or(|(w, _)| *w != "end") {
-        return Err(unexpected(format!("no end: {lines:?}")));
-    }
-    Ok(all)
 }
 
 /// The C file of a subject: vectors in flash, and the case that `measure.c` runs.

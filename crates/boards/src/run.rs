@@ -106,6 +106,31 @@ fn understand(board: Board, status: ExitStatus, text: &str) -> Output {
     Output { lines, success }
 }
 
+/// A word and three numbers.
+pub(crate) type Line<'a> = (&'a str, [i64; 3]);
+
+/// The harness's lines: a word and three numbers each, the last one `end`.
+pub(crate) fn parsed(lines: &[String]) -> Result<Vec<Line<'_>>, Error> {
+    let unexpected = |text: String| Error::Unexpected {
+        what: "a program on a board wrote",
+        text,
+    };
+    let one = |line: &str| -> Option<[i64; 3]> {
+        let numbers: Result<Vec<i64>, _> = line.split(' ').skip(1).map(str::parse).collect();
+        numbers.ok()?.try_into().ok()
+    };
+    let mut all = Vec::new();
+    for line in lines {
+        let numbers = one(line).ok_or_else(|| unexpected(line.clone()))?;
+        let word = line.split(' ').next().unwrap_or_default();
+        all.push((word, numbers));
+    }
+    if all.last().is_none_or(|(w, _)| *w != "end") {
+        return Err(unexpected(format!("no end: {lines:?}")));
+    }
+    Ok(all)
+}
+
 /// Runs a command with both outputs in one text; ends it if it takes too long.
 fn bounded(command: &mut Command) -> Result<(ExitStatus, String), Error> {
     let shown = shown(command);

@@ -10,7 +10,8 @@
 )]
 
 use ceg4n_boards::measure::{Counts, Expected, Subject, Vector};
-use ceg4n_boards::{Board, Counter, Job, Level, Source, Usage, measure, usage};
+use ceg4n_boards::selftest::{Kernel, Outcome};
+use ceg4n_boards::{Board, Counter, Job, Level, Source, Usage, measure, selftest, usage};
 
 /// The boards whose tools are here.
 fn boards() -> Vec<Board> {
@@ -47,6 +48,7 @@ fn job(board: Board, sources: &[Source]) -> Job<'_> {
         board,
         level: Level::O2,
         float_unit: false,
+        flags: &[],
         sources,
         objects: &[],
         harness: &[],
@@ -143,8 +145,10 @@ fn wrong_outputs_and_classes_are_counted() {
 fn memory_is_what_the_program_holds() {
     let body = "#ifdef __AVR__
 #define FLASH __flash
+#define MIX(a, b) ((a) * (int64_t)(b))
 #else
 #define FLASH
+#define MIX(a, b) ((a) * (int64_t)123456789 / (b))
 #endif
 static const FLASH int16_t table[100] = {1, 2, 3};
 static int32_t counter = 5;
@@ -155,7 +159,7 @@ int32_t never(int32_t x);
 int32_t never(int32_t x) { return x * 77; }
 void k_infer(const k_in_t *in, k_out_t *out, k_scratch *scratch)
 { (void)scratch; room[in[1]] = 1; counter += room[in[0]];
-  out[0] = (int32_t)(((int64_t)inner(in) * 123456789 / (counter + table[in[1]])) >> 3); }";
+  out[0] = (int32_t)(MIX(inner(in), counter + table[in[1]]) >> 3); }";
     let no_library = "void k_infer(const k_in_t *in, k_out_t *out, k_scratch *scratch)
 { (void)scratch; out[0] = in[0] + in[1]; }";
     for board in boards() {
@@ -173,7 +177,7 @@ void k_infer(const k_in_t *in, k_out_t *out, k_scratch *scratch)
         assert!((20..500).contains(&found.text), "{board}: {found:?}");
         assert!(found.library > 50, "{board}: {found:?}");
         let seen = measured(board, body, &[vector([1, 2], 0)]).stack;
-        let stack = found.stack[0].unwrap();
+        let stack = found.stack[0].unwrap_or_else(|| panic!("{board}: {found:?}"));
         assert!((80..300).contains(&stack), "{board}: {found:?}");
         assert!((80..=stack).contains(&seen), "{board}: {seen} of {stack}");
         let found = used(board, no_library);
@@ -190,5 +194,35 @@ fn what_does_not_compile_is_an_error_with_the_compilers_words() {
         let vectors = &[vector([0, 0], 0)];
         let error = measure(&job(board, &sources), &Subject { name, vectors }).unwrap_err();
         assert!(error.to_string().contains("unused variable"), "{error}");
+    }
+}
+
+/// Kernels that do not fit together are run one after another.
+#[test]
+fn selftests_say_how_many_outputs_are_wrong() {
+    let kernel = |i: usize| {
+        let name = format!("k{i}");
+        let text = format!(
+            "#ifndef {name}_SELFTEST_NO_MAIN\n#error main\n#endif
+unsigned long {name}_selftest_count(void);\nunsigned long {name}_selftest(void);
+unsigned long {name}_selftest_count(void) {{ return 7; }}
+unsigned long {name}_selftest(void) {{ return {i}; }}\n"
+        );
+        Kernel {
+            sources: vec![Source::new(format!("{name}.c"), text)],
+            name,
+            bytes: (2_000, 10),
+        }
+    };
+    let kernels: Vec<Kernel> = (0..5).map(kernel).collect();
+    for board in boards() {
+        let told = selftest(board, Level::O2, &kernels).unwrap();
+        let expected = |(wrong, k): (usize, &Kernel)| Outcome {
+            name: k.name.clone(),
+            vectors: 7,
+            wrong,
+        };
+        let expected: Vec<Outcome> = kernels.iter().enumerate().map(expected).collect();
+        assert_eq!(told, expected, "{board}");
     }
 }

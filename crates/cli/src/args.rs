@@ -271,7 +271,7 @@ pub struct CompileArgs {
     /// Activation widths of the search, within 4..24
     #[arg(long, value_name = "MIN..MAX")]
     pub activation_bits: Option<String>,
-    /// What is written: c, rust
+    /// What is written: c, rust, onnx
     #[arg(long, value_name = "LIST", value_delimiter = ',')]
     pub emit: Vec<String>,
     /// The prefix of C and Rust names

@@ -516,6 +516,7 @@ fn emit(r: &mut Reader, list: &[String]) -> EmitSet {
     let mut set = EmitSet {
         c: false,
         rust: false,
+        onnx: false,
     };
     for name in list {
         r.option("emit", Some(name), |t| match t {
@@ -527,8 +528,12 @@ fn emit(r: &mut Reader, list: &[String]) -> EmitSet {
                 set.rust = true;
                 Ok(())
             }
-            "onnx" | "smt" => Err(Refusal::NotBuilt),
-            _ => expected("c or rust"),
+            "onnx" => {
+                set.onnx = true;
+                Ok(())
+            }
+            "smt" => Err(Refusal::NotBuilt),
+            _ => expected("c, rust or onnx"),
         });
     }
     set

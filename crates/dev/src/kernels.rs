@@ -63,6 +63,9 @@ pub struct Options {
     /// The optimisation at which instructions are counted: O0, O2, O3, Os
     #[arg(long, default_value = "O2")]
     level: String,
+    /// Write the C of every row below this folder, to look at what a compiler makes of it
+    #[arg(long, value_name = "FOLDER")]
+    keep: Option<PathBuf>,
     /// Leave the plain int8 loop and float C out
     #[arg(long)]
     no_baselines: bool,
@@ -94,6 +97,7 @@ struct Setup {
     kernels: Vec<KernelChoice>,
     level: Level,
     baselines: bool,
+    keep: Option<PathBuf>,
 }
 
 fn wrong(what: &str, name: &str) -> Error {
@@ -137,6 +141,7 @@ impl Setup {
                 .find(level)
                 .ok_or_else(|| wrong("--level", &options.level))?,
             baselines: !options.no_baselines,
+            keep: options.keep.clone(),
         })
     }
 
@@ -178,7 +183,7 @@ impl Setup {
                         float_unit: false,
                         agree: Some(candidate.agree),
                     };
-                    rows.push(row::measured(net, board, self.level, &subject)?);
+                    rows.push(self.row(net, board, &subject)?);
                     texts.push((sources, rows.len() - 1));
                 }
             }
@@ -187,6 +192,15 @@ impl Setup {
             rows.extend(self.baseline_rows(net, board)?);
         }
         Ok(rows)
+    }
+
+    fn row(&self, net: &Net, board: Board, form: &row::Form<'_>) -> Result<Row, Error> {
+        if let Some(folder) = &self.keep {
+            let name = format!("{} {} {}", board.name(), form.formats, form.form);
+            let name = name.replace([' ', ':', ','], "-");
+            row::keep(&folder.join(&net.name).join(name), form.sources)?;
+        }
+        row::measured(net, board, self.level, form)
     }
 
     fn baseline_rows(&self, net: &Net, board: Board) -> Result<Vec<Row>, Error> {
@@ -215,7 +229,7 @@ impl Setup {
                 float_unit,
                 agree: None,
             };
-            rows.push(row::measured(net, board, self.level, &subject)?);
+            rows.push(self.row(net, board, &subject)?);
         }
         Ok(rows)
     }

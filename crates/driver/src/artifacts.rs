@@ -5,7 +5,9 @@ use crate::options::CompileOptions;
 use crate::outcome::TOOL_VERSION;
 use crate::output::Staged;
 use ceg4n_base::{ContentHash, Diagnostic, Diagnostics, Exact, codes};
-use ceg4n_emit::{Claim, EmitInfo, EmitInput, OutputFile, TestVector, emit_c, emit_rust};
+use ceg4n_emit::{
+    Claim, EmitError, EmitInfo, EmitInput, OutputFile, TestVector, emit_c, emit_onnx, emit_rust,
+};
 use ceg4n_ir::{Anchor, Annotation, Module, Op, Program};
 use ceg4n_refine::{Ended, State, Version};
 use ceg4n_report::{Cost, Report, Status};
@@ -32,7 +34,7 @@ pub(crate) struct Artifacts<'a> {
 }
 
 impl Artifacts<'_> {
-    /// Writes `NAME.final.nnir`, `versions/`, `c/` and `rust/`, and completes the report's cost.
+    /// Writes `NAME.final.nnir`, `versions/`, `c/`, `rust/` and `onnx/`, and completes the report's cost.
     pub(crate) fn write(&self, report: &mut Report) -> Result<(), Diagnostics> {
         if let Some(state) = self.state {
             self.versions(state)?;
@@ -58,12 +60,14 @@ impl Artifacts<'_> {
             options: self.options.written,
         };
         let mut files: Vec<OutputFile> = Vec::new();
-        let failed = |e: ceg4n_emit::EmitError| Diagnostic::error(codes::INTERNAL, e.to_string());
         if self.options.emit.c {
             files.extend(emit_c(&input).map_err(failed)?);
         }
         if self.options.emit.rust {
             files.extend(emit_rust(&input).map_err(failed)?);
+        }
+        if self.options.emit.onnx {
+            files.extend(emit_onnx(&input).map_err(failed)?);
         }
         for f in &files {
             self.staged.write(&f.path, &f.content)?;
@@ -112,6 +116,24 @@ impl Artifacts<'_> {
             self.write_module(&format!("versions/v{}.nnir", v.version), &module)?;
         }
         Ok(())
+    }
+}
+
+/// A size is the user's choice; everything else was checked before.
+fn failed(e: EmitError) -> Diagnostic {
+    let text = e.to_string();
+    match e {
+        EmitError::TooLarge { .. } => {
+            Diagnostic::error(codes::FILE_WRITE, text).help("leave onnx out of --emit")
+        }
+        EmitError::Unrolled { .. } => {
+            Diagnostic::error(codes::USAGE, text).help("use --kernel speed or auto")
+        }
+        EmitError::NotFixedPoint
+        | EmitError::Name { .. }
+        | EmitError::Vector { .. }
+        | EmitError::OtherProgram { .. }
+        | EmitError::Internal(_) => Diagnostic::error(codes::INTERNAL, text),
     }
 }
 

@@ -176,6 +176,8 @@ pub struct EmitSet {
     pub c: bool,
     /// A `no_std` crate under `rust/`.
     pub rust: bool,
+    /// An ONNX model of the same integers under `onnx/`.
+    pub onnx: bool,
 }
 
 impl Default for EmitSet {
@@ -183,6 +185,7 @@ impl Default for EmitSet {
         Self {
             c: true,
             rust: true,
+            onnx: false,
         }
     }
 }

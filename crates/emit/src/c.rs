@@ -5,10 +5,12 @@
 //! demands the arithmetic shift. Left shifts are multiplications by a power of two, because
 //! shifting a negative number left is undefined.
 
+mod acsl;
 mod deviations;
 mod forms;
 mod helpers;
 mod package;
+mod selftest;
 mod share;
 pub(crate) mod stage;
 pub(crate) mod unroll;
@@ -16,7 +18,7 @@ pub(crate) mod unroll;
 use crate::elem::Elem;
 use crate::plan::{Plan, Source};
 use crate::slots::{self, Slots};
-use crate::text::{c_comment, c_integer, decimal, integers, line, string};
+use crate::text::{c_comment, c_integer, integers, line};
 use crate::{EmitInput, OutputFile, readme};
 use std::fmt::Write;
 
@@ -37,7 +39,7 @@ pub(crate) fn files(input: &EmitInput<'_>, plan: &Plan<'_>) -> Vec<OutputFile> {
         .filter(|f| f.ends_with(".c"))
         .map(str::to_owned)
         .collect();
-    let selftest = package::selftest_guard(name) + &selftest(input);
+    let selftest = package::selftest_guard(name) + &selftest::source(input, plan);
     files.push(file("_selftest.c", selftest));
     files.push(OutputFile::new(
         "c/README.md".to_owned(),
@@ -98,6 +100,11 @@ fn header(input: &EmitInput<'_>, plan: &Plan<'_>, slots: &Slots) -> String {
         &mut out,
         ["Computes the outputs. The three objects must not overlap."],
     );
+    let contracts = match input.options.acsl {
+        true => acsl::Contracts::new(plan),
+        false => acsl::Contracts::default(),
+    };
+    out.push_str(&contracts.infer);
     line!(
         out,
         "void {name}_infer(const {name}_in_t in[{name}_IN_SIZE], {name}_out_t out[{name}_OUT_SIZE], {name}_scratch *scratch);\n"
@@ -106,11 +113,12 @@ fn header(input: &EmitInput<'_>, plan: &Plan<'_>, slots: &Slots) -> String {
         &mut out,
         ["The class: index of the greatest output, the lowest index among equals."],
     );
+    out.push_str(&contracts.argmax);
     line!(
         out,
         "size_t {name}_argmax(const {name}_out_t out[{name}_OUT_SIZE]);\n"
     );
-    out.push_str(&helpers::declarations(name, plan));
+    out.push_str(&helpers::declarations(name, plan, &contracts));
     line!(out, "#ifdef __cplusplus\n}}\n#endif\n\n#endif");
     out
 }
@@ -219,6 +227,7 @@ fn source(input: &EmitInput<'_>, plan: &Plan<'_>, slots: &Slots) -> String {
     );
     deviations::assertions(&mut out, name);
     if plan.unrolled {
+        out.push_str(unroll::STRAIGHT);
         infer_head(&mut out, name);
         line!(out, "    (void)scratch;");
         out.push_str(&unroll::body(name, plan));
@@ -289,75 +298,3 @@ pub(crate) fn slots(plan: &Plan<'_>) -> Slots {
     }
     slots::assign(plan, slots::may_alias)
 }
-
-fn selftest(input: &EmitInput<'_>) -> String {
-    let name = input.name;
-    let mut out = String::new();
-    c_comment(
-        &mut out,
-        [
-            format!(
-                "{name}_selftest.c: runs the kernel {name} on vectors whose outputs are known."
-            ),
-            "Exit status 0: all as expected; 1: a mismatch, which is printed.".to_owned(),
-        ],
-    );
-    line!(out, "#include \"{name}.h\"\n\n#include <stdio.h>\n");
-    let n = input.vectors.len();
-    if n == 0 {
-        line!(
-            out,
-            "#ifndef {name}_SELFTEST_NO_MAIN\nint main(void)\n{{\n    puts(\"{name}: there are no test vectors\");\n    return 0;\n}}\n#endif"
-        );
-        return out;
-    }
-    let mut vectors = |ty: &str, what: &str, size: &str, of: fn(&crate::TestVector) -> &[i64]| {
-        line!(
-            out,
-            "static const {name}_{ty} {name}_{what}[{n}][{name}_{size}] = {{"
-        );
-        for v in input.vectors {
-            line!(out, "    {{");
-            integers(&mut out, "        ", of(v).iter().copied(), c_integer);
-            line!(out, "    }},");
-        }
-        line!(out, "}};\n");
-    };
-    vectors("in_t", "inputs", "IN_SIZE", |v| &v.input);
-    vectors("out_t", "expected", "OUT_SIZE", |v| &v.output);
-    line!(out, "static const char *const {name}_notes[{n}] = {{");
-    for v in input.vectors {
-        line!(out, "    \"{}\",", string(&v.note));
-    }
-    line!(out, "}};\n");
-    let mut count = String::new();
-    decimal(&mut count, n as i64);
-    out.push_str(&SELFTEST_MAIN.replace("COUNT", &count).replace("NAME", name));
-    out
-}
-
-/// The self-test's main function; `NAME` and `COUNT` are replaced.
-const SELFTEST_MAIN: &str = r#"#ifndef NAME_SELFTEST_NO_MAIN
-int main(void)
-{
-    static NAME_scratch scratch;
-    static NAME_out_t out[NAME_OUT_SIZE];
-    int status = 0;
-    for (size_t v = 0; v < COUNT; ++v) {
-        NAME_infer(NAME_inputs[v], out, &scratch);
-        for (size_t j = 0; j < NAME_OUT_SIZE; ++j) {
-            if (out[j] != NAME_expected[v][j]) {
-                printf("NAME: vector %lu (%s): output %lu is %lld, expected %lld\n",
-                       (unsigned long)v, NAME_notes[v], (unsigned long)j,
-                       (long long)out[j], (long long)NAME_expected[v][j]);
-                status = 1;
-            }
-        }
-    }
-    if (status == 0) {
-        puts("NAME: COUNT vectors pass");
-    }
-    return status;
-}
-#endif
-"#;

@@ -1,5 +1,6 @@
-//! Writes a checked fixed-point program as C99 and as `no_std` Rust: integers only, no
-//! allocation, every accumulator in a word that the checker proved wide enough.
+//! Writes a checked fixed-point program as C99 and as `no_std` Rust (integers only, no allocation,
+//! every accumulator in a word that the checker proved wide enough) and as an ONNX model of the
+//! same integers.
 //!
 //! Both languages print one `plan`: the kernel's nodes fused into loops (a dense layer, a
 //! convolution, a pool, then what is done to each accumulator), intermediate vectors laid into
@@ -10,6 +11,7 @@
 mod c;
 mod elem;
 mod ident;
+mod onnx;
 mod plan;
 mod readme;
 mod rust;
@@ -161,6 +163,12 @@ pub enum EmitError {
         /// Hash of the program at hand.
         emitted: ContentHash,
     },
+    /// An ONNX model that no protocol buffer holds.
+    #[error("an ONNX model of {bytes} bytes is more than a protocol buffer holds, 2 GiB")]
+    TooLarge {
+        /// Its size.
+        bytes: usize,
+    },
     /// [`KernelChoice::Unrolled`] for a network that is too large.
     #[error(
         "straight-line code of {products} multiplications is too long; at most {MOST_UNROLLED}"
@@ -218,6 +226,20 @@ pub fn emit_rust(input: &EmitInput<'_>) -> Result<Vec<OutputFile>, EmitError> {
     };
     let plan = prepare_for(input, Target::Generic, kernel)?;
     Ok(rust::files(input, &plan))
+}
+
+/// Writes the ONNX model `onnx/NAME.onnx`, from the input's integers to the output's integers and
+/// the class; `onnx/NAME_real.onnx`, the same from float64 to float64, unless outputs exceed 2^53;
+/// `onnx/README.md`; and the vectors as `onnx/test_data_set_0/*.pb`.
+///
+/// onnxruntime gives the kernel's integers: every operator is one of the standard domain on
+/// integers, in a type that holds what the checker proved.
+///
+/// # Errors
+/// See [`EmitError`].
+pub fn emit_onnx(input: &EmitInput<'_>) -> Result<Vec<OutputFile>, EmitError> {
+    let plan = prepare_for(input, Target::Generic, KernelChoice::Speed)?;
+    onnx::files(input, &plan)
 }
 
 /// The plan of the C kernel.

@@ -12,18 +12,18 @@
 mod bodies;
 mod build;
 mod finish;
-mod forms;
+pub(crate) mod forms;
 mod moves;
 mod operands;
 mod steps;
 mod windows;
 
 pub(crate) use build::plan;
-pub(crate) use moves::Nest;
+pub(crate) use moves::{Loop, Nest};
 pub(crate) use windows::{Axis, Taps, Windows};
 
 use crate::elem::{Elem, hull};
-use ceg4n_ir::{Interval, Kernel};
+use ceg4n_ir::Kernel;
 use ceg4n_target::License;
 use std::borrow::Cow;
 
@@ -201,8 +201,6 @@ pub(crate) struct Dense {
     /// Columns, without padding.
     pub(crate) cols: usize,
     pub(crate) license: License,
-    /// All sums, with what the bias table adds.
-    pub(crate) sums: Interval,
     /// Rows that are computed together, in order; empty for one row after the other.
     pub(crate) tiles: Vec<Tiles>,
 }

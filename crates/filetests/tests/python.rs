@@ -36,6 +36,7 @@ fn main() -> ExitCode {
         }),
         Trial::test("tests of operators", || with_python(operators)),
         Trial::test("models of scikit-learn", || with_python(classical)),
+        Trial::test("emitted models", || with_python(compiled)),
         Trial::test("networks of the benchmarks", || with_python(benchmarks)),
     ];
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
@@ -145,6 +146,12 @@ fn operators(tools: &Path) -> Result<(), Failed> {
 /// The reference of every model of scikit-learn agrees with the model.
 fn classical(tools: &Path) -> Result<(), Failed> {
     let (found, good) = script(tools, "classical.py", &[])?;
+    if good { Ok(()) } else { Err(found.into()) }
+}
+
+/// Emitted models give the kernel's integers in onnxruntime.
+fn compiled(tools: &Path) -> Result<(), Failed> {
+    let (found, good) = script(tools, "compiled.py", &[])?;
     if good { Ok(()) } else { Err(found.into()) }
 }
 

@@ -25,7 +25,7 @@ mod moves;
 mod nodes;
 mod notes;
 mod operators;
-pub(crate) mod proto;
+pub mod proto;
 mod quantized;
 mod tensor;
 mod unsupported;

@@ -21,7 +21,10 @@ pub enum Form {
         bits: u8,
     },
     /// Cortex-M4: two columns a multiplication.
-    Dual,
+    Dual {
+        /// Of a weight's storage: 8 or 16.
+        bits: u8,
+    },
     /// Cortex-M4: two rows' weights in a halfword, `256·odd + even`.
     Pair,
     /// Cortex-M4: four rows' weights in a halfword.
@@ -76,6 +79,7 @@ impl Layer<'_> {
 pub struct License {
     form: Form,
     reason: String,
+    room: i64,
 }
 
 impl License {
@@ -84,12 +88,18 @@ impl License {
         Self {
             form: Form::Plain,
             reason: String::new(),
+            room: i64::MAX,
         }
     }
 
     /// The form.
     pub fn form(&self) -> Form {
         self.form
+    }
+
+    /// What may be added to every sum so that the side condition still holds.
+    pub fn room(&self) -> i64 {
+        self.room
     }
 
     /// The side condition and the proved range that satisfies it, for the layer's comment.
@@ -109,7 +119,10 @@ impl Form {
         match (choice, target) {
             (KernelChoice::Size, _) => vec![packed, Self::Plain],
             (KernelChoice::Unrolled, _) | (_, Target::Generic) => vec![Self::Plain],
-            (_, Target::CortexM4) => vec![Self::Quad, Self::Pair, Self::Dual, Self::Plain],
+            (_, Target::CortexM4) => {
+                let (short, long) = (Self::Dual { bits: 8 }, Self::Dual { bits: 16 });
+                vec![Self::Quad, Self::Pair, short, long, Self::Plain]
+            }
             (_, Target::CortexM0) => vec![Self::Quarters, Self::Offset, Self::Plain],
             (_, Target::Avr) => vec![Self::Short, Self::Bytes, Self::Plain],
         }
@@ -121,18 +134,27 @@ impl Form {
     /// The condition that does not hold.
     pub fn license(self, layer: &Layer<'_>) -> Result<License, Unmet> {
         let reason = match self {
-            Self::Plain => Ok(String::new()),
-            Self::Packed { bits } => packed(layer, bits),
-            Self::Dual => arm_dsp::dual(layer),
+            Self::Plain => Ok(free(String::new())),
+            Self::Packed { bits } => packed(layer, bits).map(free),
+            Self::Dual { bits } => arm_dsp::dual(layer, bits),
             Self::Pair => arm_dsp::pair(layer),
             Self::Quad => arm_dsp::quad(layer),
-            Self::Offset => arm_small::offset(layer),
-            Self::Quarters => arm_small::quarters(layer),
+            Self::Offset => arm_small::offset(layer).map(free),
+            Self::Quarters => arm_small::quarters(layer).map(free),
             Self::Short => avr::short(layer),
             Self::Bytes => avr::bytes(layer),
         };
-        reason.map(|reason| License { form: self, reason })
+        reason.map(|(reason, room)| License {
+            form: self,
+            reason,
+            room,
+        })
     }
+}
+
+/// No condition on sums but their width.
+fn free(reason: String) -> (String, i64) {
+    (reason, i64::MAX)
 }
 
 /// The widths of types are no gain over plain storage.

@@ -48,6 +48,11 @@ pub(crate) fn chain(net: &Net) -> Option<Vec<Layer>> {
                     relu: false,
                 });
             }
+            // What a model's normalization leaves when its mean is zero.
+            Op::Add { x, c } | Op::Sub { x, c } if *x == at => {
+                let zero = network.constant(*c)?.data.iter().all(|v| *v == 0.0);
+                zero.then_some(())?;
+            }
             Op::Relu { x } if *x == at => layers.last_mut().filter(|l| !l.relu)?.relu = true,
             Op::Flatten { x } | Op::Reshape { x, .. } | Op::Identity { x } if *x == at => {}
             Op::Dense { .. }
@@ -297,7 +302,7 @@ static void layer(const int8_t *x, int cols, const FLASH int8_t *w, const FLASH 
     for (int j = 0; j < rows; ++j) {
         int32_t acc = b[j];
         for (int k = 0; k < cols; ++k) {
-            acc += (int32_t)w[k] * (int32_t)x[k];
+            acc += w[k] * x[k];
         }
         w += cols;
         acc = requantize(acc, multiplier, shift);

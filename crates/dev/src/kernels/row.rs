@@ -6,6 +6,7 @@ use ceg4n_boards::measure::{Counts, Expected, Subject, Vector};
 use ceg4n_boards::{Board, Job, Level, Source, Usage, measure, usage};
 use ceg4n_emit::{Claim, EmitInfo, EmitInput, EmitOptions, KernelChoice, Target, emit_c};
 use std::fmt::Write;
+use std::path::Path;
 
 /// Bytes of vectors that stand in a board's flash beside the kernel: AVR's pointers into flash
 /// reach 64 KiB.
@@ -90,6 +91,19 @@ pub(crate) fn emitted(
     Ok(files.map(|f| source(&f.path, &f.content)).collect())
 }
 
+/// Writes sources into a folder.
+pub(crate) fn keep(folder: &Path, sources: &[Source]) -> Result<(), Error> {
+    let failed = |source| Error::File {
+        path: folder.to_owned(),
+        source,
+    };
+    std::fs::create_dir_all(folder).map_err(failed)?;
+    for s in sources {
+        std::fs::write(folder.join(&s.name), &s.text).map_err(failed)?;
+    }
+    Ok(())
+}
+
 /// The centres as a candidate's integers, as many as fit the board.
 pub(crate) fn vectors(
     net: &Net,
@@ -142,6 +156,7 @@ pub(crate) fn measured(
         board,
         level,
         float_unit: form.float_unit,
+        flags: &[],
         sources: form.sources,
         objects: &[],
         harness: &[],

@@ -3,16 +3,16 @@
 //!
 //! `w = NAME_FORM_ROWS_TYPE(w, b, x, cols, a)`: from the tile's weights `w`, the starts of its sums
 //! `b` and the operand `x` of `cols` columns (then zeros to the form's multiple) to the sums `a`;
-//! returns the weights of the next tile. Where a processor has instructions that C has no word for,
-//! these stand behind a macro that tests for them, with the plain C beside.
+//! returns the weights of the next tile. Where a processor has instructions that C has no word
+//! for, these stand behind a macro that tests for them, with the plain C beside.
 
-mod arm_dsp;
+pub(super) mod arm_dsp;
 mod arm_small;
 mod avr;
 pub(super) mod packed;
 
 use crate::elem::Elem;
-use crate::plan::{Body, Plan};
+use crate::plan::{Body, Plan, Stage, Tiles};
 use ceg4n_target::Form;
 use std::collections::BTreeSet;
 
@@ -30,19 +30,11 @@ pub(super) struct Use {
 impl Use {
     /// Its name without the kernel's.
     pub(super) fn name(&self) -> String {
-        let form = match self.form {
-            Form::Plain => "plain",
-            Form::Packed { .. } => "packed",
-            Form::Dual => "dual",
-            Form::Pair => "pair",
-            Form::Quad => "quad",
-            Form::Offset => "offset",
-            Form::Quarters if self.rows > 2 => "quarters",
+        if self.form == Form::Quarters && self.rows <= 2 {
             // What is left of the rows.
-            Form::Quarters => "offset",
-            Form::Short => "short",
-            Form::Bytes => "bytes",
-        };
+            return format!("offset_{}_{}", self.rows, self.x.rust());
+        }
+        let form = form_name(self.form);
         let part = match (self.form, self.word) {
             (Form::Bytes, Elem::I16) => "_high",
             _ => "",
@@ -51,9 +43,77 @@ impl Use {
     }
 }
 
+/// For the names of functions.
+fn form_name(form: Form) -> &'static str {
+    match form {
+        Form::Plain => "plain",
+        Form::Packed { .. } => "packed",
+        Form::Dual { bits: 16 } => "dual16",
+        Form::Dual { .. } => "dual8",
+        Form::Pair => "pair",
+        Form::Quad => "quad",
+        Form::Offset => "offset",
+        Form::Quarters => "quarters",
+        Form::Short => "short",
+        Form::Bytes => "bytes",
+    }
+}
+
 /// The call for one tile.
 pub(super) fn call(name: &str, function: Use, cols: &str) -> String {
     format!("{name}_{}(w, b, x, {cols}, a)", function.name())
+}
+
+/// What a form computes once before all tiles: a declaration.
+pub(super) fn before(name: &str, form: Form, x: Elem, cols: &str) -> Option<String> {
+    let sum = arm_dsp::sum_name(name, x);
+    (form == Form::Quad).then(|| format!("const uint32_t s = {sum}(x, {cols});"))
+}
+
+/// The tiles of a dense stage, also of sizes that only stages of the same loops have: then the
+/// functions of all differ in nothing but numbers.
+pub(super) fn sizes(plan: &Plan<'_>, stage: &Stage) -> Vec<Tiles> {
+    let Body::Dense(d) = &stage.body else {
+        return Vec::new();
+    };
+    let done = arm_dsp::store(plan, stage).map(|s| s.0);
+    let alike = plan.stages.iter().filter_map(|s| match &s.body {
+        Body::Dense(other)
+            if other.license.form() == d.license.form()
+                && s.reads[0].ty == stage.reads[0].ty
+                && s.word == stage.word
+                && arm_dsp::store(plan, s).map(|s| s.0) == done =>
+        {
+            Some(&other.tiles)
+        }
+        Body::Dense(_) | Body::Load | Body::Windows(_) | Body::Copy { .. } | Body::Pick { .. } => {
+            None
+        }
+    });
+    let lists: Vec<&Vec<Tiles>> = alike.collect();
+    let mut left: BTreeSet<usize> = lists
+        .iter()
+        .flat_map(|l| l.iter().map(|t| t.rows))
+        .collect();
+    // Every layer's order is kept; else the largest go first.
+    let first = |a: usize, b: usize| {
+        let place = |l: &Vec<Tiles>, rows| l.iter().position(|t| t.rows == rows);
+        lists
+            .iter()
+            .any(|l| place(l, a) < place(l, b) && place(l, a).is_some())
+    };
+    let mut tiles = Vec::new();
+    while !left.is_empty() {
+        let free = |b: &&usize| !left.iter().any(|a| a != *b && first(*a, **b));
+        let Some(rows) = left.iter().rev().find(free).copied() else {
+            return d.tiles.clone();
+        };
+        left.remove(&rows);
+        let own = d.tiles.iter().find(|t| t.rows == rows);
+        let count = own.map_or(0, |t| t.count);
+        tiles.push(Tiles { rows, count });
+    }
+    tiles
 }
 
 /// Every function that a plan calls.
@@ -76,10 +136,7 @@ pub(super) fn support(name: &str, plan: &Plan<'_>) -> String {
         all.filter(|u| forms.contains(&u.form)).collect()
     };
     let mut out = packed::support(name, plan);
-    out.push_str(&arm_dsp::support(
-        name,
-        &of(&[Form::Dual, Form::Pair, Form::Quad]),
-    ));
+    out.push_str(&arm_dsp::support(name, plan));
     out.push_str(&arm_small::support(
         name,
         &of(&[Form::Offset, Form::Quarters]),

@@ -5,6 +5,7 @@
 //! (FLT_EVAL_METHOD) and `-ffast-math`, and a target without floating point needs no library.
 //! Every shift is of an explicit width and by less than it, also where `int` has 16 bits.
 
+use super::acsl::Contracts;
 use crate::EmitInput;
 use crate::elem::{Elem, hull};
 use crate::plan::Plan;
@@ -12,7 +13,7 @@ use crate::text::{c_comment, line};
 use std::fmt::Write;
 
 /// Declarations for the header, inside the guard of `NAME_NO_FLOAT`.
-pub(super) fn declarations(name: &str, plan: &Plan<'_>) -> String {
+pub(super) fn declarations(name: &str, plan: &Plan<'_>, contracts: &Contracts) -> String {
     let mut out = String::new();
     line!(out, "#ifndef {name}_NO_FLOAT");
     let f = plan.kernel.input_format;
@@ -28,6 +29,7 @@ pub(super) fn declarations(name: &str, plan: &Plan<'_>) -> String {
             "An infinity gives the end on its side, a NaN gives 0.".to_owned(),
         ],
     );
+    out.push_str(&contracts.quantize);
     line!(
         out,
         "void {name}_quantize(const float x[{name}_IN_SIZE], {name}_in_t in[{name}_IN_SIZE]);\n"
@@ -40,6 +42,7 @@ pub(super) fn declarations(name: &str, plan: &Plan<'_>) -> String {
             exactness(plan)
         )],
     );
+    out.push_str(&contracts.dequantize);
     line!(
         out,
         "void {name}_dequantize(const {name}_out_t out[{name}_OUT_SIZE], float y[{name}_OUT_SIZE]);"
@@ -152,11 +155,11 @@ const QUANTIZE: &str = r"static NAME_in_t NAME_quantized(float x)
         /* A tie goes up: away from zero for positive x, towards zero for negative x. */
         const uint32_t right = (uint32_t)(-k);
         m = ((a + (UINT32_C(1) << (right - UINT32_C(1)))) - negative) >> right;
-        m = (m > limit) ? limit : m;
     } else {
         /* |x| * 2^F < 1/2 */
         m = UINT32_C(0);
     }
+    m = (m > limit) ? limit : m;
     return RESULT;
 }
 

@@ -1,14 +1,13 @@
 //! The C function of one stage.
 
-use super::forms::{self, Use, packed};
+use super::forms::{self, Use, arm_dsp, packed};
 use crate::elem::Elem;
 use crate::plan::{
-    Axis, Body, By, Dense, Nest, Operand, Plan, Stage, Step, StepKind, Taps, Tiles, Windows,
+    Axis, Body, By, Dense, Nest, Operand, Plan, Stage, Step, StepKind, Taps, Windows,
 };
 use crate::text::{Code, hole};
 use ceg4n_ir::Rounding;
 use ceg4n_target::Form;
-use std::collections::BTreeSet;
 
 /// A stage's parameters and body, braces included, with holes where constants stand.
 pub(crate) fn function(name: &str, plan: &Plan<'_>, stage: &Stage) -> (Vec<String>, String) {
@@ -121,13 +120,12 @@ impl Printer<'_> {
         match d.license.form() {
             Form::Plain => self.rows(code, d),
             Form::Packed { bits } => self.packed_rows(code, d, bits),
-            form @ (Form::Dual
-            | Form::Pair
-            | Form::Quad
-            | Form::Offset
-            | Form::Quarters
-            | Form::Short
-            | Form::Bytes) => self.tiles(code, d, form),
+            form @ (Form::Dual { .. } | Form::Pair | Form::Quad) => {
+                self.dsp_tiles(code, d, form);
+            }
+            form @ (Form::Offset | Form::Quarters | Form::Short | Form::Bytes) => {
+                self.tiles(code, d, form)
+            }
         }
     }
 
@@ -139,7 +137,7 @@ impl Printer<'_> {
             code.line(format!("const {name}_FLASH int32_t *b = {table};"));
         }
         code.line("size_t j = 0;");
-        for t in self.tiles_of_all(d, form) {
+        for t in forms::sizes(self.plan, self.stage) {
             let count = self.size(t.count);
             code.open(format!("for (size_t t = {count}; t > 0; --t) {{"));
             let word = self.stage.word;
@@ -161,25 +159,51 @@ impl Printer<'_> {
         }
     }
 
-    /// The tiles of a layer, also of sizes that only layers of the same loops have: then the
-    /// functions of all differ in nothing but numbers.
-    fn tiles_of_all(&self, d: &Dense, form: Form) -> Vec<Tiles> {
-        let mut sizes = BTreeSet::new();
-        for s in &self.plan.stages {
-            if let Body::Dense(other) = &s.body
-                && other.license.form() == form
-                && s.reads[0].ty == self.stage.reads[0].ty
-                && s.word == self.stage.word
-            {
-                sizes.extend(other.tiles.iter().map(|t| t.rows));
-            }
+    /// Groups of rows by functions that compute several groups and, where they can, results.
+    fn dsp_tiles(&self, code: &mut Code, d: &Dense, form: Form) {
+        let x = self.stage.reads[0].ty;
+        self.weights(code, d.weight);
+        if let Some(b) = d.bias {
+            let (name, table) = (self.name, self.table(b));
+            code.line(format!("const {name}_FLASH int32_t *b = {table};"));
         }
-        let tiles = sizes.into_iter().rev().map(|rows| {
-            let own = d.tiles.iter().find(|t| t.rows == rows);
-            let count = own.map_or(0, |t| t.count);
-            Tiles { rows, count }
-        });
-        tiles.collect()
+        if let Some(before) = forms::before(self.name, form, x, &self.size(d.cols)) {
+            code.line(before);
+        }
+        let done = arm_dsp::store(self.plan, self.stage);
+        let (store, shift) = done.unwrap_or((arm_dsp::Store::Words, 0));
+        let shift = hole("int", shift);
+        code.line("size_t j = 0;");
+        for t in forms::sizes(self.plan, self.stage) {
+            let rows = t.rows;
+            let u = arm_dsp::Use {
+                form,
+                rows,
+                x,
+                store,
+            };
+            let (name, function) = (self.name, u.name());
+            let (count, cols, more) = (self.size(t.count), self.size(d.cols), u.more(&shift));
+            if done.is_some() {
+                code.open(format!("if ({count} > 0U) {{"));
+                code.line(format!(
+                    "w = {name}_{function}(w, b + j, x, {cols}, y + j, {count}{more});"
+                ));
+                code.line(format!("j += {};", self.size(t.count * rows)));
+                code.close(1);
+                continue;
+            }
+            code.open(format!("for (size_t t = {count}; t > 0; --t) {{"));
+            code.line(format!("int32_t a[{rows}];"));
+            code.line(format!(
+                "w = {name}_{function}(w, b + j, x, {cols}, a, 1{more});"
+            ));
+            code.open(format!("for (size_t r = 0; r < {rows}; ++r) {{"));
+            code.line("int32_t acc = a[r];");
+            self.steps(code);
+            code.line("++j;");
+            code.close(2);
+        }
     }
 
     /// Row by row, each weight unpacked before its product.

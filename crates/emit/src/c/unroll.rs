@@ -7,10 +7,30 @@ use crate::plan::{Body, Dense, Plan, Source, Stage, Vector};
 use crate::text::{Code, Template, c_comment};
 use std::collections::BTreeSet;
 
+/// Before the inference function; `NAME` is replaced.
+pub(super) const STRAIGHT: &str = r#"/* Armv6-M multiplies in a cycle, but GCC's -O2 prefers longer chains of shifts. */
+#if defined(__GNUC__) && !defined(__clang__) && defined(__thumb__) && !defined(__thumb2__)
+__attribute__((optimize("Os")))
+#endif
+"#;
+
 /// The body of the inference function.
 pub(super) fn body(name: &str, plan: &Plan<'_>) -> String {
     let mut out = String::new();
-    for (i, stage) in plan.stages.iter().enumerate() {
+    let live = live(name, plan);
+    let reads_input = plan.stages.iter().enumerate().any(|(number, stage)| {
+        let this = Unrolled {
+            name,
+            plan,
+            stage,
+            number,
+        };
+        !this.inputs(&live[number]).is_empty()
+    });
+    if !reads_input {
+        out.push_str("    (void)in;\n");
+    }
+    for (number, stage) in plan.stages.iter().enumerate() {
         let mut notes = String::new();
         c_comment(&mut notes, &stage.notes);
         for line in notes.lines() {
@@ -22,11 +42,33 @@ pub(super) fn body(name: &str, plan: &Plan<'_>) -> String {
             name,
             plan,
             stage,
-            number: i,
+            number,
         };
-        out.push_str(&this.text());
+        out.push_str(&this.text(&live[number]));
     }
     out
+}
+
+/// The elements of every stage that the output depends on.
+fn live(name: &str, plan: &Plan<'_>) -> Vec<Vec<bool>> {
+    let mut live: Vec<Vec<bool>> = plan.stages.iter().map(|s| vec![false; s.len]).collect();
+    if let Some(last) = live.last_mut() {
+        last.fill(true);
+    }
+    for (number, stage) in plan.stages.iter().enumerate().rev() {
+        let this = Unrolled {
+            name,
+            plan,
+            stage,
+            number,
+        };
+        for (i, k) in this.read(&live[number]) {
+            if let Source::Stage(s) = stage.reads[i].source {
+                live[s][k] = true;
+            }
+        }
+    }
+    live
 }
 
 /// One stage.
@@ -38,19 +80,20 @@ struct Unrolled<'a> {
 }
 
 impl Unrolled<'_> {
-    fn text(&self) -> String {
-        let mut code = Code::default();
-        code.open("    {".trim_start());
-        self.inputs(&mut code);
+    fn text(&self, live: &[bool]) -> String {
         let is_last = self.number + 1 == self.plan.stages.len();
-        let mut outer = Code::default();
-        for j in 0..self.stage.len {
+        let (mut outer, mut code) = (Code::default(), Code::default());
+        code.open("{");
+        for (i, k) in self.inputs(live) {
+            let Vector { source, ty } = self.stage.reads[i];
+            let x = element(source, k);
+            code.line(format!("const {} {x}_{i} = in[{k}];", ty.c()));
+        }
+        let ty = self.stage.ty.c();
+        for j in (0..self.stage.len).filter(|j| live[*j]) {
             if !is_last {
-                outer.line(format!(
-                    "{} {};",
-                    self.stage.ty.c(),
-                    element(Source::Stage(self.number), j)
-                ));
+                let y = element(Source::Stage(self.number), j);
+                outer.line(format!("{ty} {y};"));
             }
             self.element(&mut code, j, is_last);
         }
@@ -60,10 +103,10 @@ impl Unrolled<'_> {
         lines.collect()
     }
 
-    /// Reads the caller's integers that the stage needs.
-    fn inputs(&self, code: &mut Code) {
+    /// The elements that live elements read, each as the number of its vector and its place.
+    fn read(&self, live: &[bool]) -> BTreeSet<(usize, usize)> {
         let mut read = BTreeSet::new();
-        for j in 0..self.stage.len {
+        for j in (0..self.stage.len).filter(|j| live[*j]) {
             match &self.stage.body {
                 Body::Dense(d) => {
                     let row = self.row(d, j);
@@ -76,13 +119,14 @@ impl Unrolled<'_> {
             }
             read.extend((1..self.stage.reads.len()).map(|i| (i, j)));
         }
-        for (i, k) in read {
-            let Vector { source, ty } = self.stage.reads[i];
-            if source == Source::Input {
-                let x = element(source, k);
-                code.line(format!("const {} {x}_{i} = in[{k}];", ty.c()));
-            }
-        }
+        read
+    }
+
+    /// Those of the caller's vector.
+    fn inputs(&self, live: &[bool]) -> Vec<(usize, usize)> {
+        let read = self.read(live).into_iter();
+        read.filter(|(i, _)| self.stage.reads[*i].source == Source::Input)
+            .collect()
     }
 
     fn row(&self, d: &Dense, j: usize) -> Vec<i64> {

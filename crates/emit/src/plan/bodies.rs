@@ -3,7 +3,7 @@
 use super::build::Builder;
 use super::{Body, By, Data, Dense, Stage, TableId, Taps, Windows, moves};
 use crate::EmitError;
-use crate::elem::{Elem, hull};
+use crate::elem::Elem;
 use ceg4n_ir::window::{Conv, Window};
 use ceg4n_ir::{FILL, KernelNode, NodeId, Op, TensorFormat, ValueId};
 use ceg4n_target::License;
@@ -57,7 +57,6 @@ impl<'a> Builder<'a> {
             bias,
             cols,
             license,
-            sums: hull(&node.range),
             tiles: Vec::new(),
         };
         self.lay_out_form(stage, n, &mut dense);

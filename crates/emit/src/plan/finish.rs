@@ -3,7 +3,7 @@
 use super::build::Builder;
 use super::{Body, Data, Dense, Operand, Stage, Step, StepKind};
 use crate::elem::Elem;
-use ceg4n_ir::{Interval, Rounding};
+use ceg4n_ir::Rounding;
 use ceg4n_target::Form;
 use std::borrow::Cow;
 
@@ -21,9 +21,8 @@ impl Builder<'_> {
             bias: Some(bias),
             tiles,
             license,
-            sums,
             ..
-        }) = &mut stage.body
+        }) = &stage.body
         else {
             return;
         };
@@ -40,34 +39,16 @@ impl Builder<'_> {
             Rounding::HalfEven => return,
         };
         let table = &mut self.plan.tables[*bias];
-        if tiles.is_empty() || table.ty != Elem::I32 {
+        if tiles.is_empty() || table.ty != Elem::I32 || half > license.room() {
             return;
         }
         let data: Vec<i64> = table.data.iter().map(|b| b + half).collect();
         let (lo, hi) = Elem::I32.range();
-        let with_half = Interval::new(sums.lo, sums.hi + half);
-        let fits = with_half.signed_width() <= sum_bits(license.form());
-        if !fits || data.iter().any(|b| !(lo..=hi).contains(b)) {
+        if data.iter().any(|b| !(lo..=hi).contains(b)) {
             return;
         }
-        *sums = with_half;
         table.data = Data::Wide(Cow::Owned(data));
         stage.steps[0].kind = StepKind::Floor(*s as u32);
-    }
-}
-
-/// Bits to which a form computes sums.
-fn sum_bits(form: Form) -> u8 {
-    match form {
-        Form::Short => 16,
-        Form::Bytes => 24,
-        Form::Plain
-        | Form::Packed { .. }
-        | Form::Dual
-        | Form::Pair
-        | Form::Quad
-        | Form::Offset
-        | Form::Quarters => 32,
     }
 }
 

@@ -1,6 +1,6 @@
 //! Which form a dense layer takes, and its weights laid out for it.
 
-mod arm_dsp;
+pub(crate) mod arm_dsp;
 mod arm_small;
 mod avr;
 mod packed;
@@ -82,7 +82,7 @@ impl<'a> Builder<'a> {
         let laid = match dense.license.form() {
             Form::Plain => return,
             Form::Packed { bits } => packed::lay_out(&weight, bits),
-            form @ (Form::Dual | Form::Pair | Form::Quad) => {
+            form @ (Form::Dual { .. } | Form::Pair | Form::Quad) => {
                 arm_dsp::lay_out(form, &weight, bias.as_deref(), rows, stage.reads[0].ty)
             }
             form @ (Form::Offset | Form::Quarters) => {

@@ -1,18 +1,19 @@
 //! Emitted C compiles without a warning on random programs and returns what they mean, with the
 //! undefined-behaviour sanitizer watching.
 
+use crate::common::speed;
 use crate::common::{
     Case, channel_cases, compilers, dag_cases, exhaustive_cases, folder, graph_case, prove,
     random_cases, run, tiny, tool, vectors, wide_constant, write,
 };
-use ceg4n_emit::{Claim, EmitError, emit_c};
+use ceg4n_emit::{Claim, EmitError, EmitOptions, KernelChoice, Target, emit_c};
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 use std::fmt::Write as _;
 use std::path::Path;
 use std::process::Command;
 
-const FLAGS: &[&str] = &[
+pub(crate) const FLAGS: &[&str] = &[
     "-std=c99",
     "-Wall",
     "-Wextra",
@@ -26,7 +27,7 @@ const FLAGS: &[&str] = &[
 ];
 
 /// One translation unit that holds every kernel and every self-test.
-fn batch(cases: &[Case], dir: &Path) {
+pub(crate) fn batch(cases: &[Case], dir: &Path) {
     let mut unit = String::new();
     for case in cases {
         let n = &case.name;
@@ -68,6 +69,41 @@ fn random_programs_return_what_they_mean() {
     }
 }
 
+/// Loops of every kind, for every processor, in plain C here.
+#[test]
+fn every_form_returns_what_programs_mean() {
+    let dir = folder();
+    let mut cases = Vec::new();
+    for (t, target) in Target::ALL.into_iter().enumerate() {
+        for (k, kernel) in KernelChoice::ALL.into_iter().enumerate() {
+            let seed = (10 * t + k) as u64;
+            let mut some = random_cases(seed, 40, 30);
+            some.extend(dag_cases(seed + 100, 12, 20));
+            for (i, mut case) in some.into_iter().enumerate() {
+                case.name = format!("n{t}{k}_{i}");
+                case.options = EmitOptions {
+                    target,
+                    kernel,
+                    ..EmitOptions::default()
+                };
+                cases.push(case);
+            }
+        }
+    }
+    batch(&cases, dir.path());
+    for cc in compilers() {
+        let exe = dir.path().join("batch");
+        run(Command::new(&cc)
+            .args(FLAGS)
+            .arg("-o")
+            .arg(&exe)
+            .arg(dir.path().join("c/batch.c")));
+        let out = run(&mut Command::new(&exe));
+        let text = String::from_utf8(out.stdout).unwrap();
+        assert_eq!(text.matches(" vectors pass\n").count(), cases.len());
+    }
+}
+
 /// The files compile apart, and without a self-test into an object without undefined names.
 #[test]
 fn the_files_compile_as_the_readme_says() {
@@ -78,6 +114,7 @@ fn the_files_compile_as_the_readme_says() {
         name: "tiny".to_owned(),
         program,
         vectors,
+        options: speed(),
     };
     write(&emit_c(&case.input()).unwrap(), dir.path());
     let c = dir.path().join("c");
@@ -106,6 +143,7 @@ fn a_wrong_expectation_fails_the_selftest() {
         name: "tiny".to_owned(),
         program,
         vectors,
+        options: speed(),
     };
     write(&emit_c(&case.input()).unwrap(), dir.path());
     let c = dir.path().join("c");
@@ -133,6 +171,7 @@ fn the_header_says_what_the_contract_names() {
         name: "tiny".to_owned(),
         program,
         vectors: vec![],
+        options: speed(),
     };
     write(&emit_c(&case.input()).unwrap(), dir.path());
     let c = dir.path().join("c");
@@ -179,11 +218,13 @@ fn a_claim_about_another_program_is_refused() {
         name: "tiny".to_owned(),
         program: random_cases(3, 1, 0).remove(0).program,
         vectors: vec![],
+        options: speed(),
     };
     let case = Case {
         name: "tiny".to_owned(),
         program,
         vectors: vec![],
+        options: speed(),
     };
     let claim = Claim::Verified {
         proof: &proof,
@@ -216,6 +257,7 @@ fn misfit_vectors_and_names_are_refused() {
             name: name.to_owned(),
             program: program.clone(),
             vectors: vec![v],
+            options: speed(),
         };
         emit_c(&case.input()).map(|_| ())
     };

@@ -2,6 +2,7 @@
 //! neighbours and over all exponents, dequantization to the nearest float, from two compilers at
 //! two levels and with relaxed floating point.
 
+use crate::common::speed;
 use crate::common::{Case, compilers, constant, folder, format, run, write};
 use ceg4n_base::Exact;
 use ceg4n_emit::emit_c;
@@ -61,6 +62,7 @@ fn case(name: String, program: Checked<Program>) -> Case {
         name,
         program,
         vectors: vec![],
+        options: speed(),
     }
 }
 

@@ -1,9 +1,8 @@
 //! The text of a tiny kernel and of a small graph, against `tests/golden/`; `BLESS=1` rewrites it.
 
+use crate::common::speed;
 use crate::common::{graph_case, prove, tiny, vectors};
-use ceg4n_emit::{
-    Claim, EmitInfo, EmitInput, EmitOptions, OutputFile, emit_c, emit_rust, footprint,
-};
+use ceg4n_emit::{Claim, EmitInfo, EmitInput, OutputFile, emit_c, emit_rust, footprint};
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 use std::path::Path;
@@ -27,7 +26,7 @@ fn the_text_of_a_tiny_kernel() {
             regions: vec!["\"a\" PROVED".to_owned()],
             hashes: vec![("regions".to_owned(), "00ff".to_owned())],
         },
-        options: EmitOptions::default(),
+        options: speed(),
     };
     let memory = footprint(&input).unwrap();
     assert_eq!((memory.constant_bytes, memory.scratch_bytes), (17, 6));

@@ -7,10 +7,16 @@
 
 mod c;
 mod common;
+mod esbmc;
 mod float;
+mod forms;
+mod frama_c;
 mod golden;
 mod interpreter;
 mod large;
 mod misra;
+mod onnx;
 mod package;
 mod rust;
+mod rust_float;
+mod targets;

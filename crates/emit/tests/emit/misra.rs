@@ -1,6 +1,7 @@
 //! The README's table of MISRA deviations is what cppcheck's addon finds: no rule that the table
 //! does not have, no row without a finding, nothing else that cppcheck objects to.
 
+use crate::common::speed;
 use crate::common::{
     Case, available, channel_cases, dag_cases, folder, graph_case, random_cases, run, tiny,
     wide_constant, write,
@@ -22,6 +23,7 @@ fn cases() -> Vec<Case> {
         name: "tiny".to_owned(),
         program: tiny(),
         vectors: vec![],
+        options: speed(),
     });
     cases
 }

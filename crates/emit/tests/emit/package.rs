@@ -1,6 +1,7 @@
 //! Build files: CMake builds, tests and links what was emitted; the others say what their tools
 //! demand.
 
+use crate::common::speed;
 use crate::common::{Case, available, compilers, folder, run, tiny, vectors, write};
 use ceg4n_emit::emit_c;
 use rand::SeedableRng;
@@ -16,6 +17,7 @@ fn case(name: &str) -> Case {
         name: name.to_owned(),
         program,
         vectors,
+        options: speed(),
     }
 }
 

@@ -45,6 +45,7 @@ impl Model {
                 domain: String::new(),
                 version: 13,
             }],
+            ..ModelProto::default()
         })
     }
 

@@ -18,20 +18,20 @@ fn bytes_only(layer: &Layer<'_>) -> Result<(), Unmet> {
 }
 
 /// Sums that wrap at 2^16 are exact if the whole sum fits 16 bits.
-pub(super) fn short(layer: &Layer<'_>) -> Result<String, Unmet> {
+pub(super) fn short(layer: &Layer<'_>) -> Result<(String, i64), Unmet> {
     bytes_only(layer)?;
     fit(layer, 16)
 }
 
 /// Sums of products of unsigned bytes, `Σ (w+128)·x - 128·Σx`, that wrap at 2^24 are exact if the
 /// whole sum fits 24 bits.
-pub(super) fn bytes(layer: &Layer<'_>) -> Result<String, Unmet> {
+pub(super) fn bytes(layer: &Layer<'_>) -> Result<(String, i64), Unmet> {
     bytes_only(layer)?;
     fit(layer, 24)
 }
 
-/// Every row's sum, with its bias, fits so many bits.
-fn fit(layer: &Layer<'_>, bits: u8) -> Result<String, Unmet> {
+/// Every row's sum, with its bias, fits so many bits; how much may be added.
+fn fit(layer: &Layer<'_>, bits: u8) -> Result<(String, i64), Unmet> {
     let sums = layer.all_sums();
     if sums.signed_width() > bits {
         return Err(Unmet(format!(
@@ -39,8 +39,6 @@ fn fit(layer: &Layer<'_>, bits: u8) -> Result<String, Unmet> {
             sums.lo, sums.hi
         )));
     }
-    Ok(format!(
-        "sums modulo 2^{bits}, proved in [{}, {}]",
-        sums.lo, sums.hi
-    ))
+    let reason = format!("sums modulo 2^{bits}, proved in [{}, {}]", sums.lo, sums.hi);
+    Ok((reason, (1 << (bits - 1)) - 1 - sums.hi))
 }

@@ -36,6 +36,7 @@ impl<'a> Sheet<'a> {
         options.emit = EmitSet {
             c: true,
             rust: false,
+            onnx: false,
         };
         let set = case.data.and_then(|(i, _)| bench.data.get(i));
         options.data = match set {

@@ -1,8 +1,330 @@
-//! Not written yet.
+//! Cortex-M4: sums of tiles by multiplications of two 16-bit halves, and plain C that reads the
+//! same weights.
+//!
+//! `w = NAME_FORM_ROWS_X_Y(w, b, x, cols, y, n)` computes `n` tiles, one at least. Where all that is
+//! done to a sum is a shift right and a saturation, the function does that too; else it gives sums.
 
-use super::Use;
+mod assembler;
+mod plain;
 
-/// Not written yet.
-pub(super) fn support(_name: &str, _uses: &[Use]) -> String {
-    String::new()
+use crate::elem::Elem;
+use crate::plan::forms::arm_dsp::{Unit, units};
+use crate::plan::{Body, Plan, Stage, StepKind};
+use crate::text::{c_comment, line};
+use ceg4n_target::Form;
+use std::collections::BTreeSet;
+use std::fmt::Write;
+
+/// When the instructions are used; `NAME` is replaced.
+const WHEN: &str = r"/* 1: instructions of the DSP extension, which load words from any address; 0: plain C. */
+#ifndef NAME_DSP
+#if defined(__GNUC__) && defined(__ARM_FEATURE_DSP) && defined(__ARM_ARCH_PROFILE) && !defined(__ARM_BIG_ENDIAN)
+#if __ARM_ARCH_PROFILE == 'M'
+#define NAME_DSP 1
+#endif
+#endif
+#endif
+#ifndef NAME_DSP
+#define NAME_DSP 0
+#endif
+
+";
+
+/// What becomes of a sum.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(in crate::c) enum Store {
+    /// It is stored.
+    Words,
+    /// It is shifted right, saturated and stored.
+    Saturated {
+        /// The result's type.
+        y: Elem,
+        /// `u` or `s`: saturation to unsigned or signed numbers.
+        op: char,
+        /// Of these numbers.
+        bits: u8,
+        /// By how many bits it is shifted; `None` if an argument says that.
+        shift: Option<u8>,
+    },
+}
+
+impl Store {
+    /// What a stage does to its sums, if it can be done here.
+    fn of(stage: &Stage) -> Option<(Self, u8)> {
+        let all: Vec<(Elem, StepKind)> = stage.steps.iter().map(|s| (s.word, s.kind)).collect();
+        let (shift, lo, hi) = match all[..] {
+            [] if stage.ty == Elem::I32 => return Some((Self::Words, 0)),
+            [(Elem::I32, StepKind::Floor(s))] => (s, None, None),
+            [
+                (Elem::I32, StepKind::Floor(s)),
+                (Elem::I32, StepKind::Clamp { lo, hi }),
+            ] => (s, lo, hi),
+            _ => return None,
+        };
+        if stage.ty.bytes() > 2 || !(1..=19).contains(&shift) {
+            return None;
+        }
+        // A bound that is not there is the type's, which then is proved.
+        let (least, greatest) = stage.ty.range();
+        let (lo, hi) = (lo.unwrap_or(least), hi.unwrap_or(greatest));
+        let bits = |greatest: i64| {
+            let n = u64::try_from(greatest + 1).ok()?;
+            n.is_power_of_two().then(|| n.ilog2() as u8)
+        };
+        let (op, bits) = match lo {
+            0 => ('u', bits(hi)?),
+            lo if lo == -hi - 1 => ('s', bits(hi)? + 1),
+            _ => return None,
+        };
+        let store = Self::Saturated {
+            y: stage.ty,
+            op,
+            bits,
+            shift: None,
+        };
+        Some((store, shift as u8))
+    }
+
+    /// An argument tells the shift.
+    fn takes_shift(self) -> bool {
+        matches!(self, Self::Saturated { shift: None, .. })
+    }
+
+    /// The type of results.
+    fn y(self) -> Elem {
+        match self {
+            Self::Words => Elem::I32,
+            Self::Saturated { y, .. } => y,
+        }
+    }
+
+    /// For a function's name.
+    fn name(self) -> String {
+        match self {
+            Self::Words => String::new(),
+            Self::Saturated { y, op, bits, shift } => {
+                let shift = shift.map_or(String::new(), |s| format!("_{s}"));
+                format!("_{}_{op}{bits}{shift}", y.rust())
+            }
+        }
+    }
+}
+
+/// What a stage's functions do to sums, and by how much it shifts; `None` if its steps are not among
+/// what they can do. A shift that all such stages have in common is part of the functions.
+pub(in crate::c) fn store(plan: &Plan<'_>, stage: &Stage) -> Option<(Store, u8)> {
+    kind(stage)?;
+    let own = Store::of(stage)?;
+    let (Store::Saturated { y, op, bits, .. }, shift) = own else {
+        return Some(own);
+    };
+    let mut alike = plan.stages.iter().filter(|s| kind(s).is_some());
+    let common = alike.all(|s| Store::of(s).is_none_or(|o| o.0 != own.0 || o.1 == shift));
+    let shift_here = common.then_some(shift);
+    let store = Store::Saturated {
+        y,
+        op,
+        bits,
+        shift: shift_here,
+    };
+    Some((store, shift))
+}
+
+/// The form and the operand of a stage of a form here.
+fn kind(stage: &Stage) -> Option<(Form, Elem)> {
+    let Body::Dense(d) = &stage.body else {
+        return None;
+    };
+    let form = d.license.form();
+    matches!(form, Form::Dual { .. } | Form::Pair | Form::Quad).then_some((form, stage.reads[0].ty))
+}
+
+/// A function for tiles of one size.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(in crate::c) struct Use {
+    pub(in crate::c) form: Form,
+    pub(in crate::c) rows: usize,
+    /// The operand's type.
+    pub(in crate::c) x: Elem,
+    pub(in crate::c) store: Store,
+}
+
+impl Use {
+    /// Its name without the kernel's.
+    pub(in crate::c) fn name(self) -> String {
+        let (rows, x, store) = (self.rows, self.x.rust(), self.store.name());
+        format!("{}_{rows}_{x}{store}", super::form_name(self.form))
+    }
+
+    /// Arguments besides those of all.
+    pub(in crate::c) fn more(self, shift: &str) -> String {
+        let mut text = String::new();
+        if self.store.takes_shift() {
+            text.push_str(", ");
+            text.push_str(shift);
+        }
+        if self.takes_sum() {
+            text.push_str(", s");
+        }
+        text
+    }
+
+    /// An argument tells eight times the sum of the operand.
+    fn takes_sum(self) -> bool {
+        units(self.form, self.rows).contains(&Unit::Four)
+    }
+}
+
+/// Every function that a plan calls.
+pub(super) fn support(name: &str, plan: &Plan<'_>) -> String {
+    let mut uses = BTreeSet::new();
+    for stage in &plan.stages {
+        let Some((form, x)) = kind(stage) else {
+            continue;
+        };
+        let store = store(plan, stage).map_or(Store::Words, |s| s.0);
+        let sizes = super::sizes(plan, stage);
+        uses.extend(sizes.iter().map(|t| Use {
+            form,
+            rows: t.rows,
+            x,
+            store,
+        }));
+    }
+    if uses.is_empty() {
+        return String::new();
+    }
+    let mut out = WHEN.replace("NAME", name);
+    let all: Vec<Unit> = uses.iter().flat_map(|u| units(u.form, u.rows)).collect();
+    plain::units(&mut out, name, &all);
+    let quads = uses.iter().filter(|u| u.takes_sum());
+    let operands: BTreeSet<Elem> = quads.map(|u| u.x).collect();
+    for x in operands {
+        sum(&mut out, name, x);
+    }
+    for u in &uses {
+        function(&mut out, name, u);
+    }
+    out
+}
+
+/// The name of the function that gives eight times the sum of the operand.
+pub(super) fn sum_name(name: &str, x: Elem) -> String {
+    format!("{name}_sum8_{}", x.rust())
+}
+
+/// Eight times the sum of the operand: what digits `w + 8` add to a row's sum.
+fn sum(out: &mut String, name: &str, x: Elem) {
+    c_comment(out, ["Eight times the sum of x, modulo 2^32."]);
+    line!(
+        out,
+        "static uint32_t {}(const {} *x, size_t cols)\n{{",
+        sum_name(name, x),
+        x.c()
+    );
+    line!(out, "    int32_t s = 0;\n#if {name}_DSP");
+    line!(out, "    size_t n = cols & ~(size_t)7U;");
+    line!(out, "    cols -= n;");
+    let (add, done) = match x {
+        Elem::U8 => ("usada8 %0, %3, %4, %0", ""),
+        // Each byte plus 128, without a sign.
+        Elem::I8 => (
+            "eor %3, %3, #0x80808080\\n\\tusada8 %0, %3, %4, %0",
+            "    s -= (int32_t)(n * 128U);\n",
+        ),
+        Elem::I16 | Elem::U16 | Elem::I32 | Elem::U32 | Elem::I64 => ("smlad %0, %3, %4, %0", ""),
+    };
+    let loads = 2 * x.bytes();
+    let ones = if x.bytes() == 1 { 0 } else { 0x0001_0001 };
+    line!(
+        out,
+        "    if (n > 0U) {{\n        uint32_t v;\n        size_t k = n;"
+    );
+    line!(out, "        __asm__ volatile(\n            \"1:\\n\\t\"");
+    for _ in 0..loads {
+        line!(
+            out,
+            "            \"ldr %3, [%1], #4\\n\\t\"\n            \"{add}\\n\\t\""
+        );
+    }
+    line!(
+        out,
+        "            \"subs %2, %2, #8\\n\\t\"\n            \"bne 1b\""
+    );
+    line!(
+        out,
+        "            : \"+&r\"(s), \"+&r\"(x), \"+&r\"(k), \"=&r\"(v)"
+    );
+    line!(
+        out,
+        "            : \"r\"({ones})\n            : \"cc\", \"memory\");\n{done}    }}\n#endif"
+    );
+    line!(
+        out,
+        "    for (; cols > 0; --cols) {{\n        s += *x;\n        ++x;\n    }}"
+    );
+    line!(out, "    return 8U * (uint32_t)s;\n}}\n");
+}
+
+/// The function of tiles of one size.
+fn function(out: &mut String, name: &str, u: &Use) {
+    let units = units(u.form, u.rows);
+    let quad = u.takes_sum();
+    let (x, y, rows) = (u.x.c(), u.store.y().c(), u.rows);
+    let mut more = String::new();
+    if u.store.takes_shift() {
+        more.push_str(", int shift");
+    }
+    if quad {
+        more.push_str(", uint32_t s");
+    }
+    line!(
+        out,
+        "static const {name}_FLASH uint32_t *{name}_{}(const {name}_FLASH uint32_t *w, const {name}_FLASH int32_t *b, const {x} *x, size_t cols, {y} *y, size_t n{more})\n{{",
+        u.name()
+    );
+    line!(out, "#if {name}_DSP");
+    let mut operands = vec!["w_", "b_", "x_", "end_", "y_", "last_", "left_"];
+    let mut clobbered = vec!["r10", "r11", "r12", "lr", "cc", "memory"];
+    for (ty, place, value) in [
+        ("const uint32_t *w_", "r0", "w"),
+        ("const int32_t *b_", "r1", "b"),
+        (&format!("const {x} *x_"), "r2", "x"),
+        (
+            &format!("const {x} *end_"),
+            "r3",
+            "x + ((cols + 1U) & ~(size_t)3U)",
+        ),
+        (&format!("{y} *y_"), "r4", "y"),
+        (&format!("{y} *last_"), "r5", &format!("y + n * {rows}U")),
+        ("size_t left_", "r6", "(cols + 1U) & 2U"),
+    ] {
+        line!(out, "    register {ty} __asm__(\"{place}\") = {value};");
+    }
+    if u.store.takes_shift() {
+        line!(out, "    register int shift_ __asm__(\"r8\") = shift;");
+        operands.push("shift_");
+    } else {
+        clobbered.insert(0, "r8");
+    }
+    if quad {
+        line!(out, "    register uint32_t s_ __asm__(\"r9\") = s;");
+        operands.push("s_");
+    } else {
+        clobbered.insert(0, "r9");
+    }
+    line!(out, "    __asm__ volatile(");
+    for l in assembler::tiles(&units, u.x, u.store) {
+        line!(out, "        \"{l}\\n\\t\"");
+    }
+    let operands: Vec<String> = operands.iter().map(|o| format!("\"+r\"({o})")).collect();
+    let clobbered: Vec<String> = clobbered.iter().map(|c| format!("\"{c}\"")).collect();
+    line!(out, "        : {}", operands.join(", "));
+    line!(out, "        :\n        : {});", clobbered.join(", "));
+    line!(out, "    return w_;\n#else");
+    if quad {
+        line!(out, "    (void)s;");
+    }
+    plain::tiles(out, name, &units, u);
+    line!(out, "#endif\n}}\n");
 }

@@ -1,5 +1,6 @@
 //! Large programs: many weights, many positions.
 
+use super::speed;
 use super::{Case, format, numbers};
 use ceg4n_emit::TestVector;
 use ceg4n_eval::kernel_outputs;
@@ -97,6 +98,7 @@ impl Layers {
             name: name.to_owned(),
             program,
             vectors,
+            options: speed(),
         }
     }
 }

@@ -1,15 +1,20 @@
 //! Shared by the tests of both languages: programs with vectors, files, compilers.
 
+mod dense;
+pub(crate) mod eva;
 mod generate;
 mod graph;
 mod large;
 mod meaning;
+mod mlp;
 
+pub(crate) use dense::dense_cases;
 pub(crate) use graph::graph;
 pub(crate) use large::{large_dense, large_image};
 pub(crate) use meaning::evaluate;
+pub(crate) use mlp::mlp_cases;
 
-use ceg4n_emit::{Claim, EmitInfo, EmitInput, EmitOptions, OutputFile, TestVector};
+use ceg4n_emit::{Claim, EmitInfo, EmitInput, EmitOptions, KernelChoice, OutputFile, TestVector};
 use ceg4n_ir::{
     Checked, Constant, Domain, Format, Network, NetworkBuilder, Op, Origin, Program, Property,
     Region, Rounding, Shape, TensorFormat, ValueId, check,
@@ -90,10 +95,19 @@ pub(crate) fn vectors(program: &Checked<Program>, rng: &mut impl Rng, n: usize) 
 }
 
 /// A program to emit with its vectors.
+/// Loops, whatever the size of a program, for no processor in particular.
+pub(crate) fn speed() -> EmitOptions {
+    EmitOptions {
+        kernel: KernelChoice::Speed,
+        ..EmitOptions::default()
+    }
+}
+
 pub(crate) struct Case {
     pub(crate) name: String,
     pub(crate) program: Checked<Program>,
     pub(crate) vectors: Vec<TestVector>,
+    pub(crate) options: EmitOptions,
 }
 
 impl Case {
@@ -111,7 +125,7 @@ impl Case {
                 regions: vec!["line\nfeed \u{202e}".to_owned()],
                 hashes: vec![],
             },
-            options: EmitOptions::default(),
+            options: self.options,
         }
     }
 }
@@ -133,6 +147,7 @@ fn accepted(
                 name: format!("{prefix}{}", cases.len()),
                 program,
                 vectors,
+                options: speed(),
             });
         }
     }
@@ -152,6 +167,7 @@ pub(crate) fn graph_case(per_program: usize) -> Case {
         name: "graph".to_owned(),
         program,
         vectors,
+        options: speed(),
     }
 }
 
@@ -187,6 +203,7 @@ pub(crate) fn exhaustive_cases() -> Vec<Case> {
                     name,
                     program,
                     vectors,
+                    options: speed(),
                 });
             }
         }
@@ -239,6 +256,7 @@ fn scaled_rows(
         name: name.to_owned(),
         program,
         vectors,
+        options: speed(),
     }
 }
 
@@ -311,6 +329,7 @@ pub(crate) fn wide_constant() -> Case {
         name: "wide".to_owned(),
         program,
         vectors,
+        options: speed(),
     }
 }
 

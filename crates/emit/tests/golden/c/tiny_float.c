@@ -39,11 +39,11 @@ static tiny_in_t tiny_quantized(float x)
         /* A tie goes up: away from zero for positive x, towards zero for negative x. */
         const uint32_t right = (uint32_t)(-k);
         m = ((a + (UINT32_C(1) << (right - UINT32_C(1)))) - negative) >> right;
-        m = (m > limit) ? limit : m;
     } else {
         /* |x| * 2^F < 1/2 */
         m = UINT32_C(0);
     }
+    m = (m > limit) ? limit : m;
     return ((negative != UINT32_C(0)) && (m != UINT32_C(0))) ? (tiny_in_t)(-(int32_t)(m - UINT32_C(1)) - INT32_C(1)) : (tiny_in_t)m;
 }
 
