@@ -141,6 +141,7 @@ impl Printer<'_> {
             let count = self.size(t.count);
             code.open(format!("for (size_t t = {count}; t > 0; --t) {{"));
             let word = self.stage.word;
+            self.next_piece(code, d, t.rows, "t");
             code.line(format!("{} a[{}];", word.c(), t.rows));
             let function = Use {
                 form,
@@ -233,6 +234,7 @@ impl Printer<'_> {
             "for (size_t j = 0; j < {}; ++j) {{",
             self.size(self.stage.len)
         ));
+        self.next_piece(code, d, 1, "j");
         self.start(code, d.bias);
         code.open(format!(
             "for (size_t k = 0; k < {}; ++k) {{",
@@ -243,6 +245,14 @@ impl Printer<'_> {
         code.line(format!("w += {};", self.size(d.cols)));
         self.steps(code);
         code.close(1);
+    }
+
+    /// Where a layer has several tables: the step from one to the next.
+    fn next_piece(&self, code: &mut Code, d: &Dense, rows: usize, at: &str) {
+        for p in d.pieces.iter().filter(|p| p.rows == rows) {
+            let (here, table) = (p.at, self.table(p.table));
+            code.line(format!("if ({at} == {here}) {{ w = {table}; }}"));
+        }
     }
 
     /// Declares the walking pointer of a layer's weights.

@@ -58,6 +58,7 @@ impl<'a> Builder<'a> {
             cols,
             license,
             tiles: Vec::new(),
+            pieces: Vec::new(),
         };
         self.lay_out_form(stage, n, &mut dense);
         stage.body = Body::Dense(dense);
