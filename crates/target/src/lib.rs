@@ -11,6 +11,6 @@ mod form;
 mod processor;
 
 pub use cost::{Cycles, storage_bytes};
+pub use form::{Chunk, QUARTERS_COLUMNS, QUARTERS_ROWS, quarters_chunks};
 pub use form::{Form, Layer, License, Unmet};
-pub use form::{QUARTERS_COLUMNS, QUARTERS_ROWS, quarters_chunks};
 pub use processor::{KernelChoice, Target};

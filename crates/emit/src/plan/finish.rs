@@ -67,6 +67,10 @@ fn narrow(stage: &mut Stage) {
                 ..
             }),
         ) => {
+            if saturates(&stage.steps, stage.ty).is_some() {
+                // The form's functions do all of that.
+                return;
+            }
             if let StepKind::Floor(s) = &mut stage.steps[0].kind {
                 *s -= 8;
             }
@@ -104,20 +108,47 @@ fn narrow(stage: &mut Stage) {
     }
 }
 
-/// A relu before a right shift is a lower bound behind it, that of a clamp if one follows:
+/// By how much steps shift right before they saturate to unsigned bytes; `None` if they do
+/// something else.
+pub(crate) fn saturates(steps: &[Step], ty: Elem) -> Option<u32> {
+    let (shift, rest) = match steps {
+        [
+            Step {
+                kind: StepKind::Floor(s),
+                ..
+            },
+            rest @ ..,
+        ] => (*s, rest),
+        rest => (0, rest),
+    };
+    // A bound that is not there is the type's, which then is proved.
+    let bounds = match rest {
+        [] => true,
+        [step] => matches!(
+            step.kind,
+            StepKind::Clamp {
+                lo: None | Some(0),
+                hi: None | Some(255),
+            }
+        ),
+        _ => false,
+    };
+    (ty == Elem::U8 && shift < 24 && bounds).then_some(shift)
+}
+
+/// A relu is a lower bound, also behind a right shift that follows it, and part of a clamp there:
 /// rounding is monotone and keeps 0.
 fn relu_into_clamp(steps: &mut Vec<Step>) {
-    let found = steps.windows(2).position(|w| {
-        let [a, b] = w else { return false };
-        a.word == b.word
-            && matches!(a.kind, StepKind::Relu)
-            && matches!(b.kind, StepKind::Shift(Operand::Uniform(1..)))
-    });
-    let Some(i) = found else {
+    let Some(i) = steps.iter().position(|s| matches!(s.kind, StepKind::Relu)) else {
         return;
     };
     let word = steps[i].word;
-    match steps.get_mut(i + 2) {
+    let is_shift = |s: &Step| matches!(s.kind, StepKind::Shift(Operand::Uniform(1..)));
+    let shifted = steps
+        .get(i + 1)
+        .is_some_and(|s| s.word == word && is_shift(s));
+    let behind = i + 1 + usize::from(shifted);
+    match steps.get_mut(behind) {
         Some(Step {
             word: own,
             kind: StepKind::Clamp { lo, .. },
@@ -125,13 +156,14 @@ fn relu_into_clamp(steps: &mut Vec<Step>) {
             *lo = Some(lo.map_or(0, |lo| lo.max(0)));
             steps.remove(i);
         }
-        _ => {
+        Some(_) | None if shifted => {
             let kind = StepKind::Clamp {
                 lo: Some(0),
                 hi: None,
             };
-            steps.insert(i + 2, Step { word, kind });
+            steps.insert(behind, Step { word, kind });
             steps.remove(i);
         }
+        Some(_) | None => {}
     }
 }

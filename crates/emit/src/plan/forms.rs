@@ -6,10 +6,10 @@ mod avr;
 mod packed;
 
 use super::build::Builder;
-use super::{Body, Data, Dense, Piece, Source, Stage, TableId, Tiles, Vector};
-use crate::elem::Elem;
-use ceg4n_ir::{KernelOp, NodeId};
-use ceg4n_target::{Form, Layer, License};
+use super::{Body, Data, Dense, Operand, Piece, Source, Stage, StepKind, TableId, Tiles, Vector};
+use crate::elem::{Elem, hull};
+use ceg4n_ir::{Interval, KernelOp, NodeId};
+use ceg4n_target::{Form, Layer, License, QUARTERS_COLUMNS};
 use std::borrow::Cow;
 
 /// A layer's constants as a form reads them.
@@ -60,8 +60,23 @@ impl<'a> Builder<'a> {
         if !matches!(self.node(n).op, KernelOp::Dense { .. }) {
             forms.retain(|f| matches!(f, Form::Plain | Form::Packed { .. }));
         }
+        if self.others_are_wide(n) {
+            forms.retain(|f| *f != Form::Short);
+        }
         let licensed = forms.into_iter().find_map(|f| f.license(&layer).ok());
         licensed.unwrap_or_else(License::plain)
+    }
+
+    /// Layers whose sums exceed 16 bits have more products than this one: functions of its own
+    /// would not be worth their bytes.
+    fn others_are_wide(&self, n: NodeId) -> bool {
+        let products = |n: NodeId| match &self.node(n).op {
+            KernelOp::Dense { weight, .. } => weight.len(),
+            _ => 0,
+        };
+        let wide = |n: &NodeId| hull(&self.node(*n).range).signed_width() > 16;
+        let others: usize = self.kernel.nodes.keys().filter(wide).map(products).sum();
+        others > products(n)
     }
 
     /// Packs a table of weights if the form says so; tells their bits.
@@ -90,13 +105,18 @@ impl<'a> Builder<'a> {
                 arm_dsp::lay_out(form, &weight, bias.as_deref(), rows, stage.reads[0].ty)
             }
             form @ (Form::Offset | Form::Quarters) => {
-                arm_small::lay_out(form, &weight, bias.as_deref(), rows, self.operand_range(n))
+                let mut operand = self.operand_range(n);
+                let raised = self.raise(stage, dense, QUARTERS_COLUMNS);
+                if raised {
+                    operand = Interval::new(operand.lo + 128, operand.hi + 128);
+                }
+                arm_small::lay_out(form, &weight, bias.as_deref(), rows, operand, raised)
             }
             form @ (Form::Short | Form::Bytes) => {
                 avr::lay_out(form, &weight, bias.as_deref(), rows, stage.reads[0].ty)
             }
         };
-        self.pad(stage, laid.columns, dense.cols);
+        self.pad(stage, laid.columns, dense.cols, 0);
         let table = &mut self.plan.tables[dense.weight];
         table.ty = laid.ty;
         table.data = Data::Wide(Cow::Owned(laid.weight));
@@ -164,8 +184,23 @@ impl<'a> Builder<'a> {
         }
     }
 
-    /// Makes the operand of a stage end with zeros at a multiple of so many columns.
-    fn pad(&mut self, stage: &mut Stage, columns: usize, cols: usize) {
+    /// Where the caller's signed bytes are copied anyway to be padded, makes them unsigned by
+    /// adding 128; tells whether it did.
+    fn raise(&mut self, stage: &mut Stage, dense: &Dense, columns: usize) -> bool {
+        let x = stage.reads[0];
+        let copied = x.source == Source::Input && !dense.cols.is_multiple_of(columns);
+        // Sums of raised operands still fit 32 bits in any order.
+        let fits = dense.license.room() >= 1 << 30 && dense.cols < 1 << 14;
+        let raised = copied && x.ty == Elem::I8 && fits;
+        if raised {
+            self.pad(stage, columns, dense.cols, 128);
+        }
+        raised
+    }
+
+    /// Makes the operand of a stage end with zeros at a multiple of so many columns; the caller's
+    /// is copied, and `add` added.
+    fn pad(&mut self, stage: &mut Stage, columns: usize, cols: usize, add: i64) {
         let padding = cols.next_multiple_of(columns.max(1)) - cols;
         if padding == 0 {
             return;
@@ -176,18 +211,27 @@ impl<'a> Builder<'a> {
             return;
         }
         // The caller's vector has no room: a copy has.
-        let ty = stage.reads[0].ty;
-        self.plan.stages.push(Stage {
+        let from = stage.reads[0].ty;
+        let (word, ty) = match add {
+            0 => (from.own_word(), from),
+            _ => (Elem::I32, Elem::U8),
+        };
+        let mut copy = Stage {
             reads: vec![stage.reads[0]],
             body: Body::Load,
-            word: ty.own_word(),
+            word,
             steps: Vec::new(),
             ty,
             len: cols,
             padding,
             inner: 1,
-            notes: vec![format!("input: copied, {padding} zeros behind it")],
-        });
+            notes: vec![match add {
+                0 => format!("input: copied, {padding} zeros behind it"),
+                _ => format!("input: copied plus {add}, {padding} zeros behind it"),
+            }],
+        };
+        copy.push(word, StepKind::Add(Operand::Uniform(add)));
+        self.plan.stages.push(copy);
         stage.reads[0] = Vector {
             source: Source::Stage(self.plan.stages.len() - 1),
             ty,
