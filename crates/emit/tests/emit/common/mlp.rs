@@ -85,6 +85,7 @@ pub(crate) fn mlp_cases(per_program: usize) -> Vec<Case> {
             name: format!("m{i}"),
             vectors: vectors(&program, &mut rng, per_program),
             program,
+            options: super::speed(),
         }
     };
     RECIPES.iter().enumerate().map(one).collect()
