@@ -7,7 +7,9 @@
 
 mod c;
 mod common;
+mod esbmc;
 mod float;
+mod forms;
 mod frama_c;
 mod golden;
 mod interpreter;
@@ -16,4 +18,5 @@ mod misra;
 mod onnx;
 mod package;
 mod rust;
+mod rust_float;
 mod targets;

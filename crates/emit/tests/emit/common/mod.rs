@@ -1,5 +1,6 @@
 //! Shared by the tests of both languages: programs with vectors, files, compilers.
 
+mod dense;
 pub(crate) mod eva;
 mod generate;
 mod graph;
@@ -7,6 +8,7 @@ mod large;
 mod meaning;
 mod mlp;
 
+pub(crate) use dense::dense_cases;
 pub(crate) use graph::graph;
 pub(crate) use large::{large_dense, large_image};
 pub(crate) use meaning::evaluate;
