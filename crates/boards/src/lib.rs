@@ -26,7 +26,7 @@ mod usage;
 pub use board::{Board, Counter, Level, looked_up};
 pub use build::{Image, Job, Source, build};
 pub use measure::measure;
-pub use selftest::selftest;
+pub use selftest::{selftest, selftest_linked};
 pub use usage::{Usage, usage};
 
 use std::path::PathBuf;

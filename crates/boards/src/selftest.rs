@@ -37,11 +37,19 @@ const SMALL: (usize, usize) = (5_000, 40_000);
 
 const HARNESS: &str = include_str!("../c/selftest.c");
 
-/// Runs the self-tests; in the kernels' order. `objects` define what their C does not.
+/// Runs the self-tests; in the kernels' order.
 ///
 /// # Errors
 /// Those of building and running; a program that ends early.
-pub fn selftest(
+pub fn selftest(board: Board, level: Level, kernels: &[Kernel]) -> Result<Vec<Outcome>, Error> {
+    selftest_linked(board, level, kernels, &[])
+}
+
+/// Runs the self-tests of kernels whose C is not all: `objects` define the rest.
+///
+/// # Errors
+/// Those of [`selftest`].
+pub fn selftest_linked(
     board: Board,
     level: Level,
     kernels: &[Kernel],

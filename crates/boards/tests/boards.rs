@@ -216,7 +216,7 @@ unsigned long {name}_selftest(void) {{ return {i}; }}\n"
     };
     let kernels: Vec<Kernel> = (0..5).map(kernel).collect();
     for board in boards() {
-        let told = selftest(board, Level::O2, &kernels, &[]).unwrap();
+        let told = selftest(board, Level::O2, &kernels).unwrap();
         let expected = |(wrong, k): (usize, &Kernel)| Outcome {
             name: k.name.clone(),
             vectors: 7,

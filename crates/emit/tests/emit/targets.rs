@@ -9,7 +9,7 @@ use crate::common::{
 };
 use ceg4n_boards::rust::{Crate, Rust};
 use ceg4n_boards::selftest::Kernel;
-use ceg4n_boards::{Board, Level, Source, selftest};
+use ceg4n_boards::{Board, Level, Source, selftest, selftest_linked};
 use ceg4n_emit::{EmitOptions, KernelChoice, OutputFile, Target, emit_c, emit_rust, footprint};
 use std::path::Path;
 
@@ -97,7 +97,7 @@ fn run(board: Board, levels: &[Level]) {
     let cases = cases();
     let kernels: Vec<Kernel> = cases.iter().flat_map(forms).collect();
     for level in levels {
-        let outcomes = selftest(board, *level, &kernels, &[]).unwrap();
+        let outcomes = selftest(board, *level, &kernels).unwrap();
         let wrong: Vec<_> = outcomes.iter().filter(|o| o.wrong > 0).collect();
         assert!(wrong.is_empty(), "{board} {}: {wrong:?}", level.flag());
         let vectors: usize = outcomes.iter().map(|o| o.vectors).sum();
@@ -164,7 +164,7 @@ fn the_same_integers_from_rust() {
     let cache = Path::new(env!("CARGO_TARGET_TMPDIR"));
     for level in [Level::O2, Level::Os] {
         let compiled = rust.compile(board, level, &crates, cache).unwrap();
-        let outcomes = selftest(board, level, &kernels, &compiled.objects).unwrap();
+        let outcomes = selftest_linked(board, level, &kernels, &compiled.objects).unwrap();
         let wrong: Vec<_> = outcomes.iter().filter(|o| o.wrong > 0).collect();
         assert!(wrong.is_empty(), "{wrong:?}");
         let vectors: usize = outcomes.iter().map(|o| o.vectors).sum();
@@ -199,7 +199,7 @@ fn a_difference_is_seen_on_every_board() {
     let mut case = mlp_cases(3).remove(0);
     case.vectors[1].output[0] += 1;
     for board in Board::ALL.into_iter().filter(|b| present(*b)) {
-        let outcomes = selftest(board, Level::O2, &forms(&case), &[]).unwrap();
+        let outcomes = selftest(board, Level::O2, &forms(&case)).unwrap();
         assert!(
             outcomes.iter().all(|o| o.wrong == 1),
             "{board}: {outcomes:?}"
