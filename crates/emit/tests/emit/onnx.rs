@@ -1,5 +1,6 @@
 //! Emitted ONNX models: their structure, and the integers that onnxruntime makes of them.
 
+use crate::common::speed;
 use crate::common::{
     Case, channel_cases, dag_cases, exhaustive_cases, folder, graph_case, large_image,
     random_cases, tiny, vectors, wide_constant, write,
@@ -106,6 +107,7 @@ fn a_wrong_expectation_is_found() {
         name: "tiny".to_owned(),
         program,
         vectors,
+        options: speed(),
     };
     case.vectors[1].output[2] += 1;
     let dir = folder();

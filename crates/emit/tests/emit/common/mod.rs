@@ -90,7 +90,6 @@ pub(crate) fn vectors(program: &Checked<Program>, rng: &mut impl Rng, n: usize) 
     (0..n).map(|i| one(i, rng)).collect()
 }
 
-/// A program to emit with its vectors.
 /// Loops, whatever the size of a program, for no processor in particular.
 pub(crate) fn speed() -> EmitOptions {
     EmitOptions {
@@ -99,6 +98,29 @@ pub(crate) fn speed() -> EmitOptions {
     }
 }
 
+/// Every target and form of kernel whose C differs from that of the ones before it.
+pub(crate) fn ways(case: &Case) -> Vec<EmitOptions> {
+    let mut texts = std::collections::BTreeSet::new();
+    let mut ways = Vec::new();
+    for target in Target::ALL {
+        for kernel in KernelChoice::ALL {
+            let mut input = case.input();
+            input.options = EmitOptions {
+                target,
+                kernel,
+                ..EmitOptions::default()
+            };
+            let code = emit_c(&input).unwrap().into_iter();
+            let code = code.filter(|f| f.path.ends_with(".c"));
+            if texts.insert(code.map(|f| f.content).collect::<Vec<_>>()) {
+                ways.push(input.options);
+            }
+        }
+    }
+    ways
+}
+
+/// A program to emit with its vectors.
 pub(crate) struct Case {
     pub(crate) name: String,
     pub(crate) program: Checked<Program>,
