@@ -123,7 +123,7 @@ impl Printer<'_> {
             form @ (Form::Dual { .. } | Form::Pair | Form::Quad) => {
                 self.dsp_tiles(code, d, form);
             }
-            form @ (Form::Offset | Form::Halves | Form::Short | Form::Bytes) => {
+            form @ (Form::Offset | Form::Quarters | Form::Short | Form::Bytes) => {
                 self.tiles(code, d, form)
             }
         }

@@ -85,8 +85,8 @@ impl<'a> Builder<'a> {
             form @ (Form::Dual { .. } | Form::Pair | Form::Quad) => {
                 arm_dsp::lay_out(form, &weight, bias.as_deref(), rows, stage.reads[0].ty)
             }
-            form @ (Form::Offset | Form::Halves) => {
-                arm_small::lay_out(form, &weight, bias.as_deref(), rows, stage.reads[0].ty)
+            form @ (Form::Offset | Form::Quarters) => {
+                arm_small::lay_out(form, &weight, bias.as_deref(), rows, self.operand_range(n))
             }
             form @ (Form::Short | Form::Bytes) => {
                 avr::lay_out(form, &weight, bias.as_deref(), rows, stage.reads[0].ty)

@@ -13,7 +13,7 @@ use std::fmt::Write as _;
 use std::path::Path;
 use std::process::Command;
 
-const FLAGS: &[&str] = &[
+pub(crate) const FLAGS: &[&str] = &[
     "-std=c99",
     "-Wall",
     "-Wextra",
@@ -27,7 +27,7 @@ const FLAGS: &[&str] = &[
 ];
 
 /// One translation unit that holds every kernel and every self-test.
-fn batch(cases: &[Case], dir: &Path) {
+pub(crate) fn batch(cases: &[Case], dir: &Path) {
     let mut unit = String::new();
     for case in cases {
         let n = &case.name;

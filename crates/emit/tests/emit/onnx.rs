@@ -1,9 +1,8 @@
 //! Emitted ONNX models: their structure, and the integers that onnxruntime makes of them.
 
-use crate::common::speed;
 use crate::common::{
     Case, channel_cases, dag_cases, exhaustive_cases, folder, graph_case, large_image,
-    random_cases, tiny, vectors, wide_constant, write,
+    random_cases, speed, tiny, vectors, wide_constant, write,
 };
 use ceg4n_emit::emit_onnx;
 use rand::SeedableRng;

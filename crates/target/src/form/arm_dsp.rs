@@ -36,7 +36,7 @@ pub(super) fn pair(layer: &Layer<'_>) -> Result<(String, i64), Unmet> {
             return Err(Unmet(text));
         }
     }
-    let odd = every(layer, 2, 1);
+    let odd = every(layer.sums, 2, 1);
     let room = within(odd, 23, "odd")?;
     let text = format!(
         "two rows a multiplication: odd rows' sums in [{}, {}], within 2^23",
@@ -51,15 +51,16 @@ pub(super) fn quad(layer: &Layer<'_>) -> Result<(String, i64), Unmet> {
     halves(layer)?;
     weights(layer, 4)?;
     rows(layer, 4)?;
-    let (second, third, fourth) = (every(layer, 4, 1), every(layer, 4, 2), every(layer, 4, 3));
-    // Row `4i + 1` may be the odd one of the pair that is left.
+    let (fours, left) = layer.sums.split_at(layer.sums.len() / 4 * 4);
+    let fourth = every(fours, 4, 3);
     let rooms = [
-        within(second, 23, "second")?,
-        within(third, 23, "third")?,
+        within(every(fours, 4, 1), 27, "second")?,
+        within(every(fours, 4, 2), 23, "third")?,
         within(fourth, 19, "fourth")?,
+        within(every(left, 4, 1), 23, "odd")?,
     ];
     let text = format!(
-        "four rows a multiplication: fourth rows' sums in [{}, {}], within 2^19, others within 2^23",
+        "four rows a multiplication: fourth rows' sums in [{}, {}], within 2^19, third ones' within 2^23, second ones' within 2^27",
         fourth.lo, fourth.hi
     );
     Ok((text, rooms.into_iter().fold(i64::MAX, i64::min)))
@@ -97,9 +98,9 @@ fn rows(layer: &Layer<'_>, least: usize) -> Result<(), Unmet> {
 }
 
 /// The sums of rows `n·i + k`.
-fn every(layer: &Layer<'_>, n: usize, k: usize) -> Interval {
-    let sums = layer.sums.iter().skip(k).step_by(n).copied();
-    sums.reduce(Interval::hull).unwrap_or(Interval::new(0, 0))
+fn every(sums: &[Interval], n: usize, k: usize) -> Interval {
+    let some = sums.iter().skip(k).step_by(n).copied();
+    some.reduce(Interval::hull).unwrap_or(Interval::new(0, 0))
 }
 
 /// Demands `-2^bits <= sum < 2^bits`; gives what may still be added.

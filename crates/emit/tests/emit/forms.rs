@@ -1,0 +1,111 @@
+//! Loops of every form on dense layers at the edges of their side conditions: the plain C on this
+//! machine, the instructions on emulated boards.
+
+use crate::common::{Case, compilers, dense_cases, folder, run, skip};
+use ceg4n_boards::selftest::Kernel;
+use ceg4n_boards::{Board, Level, Source, selftest};
+use ceg4n_emit::{EmitOptions, KernelChoice, Target, emit_c};
+use std::process::Command;
+
+/// Programs for a target, in its loops.
+fn cases(target: Target, programs: usize) -> Vec<Case> {
+    let prefix = target.name().replace('-', "_");
+    let mut cases = dense_cases(&format!("{prefix}_"), 40, programs, 12);
+    for case in &mut cases {
+        case.options = EmitOptions {
+            target,
+            kernel: KernelChoice::Speed,
+            ..EmitOptions::default()
+        };
+    }
+    cases
+}
+
+/// All emitted text.
+fn text(cases: &[Case]) -> String {
+    let files = cases.iter().flat_map(|c| emit_c(&c.input()).unwrap());
+    files
+        .map(|f| String::from_utf8(f.content).unwrap())
+        .collect()
+}
+
+#[test]
+fn plain_c_beside_instructions_gives_the_same() {
+    let dir = folder();
+    let all: Vec<Case> = Target::ALL.into_iter().flat_map(|t| cases(t, 60)).collect();
+    crate::c::batch(&all, dir.path());
+    for cc in compilers() {
+        let exe = dir.path().join("batch");
+        run(Command::new(&cc)
+            .args(crate::c::FLAGS)
+            .arg("-o")
+            .arg(&exe)
+            .arg(dir.path().join("c/batch.c")));
+        let out = run(&mut Command::new(&exe));
+        let text = String::from_utf8(out.stdout).unwrap();
+        assert_eq!(text.matches(" vectors pass\n").count(), all.len());
+    }
+}
+
+/// The programs reach every form and every kind of store.
+#[test]
+fn the_programs_cover_the_forms() {
+    let text = text(&cases(Target::CortexM4, 120));
+    for (what, least) in [
+        ("two rows a multiplication", 15),
+        ("four rows a multiplication", 15),
+        ("two columns a multiplication", 15),
+        ("_dual8_", 10),
+        ("_dual16_", 10),
+        ("_sum8_u8(x", 3),
+        ("_sum8_i8(x", 3),
+        ("_sum8_i16(x", 3),
+        ("usat r", 10),
+        ("ssat r", 10),
+        ("strh r", 3),
+        ("int shift", 3),
+        ("(w, b + j, x, ", 20),
+        ("a, 1", 10),
+    ] {
+        let n = text.matches(what).count();
+        assert!(n >= least, "`{what}` occurs {n} times");
+    }
+}
+
+/// The self-tests on a board.
+fn on_board(board: Board, level: Level, cases: &[Case]) {
+    if let Some(tool) = board.missing() {
+        skip(&format!("{board}: {tool} is not installed"));
+        return;
+    }
+    let kernel = |case: &Case| {
+        let files = emit_c(&case.input()).unwrap().into_iter();
+        let sources = files.filter_map(|f| {
+            let name = f.path.strip_prefix("c/")?.to_owned();
+            let is_c = [".c", ".h"].iter().any(|e| name.ends_with(e));
+            let text = String::from_utf8(f.content).unwrap();
+            (is_c && !name.contains('/')).then(|| Source::new(name, text))
+        });
+        Kernel {
+            name: case.name.clone(),
+            sources: sources.collect(),
+            bytes: (200, 2_000),
+        }
+    };
+    let kernels: Vec<Kernel> = cases.iter().map(kernel).collect();
+    let outcomes = selftest(board, level, &kernels).unwrap();
+    for (outcome, case) in outcomes.iter().zip(cases) {
+        assert_eq!(outcome.vectors, case.vectors.len(), "{}", case.name);
+        assert_eq!(outcome.wrong, 0, "{board} {level:?} {}", case.name);
+    }
+    assert_eq!(outcomes.len(), cases.len());
+}
+
+#[test]
+fn cortex_m4_instructions_compute_what_programs_mean() {
+    let cases = cases(Target::CortexM4, 120);
+    for level in Level::TESTED {
+        on_board(Board::CortexM4, level, &cases);
+    }
+    on_board(Board::CortexM33, Level::O2, &cases);
+}
