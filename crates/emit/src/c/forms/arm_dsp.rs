@@ -54,14 +54,17 @@ impl Store {
         let all: Vec<(Elem, StepKind)> = stage.steps.iter().map(|s| (s.word, s.kind)).collect();
         let (shift, lo, hi) = match all[..] {
             [] if stage.ty == Elem::I32 => return Some((Self::Words, 0)),
+            [] => (0, None, None),
             [(Elem::I32, StepKind::Floor(s))] => (s, None, None),
+            [(Elem::I32, StepKind::Clamp { lo, hi })] => (0, lo, hi),
             [
                 (Elem::I32, StepKind::Floor(s)),
                 (Elem::I32, StepKind::Clamp { lo, hi }),
             ] => (s, lo, hi),
             _ => return None,
         };
-        if stage.ty.bytes() > 2 || !(1..=19).contains(&shift) {
+        // What is taken out of a weighted sum is shifted by up to 12 bits more.
+        if stage.word != Elem::I32 || stage.ty.bytes() > 2 || shift > 19 {
             return None;
         }
         // A bound that is not there is the type's, which then is proved.

@@ -66,14 +66,22 @@ pub(crate) fn units(form: Form, mut rows: usize) -> Vec<Unit> {
     all
 }
 
-/// The tiles of so many rows: as large as the registers allow, and what is left.
-fn split(form: Form, rows: usize) -> Vec<Tiles> {
+/// The tiles of so many rows: as large as the registers allow, and what is left. What costs less
+/// goes before: instructions of a turn, and for short rows the code of one more size.
+fn split(form: Form, rows: usize, cols: usize) -> Vec<Tiles> {
+    let one = |rows| Tiles { rows, count: 1 };
     let most = if form == Form::Quad { 8 } else { 6 };
+    match (most, rows) {
+        (8, 10) => return vec![one(4), one(6)],
+        (6, 8) => return tiles(rows, &[4]),
+        (6, 10) if cols < 80 => return tiles(rows, &[5]),
+        _ => {}
+    }
     let rest = rows % most;
     // One row costs much less in a tile of seven than alone.
     if most == 6 && rest == 1 && rows > most {
         let mut all = tiles(rows - 7, &[most]);
-        all.push(Tiles { rows: 7, count: 1 });
+        all.push(one(7));
         return all;
     }
     let mut all = tiles(rows - rest, &[most]);
@@ -130,7 +138,7 @@ pub(super) fn lay_out(
 ) -> Laid {
     let cols = weight.len() / rows.max(1);
     let source = Source { weight, cols };
-    let tiles = split(form, rows);
+    let tiles = split(form, rows, cols);
     let mut words = Vec::new();
     let mut row = 0;
     for t in &tiles {

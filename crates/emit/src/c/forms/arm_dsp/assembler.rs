@@ -106,9 +106,9 @@ impl Assembler<'_> {
     /// The sums' starts: what the loop adds to is the weighted sum of the lower digits' sums.
     fn start(&mut self) {
         let sums = self.sums;
-        self.push(format!("ldr lr, {STARTS}"));
-        self.multiple("ld", "lr", sums);
-        self.push(format!("str lr, {STARTS}"));
+        self.push(format!("ldr r2, {STARTS}"));
+        self.multiple("ld", "r2", sums);
+        self.push(format!("str r2, {STARTS}"));
         if self.units.contains(&Unit::Four) {
             let at = if self.store.takes_shift() { 32 } else { 28 };
             self.push(format!("ldr r12, [sp, #{at}]"));
@@ -264,13 +264,13 @@ impl Assembler<'_> {
                 .for_each(|(l, d)| *l = *d);
             for k in (1..=digits.len()).rev() {
                 let (low, high) = (sums[s + k - 1], sums[s + k]);
-                self.push(format!("sub {high}, {high}, {low}"));
+                self.push(format!("subs {high}, {high}, {low}"));
             }
         }
         match self.store {
             Store::Words => {
                 for (sum, l) in sums.iter().zip(left).filter(|(_, l)| *l > 0) {
-                    self.push(format!("asr {sum}, {sum}, #{l}"));
+                    self.push(format!("asrs {sum}, {sum}, #{l}"));
                 }
                 self.push(format!("ldrd r3, r2, {RESULTS}"));
                 self.multiple("st", "r3", sums);
@@ -298,7 +298,10 @@ impl Assembler<'_> {
         let sums = self.sums;
         if let Some(shift) = shift {
             for (sum, l) in sums.iter().zip(left) {
-                self.push(format!("{op} {sum}, #{bits}, {sum}, asr #{}", shift + l));
+                self.push(match shift + l {
+                    0 => format!("{op} {sum}, #{bits}, {sum}"),
+                    s => format!("{op} {sum}, #{bits}, {sum}, asr #{s}"),
+                });
             }
             return;
         }
@@ -311,11 +314,11 @@ impl Assembler<'_> {
                 .map(|(s, _)| *s)
                 .collect();
             if by > 0 && !shifted.is_empty() {
-                self.push(format!("add r3, r2, #{by}"));
+                self.push(format!("adds r3, r2, #{by}"));
             }
             let count = if by > 0 { "r3" } else { "r2" };
             for sum in shifted {
-                self.push(format!("asr {sum}, {sum}, {count}"));
+                self.push(format!("asrs {sum}, {sum}, {count}"));
                 self.push(format!("{op} {sum}, #{bits}, {sum}"));
             }
         }
