@@ -50,7 +50,7 @@ impl Builder<'_> {
     }
 }
 
-/// A relu before a right shift or a clamp is a lower bound behind the shift: rounding is monotone and
+/// A relu before a shift or a clamp is a lower bound behind the shift: rounding is monotone and
 /// keeps 0.
 fn relu_into_clamp(steps: &mut Vec<Step>) {
     let Some(i) = steps.iter().position(|s| matches!(s.kind, StepKind::Relu)) else {
@@ -58,7 +58,7 @@ fn relu_into_clamp(steps: &mut Vec<Step>) {
     };
     let word = steps[i].word;
     let next = |i: usize| steps.get(i).filter(|s| s.word == word).map(|s| s.kind);
-    let shifts = matches!(next(i + 1), Some(StepKind::Shift(Operand::Uniform(1..))));
+    let shifts = matches!(next(i + 1), Some(StepKind::Shift(Operand::Uniform(_))));
     let at = if shifts { i + 2 } else { i + 1 };
     match next(at) {
         Some(StepKind::Clamp { lo, hi }) => {

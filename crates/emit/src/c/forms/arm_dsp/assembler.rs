@@ -6,7 +6,7 @@
 //! from `r1` on, then words of weights, then the two words of operands, `r12` and `lr`. That is
 //! every register there is.
 
-use super::Store;
+use super::{Shift, Store};
 use crate::elem::Elem;
 use crate::plan::forms::arm_dsp::Unit;
 
@@ -294,30 +294,35 @@ impl Assembler<'_> {
     }
 
     /// Shifts the sums right, by so many bits more than they were shifted left, and bounds them.
-    fn saturate(&mut self, left: &[u8], op: &str, bits: u8, shift: Option<u8>) {
+    fn saturate(&mut self, left: &[u8], op: &str, bits: u8, shift: Shift) {
         let sums = self.sums;
-        if let Some(shift) = shift {
-            for (sum, l) in sums.iter().zip(left) {
-                self.push(match shift + l {
-                    0 => format!("{op} {sum}, #{bits}, {sum}"),
-                    s => format!("{op} {sum}, #{bits}, {sum}, asr #{s}"),
-                });
+        let up = match shift {
+            Shift::By(shift) => {
+                for (sum, l) in sums.iter().zip(left) {
+                    let by = match i16::from(shift) + i16::from(*l) {
+                        0 => String::new(),
+                        s if s < 0 => format!(", lsl #{}", -s),
+                        s => format!(", asr #{s}"),
+                    };
+                    self.push(format!("{op} {sum}, #{bits}, {sum}{by}"));
+                }
+                return;
             }
-            return;
-        }
+            Shift::Argument { up } => up,
+        };
         self.push(format!("ldr r2, {SHIFT}"));
         for by in [0, 4, 8, 12] {
-            let shifted: Vec<&str> = sums
-                .iter()
-                .zip(left)
-                .filter(|(_, l)| **l == by)
-                .map(|(s, _)| *s)
-                .collect();
-            if by > 0 && !shifted.is_empty() {
-                self.push(format!("adds r3, r2, #{by}"));
+            let all = sums.iter().zip(left);
+            let shifted: Vec<&str> = all.filter(|(_, l)| **l == by).map(|(s, _)| *s).collect();
+            let mut count = "r2";
+            if by > up && !shifted.is_empty() {
+                self.push(format!("adds r3, r2, #{}", by - up));
+                count = "r3";
             }
-            let count = if by > 0 { "r3" } else { "r2" };
             for sum in shifted {
+                if by < up {
+                    self.push(format!("lsls {sum}, {sum}, #{}", up - by));
+                }
                 self.push(format!("asrs {sum}, {sum}, {count}"));
                 self.push(format!("{op} {sum}, #{bits}, {sum}"));
             }

@@ -1,6 +1,6 @@
 //! Plain C that computes a tile's sums from the same weights.
 
-use super::{Store, Use};
+use super::{Shift, Store, Use};
 use crate::c::stage::literal;
 use crate::elem::Elem;
 use crate::plan::forms::arm_dsp::Unit;
@@ -166,13 +166,20 @@ fn results(code: &mut Code, u: &Use) {
     match u.store {
         Store::Words => code.line("*y = a[r];"),
         Store::Saturated { y, op, bits, shift } => {
-            let shift = shift.map_or("shift".to_owned(), |s| s.to_string());
+            let power = |s: u8| literal(Elem::I32, 1 << s);
+            let shifted = match shift {
+                Shift::By(s) if s < 0 => format!("a[r] * {}", power(s.unsigned_abs())),
+                Shift::By(0) => "a[r]".to_owned(),
+                Shift::By(s) => format!("a[r] >> {s}"),
+                Shift::Argument { up: 0 } => "a[r] >> shift".to_owned(),
+                Shift::Argument { up } => format!("(a[r] * {}) >> shift", power(up)),
+            };
             let (lo, hi) = match op {
                 'u' => (0, (1i64 << bits) - 1),
                 _ => (-(1i64 << (bits - 1)), (1i64 << (bits - 1)) - 1),
             };
             let (lo, hi) = (literal(Elem::I32, lo), literal(Elem::I32, hi));
-            code.line(format!("int32_t acc = a[r] >> {shift};"));
+            code.line(format!("int32_t acc = {shifted};"));
             code.line(format!("if (acc < {lo}) {{ acc = {lo}; }}"));
             code.line(format!("if (acc > {hi}) {{ acc = {hi}; }}"));
             code.line(format!("*y = ({})acc;", y.c()));
