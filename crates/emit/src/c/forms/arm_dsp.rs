@@ -8,10 +8,10 @@ mod assembler;
 mod plain;
 
 use crate::elem::Elem;
-use crate::plan::forms::arm_dsp::{Unit, units};
 use crate::plan::{Body, Operand, Plan, Stage, StepKind};
 use crate::text::{c_comment, line};
 use ceg4n_target::Form;
+use ceg4n_target::dsp::{Unit, units};
 use std::collections::BTreeSet;
 use std::fmt::Write;
 
@@ -218,7 +218,9 @@ impl Use {
 
     /// An argument tells eight times the sum of the operand.
     fn takes_sum(self) -> bool {
-        units(self.form, self.rows).contains(&Unit::Four)
+        units(self.form, self.rows)
+            .iter()
+            .any(|u| u.offset_rows() > 0)
     }
 }
 
