@@ -34,6 +34,8 @@ pub struct Job<'a> {
     pub level: Level,
     /// Compile for the floating-point unit, where the board has one.
     pub float_unit: bool,
+    /// Further options for the files under test.
+    pub flags: &'a [&'a str],
     /// The files under test: compiled with warnings as errors.
     pub sources: &'a [Source],
     /// Objects under test that were made elsewhere.
@@ -143,6 +145,7 @@ pub(crate) fn kernel_objects(job: &Job<'_>, dir: &Path) -> Result<Vec<PathBuf>, 
     if job.board != Board::HostClang {
         flags.push("-fstack-usage");
     }
+    flags.extend(job.flags);
     for source in job.sources {
         if source.name.ends_with(".c") {
             objects.push(compile(job, dir, &source.name, &flags)?);

@@ -100,10 +100,22 @@ const selftest_kernel selftest_kernels[] = {{\n{entries}}};
 const unsigned selftest_kernel_count = {};\n",
         kernels.len()
     );
+    // avr-gcc warns of equal constants that it makes one of, and names the wrong reason.
+    let flags: &[&str] = match board {
+        Board::Atmega2560 => &["-fno-ipa-icf"],
+        Board::HostGcc
+        | Board::HostClang
+        | Board::CortexM0
+        | Board::CortexM3
+        | Board::CortexM4
+        | Board::CortexM7
+        | Board::CortexM33 => &[],
+    };
     let image = build(&Job {
         board,
         level,
         float_unit: false,
+        flags,
         sources: &sources,
         objects: &[],
         harness: &[

@@ -48,6 +48,7 @@ fn job(board: Board, sources: &[Source]) -> Job<'_> {
         board,
         level: Level::O2,
         float_unit: false,
+        flags: &[],
         sources,
         objects: &[],
         harness: &[],

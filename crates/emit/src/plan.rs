@@ -19,7 +19,7 @@ mod steps;
 mod windows;
 
 pub(crate) use build::plan;
-pub(crate) use moves::Nest;
+pub(crate) use moves::{Loop, Nest};
 pub(crate) use windows::{Axis, Taps, Windows};
 
 use crate::elem::{Elem, hull};

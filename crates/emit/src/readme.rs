@@ -131,21 +131,12 @@ pub(crate) fn rust(input: &EmitInput<'_>, plan: &Plan<'_>, scratch: usize, krate
     body(&mut out, input, plan, scratch);
     line!(
         out,
-        "`no_std`, no `unsafe`, no dependency, integers only.\n"
+        "`no_std`, no `unsafe`, no dependency, integers only. `In` and `Out` are the integers of input and\noutput; `In::from_f32` and `Out::to_f32` convert, exactly as said above. The feature `float`, on by\ndefault, has the conversions: without it nothing in the crate is a float.\n"
     );
-    line!(
-        out,
-        "```rust\nuse {krate}::{{Input, Output, Scratch, argmax, infer}};\n"
-    );
-    line!(out, "let input: Input = [0; {krate}::IN_SIZE];");
-    line!(
-        out,
-        "let mut output: Output = [0; {krate}::OUT_SIZE];\nlet mut scratch = Scratch::new();"
-    );
-    line!(
-        out,
-        "infer(&input, &mut scratch, &mut output);\nlet winner = argmax(&output);\n```\n"
-    );
-    line!(out, "The self-test: `cargo test`");
+    line!(out, "```rust");
+    for code in crate::rust::example(krate).iter().skip(1) {
+        line!(out, "{code}");
+    }
+    line!(out, "\nThe self-test: `cargo test`");
     out
 }

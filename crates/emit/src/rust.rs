@@ -4,11 +4,12 @@
 //! elements are indexed, and the checks never fail. The words are those of the C kernel; with
 //! overflow checks on, nothing can overflow, because the ranges are proved.
 
+mod format;
 pub(crate) mod stage;
 
 use crate::plan::{Plan, Source};
 use crate::slots::{self, Slots};
-use crate::text::{decimal, integers, line, marked, string};
+use crate::text::{grouped, integers, line, marked, string};
 use crate::{EmitInput, OutputFile, readme};
 use std::fmt::Write;
 
@@ -21,7 +22,9 @@ pub(crate) fn files(input: &EmitInput<'_>, plan: &Plan<'_>) -> Vec<OutputFile> {
         file("Cargo.toml", manifest(&krate)),
         file("src/lib.rs", library(input, plan, &slots)),
         file("src/weights.rs", weights(plan)),
-        file("tests/selftest.rs", selftest(input, &krate)),
+        file("src/format.rs", format::text(plan)),
+        file("src/format/float.rs", format::float(plan)),
+        file("tests/selftest.rs", selftest(input, plan, &krate)),
         file(
             "README.md",
             readme::rust(input, plan, slots.bytes(), &krate),
@@ -37,18 +40,38 @@ fn crate_name(name: &str) -> String {
 /// The empty workspace table keeps a surrounding workspace from claiming the crate.
 fn manifest(krate: &str) -> String {
     format!(
-        "[package]\nname = \"{krate}\"\nversion = \"0.1.0\"\nedition = \"2021\"\npublish = false\n\n[lib]\npath = \"src/lib.rs\"\n\n[workspace]\n"
+        "[package]\nname = \"{krate}\"\nversion = \"0.1.0\"\nedition = \"2021\"\nrust-version = \"1.87\"\npublish = false\n\n[features]\ndefault = [\"float\"]\n# Conversions of f32 and f64: without it nothing in the crate is a float.\nfloat = []\n\n[workspace]\n"
     )
 }
 
+/// What clippy's pedantic lints say of the loops, and why it does not count.
+const ALLOWED: &str = "\
+// The type ranges of all values are proved: no cast changes one.
+#![allow(clippy::cast_possible_truncation, clippy::cast_possible_wrap, clippy::cast_sign_loss)]
+// Vectors are passed by reference whatever their lengths.
+#![allow(clippy::trivially_copy_pass_by_ref)]
+// Places and taps are named as in the definition of a convolution.
+#![allow(clippy::many_single_char_names, clippy::similar_names)]
+";
+
 fn library(input: &EmitInput<'_>, plan: &Plan<'_>, slots: &Slots) -> String {
+    let krate = crate_name(input.name);
     let mut out = String::new();
-    marked(&mut out, "//!", ["A fixed-point kernel; see `infer`.", ""]);
-    let facts = readme::preamble(input, "lib.rs");
-    marked(&mut out, "//!", ["```text"]);
-    marked(&mut out, "//!", facts);
-    marked(&mut out, "//!", ["```"]);
-    line!(out, "#![no_std]\n#![forbid(unsafe_code)]\n\nmod weights;\n");
+    line!(
+        out,
+        "//! A fixed-point kernel; see [`infer`].\n//!\n//! ```text"
+    );
+    marked(&mut out, "//!", readme::preamble(input, "lib.rs"));
+    line!(out, "//! ```\n//!");
+    for code in example(&krate) {
+        line!(out, "{}", format!("//! {code}").trim_end());
+    }
+    line!(out, "#![no_std]\n#![forbid(unsafe_code)]\n{ALLOWED}");
+    line!(out, "mod format;\nmod weights;\n");
+    line!(
+        out,
+        "#[cfg(feature = \"float\")]\npub use format::{{dequantize, quantize}};\npub use format::{{In, Out}};\n"
+    );
     constants(&mut out, input, plan);
     scratch(&mut out, slots);
     infer(&mut out, plan, slots);
@@ -58,7 +81,7 @@ fn library(input: &EmitInput<'_>, plan: &Plan<'_>, slots: &Slots) -> String {
     );
     line!(
         out,
-        "pub fn argmax(output: &Output) -> usize {{\n    let mut best = 0;\n    let mut most = output[0];"
+        "#[must_use]\npub fn argmax(output: &Output) -> usize {{\n    let mut best = 0;\n    let mut most = output[0];"
     );
     line!(
         out,
@@ -74,6 +97,14 @@ fn library(input: &EmitInput<'_>, plan: &Plan<'_>, slots: &Slots) -> String {
         out.push_str(&stage::function(plan, i, s));
     }
     out
+}
+
+/// A program that calls the crate, as a doc test.
+pub(crate) fn example(krate: &str) -> Vec<String> {
+    let text = format!(
+        "```\nuse {krate}::{{argmax, infer, In, Input, Out, Output, Scratch, IN_SIZE, OUT_SIZE}};\n\nlet input: Input = [In(0); IN_SIZE];\nlet mut output: Output = [Out(0); OUT_SIZE];\nlet mut scratch = Scratch::new();\ninfer(&input, &mut scratch, &mut output);\nassert!(argmax(&output) < OUT_SIZE);\n```"
+    );
+    text.lines().map(str::to_owned).collect()
 }
 
 fn constants(out: &mut String, input: &EmitInput<'_>, plan: &Plan<'_>) {
@@ -129,15 +160,13 @@ fn constants(out: &mut String, input: &EmitInput<'_>, plan: &Plan<'_>) {
     }
     line!(
         out,
-        "\n/// Inputs; {}.\npub type Input = [{}; IN_SIZE];",
-        plan.input_text(),
-        plan.input.rust()
+        "\n/// Inputs; {}.\npub type Input = [In; IN_SIZE];",
+        plan.input_text()
     );
     line!(
         out,
-        "\n/// Outputs; {}.\npub type Output = [{}; OUT_SIZE];\n",
-        plan.output_text(),
-        plan.output.rust()
+        "\n/// Outputs; {}.\npub type Output = [Out; OUT_SIZE];\n",
+        plan.output_text()
     );
 }
 
@@ -159,7 +188,10 @@ fn scratch(out: &mut String, slots: &Slots) {
         out,
         "}}\n\nimpl Scratch {{\n    /// Zeroed memory; its content never matters."
     );
-    line!(out, "    pub const fn new() -> Self {{\n        Self {{");
+    line!(
+        out,
+        "    #[must_use]\n    pub const fn new() -> Self {{\n        Self {{"
+    );
     for (k, slot) in slots.slots.iter().enumerate() {
         for (_, len) in &slot.views {
             line!(out, "            {}: [0; {len}],", field(k));
@@ -214,13 +246,18 @@ fn weights(plan: &Plan<'_>) -> String {
             t.ty.rust(),
             t.data.len()
         );
-        integers(&mut out, "    ", t.data.iter(), decimal);
+        integers(&mut out, "    ", t.data.iter(), digits);
         line!(out, "];");
     }
     out
 }
 
-fn selftest(input: &EmitInput<'_>, krate: &str) -> String {
+/// A number of a list.
+fn digits(out: &mut String, v: i64) {
+    out.push_str(&grouped(v));
+}
+
+fn selftest(input: &EmitInput<'_>, plan: &Plan<'_>, krate: &str) -> String {
     let mut out = String::new();
     marked(
         &mut out,
@@ -229,31 +266,44 @@ fn selftest(input: &EmitInput<'_>, krate: &str) -> String {
     );
     line!(
         out,
-        "\nuse {krate}::{{infer, Input, Output, Scratch, OUT_SIZE}};\n"
+        "\nuse {krate}::{{infer, In, Out, Output, Scratch, IN_SIZE, OUT_SIZE}};\n"
     );
     line!(
         out,
-        "#[rustfmt::skip]\nstatic VECTORS: [(Input, Output, &str); {}] = [",
+        "/// Inputs, outputs, and where they come from.\ntype Vector = ([{}; IN_SIZE], [{}; OUT_SIZE], &'static str);\n",
+        plan.input.rust(),
+        plan.output.rust()
+    );
+    line!(
+        out,
+        "#[rustfmt::skip]\nstatic VECTORS: [Vector; {}] = [",
         input.vectors.len()
     );
     for v in input.vectors {
         line!(out, "    ([");
-        integers(&mut out, "        ", v.input.iter().copied(), decimal);
+        integers(&mut out, "        ", v.input.iter().copied(), digits);
         line!(out, "    ], [");
-        integers(&mut out, "        ", v.output.iter().copied(), decimal);
+        integers(&mut out, "        ", v.output.iter().copied(), digits);
         line!(out, "    ], \"{}\"),", string(&v.note));
     }
     line!(out, "];\n");
     line!(out, "#[test]\nfn vectors_give_the_expected_outputs() {{");
     line!(
         out,
-        "    let mut scratch = Scratch::new();\n    let mut output: Output = [0; OUT_SIZE];"
+        "    let mut scratch = Scratch::new();\n    let mut output: Output = [Out(0); OUT_SIZE];"
     );
     line!(out, "    for (input, expected, note) in &VECTORS {{");
-    line!(out, "        infer(input, &mut scratch, &mut output);");
     line!(
         out,
-        "        assert_eq!(&output, expected, \"{{note}}\");\n    }}\n}}"
+        "        infer(&input.map(In), &mut scratch, &mut output);"
+    );
+    line!(
+        out,
+        "        assert_eq!(output, expected.map(Out), \"{{note}}\");\n    }}\n}}\n"
+    );
+    line!(
+        out,
+        "#[cfg(feature = \"float\")]\n#[test]\nfn inputs_are_what_they_stand_for() {{\n    for m in [In::MIN, In(0), In::MAX] {{\n        assert_eq!(In::from_f64(m.to_f64()), m);\n    }}\n}}"
     );
     out
 }

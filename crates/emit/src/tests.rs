@@ -27,11 +27,11 @@ fn index_tables_pick_elements() {
         comment: String::new(),
     });
     for (fill, c_line, rust_line) in [
-        (None, "y[j] = (int8_t)x[k];", "*y = x[*k as usize];"),
+        (None, "y[j] = (int8_t)x[k];", "*y = Out(x[*k as usize].0);"),
         (
             Some((-7, 5)),
             "y[j] = (int8_t)(k < 5 ? (int32_t)x[k] : (-INT32_C(7)));",
-            "*y = x.get(*k as usize).map_or(-7, |v| *v);",
+            "*y = Out(x.get(*k as usize).map_or(-7, |v| v.0));",
         ),
     ] {
         plan.stages[0].body = Body::Pick { index: 0, fill };
@@ -45,7 +45,7 @@ fn index_tables_pick_elements() {
         assert_eq!(text, want);
         let text = rust::stage::function(&plan, 0, &plan.stages[0]);
         let want = format!(
-            "fn stage0(x: &[i8], y: &mut [i8]) {{\n    for (y, k) in y.iter_mut().zip(&weights::I0) {{\n        {rust_line}\n    }}\n}}\n"
+            "fn stage0(x: &[In], y: &mut [Out]) {{\n    for (y, k) in y.iter_mut().zip(&weights::I0) {{\n        {rust_line}\n    }}\n}}\n"
         );
         assert_eq!(text, want);
     }

@@ -199,6 +199,19 @@ pub(crate) fn decimal(out: &mut String, v: i64) {
     write!(out, "{v}").expect("writing to a string succeeds");
 }
 
+/// A decimal with its digits in groups of three from ten thousand on, as Rust is written.
+pub(crate) fn grouped(v: i64) -> String {
+    let digits = v.unsigned_abs().to_string();
+    let mut out = String::new();
+    for (i, d) in digits.chars().enumerate() {
+        if i > 0 && digits.len() > 4 && (digits.len() - i).is_multiple_of(3) {
+            out.push('_');
+        }
+        out.push(d);
+    }
+    if v < 0 { format!("-{out}") } else { out }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -217,6 +230,19 @@ mod tests {
         assert_eq!(t.texts, ["a[", "] + ", ";"]);
         assert_eq!(t.fill(|i| t.holes[i].1.clone()), "a[3] + -1;");
         assert_eq!(t.holes[0].0, "size_t");
+    }
+
+    #[test]
+    fn digits_are_grouped() {
+        let all = [0, -1234, 12345, -1_000_000, i64::MIN];
+        let want = [
+            "0",
+            "-1234",
+            "12_345",
+            "-1_000_000",
+            "-9_223_372_036_854_775_808",
+        ];
+        assert_eq!(all.map(grouped), want);
     }
 
     #[test]

@@ -57,7 +57,7 @@ impl Unit {
             | Form::Pair
             | Form::Quad
             | Form::Offset
-            | Form::Halves
+            | Form::Quarters
             | Form::Short
             | Form::Bytes => Self::Bytes,
         }

@@ -4,6 +4,8 @@ mod arm_dsp;
 mod arm_small;
 mod avr;
 
+pub use arm_small::{QUARTERS_COLUMNS, QUARTERS_ROWS, quarters_chunks};
+
 use crate::{KernelChoice, Target};
 use ceg4n_ir::Interval;
 
@@ -27,10 +29,10 @@ pub enum Form {
     Pair,
     /// Cortex-M4: four rows' weights in a halfword.
     Quad,
-    /// Cortex-M0: unsigned bytes `w + 128`, four rows a turn.
+    /// Cortex-M0: unsigned bytes `w + 128`, up to four rows a turn.
     Offset,
-    /// Cortex-M0: two rows' weights in a word, `65536·odd + even`.
-    Halves,
+    /// Cortex-M0: four rows' weights in a word, columns in chunks whose sums fit 16 bits.
+    Quarters,
     /// AVR: 16-bit sums.
     Short,
     /// AVR: 24-bit or 32-bit sums of 8-bit products.
@@ -121,7 +123,7 @@ impl Form {
                 let (short, long) = (Self::Dual { bits: 8 }, Self::Dual { bits: 16 });
                 vec![Self::Quad, Self::Pair, short, long, Self::Plain]
             }
-            (_, Target::CortexM0) => vec![Self::Halves, Self::Offset, Self::Plain],
+            (_, Target::CortexM0) => vec![Self::Quarters, Self::Offset, Self::Plain],
             (_, Target::Avr) => vec![Self::Short, Self::Bytes, Self::Plain],
         }
     }
@@ -138,7 +140,7 @@ impl Form {
             Self::Pair => arm_dsp::pair(layer),
             Self::Quad => arm_dsp::quad(layer),
             Self::Offset => arm_small::offset(layer).map(free),
-            Self::Halves => arm_small::halves(layer).map(free),
+            Self::Quarters => arm_small::quarters(layer).map(free),
             Self::Short => avr::short(layer).map(free),
             Self::Bytes => avr::bytes(layer).map(free),
         };

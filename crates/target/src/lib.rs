@@ -13,4 +13,5 @@ mod processor;
 
 pub use cost::{Cycles, storage_bytes};
 pub use form::{Form, Layer, License, Unmet};
+pub use form::{QUARTERS_COLUMNS, QUARTERS_ROWS, quarters_chunks};
 pub use processor::{KernelChoice, Target};

@@ -156,6 +156,7 @@ pub(crate) fn measured(
         board,
         level,
         float_unit: form.float_unit,
+        flags: &[],
         sources: form.sources,
         objects: &[],
         harness: &[],

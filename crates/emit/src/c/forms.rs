@@ -28,6 +28,10 @@ pub(super) struct Use {
 impl Use {
     /// Its name without the kernel's.
     pub(super) fn name(&self) -> String {
+        if self.form == Form::Quarters && self.rows <= 2 {
+            // What is left of the rows.
+            return format!("offset_{}_{}", self.rows, self.x.rust());
+        }
         let form = form_name(self.form);
         format!("{form}_{}_{}", self.rows, self.x.rust())
     }
@@ -43,7 +47,7 @@ fn form_name(form: Form) -> &'static str {
         Form::Pair => "pair",
         Form::Quad => "quad",
         Form::Offset => "offset",
-        Form::Halves => "halves",
+        Form::Quarters => "quarters",
         Form::Short => "short",
         Form::Bytes => "bytes",
     }
@@ -128,7 +132,7 @@ pub(super) fn support(name: &str, plan: &Plan<'_>) -> String {
     out.push_str(&arm_dsp::support(name, plan));
     out.push_str(&arm_small::support(
         name,
-        &of(&[Form::Offset, Form::Halves]),
+        &of(&[Form::Offset, Form::Quarters]),
     ));
     out.push_str(&avr::support(name, &of(&[Form::Short, Form::Bytes])));
     out

@@ -123,7 +123,7 @@ impl Printer<'_> {
             form @ (Form::Dual { .. } | Form::Pair | Form::Quad) => {
                 self.dsp_tiles(code, d, form);
             }
-            form @ (Form::Offset | Form::Halves | Form::Short | Form::Bytes) => {
+            form @ (Form::Offset | Form::Quarters | Form::Short | Form::Bytes) => {
                 self.tiles(code, d, form)
             }
         }
@@ -217,7 +217,7 @@ impl Printer<'_> {
             "for (size_t j = 0; j < {}; ++j) {{",
             self.size(self.stage.len)
         ));
-        let row = hole("uint32_t", format!("{}U", d.cols * usize::from(bits)));
+        let row = hole("uint32_t", packed::row_step(bits, d.cols));
         code.line(format!(
             "int32_t acc = {}({}, (uint32_t)j * {row}, x, {}, {start});",
             packed::dot(self.name, bits, x),

@@ -67,7 +67,8 @@ impl<'a> Builder<'a> {
         };
         let table = &mut self.plan.tables[table];
         let weight: Vec<i64> = table.data.iter().collect();
-        let laid = packed::lay_out(&weight, bits);
+        // A window may begin anywhere: filters are not aligned.
+        let laid = packed::lay_out(&weight, weight.len(), bits);
         table.ty = laid.ty;
         table.data = Data::Wide(Cow::Owned(laid.weight));
         Some(bits)
@@ -81,12 +82,12 @@ impl<'a> Builder<'a> {
         let rows = self.node(n).len;
         let mut laid = match dense.license.form() {
             Form::Plain => return,
-            Form::Packed { bits } => packed::lay_out(&weight, bits),
+            Form::Packed { bits } => packed::lay_out(&weight, dense.cols, bits),
             form @ (Form::Dual { .. } | Form::Pair | Form::Quad) => {
                 arm_dsp::lay_out(form, &weight, bias.as_deref(), rows, stage.reads[0].ty)
             }
-            form @ (Form::Offset | Form::Halves) => {
-                arm_small::lay_out(form, &weight, bias.as_deref(), rows, stage.reads[0].ty)
+            form @ (Form::Offset | Form::Quarters) => {
+                arm_small::lay_out(form, &weight, bias.as_deref(), rows, self.operand_range(n))
             }
             form @ (Form::Short | Form::Bytes) => {
                 avr::lay_out(form, &weight, bias.as_deref(), rows, stage.reads[0].ty)

@@ -91,13 +91,28 @@ impl Axis {
         }
     }
 
+    /// True if no window has a tap inside the operand, and that is known of all of them alike.
+    pub(crate) fn is_empty(&self) -> bool {
+        let ends = self.low.zip(self.high);
+        ends.is_some_and(|(low, high)| low >= high)
+    }
+
+    /// True if every window has a tap inside the operand.
+    pub(crate) fn always_hits(&self) -> bool {
+        (0..self.out).all(|o| self.low_at(o) < self.high_at(o))
+    }
+
     /// The position of tap `t` of window `o`, as an expression; `None` for 0.
     pub(crate) fn position(&self, o: &str, t: &str) -> Option<String> {
+        if let (1, Ok(t)) = (self.out, t.parse::<usize>()) {
+            let at = (t * self.dilation).saturating_sub(self.pad);
+            return (at > 0).then(|| at.to_string());
+        }
         let mut terms = Vec::new();
         if self.out > 1 {
             terms.push(self.origin(o));
         }
-        if !self.is_point() {
+        if !self.is_point() && t != "0" {
             terms.push(times(t, self.dilation));
         }
         let sum = terms.join(" + ");
@@ -110,8 +125,9 @@ impl Axis {
 
 /// A product as an expression.
 fn times(factor: &str, by: usize) -> String {
-    match by {
-        1 => factor.to_owned(),
+    match (by, factor.parse::<usize>()) {
+        (1, _) => factor.to_owned(),
+        (_, Ok(n)) => (n * by).to_string(),
         _ if factor.contains(' ') => format!("({factor}) * {by}"),
         _ => format!("{factor} * {by}"),
     }
@@ -133,7 +149,7 @@ pub(crate) struct Windows {
     pub(crate) channels: usize,
     /// Elements of a plane of the operand.
     pub(crate) plane: usize,
-    width: usize,
+    pub(crate) width: usize,
 }
 
 impl Windows {
@@ -163,16 +179,21 @@ impl Windows {
 
     /// The place in a filter of tap `(u, v)` of channel `k`, as an expression.
     pub(crate) fn weight_index(&self) -> String {
+        self.weight_index_of(["k", "u", "v"])
+    }
+
+    /// The same for other names, of which `0` stands for nothing.
+    pub(crate) fn weight_index_of(&self, [k, u, v]: [&str; 3]) -> String {
         let [rows, columns] = &self.axes;
         let mut terms = Vec::new();
-        if self.depth > 1 {
-            terms.push(times("k", rows.kernel * columns.kernel));
+        if self.depth > 1 && k != "0" {
+            terms.push(times(k, rows.kernel * columns.kernel));
         }
-        if !rows.is_point() {
-            terms.push(times("u", columns.kernel));
+        if !rows.is_point() && u != "0" {
+            terms.push(times(u, columns.kernel));
         }
-        if !columns.is_point() {
-            terms.push("v".to_owned());
+        if !columns.is_point() && v != "0" {
+            terms.push(v.to_owned());
         }
         sum(&terms)
     }
@@ -180,15 +201,20 @@ impl Windows {
     /// The place of tap `(u, v)` of window `(oy, ox)` in channel `k` of the group, as an
     /// expression.
     pub(crate) fn operand_index(&self) -> String {
+        self.operand_index_of(["k", "u", "v"])
+    }
+
+    /// The same for other names, of which `0` stands for nothing.
+    pub(crate) fn operand_index_of(&self, [k, u, v]: [&str; 3]) -> String {
         let [rows, columns] = &self.axes;
         let mut terms = Vec::new();
-        if self.depth > 1 {
-            terms.push(times("k", self.plane));
+        if self.depth > 1 && k != "0" {
+            terms.push(times(k, self.plane));
         }
-        if let Some(row) = rows.position("oy", "u") {
+        if let Some(row) = rows.position("oy", u) {
             terms.push(times(&row, self.width));
         }
-        terms.extend(columns.position("ox", "v"));
+        terms.extend(columns.position("ox", v));
         sum(&terms)
     }
 }

@@ -3,7 +3,7 @@
 
 use crate::common::eva::analyse;
 use crate::common::{
-    Case, available, channel_cases, dag_cases, folder, graph_case, random_cases, tiny,
+    Case, available, channel_cases, dag_cases, folder, graph_case, random_cases, speed, tiny,
     wide_constant, write,
 };
 use ceg4n_emit::emit_c;
@@ -50,6 +50,7 @@ fn an_error_that_is_put_in_is_found() {
         name: "tiny".to_owned(),
         program: tiny(),
         vectors: vec![],
+        options: speed(),
     };
     let dir = folder();
     let c = dir.path().join("c");

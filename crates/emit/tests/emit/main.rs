@@ -7,6 +7,7 @@
 
 mod c;
 mod common;
+mod esbmc;
 mod float;
 mod forms;
 mod frama_c;
@@ -17,3 +18,5 @@ mod misra;
 mod onnx;
 mod package;
 mod rust;
+mod rust_float;
+mod targets;

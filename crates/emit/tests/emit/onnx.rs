@@ -2,7 +2,7 @@
 
 use crate::common::{
     Case, channel_cases, dag_cases, exhaustive_cases, folder, graph_case, large_image,
-    random_cases, tiny, vectors, wide_constant, write,
+    random_cases, speed, tiny, vectors, wide_constant, write,
 };
 use ceg4n_emit::emit_onnx;
 use rand::SeedableRng;
@@ -106,6 +106,7 @@ fn a_wrong_expectation_is_found() {
         name: "tiny".to_owned(),
         program,
         vectors,
+        options: speed(),
     };
     case.vectors[1].output[2] += 1;
     let dir = folder();

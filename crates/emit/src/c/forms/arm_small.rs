@@ -1,8 +1,305 @@
-//! Not written yet.
+//! Cortex-M0: loops in assembly that keep everything in registers, and the plain C beside.
+//!
+//! The assembly is the body of a naked function, because it takes all registers, among them those
+//! that compilers keep for themselves. Arguments arrive in r0 (w), r1 (b), r2 (x), r3 (cols) and
+//! on the stack (a); w is returned in r0.
 
 use super::Use;
+use crate::elem::Elem;
+use crate::text::{c_comment, line};
+use ceg4n_target::Form;
+use std::collections::BTreeSet;
+use std::fmt::Write;
 
-/// Not written yet.
-pub(super) fn support(_name: &str, _uses: &[Use]) -> String {
-    String::new()
+/// When the assembly stands: Thumb code, Armv6-M or later, bytes of a word the low one first.
+const GUARD: &str = "#if defined(__GNUC__) && defined(__thumb__) && defined(__ARM_ARCH) && (__ARM_ARCH >= 6) && !defined(__ARMEB__)";
+
+/// A loop and its function.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Loop {
+    /// Up to four rows of bytes side by side.
+    Rows(usize, Elem),
+    /// Four rows a word, in chunks.
+    Chunks(Elem),
+    /// Three rows of the same.
+    Three(Elem),
+}
+
+/// The functions of a kernel.
+pub(super) fn support(name: &str, uses: &[Use]) -> String {
+    let mut loops = BTreeSet::new();
+    for u in uses {
+        let own = match (u.form, u.rows) {
+            (Form::Quarters, 4) => Loop::Chunks(u.x),
+            (Form::Quarters, 3) => Loop::Three(u.x),
+            (_, rows) => Loop::Rows(rows, u.x),
+        };
+        if matches!(own, Loop::Three(_)) {
+            let whole = Use { rows: 4, ..*u };
+            loops.insert((Loop::Chunks(u.x), whole.name()));
+        }
+        loops.insert((own, u.name()));
+    }
+    let mut out = String::new();
+    for (l, function) in &loops {
+        match l {
+            Loop::Rows(rows, x) => self::rows(&mut out, name, function, *rows, *x),
+            Loop::Chunks(x) => chunks(&mut out, name, function, *x),
+            Loop::Three(x) => three(&mut out, name, function, *x),
+        }
+    }
+    out
+}
+
+/// The head of a function; in assembly nothing refers to the parameters.
+fn head(name: &str, function: &str, x: Elem, is_asm: bool) -> String {
+    let parameters = [
+        format!("const {name}_FLASH uint32_t *w"),
+        format!("const {name}_FLASH int32_t *b"),
+        format!("const {} *x", x.c()),
+        "size_t cols".to_owned(),
+        "int32_t *a".to_owned(),
+    ];
+    let unused = if is_asm {
+        " __attribute__((unused))"
+    } else {
+        ""
+    };
+    let parameters = parameters.map(|p| format!("{p}{unused}"));
+    let attributes = if is_asm {
+        "__attribute__((naked, noinline)) "
+    } else {
+        ""
+    };
+    format!(
+        "{attributes}static const {name}_FLASH uint32_t *{name}_{function}({})\n{{\n",
+        parameters.join(", ")
+    )
+}
+
+/// A naked function of these instructions.
+fn assembly(out: &mut String, head: &str, lines: &[String]) {
+    out.push_str(head);
+    line!(out, "    __asm__(\n        \".syntax unified\\n\"");
+    for l in lines {
+        line!(out, "        \"{l}\\n\"");
+    }
+    line!(out, "    );\n}}");
+}
+
+/// Loads column `c` of the operand from r1 to r2.
+fn load(x: Elem, c: usize) -> Vec<String> {
+    let (bytes, unit) = (x.bytes(), if x.bytes() == 1 { "b" } else { "h" });
+    let mut lines = vec![format!("ldr{unit} r2, [r1, #{}]", c * bytes)];
+    if x.range().0 < 0 {
+        lines.push(format!("sxt{unit} r2, r2"));
+    }
+    lines
+}
+
+/// Saves registers; r3 becomes the operand's end, r1 the operand; the starts of `rows` sums lie in
+/// r4 and up.
+fn enter(rows: usize, x: Elem) -> Vec<String> {
+    let mut lines = lines(&[
+        "push {r4-r7, lr}",
+        "mov r4, r8",
+        "mov r5, r9",
+        "mov r6, r10",
+        "mov r7, r11",
+        "push {r4-r7}",
+    ]);
+    if x.bytes() == 2 {
+        lines.push("lsls r3, r3, #1".to_owned());
+    }
+    lines.push("adds r3, r2, r3".to_owned());
+    lines.push(match rows {
+        1 => "ldr r4, [r1]".to_owned(),
+        n => format!("ldmia r1!, {{r4-r{}}}", 3 + n),
+    });
+    lines.push("mov r1, r2".to_owned());
+    lines
+}
+
+/// Stores the sums in r4 and up, and restores registers.
+fn leave(rows: usize) -> Vec<String> {
+    let mut all = lines(&["ldr r1, [sp, #36]"]);
+    all.push(match rows {
+        1 => "str r4, [r1]".to_owned(),
+        n => format!("stmia r1!, {{r4-r{}}}", 3 + n),
+    });
+    all.extend(lines(&[
+        "pop {r4-r7}",
+        "mov r8, r4",
+        "mov r9, r5",
+        "mov r10, r6",
+        "mov r11, r7",
+        "pop {r4-r7, pc}",
+    ]));
+    all
+}
+
+fn lines(text: &[&str]) -> Vec<String> {
+    text.iter().map(|l| (*l).to_owned()).collect()
+}
+
+/// Bytes of up to four rows side by side: `Σ (w+128)·x - 128·Σx`, the latter sum in r12.
+fn rows(out: &mut String, name: &str, function: &str, rows: usize, x: Elem) {
+    let mut code = enter(rows, x);
+    code.extend(lines(&["mov lr, r3", "movs r3, #0", "mov r12, r3", "1:"]));
+    for c in 0..4 {
+        code.extend(load(x, c));
+        for r in 0..rows {
+            code.push(format!("ldrb r3, [r0, #{}]", rows * c + r));
+            code.push("muls r3, r2, r3".to_owned());
+            code.push(format!("adds r{0}, r{0}, r3", 4 + r));
+        }
+        code.push("add r12, r2".to_owned());
+    }
+    code.push(format!("adds r0, #{}", 4 * rows));
+    code.push(format!("adds r1, #{}", 4 * x.bytes()));
+    code.extend(lines(&[
+        "cmp r1, lr",
+        "blo 1b",
+        "mov r2, r12",
+        "lsls r2, r2, #7",
+    ]));
+    code.extend((0..rows).map(|r| format!("subs r{0}, r{0}, r2", 4 + r)));
+    code.extend(leave(rows));
+    c_comment(
+        out,
+        [format!(
+            "Sums of {rows} rows of bytes w + 128, modulo 2^32."
+        )],
+    );
+    line!(out, "{GUARD}");
+    assembly(out, &head(name, function, x, true), &code);
+    line!(out, "#else");
+    out.push_str(&head(name, function, x, false));
+    line!(
+        out,
+        "    for (size_t r = 0; r < {rows}; ++r) {{\n        a[r] = b[r];\n    }}"
+    );
+    line!(out, "    for (size_t k = 0; k < cols; ++k) {{");
+    line!(out, "        for (size_t r = 0; r < {rows}; ++r) {{");
+    line!(out, "            const size_t i = k * {rows} + r;");
+    line!(
+        out,
+        "            const int32_t u = (int32_t)((w[i / 4] >> (8 * (i % 4))) & 255U);"
+    );
+    line!(out, "            a[r] += (u - 128) * (int32_t)x[k];");
+    line!(out, "        }}\n    }}");
+    line!(out, "    return w + (cols + 3) / 4 * {rows};\n}}\n#endif\n");
+}
+
+/// Four rows a word. Sums of all chunks in r8 to r11, of a chunk in r6 (A) and r7 (R), the
+/// operand's sum in r12, the chunk's end in lr, that of the operand on the stack.
+fn chunks(out: &mut String, name: &str, function: &str, x: Elem) {
+    let mut code = enter(4, x);
+    code.extend(lines(&[
+        "mov r8, r4",
+        "mov r9, r5",
+        "mov r10, r6",
+        "mov r11, r7",
+        "push {r3}",
+        "1:",
+        "ldmia r0!, {r3}",
+        "adds r3, r1, r3",
+        "mov lr, r3",
+        "movs r6, #0",
+        "movs r7, #0",
+        "mov r12, r6",
+        "2:",
+    ]));
+    for c in 0..4 {
+        if c % 2 == 0 {
+            code.push("ldmia r0!, {r3, r4}".to_owned());
+        }
+        let word = 3 + c % 2;
+        code.extend(load(x, c));
+        code.push(format!("rev16 r5, r{word}"));
+        code.push(format!("muls r{word}, r2, r{word}"));
+        code.push(format!("adds r6, r6, r{word}"));
+        code.extend(lines(&[
+            "muls r5, r2, r5",
+            "adds r7, r7, r5",
+            "add r12, r2",
+        ]));
+    }
+    code.extend(lines(&[
+        "adds r1, #4",
+        "cmp r1, lr",
+        "blo 2b",
+        // 128·Σx, then R - 2^8·A and A - 2^8·R without it.
+        "mov r2, r12",
+        "lsls r2, r2, #7",
+        "lsls r3, r6, #8",
+        "lsls r4, r7, #8",
+        "subs r7, r7, r3",
+        "subs r7, r7, r2",
+        "subs r6, r6, r4",
+        "subs r6, r6, r2",
+    ]));
+    for (d, low, high) in [("r7", "r9", "r11"), ("r6", "r8", "r10")] {
+        code.push(format!("sxth r3, {d}"));
+        code.push(format!("add {low}, r3"));
+        code.push(format!("subs {d}, {d}, r3"));
+        code.push("lsls r3, r3, #16".to_owned());
+        code.push(format!("adds {d}, {d}, r3"));
+        code.push(format!("asrs {d}, {d}, #16"));
+        code.push(format!("add {high}, {d}"));
+    }
+    code.extend(lines(&[
+        "ldr r3, [sp]",
+        "cmp r1, r3",
+        "blo 1b",
+        "add sp, #4",
+        "mov r4, r8",
+        "mov r5, r9",
+        "mov r6, r10",
+        "mov r7, r11",
+    ]));
+    code.extend(leave(4));
+    c_comment(
+        out,
+        [
+            "Sums of four rows, whose weights + 128 are the bytes of a word. With A = sum of word * x",
+            "and R the same with the bytes of each half swapped, R - 2^8 A - 128 sum(x) =",
+            "S1 - 2^16 S1 + 2^16 S3 modulo 2^32, and likewise A - 2^8 R for S0 and S2: exact where these",
+            "fit 16 bits, which is proved for every chunk of columns. A chunk's length stands before it.",
+        ],
+    );
+    line!(out, "{GUARD}");
+    assembly(out, &head(name, function, x, true), &code);
+    line!(out, "#else");
+    out.push_str(&head(name, function, x, false));
+    line!(
+        out,
+        "    for (size_t r = 0; r < 4; ++r) {{\n        a[r] = b[r];\n    }}"
+    );
+    line!(out, "    for (size_t k = 0; k < cols;) {{");
+    line!(
+        out,
+        "        for (uint32_t n = *w++; n > 0; --n, ++k, ++w) {{"
+    );
+    line!(out, "            for (size_t r = 0; r < 4; ++r) {{");
+    line!(
+        out,
+        "                const int32_t u = (int32_t)((*w >> (8 * r)) & 255U);"
+    );
+    line!(out, "                a[r] += (u - 128) * (int32_t)x[k];");
+    line!(out, "            }}\n        }}\n    }}");
+    line!(out, "    return w;\n}}\n#endif\n");
+}
+
+/// Three rows as four, of which the last does not exist.
+fn three(out: &mut String, name: &str, function: &str, x: Elem) {
+    let whole = function.replacen('3', "4", 1);
+    out.push_str(&head(name, function, x, false));
+    line!(out, "    int32_t all[4];");
+    line!(out, "    w = {name}_{whole}(w, b, x, cols, all);");
+    line!(
+        out,
+        "    a[0] = all[0];\n    a[1] = all[1];\n    a[2] = all[2];"
+    );
+    line!(out, "    return w;\n}}\n");
 }

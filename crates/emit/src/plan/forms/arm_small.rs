@@ -1,22 +1,75 @@
-//! Not written yet.
+//! Cortex-M0: bytes `w + 128` of several rows side by side.
 
 use super::{Laid, tiles};
 use crate::elem::Elem;
-use ceg4n_target::Form;
+use ceg4n_ir::Interval;
+use ceg4n_target::{Form, QUARTERS_COLUMNS, QUARTERS_ROWS, quarters_chunks};
 
-/// Not written yet.
+/// Words of four bytes, the low byte first. A tile is a byte for every column and row, the rows of
+/// a column side by side. In [`Form::Quarters`] a tile of four rows is a sequence of chunks, each
+/// behind a word with its number of columns; three rows that are left are such a tile too.
 pub(super) fn lay_out(
-    _form: Form,
+    form: Form,
     weight: &[i64],
-    _bias: Option<&[i64]>,
+    bias: Option<&[i64]>,
     rows: usize,
-    ty: Elem,
+    operand: Interval,
 ) -> Laid {
-    Laid {
-        weight: weight.to_vec(),
-        ty,
-        bias: None,
-        tiles: tiles(rows, &[1]),
-        columns: 1,
+    let cols = weight.len() / rows.max(1);
+    // Mantissas of layers are 32-bit integers.
+    let narrow: Vec<i32> = weight.iter().map(|w| *w as i32).collect();
+    let mut all: Vec<&[i32]> = narrow.chunks(cols.max(1)).collect();
+    let zeros = vec![0; cols];
+    let mut starts = bias.map_or_else(|| vec![0; rows], <[i64]>::to_vec);
+    let sizes: &[usize] = match form {
+        Form::Quarters => &[QUARTERS_ROWS, 3, 2, 1],
+        _ => &[4, 2, 1],
+    };
+    let tiles = tiles(rows, sizes);
+    if tiles.iter().any(|t| t.rows == 3) {
+        all.push(&zeros);
+        starts.push(0);
     }
+    let mut words = Vec::new();
+    let mut rest = &all[..];
+    for tile in &tiles {
+        for _ in 0..tile.count {
+            let stored = if tile.rows == 3 { 4 } else { tile.rows };
+            let (own, others) = rest.split_at(stored);
+            rest = others;
+            let whole = cols.next_multiple_of(QUARTERS_COLUMNS);
+            let in_chunks = form == Form::Quarters && stored == QUARTERS_ROWS;
+            let chunks = in_chunks.then(|| quarters_chunks(own, operand)).flatten();
+            match chunks {
+                None => words.extend(bytes(own, 0, whole)),
+                Some(chunks) => {
+                    let mut from = 0;
+                    for chunk in chunks {
+                        words.push(chunk as i64);
+                        words.extend(bytes(own, from, chunk));
+                        from += chunk;
+                    }
+                }
+            }
+        }
+    }
+    Laid {
+        weight: words,
+        ty: Elem::U32,
+        bias: Some((starts, Elem::I32)),
+        tiles,
+        columns: QUARTERS_COLUMNS,
+    }
+}
+
+/// The words of some rows in so many columns.
+fn bytes(rows: &[&[i32]], from: usize, columns: usize) -> Vec<i64> {
+    let all = (from..from + columns).flat_map(|c| {
+        rows.iter()
+            .map(move |r| i64::from(r.get(c).copied().unwrap_or(0)) + 128)
+    });
+    let all: Vec<i64> = all.collect();
+    all.chunks(4)
+        .map(|b| b.iter().rev().fold(0, |word, byte| word << 8 | byte))
+        .collect()
 }

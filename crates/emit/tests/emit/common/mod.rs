@@ -6,11 +6,13 @@ mod generate;
 mod graph;
 mod large;
 mod meaning;
+mod mlp;
 
 pub(crate) use dense::dense_cases;
 pub(crate) use graph::graph;
 pub(crate) use large::{large_dense, large_image};
 pub(crate) use meaning::evaluate;
+pub(crate) use mlp::mlp_cases;
 
 use ceg4n_emit::{Claim, EmitInfo, EmitInput, EmitOptions, KernelChoice, OutputFile, TestVector};
 use ceg4n_ir::{

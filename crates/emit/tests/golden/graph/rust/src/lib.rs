@@ -1,6 +1,6 @@
-//! A fixed-point kernel; see 'infer'.
+//! A fixed-point kernel; see [`infer`].
 //!
-//! '''text
+//! ```text
 //! lib.rs: fixed-point kernel written by ceg4nc 0.0.0
 //!
 //! NOT VERIFIED: a test * / ? ?/
@@ -8,11 +8,32 @@
 //! region: line feed \u{202e}
 //! program sha256: 561d4f5607ec6c0ac9af16f47ff0dca4c97a88b8ad173d55395bbc8191494eb6
 //! network sha256: bf8d48ddb3b856fa87bbcc9aced532d218acea205bba335ddf7a56bdbb18b921
-//! '''
+//! ```
+//!
+//! ```
+//! use graph::{argmax, infer, In, Input, Out, Output, Scratch, IN_SIZE, OUT_SIZE};
+//!
+//! let input: Input = [In(0); IN_SIZE];
+//! let mut output: Output = [Out(0); OUT_SIZE];
+//! let mut scratch = Scratch::new();
+//! infer(&input, &mut scratch, &mut output);
+//! assert!(argmax(&output) < OUT_SIZE);
+//! ```
 #![no_std]
 #![forbid(unsafe_code)]
+// The type ranges of all values are proved: no cast changes one.
+#![allow(clippy::cast_possible_truncation, clippy::cast_possible_wrap, clippy::cast_sign_loss)]
+// Vectors are passed by reference whatever their lengths.
+#![allow(clippy::trivially_copy_pass_by_ref)]
+// Places and taps are named as in the definition of a convolution.
+#![allow(clippy::many_single_char_names, clippy::similar_names)]
 
+mod format;
 mod weights;
+
+#[cfg(feature = "float")]
+pub use format::{dequantize, quantize};
+pub use format::{In, Out};
 
 /// Number of inputs.
 pub const IN_SIZE: usize = 72;
@@ -30,10 +51,10 @@ pub const OUT_FRAC: i32 = 9;
 pub const VERIFIED: bool = false;
 
 /// Inputs; s8q4: integer m in [-128, 127] stands for m * 2^-4; other values are clamped.
-pub type Input = [i8; IN_SIZE];
+pub type Input = [In; IN_SIZE];
 
 /// Outputs; integer m stands for m * 2^-9; proved range [-25080, 25620].
-pub type Output = [i32; OUT_SIZE];
+pub type Output = [Out; OUT_SIZE];
 
 /// Working memory of one inference.
 #[derive(Clone, Debug)]
@@ -46,6 +67,7 @@ pub struct Scratch {
 
 impl Scratch {
     /// Zeroed memory; its content never matters.
+    #[must_use]
     pub const fn new() -> Self {
         Self {
             v0: [0; 280],
@@ -78,6 +100,7 @@ pub fn infer(input: &Input, scratch: &mut Scratch, output: &mut Output) {
 }
 
 /// The class: index of the greatest output, the lowest index among equals.
+#[must_use]
 pub fn argmax(output: &Output) -> usize {
     let mut best = 0;
     let mut most = output[0];
@@ -91,10 +114,10 @@ pub fn argmax(output: &Output) -> usize {
 }
 
 // first: elements moved; proved range [-128, 127]
-fn stage0(x: &[i8], y: &mut [i8]) {
+fn stage0(x: &[In], y: &mut [i8]) {
     for i0 in 0..2 {
-        for i1 in 0..36 {
-            y[i0 * 36 + i1] = x[i0 + i1 * 2];
+        for (y, x) in y[i0 * 36..][..36].iter_mut().zip(x[i0..].iter().step_by(2).take(36)) {
+            *y = x.0;
         }
     }
 }
@@ -113,8 +136,8 @@ fn stage1(x: &[i8], y: &mut [u8]) {
             let mut acc: i32 = 0;
             for k in 0..2 {
                 for u in u0..u1 {
-                    for v in v0..v1 {
-                        acc += i32::from(w[k * 9 + u * 3 + v]) * i32::from(x[k * 36 + (oy + u - 1) * 6 + ox + v - 1]);
+                    for (w, x) in w[k * 9 + u * 3 + v0..][..v1 - v0].iter().zip(&x[k * 36 + (oy + u - 1) * 6 + ox + v0 - 1..][..v1 - v0]) {
+                        acc += i32::from(*w) * i32::from(*x);
                     }
                 }
             }
@@ -141,8 +164,8 @@ fn stage2(x: &[u8], y: &mut [i8]) {
             let v1 = 9_usize.saturating_sub(ox * 2).div_ceil(2).min(3);
             let mut acc: i32 = 0;
             for u in u0..u1 {
-                for v in v0..v1 {
-                    acc += i32::from(w[u * 3 + v]) * i32::from(x[(oy * 2 + u * 2 - 3) * 6 + ox * 2 + v * 2 - 3]);
+                for (w, x) in w[u * 3 + v0..][..v1 - v0].iter().zip(x[(oy * 2 + u * 2 - 3) * 6 + ox * 2 + v0 * 2 - 3..].iter().step_by(2).take(v1 - v0)) {
+                    acc += i32::from(*w) * i32::from(*x);
                 }
             }
             let acc = if acc > 0 { acc * 8 } else { acc };
@@ -157,8 +180,8 @@ fn stage2(x: &[u8], y: &mut [i8]) {
 fn stage3(x: &[i8], y: &mut [i8]) {
     for i0 in 0..8 {
         for i1 in 0..4 {
-            for i2 in 0..4 {
-                y[i0 * 16 + i1 * 4 + i2] = x[i0 * 16 + i1 + i2 * 4];
+            for (y, x) in y[i0 * 16 + i1 * 4..][..4].iter_mut().zip(x[i0 * 16 + i1..].iter().step_by(4).take(4)) {
+                *y = *x;
             }
         }
     }
@@ -190,8 +213,8 @@ fn stage5(x: &[i8], y: &mut [i8]) {
             let v1 = 5_usize.saturating_sub(ox * 2).min(2);
             let mut acc: i32 = 0;
             for u in u0..3 {
-                for v in v0..v1 {
-                    acc += i32::from(x[(oy * 2 + u - 1) * 4 + ox * 2 + v - 1]);
+                for x in &x[(oy * 2 + u - 1) * 4 + ox * 2 + v0 - 1..][..v1 - v0] {
+                    acc += i32::from(*x);
                 }
             }
             let acc = acc * i32::from(*c0);
@@ -212,8 +235,8 @@ fn stage6(x: &[i8], y: &mut [i8]) {
             let v1 = 5_usize.saturating_sub(ox * 2).min(2);
             let mut acc: i32 = -32;
             for u in u0..3 {
-                for v in v0..v1 {
-                    acc = acc.max(i32::from(x[(oy * 2 + u - 1) * 4 + ox * 2 + v - 1]));
+                for x in &x[(oy * 2 + u - 1) * 4 + ox * 2 + v0 - 1..][..v1 - v0] {
+                    acc = acc.max(i32::from(*x));
                 }
             }
             *y = acc as i8;
@@ -224,19 +247,13 @@ fn stage6(x: &[i8], y: &mut [i8]) {
 // joined: concatenation of 48 + 48 + 48 elements; proved range [-32, 48]
 fn stage7(x0: &[i8], x1: &[i8], x2: &[i8], y: &mut [i8]) {
     for i0 in 0..8 {
-        for i1 in 0..6 {
-            y[i0 * 18 + i1] = x0[i0 * 6 + i1];
-        }
+        y[i0 * 18..][..6].copy_from_slice(&x0[i0 * 6..][..6]);
     }
     for i0 in 0..8 {
-        for i1 in 0..6 {
-            y[6 + i0 * 18 + i1] = x1[i0 * 6 + i1];
-        }
+        y[6 + i0 * 18..][..6].copy_from_slice(&x1[i0 * 6..][..6]);
     }
     for i0 in 0..8 {
-        for i1 in 0..6 {
-            y[12 + i0 * 18 + i1] = x2[i0 * 6 + i1];
-        }
+        y[12 + i0 * 18..][..6].copy_from_slice(&x2[i0 * 6..][..6]);
     }
 }
 
@@ -245,9 +262,7 @@ fn stage8(x: &[i8], y: &mut [i8]) {
     y.fill(4);
     for i0 in 0..8 {
         for i1 in 0..6 {
-            for i2 in 0..3 {
-                y[5 + i0 * 35 + i1 * 5 + i2] = x[i0 * 18 + i1 * 3 + i2];
-            }
+            y[5 + i0 * 35 + i1 * 5..][..3].copy_from_slice(&x[i0 * 18 + i1 * 3..][..3]);
         }
     }
 }
@@ -268,12 +283,12 @@ fn stage9(x: &[i8], y: &mut [i8]) {
 }
 
 // y: dense 280 -> 3, weights s3q2; accumulator at scale 2^-9, any order of sums in 17 bits; proved range [-25080, 25620]
-fn stage10(x: &[i8], y: &mut [i32]) {
+fn stage10(x: &[i8], y: &mut [Out]) {
     for (y, w) in y.iter_mut().zip(weights::W2.chunks_exact(280)) {
         let mut acc: i32 = 0;
         for (w, x) in w.iter().zip(x) {
             acc += i32::from(*w) * i32::from(*x);
         }
-        *y = acc;
+        *y = Out(acc);
     }
 }
