@@ -7,6 +7,7 @@
 //! emitter demands. Forms never change what a kernel computes.
 
 mod cost;
+pub mod dsp;
 mod form;
 mod processor;
 
