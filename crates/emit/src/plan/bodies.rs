@@ -57,6 +57,7 @@ impl<'a> Builder<'a> {
             bias,
             cols,
             license,
+            width: self.width(n),
             tiles: Vec::new(),
         };
         self.lay_out_form(stage, n, &mut dense);

@@ -50,21 +50,29 @@ impl Builder<'_> {
     }
 }
 
-/// A relu before a right shift and a clamp is the clamp's lower bound: rounding is monotone and
+/// A relu before a shift or a clamp is a lower bound behind the shift: rounding is monotone and
 /// keeps 0.
 fn relu_into_clamp(steps: &mut Vec<Step>) {
-    let found = steps.windows(3).position(|w| {
-        let [a, b, c] = w else { return false };
-        a.word == b.word
-            && matches!(a.kind, StepKind::Relu)
-            && matches!(b.kind, StepKind::Shift(Operand::Uniform(1..)))
-            && matches!(c.kind, StepKind::Clamp { .. })
-    });
-    let Some(i) = found else {
+    let Some(i) = steps.iter().position(|s| matches!(s.kind, StepKind::Relu)) else {
         return;
     };
-    if let StepKind::Clamp { lo, .. } = &mut steps[i + 2].kind {
-        *lo = Some(lo.map_or(0, |lo| lo.max(0)));
-        steps.remove(i);
+    let word = steps[i].word;
+    let next = |i: usize| steps.get(i).filter(|s| s.word == word).map(|s| s.kind);
+    let shifts = matches!(next(i + 1), Some(StepKind::Shift(Operand::Uniform(_))));
+    let at = if shifts { i + 2 } else { i + 1 };
+    match next(at) {
+        Some(StepKind::Clamp { lo, hi }) => {
+            let lo = Some(lo.map_or(0, |lo| lo.max(0)));
+            steps[at].kind = StepKind::Clamp { lo, hi };
+        }
+        _ if shifts => {
+            let kind = StepKind::Clamp {
+                lo: Some(0),
+                hi: None,
+            };
+            steps.insert(at, Step { word, kind });
+        }
+        _ => return,
     }
+    steps.remove(i);
 }

@@ -6,7 +6,7 @@ mod avr;
 mod packed;
 
 use super::build::Builder;
-use super::{Body, Data, Dense, Source, Stage, TableId, Tiles, Vector};
+use super::{Body, Data, Dense, Operand, Source, Stage, StepKind, TableId, Tiles, Vector};
 use crate::elem::Elem;
 use ceg4n_ir::{KernelOp, NodeId};
 use ceg4n_target::{Form, Layer, License};
@@ -80,7 +80,7 @@ impl<'a> Builder<'a> {
         let weight: Vec<i64> = tables[dense.weight].data.iter().collect();
         let bias: Option<Vec<i64>> = dense.bias.map(|b| tables[b].data.iter().collect());
         let rows = self.node(n).len;
-        let laid = match dense.license.form() {
+        let mut laid = match dense.license.form() {
             Form::Plain => return,
             Form::Packed { bits } => packed::lay_out(&weight, dense.cols, bits),
             form @ (Form::Dual { .. } | Form::Pair | Form::Quad) => {
@@ -93,7 +93,13 @@ impl<'a> Builder<'a> {
                 avr::lay_out(form, &weight, bias.as_deref(), rows, stage.reads[0].ty)
             }
         };
-        self.pad(stage, laid.columns, dense.cols);
+        let add = self.signs_away(stage, n, dense, &laid);
+        if let (true, Some((bias, _))) = (add != 0, &mut laid.bias) {
+            let rows = weight.chunks(dense.cols.max(1));
+            let moved = |(b, row): (&mut i64, &[i64])| *b -= add * row.iter().sum::<i64>();
+            bias.iter_mut().zip(rows).for_each(moved);
+        }
+        self.pad(stage, laid.columns, dense.cols, add);
         let table = &mut self.plan.tables[dense.weight];
         table.ty = laid.ty;
         table.data = Data::Wide(Cow::Owned(laid.weight));
@@ -114,8 +120,23 @@ impl<'a> Builder<'a> {
         }
     }
 
-    /// Makes the operand of a stage end with zeros at a multiple of so many columns.
-    fn pad(&mut self, stage: &mut Stage, columns: usize, cols: usize) {
+    /// What is added to signed bytes where they are copied anyway, so that the loops are those of
+    /// the unsigned bytes that most layers have; 0 where nothing is.
+    fn signs_away(&self, stage: &Stage, n: NodeId, dense: &Dense, laid: &Laid) -> i64 {
+        let form = dense.license.form();
+        let copied = stage.reads[0].source == Source::Input
+            && !dense.cols.is_multiple_of(laid.columns.max(1));
+        let applies = matches!(form, Form::Dual { .. } | Form::Pair | Form::Quad)
+            && copied
+            && stage.reads[0].ty == Elem::I8
+            // Sums of operands twice as large, from starts that are moved, stay in a word.
+            && self.width(n) <= 29;
+        if applies { 128 } else { 0 }
+    }
+
+    /// Makes the operand of a stage end with zeros at a multiple of so many columns, and adds a
+    /// number to its elements if it must be copied for that.
+    fn pad(&mut self, stage: &mut Stage, columns: usize, cols: usize, add: i64) {
         let padding = cols.next_multiple_of(columns.max(1)) - cols;
         if padding == 0 {
             return;
@@ -126,22 +147,28 @@ impl<'a> Builder<'a> {
             return;
         }
         // The caller's vector has no room: a copy has.
-        let ty = stage.reads[0].ty;
-        self.plan.stages.push(Stage {
+        let from = stage.reads[0].ty;
+        let mut copy = Stage {
             reads: vec![stage.reads[0]],
             body: Body::Load,
-            word: ty.own_word(),
+            word: from.own_word(),
             steps: Vec::new(),
-            ty,
+            ty: if add == 0 { from } else { Elem::U8 },
             len: cols,
             padding,
             inner: 1,
             notes: vec![format!("input: copied, {padding} zeros behind it")],
-        });
-        stage.reads[0] = Vector {
-            source: Source::Stage(self.plan.stages.len() - 1),
-            ty,
         };
+        if add != 0 {
+            copy.notes
+                .push(format!("{add} added, which the starts of sums take back"));
+            copy.push(copy.word, StepKind::Add(Operand::Uniform(add)));
+        }
+        stage.reads[0] = Vector {
+            source: Source::Stage(self.plan.stages.len()),
+            ty: copy.ty,
+        };
+        self.plan.stages.push(copy);
     }
 }
 
