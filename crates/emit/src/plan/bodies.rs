@@ -57,7 +57,9 @@ impl<'a> Builder<'a> {
             bias,
             cols,
             license,
+            width: self.width(n),
             tiles: Vec::new(),
+            pieces: Vec::new(),
         };
         self.lay_out_form(stage, n, &mut dense);
         stage.body = Body::Dense(dense);

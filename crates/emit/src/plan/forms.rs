@@ -6,7 +6,7 @@ mod avr;
 mod packed;
 
 use super::build::Builder;
-use super::{Body, Data, Dense, Source, Stage, TableId, Tiles, Vector};
+use super::{Body, Data, Dense, Operand, Piece, Source, Stage, StepKind, TableId, Tiles, Vector};
 use crate::elem::Elem;
 use ceg4n_ir::{KernelOp, NodeId};
 use ceg4n_target::{Form, Layer, License};
@@ -53,6 +53,10 @@ impl<'a> Builder<'a> {
         let layer = self.layer(stage, n, rows, weight);
         let bits = layer.weights().signed_width();
         let mut forms = Form::candidates(self.target, self.choice, bits);
+        let packed = (weight.len() * usize::from(bits)).div_ceil(8);
+        if packed > self.target.largest_array() {
+            forms.retain(|f| !matches!(f, Form::Packed { .. }));
+        }
         if !matches!(self.node(n).op, KernelOp::Dense { .. }) {
             forms.retain(|f| matches!(f, Form::Plain | Form::Packed { .. }));
         }
@@ -80,8 +84,8 @@ impl<'a> Builder<'a> {
         let weight: Vec<i64> = tables[dense.weight].data.iter().collect();
         let bias: Option<Vec<i64>> = dense.bias.map(|b| tables[b].data.iter().collect());
         let rows = self.node(n).len;
-        let laid = match dense.license.form() {
-            Form::Plain => return,
+        let mut laid = match dense.license.form() {
+            Form::Plain => return self.split(dense),
             Form::Packed { bits } => packed::lay_out(&weight, dense.cols, bits),
             form @ (Form::Dual { .. } | Form::Pair | Form::Quad) => {
                 arm_dsp::lay_out(form, &weight, bias.as_deref(), rows, stage.reads[0].ty)
@@ -93,11 +97,18 @@ impl<'a> Builder<'a> {
                 avr::lay_out(form, &weight, bias.as_deref(), rows, stage.reads[0].ty)
             }
         };
-        self.pad(stage, laid.columns, dense.cols);
+        let add = self.signs_away(stage, n, dense, &laid);
+        if let (true, Some((bias, _))) = (add != 0, &mut laid.bias) {
+            let rows = weight.chunks(dense.cols.max(1));
+            let moved = |(b, row): (&mut i64, &[i64])| *b -= add * row.iter().sum::<i64>();
+            bias.iter_mut().zip(rows).for_each(moved);
+        }
+        self.pad(stage, laid.columns, dense.cols, add);
         let table = &mut self.plan.tables[dense.weight];
         table.ty = laid.ty;
         table.data = Data::Wide(Cow::Owned(laid.weight));
         dense.tiles = laid.tiles;
+        self.split(dense);
         let Some((data, ty)) = laid.bias else {
             return;
         };
@@ -114,8 +125,69 @@ impl<'a> Builder<'a> {
         }
     }
 
-    /// Makes the operand of a stage end with zeros at a multiple of so many columns.
-    fn pad(&mut self, stage: &mut Stage, columns: usize, cols: usize) {
+    /// What is added to signed bytes where they are copied anyway, so that the loops are those of
+    /// the unsigned bytes that most layers have; 0 where nothing is.
+    fn signs_away(&self, stage: &Stage, n: NodeId, dense: &Dense, laid: &Laid) -> i64 {
+        let form = dense.license.form();
+        let copied = stage.reads[0].source == Source::Input
+            && !dense.cols.is_multiple_of(laid.columns.max(1));
+        let applies = matches!(form, Form::Dual { .. } | Form::Pair | Form::Quad)
+            && copied
+            && stage.reads[0].ty == Elem::I8
+            // Sums of operands twice as large, from starts that are moved, stay in a word.
+            && self.width(n) <= 29;
+        if applies { 128 } else { 0 }
+    }
+
+    /// Cuts a table of weights that is larger than the target's largest array, between tiles or
+    /// rows.
+    fn split(&mut self, dense: &mut Dense) {
+        let table = &self.plan.tables[dense.weight];
+        let (ty, comment) = (table.ty, format!("{}, continued", table.comment));
+        let most = self.target.largest_array() / ty.bytes();
+        if table.data.len() <= most || matches!(dense.license.form(), Form::Packed { .. }) {
+            return;
+        }
+        let all: Vec<i64> = table.data.iter().collect();
+        let rows = all.len() / dense.cols.max(1);
+        let starts: Vec<(usize, usize)> = match dense.tiles[..] {
+            [] => (0..rows).map(|row| (1, row)).collect(),
+            _ => {
+                let tiles = dense.tiles.iter();
+                let left = |t: &Tiles| (1..=t.count).rev().map(|n| (t.rows, n)).collect();
+                tiles.flat_map::<Vec<_>, _>(left).collect()
+            }
+        };
+        let mut cuts = vec![(0, 1, 0)];
+        let (mut from, mut at) = (0, 0);
+        for (rows, place) in starts {
+            let len = rows * dense.cols;
+            if at + len - from > most && at > from {
+                cuts.push((at, rows, place));
+                from = at;
+            }
+            at += len;
+        }
+        let ends = cuts.iter().skip(1).map(|c| c.0).chain([all.len()]);
+        let parts: Vec<Vec<i64>> = cuts
+            .iter()
+            .zip(ends)
+            .map(|(c, e)| all[c.0..e].to_vec())
+            .collect();
+        for (i, ((_, rows, at), part)) in cuts.into_iter().zip(parts).enumerate() {
+            let data = Data::Wide(Cow::Owned(part));
+            if i == 0 {
+                self.plan.tables[dense.weight].data = data;
+                continue;
+            }
+            let table = self.table('w', ty, data, comment.clone());
+            dense.pieces.push(Piece { table, rows, at });
+        }
+    }
+
+    /// Makes the operand of a stage end with zeros at a multiple of so many columns, and adds a
+    /// number to its elements if it must be copied for that.
+    fn pad(&mut self, stage: &mut Stage, columns: usize, cols: usize, add: i64) {
         let padding = cols.next_multiple_of(columns.max(1)) - cols;
         if padding == 0 {
             return;
@@ -126,22 +198,28 @@ impl<'a> Builder<'a> {
             return;
         }
         // The caller's vector has no room: a copy has.
-        let ty = stage.reads[0].ty;
-        self.plan.stages.push(Stage {
+        let from = stage.reads[0].ty;
+        let mut copy = Stage {
             reads: vec![stage.reads[0]],
             body: Body::Load,
-            word: ty.own_word(),
+            word: from.own_word(),
             steps: Vec::new(),
-            ty,
+            ty: if add == 0 { from } else { Elem::U8 },
             len: cols,
             padding,
             inner: 1,
             notes: vec![format!("input: copied, {padding} zeros behind it")],
-        });
-        stage.reads[0] = Vector {
-            source: Source::Stage(self.plan.stages.len() - 1),
-            ty,
         };
+        if add != 0 {
+            copy.notes
+                .push(format!("{add} added, which the starts of sums take back"));
+            copy.push(copy.word, StepKind::Add(Operand::Uniform(add)));
+        }
+        stage.reads[0] = Vector {
+            source: Source::Stage(self.plan.stages.len()),
+            ty: copy.ty,
+        };
+        self.plan.stages.push(copy);
     }
 }
 
