@@ -126,6 +126,9 @@ fn failed(e: EmitError) -> Diagnostic {
         EmitError::TooLarge { .. } => {
             Diagnostic::error(codes::FILE_WRITE, text).help("leave onnx out of --emit")
         }
+        EmitError::OutOfReach { .. } => {
+            Diagnostic::error(codes::USAGE, text).help("use another --target, or fewer bits")
+        }
         EmitError::Unrolled { .. } => {
             Diagnostic::error(codes::USAGE, text).help("use --kernel speed or auto")
         }

@@ -128,6 +128,7 @@ const FLASH: &str = r"/* Where constants live. On AVR in flash, which needs GNU 
 #ifndef NAME_FLASH
 #if defined(__AVR__) && defined(__FLASH) && !defined(__cplusplus)
 #define NAME_FLASH __flash
+#define NAME_IN_FLASH 1
 #else
 #define NAME_FLASH
 #endif

@@ -177,6 +177,20 @@ pub enum EmitError {
         /// Those of the network.
         products: usize,
     },
+    /// A constant array, or all of them, are more than the target can reach.
+    #[error(
+        "{what} takes {bytes} bytes, and a kernel for {} can have {limit}", target.name()
+    )]
+    OutOfReach {
+        /// A table, or all constants.
+        what: String,
+        /// Its bytes.
+        bytes: usize,
+        /// The most.
+        limit: usize,
+        /// The target.
+        target: Target,
+    },
     /// The checked program breaks a promise of the IR: a defect of the tool.
     #[error("internal error: {0}")]
     Internal(String),
@@ -296,6 +310,7 @@ fn prepare_for<'a>(
         }
     }
     let plan = plan::plan(input.program, target, kernel)?;
+    plan.fits(target)?;
     for (index, v) in input.vectors.iter().enumerate() {
         let fits = |values: &[i64], len: usize, ty: elem::Elem, what: &str| {
             let (lo, hi) = ty.range();

@@ -22,9 +22,10 @@ pub(crate) use build::plan;
 pub(crate) use moves::{Loop, Nest};
 pub(crate) use windows::{Axis, Taps, Windows};
 
+use crate::EmitError;
 use crate::elem::{Elem, hull};
 use ceg4n_ir::Kernel;
-use ceg4n_target::License;
+use ceg4n_target::{License, Target};
 use std::borrow::Cow;
 
 /// A constant array.
@@ -170,7 +171,7 @@ impl StepKind {
 
 #[derive(Debug)]
 pub(crate) struct Step {
-    /// `I32` or `I64`; holds operand, result and everything between.
+    /// `I32` or `I64`, for some steps `I16`; holds operand, result and everything between.
     pub(crate) word: Elem,
     pub(crate) kind: StepKind,
 }
@@ -205,6 +206,18 @@ pub(crate) struct Dense {
     pub(crate) width: u8,
     /// Rows that are computed together, in order; empty for one row after the other.
     pub(crate) tiles: Vec<Tiles>,
+    /// Where a layer is larger than an array may be: the further tables.
+    pub(crate) pieces: Vec<Piece>,
+}
+
+/// A table of weights that follows another one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Piece {
+    pub(crate) table: TableId,
+    /// Rows of the tiles among which it starts; 1 without tiles.
+    pub(crate) rows: usize,
+    /// Without tiles the row that it starts with, else how many of these tiles are left there.
+    pub(crate) at: usize,
 }
 
 /// Equal groups of consecutive rows.
@@ -308,6 +321,28 @@ impl<'a> Plan<'a> {
     pub(crate) fn constant_bytes(&self) -> usize {
         let bytes = |t: &Table<'_>| t.ty.bytes() * t.data.len();
         self.stored().map(bytes).sum()
+    }
+
+    /// Checks that the target's pointers reach every constant.
+    pub(crate) fn fits(&self, target: Target) -> Result<(), EmitError> {
+        let largest = self.tables.iter().map(|t| {
+            let what = format!("the array \"{}\"", t.comment);
+            (what, t.ty.bytes() * t.data.len(), target.largest_array())
+        });
+        let all = ("all constants".to_owned(), self.constant_bytes());
+        let total = (all.0, all.1, target.most_constants());
+        match largest
+            .chain([total])
+            .find(|(_, bytes, limit)| bytes > limit)
+        {
+            None => Ok(()),
+            Some((what, bytes, limit)) => Err(EmitError::OutOfReach {
+                what,
+                bytes,
+                limit,
+                target,
+            }),
+        }
     }
 
     /// The input's format, in words.

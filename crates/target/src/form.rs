@@ -141,8 +141,8 @@ impl Form {
             Self::Quad => arm_dsp::quad(layer),
             Self::Offset => arm_small::offset(layer).map(free),
             Self::Quarters => arm_small::quarters(layer).map(free),
-            Self::Short => avr::short(layer).map(free),
-            Self::Bytes => avr::bytes(layer).map(free),
+            Self::Short => avr::short(layer),
+            Self::Bytes => avr::bytes(layer),
         };
         reason.map(|(reason, room)| License {
             form: self,

@@ -11,7 +11,7 @@ pub mod dsp;
 mod form;
 mod processor;
 
-pub use cost::{Cycles, storage_bytes};
+pub use cost::{Machine, Work};
 pub use form::{Form, Layer, License, Unmet};
 pub use form::{QUARTERS_COLUMNS, QUARTERS_ROWS, quarters_chunks};
 pub use processor::{KernelChoice, Target};

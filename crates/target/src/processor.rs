@@ -58,6 +58,15 @@ impl Target {
             Self::Avr => 32_767,
         }
     }
+
+    /// Bytes of constants that the kernel's pointers reach.
+    pub fn most_constants(self) -> usize {
+        match self {
+            Self::Generic | Self::CortexM0 | Self::CortexM4 => usize::MAX,
+            // The low 64 KiB of flash, where the table of interrupts stands before them.
+            Self::Avr => 65_536 - 512,
+        }
+    }
 }
 
 /// What a kernel's loops are made for.

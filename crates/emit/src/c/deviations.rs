@@ -98,6 +98,36 @@ const DEVIATIONS: &[Deviation] = &[
         reason: "a difference of comparisons, which are 0 or 1",
     },
     Deviation {
+        rule: "10.6",
+        category: "required",
+        place: "loops over groups of columns",
+        reason: "both values of a choice are constants that the wider type holds",
+    },
+    Deviation {
+        rule: "10.8",
+        category: "required",
+        place: "weights of few bits",
+        reason: "the bits of a weight become a number of the word, which holds it",
+    },
+    Deviation {
+        rule: "12.1",
+        category: "advisory",
+        place: "indices",
+        reason: "products before sums, as everywhere",
+    },
+    Deviation {
+        rule: "14.2",
+        category: "required",
+        place: "loops over groups of columns",
+        reason: "the step is taken in the body, because groups differ in size; each turn takes at least one column",
+    },
+    Deviation {
+        rule: "17.8",
+        category: "advisory",
+        place: "functions of the sums",
+        reason: "pointers that walk through weights and operands",
+    },
+    Deviation {
         rule: "18.4",
         category: "advisory",
         place: "the walk through a layer's weights",

@@ -3,8 +3,8 @@
 //!
 //! `w = NAME_FORM_ROWS_TYPE(w, b, x, cols, a)`: from the tile's weights `w`, the starts of its sums
 //! `b` and the operand `x` of `cols` columns (then zeros to the form's multiple) to the sums `a`;
-//! returns the weights of the next tile. A form may ask for one more argument, see [`before`]. Where a processor has instructions that C has no word for,
-//! these stand behind a macro that tests for them, with the plain C beside.
+//! returns the weights of the next tile. Where a processor has instructions that C has no word
+//! for, these stand behind a macro that tests for them, with the plain C beside.
 
 pub(super) mod arm_dsp;
 mod arm_small;
@@ -23,6 +23,8 @@ pub(super) struct Use {
     pub(super) rows: usize,
     /// The operand's type.
     pub(super) x: Elem,
+    /// The type of a sum as it is handed back.
+    pub(super) word: Elem,
 }
 
 impl Use {
@@ -33,7 +35,11 @@ impl Use {
             return format!("offset_{}_{}", self.rows, self.x.rust());
         }
         let form = form_name(self.form);
-        format!("{form}_{}_{}", self.rows, self.x.rust())
+        let part = match (self.form, self.word) {
+            (Form::Bytes, Elem::I16) => "_high",
+            _ => "",
+        };
+        format!("{form}_{}_{}{part}", self.rows, self.x.rust())
     }
 }
 
@@ -54,9 +60,8 @@ fn form_name(form: Form) -> &'static str {
 }
 
 /// The call for one tile.
-pub(super) fn call(name: &str, form: Form, rows: usize, x: Elem, cols: &str) -> String {
-    let function = Use { form, rows, x }.name();
-    format!("{name}_{function}(w, b, x, {cols}, a)")
+pub(super) fn call(name: &str, function: Use, cols: &str) -> String {
+    format!("{name}_{}(w, b, x, {cols}, a)", function.name())
 }
 
 /// What a form computes once before all tiles: a declaration.
@@ -76,6 +81,7 @@ pub(super) fn sizes(plan: &Plan<'_>, stage: &Stage) -> Vec<Tiles> {
         Body::Dense(other)
             if other.license.form() == d.license.form()
                 && s.reads[0].ty == stage.reads[0].ty
+                && s.word == stage.word
                 && arm_dsp::store(plan, s).map(|s| s.0) == done =>
         {
             Some(&other.tiles)
@@ -120,6 +126,7 @@ pub(super) fn support(name: &str, plan: &Plan<'_>) -> String {
                 form,
                 rows: t.rows,
                 x,
+                word: s.word,
             }));
         }
     }

@@ -1,6 +1,6 @@
 //! The C function of one stage.
 
-use super::forms::{self, arm_dsp, packed};
+use super::forms::{self, Use, arm_dsp, packed};
 use crate::elem::Elem;
 use crate::plan::{
     Axis, Body, By, Dense, Nest, Operand, Plan, Stage, Step, StepKind, Taps, Windows,
@@ -136,26 +136,24 @@ impl Printer<'_> {
             let (name, table) = (self.name, self.table(b));
             code.line(format!("const {name}_FLASH int32_t *b = {table};"));
         }
-        let x = self.stage.reads[0].ty;
-        if let Some(before) = forms::before(self.name, form, x, &self.size(d.cols)) {
-            code.line(before);
-        }
         code.line("size_t j = 0;");
         for t in forms::sizes(self.plan, self.stage) {
             let count = self.size(t.count);
             code.open(format!("for (size_t t = {count}; t > 0; --t) {{"));
-            code.line(format!("int32_t a[{}];", t.rows));
-            let call = forms::call(
-                self.name,
+            let word = self.stage.word;
+            self.next_piece(code, d, t.rows, "t");
+            code.line(format!("{} a[{}];", word.c(), t.rows));
+            let function = Use {
                 form,
-                t.rows,
-                self.stage.reads[0].ty,
-                &self.size(d.cols),
-            );
+                rows: t.rows,
+                x: self.stage.reads[0].ty,
+                word,
+            };
+            let call = forms::call(self.name, function, &self.size(d.cols));
             code.line(format!("w = {call};"));
             code.line(format!("b += {};", t.rows));
             code.open(format!("for (size_t r = 0; r < {}; ++r) {{", t.rows));
-            code.line("int32_t acc = a[r];");
+            code.line(format!("{} acc = a[r];", word.c()));
             self.steps(code);
             code.line("++j;");
             code.close(2);
@@ -236,6 +234,7 @@ impl Printer<'_> {
             "for (size_t j = 0; j < {}; ++j) {{",
             self.size(self.stage.len)
         ));
+        self.next_piece(code, d, 1, "j");
         self.start(code, d.bias);
         code.open(format!(
             "for (size_t k = 0; k < {}; ++k) {{",
@@ -246,6 +245,14 @@ impl Printer<'_> {
         code.line(format!("w += {};", self.size(d.cols)));
         self.steps(code);
         code.close(1);
+    }
+
+    /// Where a layer has several tables: the step from one to the next.
+    fn next_piece(&self, code: &mut Code, d: &Dense, rows: usize, at: &str) {
+        for p in d.pieces.iter().filter(|p| p.rows == rows) {
+            let (here, table) = (p.at, self.table(p.table));
+            code.line(format!("if ({at} == {here}) {{ w = {table}; }}"));
+        }
     }
 
     /// Declares the walking pointer of a layer's weights.
@@ -454,6 +461,9 @@ impl Printer<'_> {
         };
         match step.kind {
             StepKind::Relu => vec![bound('<', "0".to_owned())],
+            StepKind::Floor(s) if word == Elem::I16 => {
+                vec![format!("{acc} = (int16_t)({acc} >> {});", hole("int", s))]
+            }
             StepKind::Floor(s) => vec![format!("{acc} = {acc} >> {};", hole("int", s))],
             StepKind::Clamp { lo, hi } => {
                 let ends = [(lo, '<'), (hi, '>')].into_iter();
@@ -564,7 +574,8 @@ fn number(word: Elem, v: i64) -> String {
 pub(super) fn literal(word: Elem, v: i64) -> String {
     let suffix = match word {
         Elem::I64 => "INT64_C",
-        Elem::I8 | Elem::U8 | Elem::I16 | Elem::U16 | Elem::I32 | Elem::U32 => "INT32_C",
+        Elem::I16 => "INT16_C",
+        Elem::I8 | Elem::U8 | Elem::U16 | Elem::I32 | Elem::U32 => "INT32_C",
     };
     if v == word.range().0 {
         format!("(-{suffix}({}) - 1)", word.range().1)

@@ -59,6 +59,7 @@ impl<'a> Builder<'a> {
             license,
             width: self.width(n),
             tiles: Vec::new(),
+            pieces: Vec::new(),
         };
         self.lay_out_form(stage, n, &mut dense);
         stage.body = Body::Dense(dense);

@@ -6,7 +6,7 @@ mod avr;
 mod packed;
 
 use super::build::Builder;
-use super::{Body, Data, Dense, Operand, Source, Stage, StepKind, TableId, Tiles, Vector};
+use super::{Body, Data, Dense, Operand, Piece, Source, Stage, StepKind, TableId, Tiles, Vector};
 use crate::elem::Elem;
 use ceg4n_ir::{KernelOp, NodeId};
 use ceg4n_target::{Form, Layer, License};
@@ -53,6 +53,10 @@ impl<'a> Builder<'a> {
         let layer = self.layer(stage, n, rows, weight);
         let bits = layer.weights().signed_width();
         let mut forms = Form::candidates(self.target, self.choice, bits);
+        let packed = (weight.len() * usize::from(bits)).div_ceil(8);
+        if packed > self.target.largest_array() {
+            forms.retain(|f| !matches!(f, Form::Packed { .. }));
+        }
         if !matches!(self.node(n).op, KernelOp::Dense { .. }) {
             forms.retain(|f| matches!(f, Form::Plain | Form::Packed { .. }));
         }
@@ -81,7 +85,7 @@ impl<'a> Builder<'a> {
         let bias: Option<Vec<i64>> = dense.bias.map(|b| tables[b].data.iter().collect());
         let rows = self.node(n).len;
         let mut laid = match dense.license.form() {
-            Form::Plain => return,
+            Form::Plain => return self.split(dense),
             Form::Packed { bits } => packed::lay_out(&weight, dense.cols, bits),
             form @ (Form::Dual { .. } | Form::Pair | Form::Quad) => {
                 arm_dsp::lay_out(form, &weight, bias.as_deref(), rows, stage.reads[0].ty)
@@ -104,6 +108,7 @@ impl<'a> Builder<'a> {
         table.ty = laid.ty;
         table.data = Data::Wide(Cow::Owned(laid.weight));
         dense.tiles = laid.tiles;
+        self.split(dense);
         let Some((data, ty)) = laid.bias else {
             return;
         };
@@ -132,6 +137,52 @@ impl<'a> Builder<'a> {
             // Sums of operands twice as large, from starts that are moved, stay in a word.
             && self.width(n) <= 29;
         if applies { 128 } else { 0 }
+    }
+
+    /// Cuts a table of weights that is larger than the target's largest array, between tiles or
+    /// rows.
+    fn split(&mut self, dense: &mut Dense) {
+        let table = &self.plan.tables[dense.weight];
+        let (ty, comment) = (table.ty, format!("{}, continued", table.comment));
+        let most = self.target.largest_array() / ty.bytes();
+        if table.data.len() <= most || matches!(dense.license.form(), Form::Packed { .. }) {
+            return;
+        }
+        let all: Vec<i64> = table.data.iter().collect();
+        let rows = all.len() / dense.cols.max(1);
+        let starts: Vec<(usize, usize)> = match dense.tiles[..] {
+            [] => (0..rows).map(|row| (1, row)).collect(),
+            _ => {
+                let tiles = dense.tiles.iter();
+                let left = |t: &Tiles| (1..=t.count).rev().map(|n| (t.rows, n)).collect();
+                tiles.flat_map::<Vec<_>, _>(left).collect()
+            }
+        };
+        let mut cuts = vec![(0, 1, 0)];
+        let (mut from, mut at) = (0, 0);
+        for (rows, place) in starts {
+            let len = rows * dense.cols;
+            if at + len - from > most && at > from {
+                cuts.push((at, rows, place));
+                from = at;
+            }
+            at += len;
+        }
+        let ends = cuts.iter().skip(1).map(|c| c.0).chain([all.len()]);
+        let parts: Vec<Vec<i64>> = cuts
+            .iter()
+            .zip(ends)
+            .map(|(c, e)| all[c.0..e].to_vec())
+            .collect();
+        for (i, ((_, rows, at), part)) in cuts.into_iter().zip(parts).enumerate() {
+            let data = Data::Wide(Cow::Owned(part));
+            if i == 0 {
+                self.plan.tables[dense.weight].data = data;
+                continue;
+            }
+            let table = self.table('w', ty, data, comment.clone());
+            dense.pieces.push(Piece { table, rows, at });
+        }
     }
 
     /// Makes the operand of a stage end with zeros at a multiple of so many columns, and adds a

@@ -3,12 +3,12 @@
 
 use crate::common::eva::analyse;
 use crate::common::{
-    Case, available, channel_cases, dag_cases, folder, graph_case, random_cases, speed, tiny,
-    wide_constant, write,
+    Case, available, channel_cases, dag_cases, dense_cases, every_way, folder, graph_case,
+    random_cases, speed, tiny, wide_constant, write,
 };
 use ceg4n_emit::emit_c;
 
-/// Kernels of every operator and form of statement.
+/// Kernels of every operator and form of statement, and dense layers in every form.
 fn cases() -> Vec<Case> {
     let mut cases = random_cases(1, 4, 0);
     cases.extend(dag_cases(7, 8, 0));
@@ -16,6 +16,9 @@ fn cases() -> Vec<Case> {
     cases.extend(channels.filter(|c| c.name.ends_with("_2") || c.name == "rows_word"));
     cases.push(graph_case(0));
     cases.push(wide_constant());
+    for case in dense_cases("k", 40, 4, 0) {
+        cases.extend(every_way(&case));
+    }
     cases
 }
 
