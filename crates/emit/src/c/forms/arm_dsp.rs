@@ -39,6 +39,26 @@ pub(in crate::c) enum Shift {
     Argument { up: u8 },
 }
 
+/// The README's section, if a plan has such stages; `NAME` is to be replaced.
+pub(super) fn readme(plan: &Plan<'_>) -> String {
+    if !plan.stages.iter().any(|s| kind(s).is_some()) {
+        return String::new();
+    }
+    README.to_owned()
+}
+
+const README: &str = r"
+## Instructions
+
+Where `NAME_DSP` is 1, sums are computed by inline assembly, each loop in a function of its own
+(Dir 4.3), with the plain C of the same loop beside it. It is 1 for compilers of GNU C and a
+Cortex-M with the DSP extension (M4, M7, M33 and larger ones), unless it is defined before. The
+assembly restores `r7` and names every other register that it changes; it takes up to 36 bytes of
+stack, which `-fstack-usage` does not count. It loads words from addresses that are no multiple of
+four, which these processors do unless `CCR.UNALIGN_TRP` is set. Define `NAME_DSP` as 0
+for plain C, which gives the same integers.
+";
+
 /// What becomes of a sum.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(in crate::c) enum Store {
