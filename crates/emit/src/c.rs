@@ -59,6 +59,7 @@ fn readme(input: &EmitInput<'_>, plan: &Plan<'_>, scratch: usize, sources: &[Str
     out.push_str(&package::readme(name));
     out.push('\n');
     out.push_str(&deviations::readme().replace("NAME", name));
+    out.push_str(&forms::readme(plan).replace("NAME", name));
     out
 }
 
@@ -273,6 +274,7 @@ fn staged(out: &mut String, input: &EmitInput<'_>, plan: &Plan<'_>, slots: &Slot
     let name = input.name;
     out.push_str(&forms::support(name, plan));
     let functions = share::functions(name, plan, &input.options);
+    out.push_str(&share::attribute(name, &functions));
     for f in &functions {
         let notes = f.stages.iter().flat_map(|i| &plan.stages[*i].notes);
         c_comment(out, notes);
