@@ -49,3 +49,34 @@ int memcmp(const void *a, const void *b, size_t n)
     }
     return 0;
 }
+
+#ifdef __ARM_EABI__
+/* The same under the names of the Arm run-time interface, which clang and rustc call. */
+#define COPY(name, plain) \
+    void name(void *to, const void *from, size_t n); \
+    void name(void *to, const void *from, size_t n) \
+    { \
+        plain(to, from, n); \
+    }
+COPY(__aeabi_memcpy, memcpy)
+COPY(__aeabi_memcpy4, memcpy)
+COPY(__aeabi_memcpy8, memcpy)
+COPY(__aeabi_memmove, memmove)
+COPY(__aeabi_memmove4, memmove)
+COPY(__aeabi_memmove8, memmove)
+
+#define FILL(set, clear) \
+    void set(void *to, size_t n, int value); \
+    void set(void *to, size_t n, int value) \
+    { \
+        memset(to, value, n); \
+    } \
+    void clear(void *to, size_t n); \
+    void clear(void *to, size_t n) \
+    { \
+        memset(to, 0, n); \
+    }
+FILL(__aeabi_memset, __aeabi_memclr)
+FILL(__aeabi_memset4, __aeabi_memclr4)
+FILL(__aeabi_memset8, __aeabi_memclr8)
+#endif

@@ -10,6 +10,7 @@
 //! - [`build`]: sources to an [`Image`] that runs.
 //! - [`usage()`]: flash, RAM and stack of functions with all that they call, and nothing else.
 //! - [`mod@measure`]: a function on vectors, checked and counted.
+//! - [`rust`]: emitted Rust as an object that links with C.
 //! - [`mod@selftest`]: the self-tests of many kernels in one program.
 
 mod board;
@@ -18,13 +19,14 @@ mod calls;
 mod link_map;
 pub mod measure;
 mod run;
+pub mod rust;
 pub mod selftest;
 mod usage;
 
 pub use board::{Board, Counter, Level, looked_up};
 pub use build::{Image, Job, Source, build};
 pub use measure::measure;
-pub use selftest::selftest;
+pub use selftest::{selftest, selftest_linked};
 pub use usage::{Usage, usage};
 
 use std::path::PathBuf;

@@ -5,6 +5,7 @@ use crate::build::{Job, Source, build};
 use crate::run::parsed;
 use crate::{Error, measure};
 use std::fmt::Write;
+use std::path::PathBuf;
 
 /// A kernel with its self-test: C that defines `unsigned long NAME_selftest_count(void)` and
 /// `unsigned long NAME_selftest(void)`, the number of wrong outputs, where
@@ -41,11 +42,24 @@ const HARNESS: &str = include_str!("../c/selftest.c");
 /// # Errors
 /// Those of building and running; a program that ends early.
 pub fn selftest(board: Board, level: Level, kernels: &[Kernel]) -> Result<Vec<Outcome>, Error> {
+    selftest_linked(board, level, kernels, &[])
+}
+
+/// Runs the self-tests of kernels whose C is not all: `objects` define the rest.
+///
+/// # Errors
+/// Those of [`selftest`].
+pub fn selftest_linked(
+    board: Board,
+    level: Level,
+    kernels: &[Kernel],
+    objects: &[PathBuf],
+) -> Result<Vec<Outcome>, Error> {
     let mut outcomes = Vec::new();
     let mut rest = kernels;
     while !rest.is_empty() {
         let (now, later) = rest.split_at(fitting(board, rest));
-        outcomes.extend(together(board, level, now)?);
+        outcomes.extend(together(board, level, now, objects)?);
         rest = later;
     }
     Ok(outcomes)
@@ -66,7 +80,12 @@ fn fitting(board: Board, kernels: &[Kernel]) -> usize {
 }
 
 /// One program. All kernels are one translation unit, which takes a compiler the least time.
-fn together(board: Board, level: Level, kernels: &[Kernel]) -> Result<Vec<Outcome>, Error> {
+fn together(
+    board: Board,
+    level: Level,
+    kernels: &[Kernel],
+    objects: &[PathBuf],
+) -> Result<Vec<Outcome>, Error> {
     let mut sources = Vec::new();
     let mut unit = String::new();
     let mut entries = String::new();
@@ -117,7 +136,7 @@ const unsigned selftest_kernel_count = {};\n",
         float_unit: false,
         flags,
         sources: &sources,
-        objects: &[],
+        objects,
         harness: &[
             Source::new("selftest.c", HARNESS),
             Source::new("selftest_table.c", table),

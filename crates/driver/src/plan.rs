@@ -10,6 +10,7 @@ use ceg4n_quantize::{BiasRule, Calibration, Gpfq, Model, Nearest, Quantizer};
 use ceg4n_refine::strategy::{Enumerate, Genetic, Greedy, Guided, List, Narrow};
 use ceg4n_refine::{State, Strategy};
 use ceg4n_search::{AnnotationSpace, Exact as CostOrder, Settings, Variation};
+use ceg4n_target::Machine;
 use ceg4n_verify::Reference;
 use std::sync::Arc;
 
@@ -91,6 +92,10 @@ impl Plan {
             ends(&options.activation_bits),
         );
         space.cost = options.cost;
+        space.machine = Machine {
+            target: options.written.target,
+            kernel: options.written.kernel,
+        };
         let numeric = |r: &ceg4n_ir::Requirement| matches!(r.property, Property::Eps(_));
         if options.activation_bits == DEFAULT_ACTIVATION_BITS
             && loaded.module.requirements.iter().any(numeric)

@@ -203,6 +203,8 @@ pub(crate) struct Dense {
     /// Columns, without padding.
     pub(crate) cols: usize,
     pub(crate) license: License,
+    /// Bits that hold every sum, in any order.
+    pub(crate) width: u8,
     /// Rows that are computed together, in order; empty for one row after the other.
     pub(crate) tiles: Vec<Tiles>,
     /// Where a layer is larger than an array may be: the further tables.

@@ -1,6 +1,7 @@
 //! Cost models: what a search makes small.
 
 use ceg4n_quantize::{Assignment, Layer, Model};
+use ceg4n_target::{Machine, Work};
 use serde::{Deserialize, Serialize};
 
 /// A cost model. Costs are functions of the assignment alone and never fall when a width grows.
@@ -10,13 +11,13 @@ pub enum Cost {
     /// Stored bits of weights, biases and other constants.
     #[default]
     WeightBits,
-    /// Bytes of constant arrays: a weight takes the smallest of 1, 2 and 4 bytes that holds it, a
-    /// bias, which is stored at the scale of its sum, 4.
+    /// Bytes of constant arrays: weights as the machine's loops store them, and 4 a bias, which is
+    /// stored at the scale of its sum.
     Flash,
     /// Bit operations of one inference: multiplications by weight bits by activation bits.
     Bitops,
-    /// A rough count of processor cycles of one inference on a 32-bit microcontroller without
-    /// vector instructions, in quarters of a cycle; see [`Cost::of`].
+    /// Quarters of a machine's instructions or cycles of one inference; see
+    /// [`Machine::quarters`].
     Cycles,
 }
 
@@ -39,19 +40,15 @@ impl Cost {
         Self::ALL.into_iter().find(|c| c.name() == name)
     }
 
-    /// The cost of an assignment.
-    ///
-    /// Cycles: a multiplication takes 4 cycles with its loads, half a cycle more for each operand
-    /// wider than 8 bits, one for each wider than 16; 6 more where the sum needs 64 bits. An output
-    /// element takes 12.
+    /// The cost of an assignment on a machine.
     ///
     /// Layers that share a weight have it in the widest format that any of them asks for.
-    pub fn of(self, model: &Model, a: &Assignment) -> u64 {
+    pub fn of(self, model: &Model, a: &Assignment, machine: Machine) -> u64 {
         let widest = model.weight_bits(a);
         let layers = model.layers().iter().enumerate();
         let of_layer = |(i, l): (usize, &Layer)| {
             let w = widest.get(&l.weight).copied().map_or(0, u64::from);
-            self.of_layer(model, l, (i, w), a)
+            self.of_layer(model, l, (i, w), (a, machine))
         };
         let sum: u64 = layers.map(of_layer).sum();
         let others = model.summand_bits();
@@ -63,7 +60,13 @@ impl Cost {
     }
 
     /// The part of layer `i`, whose weights have `w` bits.
-    fn of_layer(self, model: &Model, l: &Layer, (i, w): (usize, u64), a: &Assignment) -> u64 {
+    fn of_layer(
+        self,
+        model: &Model,
+        l: &Layer,
+        (i, w): (usize, u64),
+        (a, machine): (&Assignment, Machine),
+    ) -> u64 {
         let b = bits(&a.biases, i);
         let x = model.tensors().iter().position(|t| *t == l.operand);
         let x = x.map_or(0, |t| bits(&a.activations, t));
@@ -71,17 +74,17 @@ impl Cost {
         let outputs = model.network().value(l.value).shape.len() as u64;
         match self {
             Self::WeightBits => weights * w + biases * b,
-            Self::Flash => weights * bytes(w) + biases * 4,
+            Self::Flash => machine.weight_bytes(weights, w) + biases * 4,
             Self::Bitops => macs * w * x,
             Self::Cycles => {
-                let wide = |bits: u64| match bytes(bits) {
-                    1 => 0,
-                    2 => 2,
-                    _ => 4,
-                };
                 let terms = u64::from(usize::BITS - l.cols.leading_zeros());
-                let long = if w + x + terms > 32 { 24 } else { 0 };
-                macs * (16 + wide(w) + wide(x) + long) + outputs * 48
+                machine.quarters(&Work {
+                    products: macs,
+                    outputs,
+                    weight_bits: w,
+                    operand_bits: x,
+                    sum_bits: w + x + terms,
+                })
             }
         }
     }
@@ -89,13 +92,4 @@ impl Cost {
 
 fn bits(widths: &[u8], i: usize) -> u64 {
     widths.get(i).copied().map_or(0, u64::from)
-}
-
-/// Bytes of the smallest standard integer type of so many bits.
-fn bytes(bits: u64) -> u64 {
-    match bits {
-        0..=8 => 1,
-        9..=16 => 2,
-        _ => 4,
-    }
 }

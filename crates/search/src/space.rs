@@ -5,6 +5,7 @@ use crate::cost::Cost;
 use ceg4n_base::Diagnostics;
 use ceg4n_ir::{Checked, Program};
 use ceg4n_quantize::{Assignment, BiasRule, Layer, Model, Quantizer};
+use ceg4n_target::Machine;
 use std::sync::Arc;
 
 /// What a search chooses: weight bits per layer, then the width of all activations.
@@ -18,6 +19,8 @@ pub struct AnnotationSpace {
     quantizer: Arc<dyn Quantizer>,
     /// What is made small.
     pub cost: Cost,
+    /// What the kernel is made for; some costs depend on it.
+    pub machine: Machine,
     /// Bits of biases, where a strategy does not choose them.
     pub biases: BiasRule,
     /// Least bits of a bias, where a strategy does.
@@ -40,6 +43,7 @@ impl AnnotationSpace {
             model,
             quantizer,
             cost: Cost::default(),
+            machine: Machine::default(),
             biases: BiasRule::default(),
             least_bias_bits: weight_bits.0,
             weight_bits,
@@ -110,7 +114,7 @@ impl AnnotationSpace {
 
     /// The cost of an assignment.
     pub fn cost(&self, a: &Assignment) -> u64 {
-        self.cost.of(&self.model, a)
+        self.cost.of(&self.model, a, self.machine)
     }
 
     /// The program of an assignment, checked.

@@ -7,10 +7,11 @@
 //! emitter demands. Forms never change what a kernel computes.
 
 mod cost;
+pub mod dsp;
 mod form;
 mod processor;
 
-pub use cost::{Cycles, storage_bytes};
+pub use cost::{Machine, Work};
 pub use form::{Chunk, QUARTERS_COLUMNS, QUARTERS_ROWS, quarters_chunks};
 pub use form::{Form, Layer, License, Unmet};
 pub use processor::{KernelChoice, Target};

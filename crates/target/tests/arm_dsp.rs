@@ -188,19 +188,75 @@ fn quads_of_all_weights_are_exact() {
     }
 }
 
-/// Rows that are left are a pair, with a pair's limit.
+/// Two rows in bytes: weights and operands of pairs of columns, starts. What the loop stores.
+fn nibbles(weights: &[[[i32; 2]; 2]], x: &[[i32; 2]], starts: [i32; 2]) -> [i32; 2] {
+    let total: i32 = x.iter().flatten().fold(0i32, |s, x| s.wrapping_add(*x));
+    let mut low = (starts[0] as u32).wrapping_sub((total as u32).wrapping_mul(8));
+    let mut both = low.wrapping_add((starts[1] as u32) << 4);
+    for (w, x) in weights.iter().zip(x) {
+        let byte = |c: usize| 16 * w[1][c] + w[0][c] + 8;
+        let k = sxtb16(word([byte(0), byte(1)]));
+        both = smlad(k, word(*x), both);
+        low = smlad(k & 0x000f_000f, word(*x), low);
+    }
+    [low as i32, (both.wrapping_sub(low) as i32) >> 4]
+}
+
+/// The two rows that are left of a layer of six.
 #[test]
-fn rows_left_of_quads_are_a_pair() {
-    let weights = vec![1; 6 * 4];
-    for (sum, ok) in [((1 << 23) - 1, true), (1 << 23, false)] {
-        let mut all = [0i64; 6];
-        all[5] = sum;
+fn nibbles_of_all_weights_are_exact_up_to_their_limit() {
+    let zeros = [0; 16];
+    let license = |rows: &[i32], true_sums: &[i64]| {
+        let weights: Vec<i32> = zeros.iter().chain(rows).copied().collect();
+        let all: Vec<i64> = [0; 4].iter().chain(true_sums).copied().collect();
         let ranges = points(&all);
-        assert_eq!(Form::Quad.license(&layer(&weights, 4, &ranges)).is_ok(), ok);
-        // As the second of four it has more.
-        all.swap(5, 1);
+        Form::Quad.license(&layer(&weights, 4, &ranges)).is_ok()
+    };
+    for first in -8..=7 {
+        for second in -8..=7 {
+            let weights = first_column(&[first, second]);
+            for x in EXTREME {
+                let true_sums = sums(&weights, &[x, 0, 0, 0], &[7, -5]);
+                let got = nibbles(&[[[first, 0], [second, 0]]], &[[x, 0]], [7, -5]);
+                assert_eq!(got.map(i64::from)[..], true_sums, "{first} {second} {x}");
+                assert!(license(&weights, &true_sums));
+            }
+            for sum in [1 << 27, -(1 << 27)] {
+                for off in -2..=2 {
+                    let starts = [i32::MAX - 200, sum + off - 3 * second];
+                    let true_sums = sums(&weights, &[3, 0, 0, 0], &starts);
+                    let got = nibbles(&[[[first, 0], [second, 0]]], &[[3, 0]], starts);
+                    let exact = got.map(i64::from)[..] == true_sums;
+                    assert_eq!(license(&weights, &true_sums), exact, "{sum} {off}");
+                }
+            }
+        }
+    }
+}
+
+/// Which rows have a limit follows from the tiles: two of five rows here, each with a row alone.
+#[test]
+fn limits_are_those_of_the_rows_that_share_words() {
+    let weights = vec![1; 10 * 4];
+    for row in 0..10 {
+        let mut all = [0i64; 10];
+        all[row] = 1 << 23;
         let ranges = points(&all);
-        assert!(Form::Quad.license(&layer(&weights, 4, &ranges)).is_ok());
+        let ok = Form::Pair.license(&layer(&weights, 4, &ranges)).is_ok();
+        assert_eq!(ok, ![1, 3, 6, 8].contains(&row), "{row}");
+        all[row] = 1 << 19;
+        let ranges = points(&all);
+        let ok = Form::Quad.license(&layer(&weights, 4, &ranges)).is_ok();
+        assert_eq!(ok, ![3, 8].contains(&row), "{row}");
+        let mut weights = weights.clone();
+        weights[4 * row] = -128;
+        let below = row.checked_sub(1).map(|r| 4 * r);
+        if let Some(below) = below {
+            weights[below] = -1;
+        }
+        let ranges = points(&[0; 10]);
+        let ok = Form::Pair.license(&layer(&weights, 4, &ranges)).is_ok();
+        assert_eq!(ok, ![1, 3, 6, 8].contains(&row), "{row}");
     }
 }
 

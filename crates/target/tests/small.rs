@@ -1,11 +1,6 @@
 //! The arithmetic of the loops for Cortex-M0 and AVR, against exact sums: what has a license is
 //! exact for every operand tried, and what lies just outside a condition goes wrong for some.
 
-#![expect(
-    clippy::unwrap_used,
-    reason = "test support: a failure is a failed test"
-)]
-
 use ceg4n_ir::Interval;
 use ceg4n_target::{Chunk, Form, Layer, QUARTERS_COLUMNS, quarters_chunks};
 

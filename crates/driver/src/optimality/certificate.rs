@@ -12,6 +12,7 @@ use ceg4n_quantize::{
 use ceg4n_refine::{Counterexample, Ended};
 use ceg4n_report::Optimality;
 use ceg4n_search::{AnnotationSpace, Cost};
+use ceg4n_target::Machine;
 use ceg4n_verify::Precision;
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
@@ -102,6 +103,8 @@ pub(crate) struct StoredSpace {
     pub biases: BiasRule,
     pub least_bias_bits: u8,
     pub cost: Cost,
+    /// What the kernel is made for.
+    pub machine: Machine,
     pub rounding: Rounding,
     /// The quantizer, by the name that tells its options.
     pub quantizer: String,
@@ -119,6 +122,7 @@ impl StoredSpace {
             biases: space.biases,
             least_bias_bits: space.least_bias_bits,
             cost: space.cost,
+            machine: space.machine,
             rounding: space.model().rounding(),
             quantizer: space.quantizer().name(),
             ranges: space
@@ -147,6 +151,7 @@ impl StoredSpace {
             self.activation_bits,
         );
         space.cost = self.cost;
+        space.machine = self.machine;
         space.biases = self.biases;
         space.least_bias_bits = self.least_bias_bits;
         Ok(space)

@@ -57,6 +57,7 @@ impl<'a> Builder<'a> {
             bias,
             cols,
             license,
+            width: self.width(n),
             tiles: Vec::new(),
             pieces: Vec::new(),
         };

@@ -10,7 +10,7 @@ use std::borrow::Cow;
 impl Builder<'_> {
     /// Applies every rewriting.
     pub(super) fn finish(&mut self, stage: &mut Stage) {
-        relu_into_clamp(&mut stage.steps);
+        relu_into_clamp(stage);
         self.rounding_into_bias(stage);
         narrow(stage);
     }
@@ -136,34 +136,45 @@ pub(crate) fn saturates(steps: &[Step], ty: Elem) -> Option<u32> {
     (ty == Elem::U8 && shift < 24 && bounds).then_some(shift)
 }
 
-/// A relu is a lower bound, also behind a right shift that follows it, and part of a clamp there:
-/// rounding is monotone and keeps 0.
-fn relu_into_clamp(steps: &mut Vec<Step>) {
-    let Some(i) = steps.iter().position(|s| matches!(s.kind, StepKind::Relu)) else {
+/// A relu before a shift or a clamp is a lower bound behind the shift: rounding is monotone and
+/// keeps 0. A shift left must leave room for negative sums, which the relu would have taken away.
+fn relu_into_clamp(stage: &mut Stage) {
+    let Some(i) = stage
+        .steps
+        .iter()
+        .position(|s| matches!(s.kind, StepKind::Relu))
+    else {
         return;
     };
-    let word = steps[i].word;
-    let is_shift = |s: &Step| matches!(s.kind, StepKind::Shift(Operand::Uniform(1..)));
-    let shifted = steps
-        .get(i + 1)
-        .is_some_and(|s| s.word == word && is_shift(s));
-    let behind = i + 1 + usize::from(shifted);
-    match steps.get_mut(behind) {
-        Some(Step {
-            word: own,
-            kind: StepKind::Clamp { lo, .. },
-        }) if *own == word => {
-            *lo = Some(lo.map_or(0, |lo| lo.max(0)));
-            steps.remove(i);
+    let bits = match &stage.body {
+        Body::Dense(d) if i == 0 => Some(i64::from(d.width)),
+        Body::Dense(_) | Body::Load | Body::Windows(_) | Body::Copy { .. } | Body::Pick { .. } => {
+            None
         }
-        Some(_) | None if shifted => {
+    };
+    let steps = &mut stage.steps;
+    let word = steps[i].word;
+    let most = 8 * word.bytes() as i64;
+    let next = |i: usize| steps.get(i).filter(|s| s.word == word).map(|s| s.kind);
+    let shifts = match next(i + 1) {
+        Some(StepKind::Shift(Operand::Uniform(s))) if s < 0 => bits.is_some_and(|b| b - s <= most),
+        Some(StepKind::Shift(Operand::Uniform(_))) => true,
+        _ => false,
+    };
+    let at = if shifts { i + 2 } else { i + 1 };
+    match next(at) {
+        Some(StepKind::Clamp { lo, hi }) => {
+            let lo = Some(lo.map_or(0, |lo| lo.max(0)));
+            steps[at].kind = StepKind::Clamp { lo, hi };
+        }
+        _ if shifts => {
             let kind = StepKind::Clamp {
                 lo: Some(0),
                 hi: None,
             };
-            steps.insert(behind, Step { word, kind });
-            steps.remove(i);
+            steps.insert(at, Step { word, kind });
         }
-        Some(_) | None => {}
+        _ => return,
     }
+    steps.remove(i);
 }

@@ -53,7 +53,7 @@ impl<'a> Builder<'a> {
         let layer = self.layer(stage, n, rows, weight);
         let bits = layer.weights().signed_width();
         let mut forms = Form::candidates(self.target, self.choice, bits);
-        let packed = (weight.len() * usize::from(bits)).div_ceil(8);
+        let packed = rows * (layer.cols * usize::from(bits)).div_ceil(8);
         if packed > self.target.largest_array() {
             forms.retain(|f| !matches!(f, Form::Packed { .. }));
         }
@@ -86,7 +86,8 @@ impl<'a> Builder<'a> {
         };
         let table = &mut self.plan.tables[table];
         let weight: Vec<i64> = table.data.iter().collect();
-        let laid = packed::lay_out(&weight, bits);
+        // A window may begin anywhere: filters are not aligned.
+        let laid = packed::lay_out(&weight, weight.len(), bits);
         table.ty = laid.ty;
         table.data = Data::Wide(Cow::Owned(laid.weight));
         Some(bits)
@@ -98,25 +99,29 @@ impl<'a> Builder<'a> {
         let weight: Vec<i64> = tables[dense.weight].data.iter().collect();
         let bias: Option<Vec<i64>> = dense.bias.map(|b| tables[b].data.iter().collect());
         let rows = self.node(n).len;
-        let laid = match dense.license.form() {
+        let mut laid = match dense.license.form() {
             Form::Plain => return self.split(dense),
-            Form::Packed { bits } => packed::lay_out(&weight, bits),
+            Form::Packed { bits } => packed::lay_out(&weight, dense.cols, bits),
             form @ (Form::Dual { .. } | Form::Pair | Form::Quad) => {
                 arm_dsp::lay_out(form, &weight, bias.as_deref(), rows, stage.reads[0].ty)
             }
             form @ (Form::Offset | Form::Quarters) => {
-                let mut operand = self.operand_range(n);
-                let raised = self.raise(stage, dense, QUARTERS_COLUMNS);
-                if raised {
-                    operand = Interval::new(operand.lo + 128, operand.hi + 128);
-                }
-                arm_small::lay_out(form, &weight, bias.as_deref(), rows, operand, raised)
+                let add = self.signs_away(stage, n, dense, QUARTERS_COLUMNS);
+                let x = self.operand_range(n);
+                let x = Interval::new(x.lo + add, x.hi + add);
+                arm_small::lay_out(form, &weight, bias.as_deref(), rows, x)
             }
             form @ (Form::Short | Form::Bytes) => {
                 avr::lay_out(form, &weight, bias.as_deref(), rows, stage.reads[0].ty)
             }
         };
-        self.pad(stage, laid.columns, dense.cols, 0);
+        let add = self.signs_away(stage, n, dense, laid.columns);
+        if let (true, Some((bias, _))) = (add != 0, &mut laid.bias) {
+            let rows = weight.chunks(dense.cols.max(1));
+            let moved = |(b, row): (&mut i64, &[i64])| *b -= add * row.iter().sum::<i64>();
+            bias.iter_mut().zip(rows).for_each(moved);
+        }
+        self.pad(stage, laid.columns, dense.cols, add);
         let table = &mut self.plan.tables[dense.weight];
         table.ty = laid.ty;
         table.data = Data::Wide(Cow::Owned(laid.weight));
@@ -136,6 +141,23 @@ impl<'a> Builder<'a> {
                 dense.bias = Some(self.table('b', ty, data, comment));
             }
         }
+    }
+
+    /// What is added to signed bytes where they are copied anyway, so that the loops are those of
+    /// the unsigned bytes that most layers have; 0 where nothing is.
+    fn signs_away(&self, stage: &Stage, n: NodeId, dense: &Dense, columns: usize) -> i64 {
+        let made_for = match dense.license.form() {
+            Form::Dual { .. } | Form::Pair | Form::Quad | Form::Offset | Form::Quarters => true,
+            Form::Plain | Form::Packed { .. } | Form::Short | Form::Bytes => false,
+        };
+        let copied =
+            stage.reads[0].source == Source::Input && !dense.cols.is_multiple_of(columns.max(1));
+        let applies = made_for
+            && copied
+            && stage.reads[0].ty == Elem::I8
+            // Sums of operands twice as large, from starts that are moved, stay in a word.
+            && self.width(n) <= 29;
+        if applies { 128 } else { 0 }
     }
 
     /// Cuts a table of weights that is larger than the target's largest array, between tiles or
@@ -184,22 +206,8 @@ impl<'a> Builder<'a> {
         }
     }
 
-    /// Where the caller's signed bytes are copied anyway to be padded, makes them unsigned by
-    /// adding 128; tells whether it did.
-    fn raise(&mut self, stage: &mut Stage, dense: &Dense, columns: usize) -> bool {
-        let x = stage.reads[0];
-        let copied = x.source == Source::Input && !dense.cols.is_multiple_of(columns);
-        // Sums of raised operands still fit 32 bits in any order.
-        let fits = dense.license.room() >= 1 << 30 && dense.cols < 1 << 14;
-        let raised = copied && x.ty == Elem::I8 && fits;
-        if raised {
-            self.pad(stage, columns, dense.cols, 128);
-        }
-        raised
-    }
-
-    /// Makes the operand of a stage end with zeros at a multiple of so many columns; the caller's
-    /// is copied, and `add` added.
+    /// Makes the operand of a stage end with zeros at a multiple of so many columns, and adds a
+    /// number to its elements if it must be copied for that.
     fn pad(&mut self, stage: &mut Stage, columns: usize, cols: usize, add: i64) {
         let padding = cols.next_multiple_of(columns.max(1)) - cols;
         if padding == 0 {
@@ -212,30 +220,27 @@ impl<'a> Builder<'a> {
         }
         // The caller's vector has no room: a copy has.
         let from = stage.reads[0].ty;
-        let (word, ty) = match add {
-            0 => (from.own_word(), from),
-            _ => (Elem::I32, Elem::U8),
-        };
         let mut copy = Stage {
             reads: vec![stage.reads[0]],
             body: Body::Load,
-            word,
+            word: from.own_word(),
             steps: Vec::new(),
-            ty,
+            ty: if add == 0 { from } else { Elem::U8 },
             len: cols,
             padding,
             inner: 1,
-            notes: vec![match add {
-                0 => format!("input: copied, {padding} zeros behind it"),
-                _ => format!("input: copied plus {add}, {padding} zeros behind it"),
-            }],
+            notes: vec![format!("input: copied, {padding} zeros behind it")],
         };
-        copy.push(word, StepKind::Add(Operand::Uniform(add)));
-        self.plan.stages.push(copy);
+        if add != 0 {
+            copy.notes
+                .push(format!("{add} added, which the starts of sums take back"));
+            copy.push(copy.word, StepKind::Add(Operand::Uniform(add)));
+        }
         stage.reads[0] = Vector {
-            source: Source::Stage(self.plan.stages.len() - 1),
-            ty,
+            source: Source::Stage(self.plan.stages.len()),
+            ty: copy.ty,
         };
+        self.plan.stages.push(copy);
     }
 }
 

@@ -7,9 +7,11 @@
 use crate::common::{
     Case, channel_cases, dag_cases, graph_case, mlp_cases, random_cases, wide_constant,
 };
+use ceg4n_boards::rust::{Crate, Rust};
 use ceg4n_boards::selftest::Kernel;
-use ceg4n_boards::{Board, Level, Source, selftest};
-use ceg4n_emit::{EmitOptions, KernelChoice, OutputFile, Target, emit_c, footprint};
+use ceg4n_boards::{Board, Level, Source, selftest, selftest_linked};
+use ceg4n_emit::{EmitOptions, KernelChoice, OutputFile, Target, emit_c, emit_rust, footprint};
+use std::path::Path;
 
 /// Chains, graphs of every operator with convolutions and tables, shifts by channel, wide words,
 /// and dense layers that decide between forms.
@@ -58,12 +60,14 @@ fn forms(case: &Case) -> Vec<Kernel> {
 fn sources(files: &[OutputFile]) -> Vec<Source> {
     let code = files
         .iter()
-        .filter(|f| f.path.ends_with(".h") || f.path.ends_with(".c") && !f.path.contains('-'));
-    let source = |f: &OutputFile| {
-        let name = f.path.rsplit('/').next().unwrap();
-        Source::new(name, String::from_utf8(f.content.clone()).unwrap())
-    };
+        .filter(|f| f.path.ends_with(".h") || f.path.ends_with(".c"));
     code.map(source).collect()
+}
+
+fn source(f: &OutputFile) -> Source {
+    let path = f.path.strip_prefix("c/");
+    let path = path.or_else(|| f.path.strip_prefix("rust/src/"));
+    Source::new(path.unwrap(), String::from_utf8(f.content.clone()).unwrap())
 }
 
 /// RAM of a self-test, and constants.
@@ -127,6 +131,67 @@ fn the_same_integers_on_cortex_m() {
 #[test]
 fn the_same_integers_on_avr() {
     run(Board::Atmega2560, &[Level::O2, Level::Os]);
+}
+
+/// The emitted Rust on a Cortex-M4: the same self-tests, whose C calls Rust.
+#[test]
+fn the_same_integers_from_rust() {
+    let Some(rust) = Rust::find() else {
+        let required = std::env::var("CEG4N_REQUIRE_TOOLS").is_ok_and(|v| v == "1");
+        assert!(!required, "no rustc with the sources of its library");
+        eprintln!("SKIPPED: no rustc with the sources of its library");
+        return;
+    };
+    let board = Board::CortexM4;
+    if !present(board) {
+        return;
+    }
+    let cases = cases();
+    let (mut kernels, mut crates) = (Vec::new(), Vec::new());
+    for case in &cases {
+        let (mut kernel, scratch) = selftest_alone(case);
+        let header = kernel.sources.iter_mut().find(|s| s.name.ends_with(".h"));
+        let header = header.unwrap();
+        header.text = ceg4n_boards::rust::header(&header.text, &case.name, scratch).unwrap();
+        kernels.push(kernel);
+        let files = emit_rust(&case.input()).unwrap();
+        let files = files.iter().filter(|f| f.path.starts_with("rust/src/"));
+        crates.push(Crate {
+            name: case.name.clone(),
+            files: files.map(source).collect(),
+            scratch,
+        });
+    }
+    let cache = Path::new(env!("CARGO_TARGET_TMPDIR"));
+    for level in [Level::O2, Level::Os] {
+        let compiled = rust.compile(board, level, &crates, cache).unwrap();
+        let outcomes = selftest_linked(board, level, &kernels, &compiled.objects).unwrap();
+        let wrong: Vec<_> = outcomes.iter().filter(|o| o.wrong > 0).collect();
+        assert!(wrong.is_empty(), "{wrong:?}");
+        let vectors: usize = outcomes.iter().map(|o| o.vectors).sum();
+        eprintln!(
+            "{board}, {} {}: {vectors} vectors on {} programs, 0 differences",
+            rust.version(),
+            level.flag(),
+            cases.len()
+        );
+    }
+}
+
+/// A case's header and self-test without its C, and enough bytes for the scratch memory of its
+/// Rust, which does not share buffers between types.
+fn selftest_alone(case: &Case) -> (Kernel, usize) {
+    let input = case.input();
+    let header = format!("{}.h", case.name);
+    let test = format!("{}_selftest.c", case.name);
+    let mut sources = sources(&emit_c(&input).unwrap());
+    sources.retain(|s| s.name == header || s.name == test);
+    let kernel = Kernel {
+        name: case.name.clone(),
+        sources,
+        bytes: (0, 0),
+    };
+    (kernel, 65_536)
 }
 
 /// A wrong expectation is a difference on every board: the tests above could fail.

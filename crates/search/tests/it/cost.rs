@@ -4,6 +4,7 @@ use crate::nets::{chain, constant, region, space};
 use ceg4n_ir::{NetworkBuilder, Op, Shape};
 use ceg4n_quantize::Assignment;
 use ceg4n_search::{AnnotationSpace, Cost};
+use ceg4n_target::{KernelChoice, Machine, Target, Work};
 
 /// 3 inputs, 4 units with biases, 2 outputs without.
 fn counted() -> AnnotationSpace {
@@ -23,18 +24,33 @@ fn assignment(weights: [u8; 2], biases: [u8; 2], activations: [u8; 2]) -> Assign
 #[test]
 fn costs_are_those_counted_by_hand() {
     let space = counted();
-    let of = |cost: Cost, a: &Assignment| cost.of(space.model(), a);
+    let of = |cost: Cost, a: &Assignment| cost.of(space.model(), a, Machine::default());
     let a = assignment([3, 9], [8, 5], [8, 12]);
     assert_eq!(of(Cost::WeightBits, &a), 12 * 3 + 4 * 8 + 8 * 9);
     assert_eq!(of(Cost::Flash, &a), 12 + 4 * 4 + 8 * 2);
     assert_eq!(of(Cost::Bitops, &a), 12 * 3 * 8 + 8 * 9 * 12);
-    // In quarters of a cycle: 4 cycles a product, half a cycle more for each wide operand.
-    let cycles = 12 * 16 + 4 * 48 + 8 * (16 + 2 + 2) + 2 * 48;
-    assert_eq!(of(Cost::Cycles, &a), cycles);
-    // A sum beyond 32 bits, and operands beyond 16.
-    let wide = assignment([3, 16], [8, 5], [8, 24]);
-    let cycles = 12 * 16 + 4 * 48 + 8 * (16 + 2 + 4 + 24) + 2 * 48;
-    assert_eq!(of(Cost::Cycles, &wide), cycles);
+    let work = |w, x, terms| Work {
+        products: 12,
+        outputs: 4,
+        weight_bits: w,
+        operand_bits: x,
+        sum_bits: w + x + terms,
+    };
+    let second = Work {
+        products: 8,
+        outputs: 2,
+        ..work(9, 12, 3)
+    };
+    for target in Target::ALL {
+        let machine = Machine {
+            target,
+            kernel: KernelChoice::Size,
+        };
+        let quarters = machine.quarters(&work(3, 8, 2)) + machine.quarters(&second);
+        assert_eq!(Cost::Cycles.of(space.model(), &a, machine), quarters);
+        // 36 bits are 5 bytes, 72 are 9.
+        assert_eq!(Cost::Flash.of(space.model(), &a, machine), 5 + 4 * 4 + 9);
+    }
 }
 
 #[test]
@@ -45,13 +61,13 @@ fn no_cost_falls_when_a_width_grows() {
         for i in 0..6 {
             let mut a = start.clone();
             for bits in 4..=16 {
-                let before = cost.of(space.model(), &a);
+                let before = cost.of(space.model(), &a, Machine::default());
                 match i {
                     0 | 1 => a.weights[i] = bits,
                     2 | 3 => a.biases[i - 2] = bits,
                     _ => a.activations[i - 4] = bits,
                 }
-                let after = cost.of(space.model(), &a);
+                let after = cost.of(space.model(), &a, Machine::default());
                 assert!(before <= after, "{} of {a}", cost.name());
             }
         }
@@ -80,7 +96,7 @@ fn a_shared_weight_costs_its_widest_format() {
     for a in &same[..2] {
         assert_eq!(hash(a), hash(&same[2]), "{a}");
         for cost in Cost::ALL {
-            let of = |a: &Assignment| cost.of(space.model(), a);
+            let of = |a: &Assignment| cost.of(space.model(), a, Machine::default());
             assert_eq!(of(a), of(&same[2]), "{} of {a}", cost.name());
         }
     }

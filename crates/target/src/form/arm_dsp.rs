@@ -6,7 +6,8 @@
 //! differences are exact modulo 2^32, so a row's sum is exact if the shift's result has bits enough
 //! for it.
 
-use super::{Layer, Unmet};
+use super::{Form, Layer, Unmet};
+use crate::dsp::{Unit, placed};
 use ceg4n_ir::Interval;
 
 /// Columns of a turn; the loops make at least one.
@@ -23,47 +24,60 @@ pub(super) fn dual(layer: &Layer<'_>, bits: u8) -> Result<(String, i64), Unmet> 
     ))
 }
 
-/// Rows `2i` and `2i + 1` in a half, `256·odd + even`.
+/// Two rows in a half.
 pub(super) fn pair(layer: &Layer<'_>) -> Result<(String, i64), Unmet> {
     halves(layer)?;
     weights(layer, 8)?;
     rows(layer, 2)?;
-    for (i, two) in layer.weight.chunks_exact(2 * layer.cols).enumerate() {
-        let (even, odd) = two.split_at(layer.cols);
-        if even.iter().zip(odd).any(|(e, o)| 256 * o + e < -(1 << 15)) {
-            let (even, odd) = (2 * i, 2 * i + 1);
-            let text = format!("256 times a weight of row {odd} plus one of row {even} < -2^15");
+    for (unit, row) in placed(Form::Pair, layer.rows, layer.cols) {
+        if unit != Unit::Two {
+            continue;
+        }
+        let two = &layer.weight[row * layer.cols..][..2 * layer.cols];
+        let (first, second) = two.split_at(layer.cols);
+        if first
+            .iter()
+            .zip(second)
+            .any(|(w0, w1)| 256 * w1 + w0 < -(1 << 15))
+        {
+            let text = format!(
+                "256 times a weight of row {} plus one of row {row} < -2^15",
+                row + 1
+            );
             return Err(Unmet(text));
         }
     }
-    let odd = every(layer.sums, 2, 1);
-    let room = within(odd, 23, "odd")?;
-    let text = format!(
-        "two rows a multiplication: odd rows' sums in [{}, {}], within 2^23",
-        odd.lo, odd.hi
-    );
-    Ok((text, room))
+    digits(layer, Form::Pair, "two")
 }
 
-/// Rows `4i` to `4i + 3` in a half, `4096·w3 + 256·(w2 + 8) + 16·(w1 + 8) + (w0 + 8)`; two rows
-/// that are left are a pair.
+/// Four rows in a half; two rows that are left in a byte.
 pub(super) fn quad(layer: &Layer<'_>) -> Result<(String, i64), Unmet> {
     halves(layer)?;
     weights(layer, 4)?;
     rows(layer, 4)?;
-    let (fours, left) = layer.sums.split_at(layer.sums.len() / 4 * 4);
-    let fourth = every(fours, 4, 3);
-    let rooms = [
-        within(every(fours, 4, 1), 27, "second")?,
-        within(every(fours, 4, 2), 23, "third")?,
-        within(fourth, 19, "fourth")?,
-        within(every(left, 4, 1), 23, "odd")?,
-    ];
-    let text = format!(
-        "four rows a multiplication: fourth rows' sums in [{}, {}], within 2^19, third ones' within 2^23, second ones' within 2^27",
-        fourth.lo, fourth.hi
-    );
-    Ok((text, rooms.into_iter().fold(i64::MAX, i64::min)))
+    digits(layer, Form::Quad, "four")
+}
+
+/// Demands that the sum of each row fits the bits that are left of it; tells what may still be added.
+fn digits(layer: &Layer<'_>, form: Form, rows: &str) -> Result<(String, i64), Unmet> {
+    let mut parts = Vec::new();
+    let mut room = i64::MAX;
+    let placed = placed(form, layer.rows, layer.cols);
+    for digit in [8, 4, 12] {
+        let with_digit = placed.iter().flat_map(|(unit, row)| {
+            let own = unit.digits().iter().zip(row + 1..);
+            own.filter(|(d, _)| **d == digit).map(|(_, row)| row)
+        });
+        let sums = with_digit.map(|row| layer.sums[row]);
+        let Some(sums) = sums.reduce(Interval::hull) else {
+            continue;
+        };
+        let limit = 31 - digit;
+        room = room.min(within(sums, limit)?);
+        parts.push(format!("within 2^{limit}: [{}, {}]", sums.lo, sums.hi));
+    }
+    let parts = parts.join(", ");
+    Ok((format!("{rows} rows a multiplication, sums {parts}"), room))
 }
 
 /// Operands are halves, sums are words, and the loop has a turn to make.
@@ -75,6 +89,9 @@ fn halves(layer: &Layer<'_>) -> Result<(), Unmet> {
     }
     if layer.width > 32 {
         return Err(Unmet(format!("sums need {} bits", layer.width)));
+    }
+    if layer.weight.len() != layer.rows * layer.cols || layer.sums.len() != layer.rows {
+        return Err(Unmet("weights or sums are missing".to_owned()));
     }
     if layer.cols + 1 < TURN || layer.rows == 0 {
         return Err(Unmet(format!("{} columns are too few", layer.cols)));
@@ -97,18 +114,12 @@ fn rows(layer: &Layer<'_>, least: usize) -> Result<(), Unmet> {
     Ok(())
 }
 
-/// The sums of rows `n·i + k`.
-fn every(sums: &[Interval], n: usize, k: usize) -> Interval {
-    let some = sums.iter().skip(k).step_by(n).copied();
-    some.reduce(Interval::hull).unwrap_or(Interval::new(0, 0))
-}
-
 /// Demands `-2^bits <= sum < 2^bits`; gives what may still be added.
-fn within(sums: Interval, bits: u8, which: &str) -> Result<i64, Unmet> {
+fn within(sums: Interval, bits: u8) -> Result<i64, Unmet> {
     let limit = 1i64 << bits;
     if sums.lo < -limit || sums.hi >= limit {
         return Err(Unmet(format!(
-            "{which} rows' sums in [{}, {}] exceed 2^{bits}",
+            "sums in [{}, {}] are not within 2^{bits}",
             sums.lo, sums.hi
         )));
     }

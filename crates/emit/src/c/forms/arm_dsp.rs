@@ -2,16 +2,16 @@
 //! same weights.
 //!
 //! `w = NAME_FORM_ROWS_X_Y(w, b, x, cols, y, n)` computes `n` tiles, one at least. Where all that is
-//! done to a sum is a shift right and a saturation, the function does that too; else it gives sums.
+//! done to a sum is a shift and a saturation, the function does that too; else it gives sums.
 
 mod assembler;
 mod plain;
 
 use crate::elem::Elem;
-use crate::plan::forms::arm_dsp::{Unit, units};
-use crate::plan::{Body, Plan, Stage, StepKind};
+use crate::plan::{Body, Operand, Plan, Stage, StepKind};
 use crate::text::{c_comment, line};
 use ceg4n_target::Form;
+use ceg4n_target::dsp::{Unit, units};
 use std::collections::BTreeSet;
 use std::fmt::Write;
 
@@ -30,12 +30,41 @@ const WHEN: &str = r"/* 1: instructions of the DSP extension, which load words f
 
 ";
 
+/// By how many bits a sum is shifted right.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(in crate::c) enum Shift {
+    /// By so many; left, if negative.
+    By(i8),
+    /// First left by so many, then right by what an argument says.
+    Argument { up: u8 },
+}
+
+/// The README's section, if a plan has such stages; `NAME` is to be replaced.
+pub(super) fn readme(plan: &Plan<'_>) -> String {
+    if !plan.stages.iter().any(|s| kind(s).is_some()) {
+        return String::new();
+    }
+    README.to_owned()
+}
+
+const README: &str = r"
+## Instructions
+
+Where `NAME_DSP` is 1, sums are computed by inline assembly, each loop in a function of its own
+(Dir 4.3), with the plain C of the same loop beside it. It is 1 for compilers of GNU C and a
+Cortex-M with the DSP extension (M4, M7, M33 and larger ones), unless it is defined before. The
+assembly restores `r7` and names every other register that it changes; it takes up to 36 bytes of
+stack, which `-fstack-usage` does not count. It loads words from addresses that are no multiple of
+four, which these processors do unless `CCR.UNALIGN_TRP` is set. Define `NAME_DSP` as 0
+for plain C, which gives the same integers.
+";
+
 /// What becomes of a sum.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(in crate::c) enum Store {
     /// It is stored.
     Words,
-    /// It is shifted right, saturated and stored.
+    /// It is shifted, saturated and stored.
     Saturated {
         /// The result's type.
         y: Elem,
@@ -43,25 +72,29 @@ pub(in crate::c) enum Store {
         op: char,
         /// Of these numbers.
         bits: u8,
-        /// By how many bits it is shifted; `None` if an argument says that.
-        shift: Option<u8>,
+        shift: Shift,
     },
 }
 
 impl Store {
     /// What a stage does to its sums, if it can be done here.
-    fn of(stage: &Stage) -> Option<(Self, u8)> {
+    fn of(stage: &Stage) -> Option<Self> {
         let all: Vec<(Elem, StepKind)> = stage.steps.iter().map(|s| (s.word, s.kind)).collect();
+        let shift = |kind: StepKind| match kind {
+            StepKind::Floor(s) => i8::try_from(s).ok(),
+            StepKind::Shift(Operand::Uniform(s)) if s < 0 => i8::try_from(s).ok(),
+            _ => None,
+        };
         let (shift, lo, hi) = match all[..] {
-            [] if stage.ty == Elem::I32 => return Some((Self::Words, 0)),
-            [(Elem::I32, StepKind::Floor(s))] => (s, None, None),
-            [
-                (Elem::I32, StepKind::Floor(s)),
-                (Elem::I32, StepKind::Clamp { lo, hi }),
-            ] => (s, lo, hi),
+            [] if stage.ty == Elem::I32 => return Some(Self::Words),
+            [] => (0, None, None),
+            [(Elem::I32, StepKind::Clamp { lo, hi })] => (0, lo, hi),
+            [(Elem::I32, kind)] => (shift(kind)?, None, None),
+            [(Elem::I32, kind), (Elem::I32, StepKind::Clamp { lo, hi })] => (shift(kind)?, lo, hi),
             _ => return None,
         };
-        if stage.ty.bytes() > 2 || !(1..=19).contains(&shift) {
+        // What is taken out of a weighted sum is shifted right by up to 12 bits more.
+        if stage.word != Elem::I32 || stage.ty.bytes() > 2 || !(-16..=19).contains(&shift) {
             return None;
         }
         // A bound that is not there is the type's, which then is proved.
@@ -76,18 +109,23 @@ impl Store {
             lo if lo == -hi - 1 => ('s', bits(hi)? + 1),
             _ => return None,
         };
-        let store = Self::Saturated {
+        Some(Self::Saturated {
             y: stage.ty,
             op,
             bits,
-            shift: None,
-        };
-        Some((store, shift as u8))
+            shift: Shift::By(shift),
+        })
     }
 
     /// An argument tells the shift.
     fn takes_shift(self) -> bool {
-        matches!(self, Self::Saturated { shift: None, .. })
+        matches!(
+            self,
+            Self::Saturated {
+                shift: Shift::Argument { .. },
+                ..
+            }
+        )
     }
 
     /// The type of results.
@@ -103,31 +141,60 @@ impl Store {
         match self {
             Self::Words => String::new(),
             Self::Saturated { y, op, bits, shift } => {
-                let shift = shift.map_or(String::new(), |s| format!("_{s}"));
+                let shift = match shift {
+                    Shift::By(s) if s < 0 => format!("_left{}", -s),
+                    Shift::By(s) => format!("_{s}"),
+                    Shift::Argument { .. } => String::new(),
+                };
                 format!("_{}_{op}{bits}{shift}", y.rust())
             }
         }
     }
 }
 
-/// What a stage's functions do to sums, and by how much it shifts; `None` if its steps are not among
-/// what they can do. A shift that all such stages have in common is part of the functions.
-pub(in crate::c) fn store(plan: &Plan<'_>, stage: &Stage) -> Option<(Store, u8)> {
+/// What a stage's functions do to sums, and their argument for that; `None` if its steps are not
+/// among what they can do. A shift that all such stages have in common is part of the functions.
+pub(in crate::c) fn store(plan: &Plan<'_>, stage: &Stage) -> Option<(Store, i8)> {
     kind(stage)?;
     let own = Store::of(stage)?;
-    let (Store::Saturated { y, op, bits, .. }, shift) = own else {
-        return Some(own);
-    };
-    let mut alike = plan.stages.iter().filter(|s| kind(s).is_some());
-    let common = alike.all(|s| Store::of(s).is_none_or(|o| o.0 != own.0 || o.1 == shift));
-    let shift_here = common.then_some(shift);
-    let store = Store::Saturated {
+    let Store::Saturated {
         y,
         op,
         bits,
-        shift: shift_here,
+        shift: Shift::By(shift),
+    } = own
+    else {
+        return Some((own, 0));
     };
-    Some((store, shift))
+    // Shifts of what else is saturated like this, and the most bits of such sums.
+    let (mut least, mut greatest, mut width) = (shift, shift, 0);
+    for other in &plan.stages {
+        if let (
+            Body::Dense(d),
+            Some(_),
+            Some(Store::Saturated {
+                y: y1,
+                op: op1,
+                bits: bits1,
+                shift: Shift::By(s),
+            }),
+        ) = (&other.body, kind(other), Store::of(other))
+            && (y1, op1, bits1) == (y, op, bits)
+        {
+            (least, greatest) = (least.min(s), greatest.max(s));
+            width = d.width.max(width);
+        }
+    }
+    let up = (-least).max(0);
+    // A sum with the addend of its rounding, shifted up, is a word still.
+    let needed = i32::from(width).max(greatest.into()) + 1 + i32::from(up);
+    let shared = least < greatest && up <= 4 && needed <= 32;
+    let (shift, argument) = if shared {
+        (Shift::Argument { up: up as u8 }, shift + up)
+    } else {
+        (Shift::By(shift), 0)
+    };
+    Some((Store::Saturated { y, op, bits, shift }, argument))
 }
 
 /// The form and the operand of a stage of a form here.
@@ -171,8 +238,23 @@ impl Use {
 
     /// An argument tells eight times the sum of the operand.
     fn takes_sum(self) -> bool {
-        units(self.form, self.rows).contains(&Unit::Four)
+        units(self.form, self.rows)
+            .iter()
+            .any(|u| u.offset_rows() > 0)
     }
+}
+
+/// True if a function makes two turns before it tests for the end: where that is for long rows alone,
+/// of an even number of turns.
+fn makes_two_turns(plan: &Plan<'_>, u: &Use) -> bool {
+    let mut users = plan.stages.iter().filter(|s| {
+        kind(s) == Some((u.form, u.x)) && store(plan, s).map_or(Store::Words, |s| s.0) == u.store
+    });
+    let long = |s: &Stage| match &s.body {
+        Body::Dense(d) => d.cols >= 128 && d.cols.div_ceil(2) / 2 % 2 == 0,
+        Body::Load | Body::Windows(_) | Body::Copy { .. } | Body::Pick { .. } => false,
+    };
+    u.form != Form::Quad && users.all(long)
 }
 
 /// Every function that a plan calls.
@@ -203,7 +285,8 @@ pub(super) fn support(name: &str, plan: &Plan<'_>) -> String {
         sum(&mut out, name, x);
     }
     for u in &uses {
-        function(&mut out, name, u);
+        let turns = if makes_two_turns(plan, u) { 2 } else { 1 };
+        function(&mut out, name, u, turns);
     }
     out
 }
@@ -266,8 +349,8 @@ fn sum(out: &mut String, name: &str, x: Elem) {
     line!(out, "    return 8U * (uint32_t)s;\n}}\n");
 }
 
-/// The function of tiles of one size.
-fn function(out: &mut String, name: &str, u: &Use) {
+/// The function of tiles of one size, with so many turns between tests for the end.
+fn function(out: &mut String, name: &str, u: &Use, turns: usize) {
     let units = units(u.form, u.rows);
     let quad = u.takes_sum();
     let (x, y, rows) = (u.x.c(), u.store.y().c(), u.rows);
@@ -314,7 +397,7 @@ fn function(out: &mut String, name: &str, u: &Use) {
         clobbered.insert(0, "r9");
     }
     line!(out, "    __asm__ volatile(");
-    for l in assembler::tiles(&units, u.x, u.store) {
+    for l in assembler::tiles(&units, u.x, u.store, turns) {
         line!(out, "        \"{l}\\n\\t\"");
     }
     let operands: Vec<String> = operands.iter().map(|o| format!("\"+r\"({o})")).collect();

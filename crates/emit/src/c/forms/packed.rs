@@ -21,6 +21,14 @@ pub(crate) fn entry(name: &str, bits: u8, index: &str) -> String {
     }
 }
 
+/// From row to row: bytes of halves of bytes, else bits.
+pub(crate) fn row_step(bits: u8, cols: usize) -> String {
+    match bits {
+        4 => format!("{}U", cols.div_ceil(2)),
+        _ => format!("{}U", cols * usize::from(bits)),
+    }
+}
+
 /// The bits from `off` on of the bytes at `w`, as an expression.
 fn value(bits: u8) -> String {
     let bytes = match bits {
@@ -48,7 +56,10 @@ pub(super) fn support(name: &str, plan: &Plan<'_>) -> String {
     }
     let mut out = String::new();
     for (bits, x) in dots {
-        row(&mut out, name, bits, x);
+        match bits {
+            4 => nibbles(&mut out, name, x),
+            _ => row(&mut out, name, bits, x),
+        }
     }
     for bits in entries {
         c_comment(
@@ -66,6 +77,32 @@ pub(super) fn support(name: &str, plan: &Plan<'_>) -> String {
         line!(out, "    return {};\n}}\n", value(bits));
     }
     out
+}
+
+/// The function that computes the sum of a row of two weights a byte.
+fn nibbles(out: &mut String, name: &str, x: Elem) {
+    let note = "The sum of acc and of the products of a row's weights, two a byte from byte at on.";
+    c_comment(out, [note]);
+    let (dot, x) = (dot(name, 4, x), x.c());
+    let text = r"static int32_t DOT(const NAME_FLASH uint8_t *w, uint32_t at, const ELEM *x, size_t cols, int32_t acc)
+{
+    w += at;
+    for (; cols > 1; cols -= 2) {
+        const uint8_t v = *w;
+        acc += (int32_t)((int8_t)(uint8_t)(v << 4) >> 4) * (int32_t)x[0];
+        acc += (int32_t)((int8_t)v >> 4) * (int32_t)x[1];
+        ++w;
+        x += 2;
+    }
+    if (cols > 0) {
+        acc += (int32_t)((int8_t)(uint8_t)(*w << 4) >> 4) * (int32_t)x[0];
+    }
+    return acc;
+}
+
+";
+    let text = text.replace("DOT", &dot).replace("ELEM", x);
+    out.push_str(&text.replace("NAME", name));
 }
 
 /// The function that computes a row's sum.

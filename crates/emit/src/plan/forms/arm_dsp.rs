@@ -4,82 +4,14 @@
 //! first columns `a`, then columns `b`. Bytes are widened in place, which takes every second one, so
 //! `a` is columns 0 and 2 and `b` is 1 and 3; of 16-bit operands `a` is 0 and 1, `b` is 2 and 3. The
 //! weights of a turn are words: of each [`Unit`] of rows that for `a`, of each that for `b`, then
-//! the words of single rows of bytes. Two columns that are left make half a turn with one word a
-//! unit.
+//! the words of units of bytes, whose bytes 0 and 2 belong to `a`, 1 and 3 to `b`. Two columns that
+//! are left make half a turn with one word of halves a unit.
 
-use super::{Laid, tiles};
+use super::Laid;
 use crate::elem::Elem;
 use crate::plan::Tiles;
 use ceg4n_target::Form;
-
-/// Consecutive rows that share words of weights.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Unit {
-    /// A row of bytes, a word a turn: its bytes 0 and 2 belong to `a`, 1 and 3 to `b`. In half a
-    /// turn a word of halves.
-    Bytes,
-    /// A row of halves.
-    Halves,
-    /// Two rows in a half: `256·w1 + w0`.
-    Two,
-    /// Four rows in a half: `4096·w3 + 256·(w2 + 8) + 16·(w1 + 8) + (w0 + 8)`.
-    Four,
-}
-
-impl Unit {
-    /// Rows of a unit.
-    pub(crate) fn rows(self) -> usize {
-        match self {
-            Self::Bytes | Self::Halves => 1,
-            Self::Two => 2,
-            Self::Four => 4,
-        }
-    }
-
-    /// A unit of a form's tile of so many rows.
-    fn of(form: Form, rows: usize) -> Self {
-        match form {
-            Form::Quad if rows >= 4 => Self::Four,
-            Form::Quad | Form::Pair if rows >= 2 => Self::Two,
-            Form::Dual { bits: 16 } => Self::Halves,
-            Form::Plain
-            | Form::Packed { .. }
-            | Form::Dual { .. }
-            | Form::Pair
-            | Form::Quad
-            | Form::Offset
-            | Form::Quarters
-            | Form::Short
-            | Form::Bytes => Self::Bytes,
-        }
-    }
-}
-
-/// The units of a tile.
-pub(crate) fn units(form: Form, mut rows: usize) -> Vec<Unit> {
-    let mut all = Vec::new();
-    while rows > 0 {
-        let unit = Unit::of(form, rows);
-        rows -= unit.rows();
-        all.push(unit);
-    }
-    all
-}
-
-/// The tiles of so many rows: as large as the registers allow, and what is left.
-fn split(form: Form, rows: usize) -> Vec<Tiles> {
-    let most = if form == Form::Quad { 8 } else { 6 };
-    let rest = rows % most;
-    // One row costs much less in a tile of seven than alone.
-    if most == 6 && rest == 1 && rows > most {
-        let mut all = tiles(rows - 7, &[most]);
-        all.push(Tiles { rows: 7, count: 1 });
-        return all;
-    }
-    let mut all = tiles(rows - rest, &[most]);
-    all.extend(tiles(rest, &[rest.max(1)]));
-    all
-}
+use ceg4n_target::dsp::{self, Unit, units};
 
 /// The rows of weights from the tile at hand on, and the columns of a turn.
 struct Source<'a> {
@@ -103,6 +35,7 @@ impl Source<'_> {
         let half = match unit {
             Unit::Bytes | Unit::Halves => w(0),
             Unit::Two => 256 * w(1) + w(0),
+            Unit::Nibbles => 16 * w(1) + w(0) + 8,
             Unit::Four => 4096 * w(3) + 256 * (w(2) + 8) + 16 * (w(1) + 8) + w(0) + 8,
         };
         half & 0xffff
@@ -113,10 +46,18 @@ impl Source<'_> {
         self.half(unit, row, first) | (self.half(unit, row, second) << 16)
     }
 
-    /// The word of a row of bytes in a turn.
-    fn bytes(&self, row: usize, [a, b]: [[usize; 2]; 2]) -> i64 {
-        let byte = |col| self.at(row, col) & 0xff;
+    /// The word of a unit of bytes in a turn.
+    fn bytes(&self, unit: Unit, row: usize, [a, b]: [[usize; 2]; 2]) -> i64 {
+        let byte = |col| self.half(unit, row, col) & 0xff;
         byte(a[0]) | (byte(b[0]) << 8) | (byte(a[1]) << 16) | (byte(b[1]) << 24)
+    }
+}
+
+/// True if a unit's words of a turn hold bytes.
+pub(crate) fn is_bytes(unit: Unit) -> bool {
+    match unit {
+        Unit::Bytes | Unit::Nibbles => true,
+        Unit::Halves | Unit::Two | Unit::Four => false,
     }
 }
 
@@ -130,7 +71,14 @@ pub(super) fn lay_out(
 ) -> Laid {
     let cols = weight.len() / rows.max(1);
     let source = Source { weight, cols };
-    let tiles = split(form, rows);
+    let groups = dsp::tiles(form, rows, cols);
+    let tiles: Vec<Tiles> = groups
+        .into_iter()
+        .map(|g| Tiles {
+            rows: g.rows,
+            count: g.count,
+        })
+        .collect();
     let mut words = Vec::new();
     let mut row = 0;
     for t in &tiles {
@@ -174,10 +122,10 @@ fn tile(words: &mut Vec<i64>, source: &Source<'_>, units: &[Unit], row: usize, x
             [[col, col + 1], [col + 2, col + 3]]
         };
         for columns in turn {
-            let whole = placed.iter().filter(|(u, _)| *u != Unit::Bytes);
+            let whole = placed.iter().filter(|(u, _)| !is_bytes(*u));
             words.extend(whole.map(|(u, r)| source.word(*u, *r, columns)));
         }
-        let bytes = placed.iter().filter(|(u, _)| *u == Unit::Bytes);
-        words.extend(bytes.map(|(_, r)| source.bytes(*r, turn)));
+        let bytes = placed.iter().filter(|(u, _)| is_bytes(*u));
+        words.extend(bytes.map(|(u, r)| source.bytes(*u, *r, turn)));
     }
 }

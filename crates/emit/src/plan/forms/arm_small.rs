@@ -9,15 +9,13 @@ use std::ops::Range;
 /// Words of four bytes, the low byte first. A tile is a byte for every column and row, the rows of
 /// a column side by side. In [`Form::Quarters`] a tile of four rows is a sequence of chunks, each
 /// behind a word with its number of columns, with bit 16 where these are the last four once more;
-/// then a word 0. Three rows that are left are such a tile too. Operands that were `raised` by 128
-/// lie in `operand`; the starts take that back.
+/// then a word 0. Three rows that are left are such a tile too.
 pub(super) fn lay_out(
     form: Form,
     weight: &[i64],
     bias: Option<&[i64]>,
     rows: usize,
     operand: Interval,
-    raised: bool,
 ) -> Laid {
     let cols = weight.len() / rows.max(1);
     // Mantissas of layers are 32-bit integers.
@@ -25,11 +23,6 @@ pub(super) fn lay_out(
     let mut all: Vec<&[i32]> = narrow.chunks(cols.max(1)).collect();
     let zeros = vec![0; cols];
     let mut starts = bias.map_or_else(|| vec![0; rows], <[i64]>::to_vec);
-    if raised {
-        for (start, row) in starts.iter_mut().zip(&all) {
-            *start -= 128 * row.iter().map(|w| i64::from(*w)).sum::<i64>();
-        }
-    }
     let sizes: &[usize] = match form {
         Form::Quarters => &[QUARTERS_ROWS, 3, 2, 1],
         _ => &[4, 2, 1],

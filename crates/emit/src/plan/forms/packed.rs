@@ -3,10 +3,18 @@
 use super::Laid;
 use crate::elem::Elem;
 
-/// The low `bits` bits of every weight, one after the other, the low bits of a byte first.
-pub(super) fn lay_out(weight: &[i64], bits: u8) -> Laid {
+/// The low `bits` bits of every weight, one after the other, the low bits of a byte first. Rows of
+/// halves of bytes begin with a byte.
+pub(super) fn lay_out(weight: &[i64], cols: usize, bits: u8) -> Laid {
+    let weight = match bits {
+        4 => {
+            let rows = weight.chunks(cols.max(1));
+            rows.flat_map(|row| pack(row, bits)).collect()
+        }
+        _ => pack(weight, bits),
+    };
     Laid {
-        weight: pack(weight, bits),
+        weight,
         ty: Elem::U8,
         bias: None,
         tiles: Vec::new(),

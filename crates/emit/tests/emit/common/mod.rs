@@ -7,12 +7,16 @@ mod graph;
 mod large;
 mod meaning;
 mod mlp;
+mod tools;
+mod ways;
 
 pub(crate) use dense::dense_cases;
 pub(crate) use graph::graph;
 pub(crate) use large::{large_dense, large_image};
 pub(crate) use meaning::evaluate;
 pub(crate) use mlp::mlp_cases;
+pub(crate) use tools::{available, compilers, run, skip, tool};
+pub(crate) use ways::{every_way, ways};
 
 use ceg4n_emit::{Claim, EmitInfo, EmitInput, EmitOptions, KernelChoice, OutputFile, TestVector};
 use ceg4n_ir::{
@@ -27,9 +31,7 @@ use ceg4n_verify::{Effort, Obligation, Question, Reference, Stop, Subject, Verif
 use generate::{random_dag, random_program};
 use rand::{Rng, RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
-use std::io::Write as _;
-use std::path::{Path, PathBuf};
-use std::process::{Command, Output};
+use std::path::Path;
 use std::sync::Arc;
 
 /// A constant of given shape; mantissas are set by the annotations, the floats are unused.
@@ -94,7 +96,6 @@ pub(crate) fn vectors(program: &Checked<Program>, rng: &mut impl Rng, n: usize) 
     (0..n).map(|i| one(i, rng)).collect()
 }
 
-/// A program to emit with its vectors.
 /// Loops, whatever the size of a program, for no processor in particular.
 pub(crate) fn speed() -> EmitOptions {
     EmitOptions {
@@ -103,6 +104,7 @@ pub(crate) fn speed() -> EmitOptions {
     }
 }
 
+/// A program to emit with its vectors.
 pub(crate) struct Case {
     pub(crate) name: String,
     pub(crate) program: Checked<Program>,
@@ -342,21 +344,6 @@ pub(crate) fn write(files: &[OutputFile], to: &Path) {
     }
 }
 
-/// Runs a command; panics with its output unless it succeeds.
-pub(crate) fn run(command: &mut Command) -> Output {
-    let out = command
-        .output()
-        .unwrap_or_else(|e| panic!("{command:?}: {e}"));
-    assert!(
-        out.status.success(),
-        "{command:?}: {}\n{}\n{}",
-        out.status,
-        String::from_utf8_lossy(&out.stdout),
-        String::from_utf8_lossy(&out.stderr)
-    );
-    out
-}
-
 /// A network of two dense layers with given formats, for tests of the text; every constant is
 /// exact in its format.
 pub(crate) fn tiny() -> Checked<Program> {
@@ -442,43 +429,4 @@ pub(crate) fn prove(program: &Checked<Program>) -> Verified<Program> {
 /// A fresh folder.
 pub(crate) fn folder() -> tempfile::TempDir {
     tempfile::tempdir().unwrap()
-}
-
-/// The program that an environment variable names, or a default.
-pub(crate) fn tool(variable: &str, default: &str) -> PathBuf {
-    std::env::var_os(variable).map_or_else(|| default.into(), PathBuf::from)
-}
-
-/// The C compiler and, where it is installed, clang.
-pub(crate) fn compilers() -> Vec<PathBuf> {
-    let mut all = vec![tool("CC", "cc")];
-    if Command::new("clang")
-        .arg("--version")
-        .output()
-        .is_ok_and(|o| o.status.success())
-    {
-        all.push("clang".into());
-    }
-    all
-}
-
-/// True if a program that a test needs is installed; otherwise says that the test is skipped, or
-/// fails under `CEG4N_REQUIRE_TOOLS=1`.
-pub(crate) fn available(program: &str, version: &str) -> bool {
-    let found = Command::new(program).arg(version).output();
-    if found.is_ok_and(|o| o.status.success()) {
-        return true;
-    }
-    skip(&format!("there is no {program}"));
-    false
-}
-
-/// Says that a test is skipped, or fails under `CEG4N_REQUIRE_TOOLS=1`.
-pub(crate) fn skip(reason: &str) {
-    let required = std::env::var("CEG4N_REQUIRE_TOOLS").is_ok_and(|v| v == "1");
-    assert!(!required, "{reason}");
-    let test = std::thread::current();
-    // Past the test harness, which shows nothing of tests that pass.
-    let text = format!("SKIPPED {}: {reason}", test.name().unwrap_or("a test"));
-    let _ = writeln!(std::io::stderr(), "{text}");
 }

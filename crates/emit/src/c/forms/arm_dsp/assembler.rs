@@ -6,9 +6,10 @@
 //! from `r1` on, then words of weights, then the two words of operands, `r12` and `lr`. That is
 //! every register there is.
 
-use super::Store;
+use super::{Shift, Store};
 use crate::elem::Elem;
-use crate::plan::forms::arm_dsp::Unit;
+use crate::plan::forms::arm_dsp::is_bytes;
+use ceg4n_target::dsp::Unit;
 
 /// Registers of sums and weights, in the order of multiple loads and stores.
 const REGISTERS: [&str; 9] = ["r1", "r4", "r5", "r6", "r7", "r8", "r9", "r10", "r11"];
@@ -26,8 +27,8 @@ const NEXT: &str = "[sp, #12]";
 const LEFT: &str = "[sp, #20]";
 const SHIFT: &str = "[sp, #28]";
 
-/// All tiles of one size, one instruction a line.
-pub(super) fn tiles(units: &[Unit], x: Elem, store: Store) -> Vec<String> {
+/// All tiles of one size, one instruction a line; the number of turns is a multiple of `turns`.
+pub(super) fn tiles(units: &[Unit], x: Elem, store: Store, turns: usize) -> Vec<String> {
     let rows: usize = units.iter().map(|u| u.rows()).sum();
     let (sums, words) = REGISTERS.split_at(rows);
     let mut asm = Assembler {
@@ -42,7 +43,7 @@ pub(super) fn tiles(units: &[Unit], x: Elem, store: Store) -> Vec<String> {
     if store.takes_shift() {
         kept.push("r8");
     }
-    if units.contains(&Unit::Four) {
+    if units.iter().any(|u| u.offset_rows() > 0) {
         kept.push("r9");
     }
     let kept = kept.join(", ");
@@ -50,7 +51,9 @@ pub(super) fn tiles(units: &[Unit], x: Elem, store: Store) -> Vec<String> {
     asm.code.push("3:".to_owned());
     asm.start();
     asm.code.push("1:".to_owned());
-    asm.turn();
+    for _ in 0..turns {
+        asm.turn();
+    }
     asm.push("cmp r2, r3");
     asm.push("bne 1b");
     asm.half_turn();
@@ -76,8 +79,8 @@ struct Assembler<'a> {
 enum Word {
     /// Of a unit from a sum on, with halves of the operand.
     Whole(Unit, usize, &'static str),
-    /// A row of bytes.
-    Bytes(usize),
+    /// Of a unit of bytes.
+    Bytes(Unit, usize),
 }
 
 impl Assembler<'_> {
@@ -106,27 +109,21 @@ impl Assembler<'_> {
     /// The sums' starts: what the loop adds to is the weighted sum of the lower digits' sums.
     fn start(&mut self) {
         let sums = self.sums;
-        self.push(format!("ldr lr, {STARTS}"));
-        self.multiple("ld", "lr", sums);
-        self.push(format!("str lr, {STARTS}"));
-        if self.units.contains(&Unit::Four) {
+        self.push(format!("ldr r2, {STARTS}"));
+        self.multiple("ld", "r2", sums);
+        self.push(format!("str r2, {STARTS}"));
+        if self.units.iter().any(|u| u.offset_rows() > 0) {
             let at = if self.store.takes_shift() { 32 } else { 28 };
             self.push(format!("ldr r12, [sp, #{at}]"));
         }
         for (unit, s) in self.placed() {
-            match unit {
-                Unit::Bytes | Unit::Halves => {}
-                Unit::Two => self.push(format!("add {1}, {0}, {1}, lsl #8", sums[s], sums[s + 1])),
-                Unit::Four => {
-                    // r12: eight times the sum of the operand.
-                    for r in &sums[s..s + 3] {
-                        self.push(format!("sub {r}, {r}, r12"));
-                    }
-                    for (k, shift) in [(1, 4), (2, 8), (3, 12)] {
-                        let (low, high) = (sums[s + k - 1], sums[s + k]);
-                        self.push(format!("add {high}, {low}, {high}, lsl #{shift}"));
-                    }
-                }
+            // r12: eight times the sum of the operand.
+            for r in &sums[s..s + unit.offset_rows()] {
+                self.push(format!("sub {r}, {r}, r12"));
+            }
+            for (k, digit) in unit.digits().iter().enumerate() {
+                let (low, high) = (sums[s + k], sums[s + k + 1]);
+                self.push(format!("add {high}, {low}, {high}, lsl #{digit}"));
             }
         }
         self.push(format!("ldrd r2, r3, {OPERAND}"));
@@ -145,11 +142,11 @@ impl Assembler<'_> {
         let placed = self.placed();
         let mut all = Vec::new();
         for x in [XA, XB] {
-            let whole = placed.iter().filter(|(u, _)| *u != Unit::Bytes);
+            let whole = placed.iter().filter(|(u, _)| !is_bytes(*u));
             all.extend(whole.map(|(u, s)| Word::Whole(*u, *s, x)));
         }
-        let bytes = placed.iter().filter(|(u, _)| *u == Unit::Bytes);
-        all.extend(bytes.map(|(_, s)| Word::Bytes(*s)));
+        let bytes = placed.iter().filter(|(u, _)| is_bytes(*u));
+        all.extend(bytes.map(|(u, s)| Word::Bytes(*u, *s)));
         self.products(&all);
     }
 
@@ -176,9 +173,8 @@ impl Assembler<'_> {
             self.push(format!("pkhbt {XA}, {XA}, {XA}, lsl #8"));
             self.push(format!("{widen} {XA}, {XA}"));
         }
-        let halves = |u| if u == Unit::Bytes { Unit::Halves } else { u };
         let placed = self.placed().into_iter();
-        let all: Vec<Word> = placed.map(|(u, s)| Word::Whole(halves(u), s, XA)).collect();
+        let all: Vec<Word> = placed.map(|(u, s)| Word::Whole(u, s, XA)).collect();
         self.products(&all);
         // Reaches 126 bytes.
         let skip: &[&str] = if self.code.len() - branch <= 30 {
@@ -195,7 +191,7 @@ impl Assembler<'_> {
     fn products(&mut self, mut words: &[Word]) {
         while let Some(first) = words.first() {
             // The halves of bytes need a register besides.
-            let spare = usize::from(matches!(first, Word::Bytes(_)));
+            let spare = usize::from(matches!(first, Word::Bytes(..)));
             let n = (self.words.len() - spare).clamp(1, words.len());
             let (now, later) = words.split_at(n);
             let registers = self.words;
@@ -215,34 +211,37 @@ impl Assembler<'_> {
 
     /// Adds the products of one word.
     fn product(&mut self, word: Word, k: &str, free: &str) {
-        let sums = self.sums;
-        let mut mac = |s: usize, k: &str, x: &str| {
-            self.code.push(format!("smlad {0}, {k}, {x}, {0}", sums[s]));
-        };
         match word {
-            Word::Whole(Unit::Bytes | Unit::Halves, s, x) => mac(s, k, x),
-            Word::Whole(Unit::Two, s, x) => {
-                mac(s + 1, k, x);
-                self.push(format!("sxtb16 {k}, {k}"));
-                self.push(format!("smlad {0}, {k}, {x}, {0}", sums[s]));
-            }
-            Word::Whole(Unit::Four, s, x) => {
-                for (row, cut) in [
-                    (3, format!("bic {k}, {k}, #0xf000f000")),
-                    (2, format!("uxtb16 {k}, {k}")),
-                    (1, format!("and {k}, {k}, #0x000f000f")),
-                ] {
-                    self.push(format!("smlad {0}, {k}, {x}, {0}", sums[s + row]));
-                    self.push(cut);
-                }
-                self.push(format!("smlad {0}, {k}, {x}, {0}", sums[s]));
-            }
-            Word::Bytes(s) => {
+            Word::Whole(unit, s, x) => self.halves(unit, s, k, x),
+            Word::Bytes(unit, s) => {
                 self.push(format!("sxtb16 {free}, {k}"));
-                self.push(format!("smlad {0}, {free}, {XA}, {0}", sums[s]));
+                self.halves(unit, s, free, XA);
                 self.push(format!("sxtb16 {k}, {k}, ror #8"));
-                self.push(format!("smlad {0}, {k}, {XB}, {0}", sums[s]));
+                self.halves(unit, s, k, XB);
             }
+        }
+    }
+
+    /// Adds the products of halves, first with all digits, then with fewer and fewer.
+    fn halves(&mut self, unit: Unit, s: usize, k: &str, x: &str) {
+        let low = format!("and {k}, {k}, #0x000f000f");
+        let cuts = match unit {
+            Unit::Bytes | Unit::Halves => vec![],
+            Unit::Two => vec![format!("sxtb16 {k}, {k}")],
+            Unit::Nibbles => vec![low],
+            Unit::Four => vec![
+                format!("bic {k}, {k}, #0xf000f000"),
+                format!("uxtb16 {k}, {k}"),
+                low,
+            ],
+        };
+        let sums = self.sums;
+        let mut row = s + cuts.len();
+        self.push(format!("smlad {0}, {k}, {x}, {0}", sums[row]));
+        for cut in cuts {
+            self.push(cut);
+            row -= 1;
+            self.push(format!("smlad {0}, {k}, {x}, {0}", sums[row]));
         }
     }
 
@@ -253,24 +252,20 @@ impl Assembler<'_> {
         // By how many bits each sum is shifted left.
         let mut left = vec![0; sums.len()];
         for (unit, s) in self.placed() {
-            let digits: &[u8] = match unit {
-                Unit::Bytes | Unit::Halves => &[],
-                Unit::Two => &[8],
-                Unit::Four => &[4, 8, 12],
-            };
+            let digits = unit.digits();
             left[s + 1..]
                 .iter_mut()
                 .zip(digits)
                 .for_each(|(l, d)| *l = *d);
             for k in (1..=digits.len()).rev() {
                 let (low, high) = (sums[s + k - 1], sums[s + k]);
-                self.push(format!("sub {high}, {high}, {low}"));
+                self.push(format!("subs {high}, {high}, {low}"));
             }
         }
         match self.store {
             Store::Words => {
                 for (sum, l) in sums.iter().zip(left).filter(|(_, l)| *l > 0) {
-                    self.push(format!("asr {sum}, {sum}, #{l}"));
+                    self.push(format!("asrs {sum}, {sum}, #{l}"));
                 }
                 self.push(format!("ldrd r3, r2, {RESULTS}"));
                 self.multiple("st", "r3", sums);
@@ -294,28 +289,36 @@ impl Assembler<'_> {
     }
 
     /// Shifts the sums right, by so many bits more than they were shifted left, and bounds them.
-    fn saturate(&mut self, left: &[u8], op: &str, bits: u8, shift: Option<u8>) {
+    fn saturate(&mut self, left: &[u8], op: &str, bits: u8, shift: Shift) {
         let sums = self.sums;
-        if let Some(shift) = shift {
-            for (sum, l) in sums.iter().zip(left) {
-                self.push(format!("{op} {sum}, #{bits}, {sum}, asr #{}", shift + l));
+        let up = match shift {
+            Shift::By(shift) => {
+                for (sum, l) in sums.iter().zip(left) {
+                    let by = match i16::from(shift) + i16::from(*l) {
+                        0 => String::new(),
+                        s if s < 0 => format!(", lsl #{}", -s),
+                        s => format!(", asr #{s}"),
+                    };
+                    self.push(format!("{op} {sum}, #{bits}, {sum}{by}"));
+                }
+                return;
             }
-            return;
-        }
+            Shift::Argument { up } => up,
+        };
         self.push(format!("ldr r2, {SHIFT}"));
         for by in [0, 4, 8, 12] {
-            let shifted: Vec<&str> = sums
-                .iter()
-                .zip(left)
-                .filter(|(_, l)| **l == by)
-                .map(|(s, _)| *s)
-                .collect();
-            if by > 0 && !shifted.is_empty() {
-                self.push(format!("add r3, r2, #{by}"));
+            let all = sums.iter().zip(left);
+            let shifted: Vec<&str> = all.filter(|(_, l)| **l == by).map(|(s, _)| *s).collect();
+            let mut count = "r2";
+            if by > up && !shifted.is_empty() {
+                self.push(format!("adds r3, r2, #{}", by - up));
+                count = "r3";
             }
-            let count = if by > 0 { "r3" } else { "r2" };
             for sum in shifted {
-                self.push(format!("asr {sum}, {sum}, {count}"));
+                if by < up {
+                    self.push(format!("lsls {sum}, {sum}, #{}", up - by));
+                }
+                self.push(format!("asrs {sum}, {sum}, {count}"));
                 self.push(format!("{op} {sum}, #{bits}, {sum}"));
             }
         }

@@ -1,10 +1,11 @@
 //! Plain C that computes a tile's sums from the same weights.
 
-use super::{Store, Use};
+use super::{Shift, Store, Use};
 use crate::c::stage::literal;
 use crate::elem::Elem;
-use crate::plan::forms::arm_dsp::Unit;
+use crate::plan::forms::arm_dsp::is_bytes;
 use crate::text::{Code, line};
+use ceg4n_target::dsp::Unit;
 use std::fmt::Write;
 
 /// A number of `bits` bits from bit `at` of a half on, in two's complement.
@@ -44,6 +45,18 @@ pub(super) fn units(out: &mut String, name: &str, all: &[Unit]) {
             "    a[1] += ({}) * x;\n}}\n",
             digit("(h + 128U)", 8, 8)
         );
+    }
+    if all.contains(&Unit::Nibbles) {
+        line!(
+            out,
+            "/* A half is 16 times a row's weight plus that of the row before plus 8. */"
+        );
+        line!(
+            out,
+            "static void {name}_nibbles(uint32_t h, int32_t x, int32_t *a)\n{{"
+        );
+        line!(out, "    a[0] += ((int32_t)(h & 15U) - 8) * x;");
+        line!(out, "    a[1] += ({}) * x;\n}}\n", digit("h", 4, 4));
     }
     if all.contains(&Unit::Four) {
         line!(
@@ -87,7 +100,7 @@ pub(super) fn tiles(out: &mut String, name: &str, units: &[Unit], u: &Use) {
     };
     let placed: Vec<(Unit, usize)> = units.iter().map(place).collect();
     halves(&mut code, name, &placed, u.x);
-    bytes(&mut code, &placed, u.x);
+    bytes(&mut code, name, &placed, u.x);
     code.close(1);
     results(&mut code, u);
     code.line(format!("b += {};", u.rows));
@@ -98,8 +111,8 @@ pub(super) fn tiles(out: &mut String, name: &str, units: &[Unit], u: &Use) {
 
 /// The words whose halves belong to one column each.
 fn halves(code: &mut Code, name: &str, placed: &[(Unit, usize)], x: Elem) {
-    // Those of rows of bytes come in half a turn.
-    let only_bytes = placed.iter().all(|(u, _)| *u == Unit::Bytes);
+    // Those of units of bytes come in half a turn.
+    let only_bytes = placed.iter().all(|(u, _)| is_bytes(*u));
     if only_bytes {
         code.open("if (left == 2U) {");
         code.line(format!("const {} *v = &x[k];", x.c()));
@@ -118,9 +131,10 @@ fn halves(code: &mut Code, name: &str, placed: &[(Unit, usize)], x: Elem) {
         let function = match unit {
             Unit::Bytes | Unit::Halves => "one",
             Unit::Two => "two",
+            Unit::Nibbles => "nibbles",
             Unit::Four => "four",
         };
-        let guarded = *unit == Unit::Bytes && !only_bytes;
+        let guarded = is_bytes(*unit) && !only_bytes;
         if guarded {
             code.open("if (left == 2U) {");
         }
@@ -133,14 +147,9 @@ fn halves(code: &mut Code, name: &str, placed: &[(Unit, usize)], x: Elem) {
     code.close(1);
 }
 
-/// The words of rows of bytes.
-fn bytes(code: &mut Code, placed: &[(Unit, usize)], x: Elem) {
-    let rows: Vec<usize> = placed
-        .iter()
-        .filter(|(u, _)| *u == Unit::Bytes)
-        .map(|(_, s)| *s)
-        .collect();
-    if rows.is_empty() {
+/// The words of units of bytes.
+fn bytes(code: &mut Code, name: &str, placed: &[(Unit, usize)], x: Elem) {
+    if !placed.iter().any(|(u, _)| is_bytes(*u)) {
         return;
     }
     code.open("if (left == 4U) {");
@@ -150,10 +159,20 @@ fn bytes(code: &mut Code, placed: &[(Unit, usize)], x: Elem) {
     } else {
         [0, 2, 1, 3]
     };
-    for s in rows {
+    for (unit, s) in placed.iter().filter(|(u, _)| is_bytes(*u)) {
         for (byte, column) in columns.into_iter().enumerate() {
-            let w = digit("*w", 8 * byte as u8, 8);
-            code.line(format!("a[{s}] += ({w}) * (int32_t)x[k + {column}];"));
+            code.line(match unit {
+                Unit::Nibbles => {
+                    format!(
+                        "{name}_nibbles(*w >> {}, x[k + {column}], &a[{s}]);",
+                        8 * byte
+                    )
+                }
+                Unit::Bytes | Unit::Halves | Unit::Two | Unit::Four => {
+                    let w = digit("*w", 8 * byte as u8, 8);
+                    format!("a[{s}] += ({w}) * (int32_t)x[k + {column}];")
+                }
+            });
         }
         code.line("++w;");
     }
@@ -166,13 +185,20 @@ fn results(code: &mut Code, u: &Use) {
     match u.store {
         Store::Words => code.line("*y = a[r];"),
         Store::Saturated { y, op, bits, shift } => {
-            let shift = shift.map_or("shift".to_owned(), |s| s.to_string());
+            let power = |s: u8| literal(Elem::I32, 1 << s);
+            let shifted = match shift {
+                Shift::By(s) if s < 0 => format!("a[r] * {}", power(s.unsigned_abs())),
+                Shift::By(0) => "a[r]".to_owned(),
+                Shift::By(s) => format!("a[r] >> {s}"),
+                Shift::Argument { up: 0 } => "a[r] >> shift".to_owned(),
+                Shift::Argument { up } => format!("(a[r] * {}) >> shift", power(up)),
+            };
             let (lo, hi) = match op {
                 'u' => (0, (1i64 << bits) - 1),
                 _ => (-(1i64 << (bits - 1)), (1i64 << (bits - 1)) - 1),
             };
             let (lo, hi) = (literal(Elem::I32, lo), literal(Elem::I32, hi));
-            code.line(format!("int32_t acc = a[r] >> {shift};"));
+            code.line(format!("int32_t acc = {shifted};"));
             code.line(format!("if (acc < {lo}) {{ acc = {lo}; }}"));
             code.line(format!("if (acc > {hi}) {{ acc = {hi}; }}"));
             code.line(format!("*y = ({})acc;", y.c()));
