@@ -139,8 +139,8 @@ impl Form {
             Self::Dual { bits } => arm_dsp::dual(layer, bits),
             Self::Pair => arm_dsp::pair(layer),
             Self::Quad => arm_dsp::quad(layer),
-            Self::Offset => arm_small::offset(layer).map(free),
-            Self::Quarters => arm_small::quarters(layer).map(free),
+            Self::Offset => arm_small::offset(layer),
+            Self::Quarters => arm_small::quarters(layer),
             Self::Short => avr::short(layer),
             Self::Bytes => avr::bytes(layer),
         };

@@ -116,6 +116,11 @@ pub(super) fn sizes(plan: &Plan<'_>, stage: &Stage) -> Vec<Tiles> {
     tiles
 }
 
+/// The README's section on instructions, if there are any.
+pub(super) fn readme(plan: &Plan<'_>) -> String {
+    arm_dsp::readme(plan)
+}
+
 /// Every function that a plan calls.
 pub(super) fn support(name: &str, plan: &Plan<'_>) -> String {
     let mut uses = BTreeSet::new();

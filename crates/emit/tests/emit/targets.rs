@@ -60,13 +60,14 @@ fn forms(case: &Case) -> Vec<Kernel> {
 fn sources(files: &[OutputFile]) -> Vec<Source> {
     let code = files
         .iter()
-        .filter(|f| f.path.ends_with(".h") || f.path.ends_with(".c") && !f.path.contains('-'));
+        .filter(|f| f.path.ends_with(".h") || f.path.ends_with(".c"));
     code.map(source).collect()
 }
 
 fn source(f: &OutputFile) -> Source {
-    let name = f.path.rsplit('/').next().unwrap();
-    Source::new(name, String::from_utf8(f.content.clone()).unwrap())
+    let path = f.path.strip_prefix("c/");
+    let path = path.or_else(|| f.path.strip_prefix("rust/src/"));
+    Source::new(path.unwrap(), String::from_utf8(f.content.clone()).unwrap())
 }
 
 /// RAM of a self-test, and constants.

@@ -81,7 +81,7 @@ fn fits(r: &Interval) -> bool {
 }
 
 /// Bytes `w + 128` and 32-bit sums: modulo 2^32, `Σ (w+128)·x - 128·Σx` is the sum.
-pub(super) fn offset(layer: &Layer<'_>) -> Result<String, Unmet> {
+pub(super) fn offset(layer: &Layer<'_>) -> Result<(String, i64), Unmet> {
     let w = layer.weights();
     if w.signed_width() > 8 {
         return Err(Unmet(format!("weights need {} bits", w.signed_width())));
@@ -92,15 +92,15 @@ pub(super) fn offset(layer: &Layer<'_>) -> Result<String, Unmet> {
     if layer.width > 32 {
         return Err(Unmet(format!("sums need {} bits", layer.width)));
     }
-    Ok(format!(
-        "sums modulo 2^32, proved to fit {} bits",
-        layer.width
-    ))
+    let reason = format!("sums modulo 2^32, proved to fit {} bits", layer.width);
+    // The plain C beside adds in any order without wrapping.
+    let room = (1 << 31) - (1 << (layer.width.max(1) - 1));
+    Ok((reason, room))
 }
 
 /// Four rows a word, in chunks of columns.
-pub(super) fn quarters(layer: &Layer<'_>) -> Result<String, Unmet> {
-    offset(layer)?;
+pub(super) fn quarters(layer: &Layer<'_>) -> Result<(String, i64), Unmet> {
+    let (_, room) = offset(layer)?;
     if layer.operand_bits > 8 {
         return Err(Unmet(format!("operands of {} bits", layer.operand_bits)));
     }
@@ -118,10 +118,11 @@ pub(super) fn quarters(layer: &Layer<'_>) -> Result<String, Unmet> {
     if (count - groups) * LEAST_CHUNK > groups * layer.cols {
         return Err(Unmet(format!("{count} chunks in {groups} groups of rows")));
     }
-    Ok(match count - groups {
+    let reason = match count - groups {
         0 => "four rows a word: |sums of products| < 2^15".to_owned(),
         _ => format!(
             "four rows a word, {count} chunks of columns in {groups} groups of rows: |sums of products| of a chunk < 2^15"
         ),
-    })
+    };
+    Ok((reason, room))
 }

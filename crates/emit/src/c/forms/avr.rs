@@ -1,7 +1,7 @@
 //! AVR: loops in assembly that read weights from flash, and the plain C beside.
 //!
-//! The assembly is the body of a naked function. Arguments arrive in r24 (w), r22 (b), r20 (x),
-//! r18 (cols) and r16 (a), each with the register above it; w is returned in r24. A weight takes
+//! Arguments arrive in r24 (w), r22 (b), r20 (x), r18 (cols) and r16 (a), each with the register
+//! above it; w is returned in r24. The assembly takes nearly all registers. A weight takes
 //! three cycles from flash, two for its product and one for each byte of the sum; the operand is
 //! loaded once for the rows of a tile.
 
@@ -15,26 +15,19 @@ use std::fmt::Write;
 pub(super) fn support(name: &str, uses: &[Use]) -> String {
     let mut out = String::new();
     for u in uses {
-        let code = match u.form {
-            Form::Short => short(u),
-            _ => bytes(u),
+        let code = if u.form == Form::Short {
+            short(u)
+        } else {
+            bytes(u)
         };
         c_comment(&mut out, [comment(u)]);
         line!(
             out,
             "#if defined({name}_IN_FLASH) && defined(__AVR_HAVE_MUL__) && defined(__AVR_HAVE_LPMX__)"
         );
-        // A naked function has no return statement, which older compilers miss.
-        line!(
-            out,
-            "#pragma GCC diagnostic push\n#pragma GCC diagnostic ignored \"-Wreturn-type\""
-        );
         head(&mut out, name, u, true);
-        line!(out, "    __asm__(");
-        for l in code {
-            line!(out, "        \"{l}\\n\"");
-        }
-        line!(out, "    );\n}}\n#pragma GCC diagnostic pop\n#else");
+        assembly(&mut out, name, u, &code);
+        line!(out, "#else");
         plain(&mut out, name, u);
         line!(out, "#endif\n");
     }
@@ -64,7 +57,7 @@ fn weight(u: &Use) -> Elem {
     }
 }
 
-/// The head of a function; in assembly nothing refers to the parameters.
+/// The head of a function.
 fn head(out: &mut String, name: &str, u: &Use, is_asm: bool) {
     let w = weight(u).c();
     let parameters = [
@@ -74,21 +67,58 @@ fn head(out: &mut String, name: &str, u: &Use, is_asm: bool) {
         "size_t cols".to_owned(),
         format!("{} *a", u.word.c()),
     ];
-    let (attributes, unused) = if is_asm {
-        (
-            "__attribute__((naked, noinline)) ",
-            " __attribute__((unused))",
-        )
+    let attributes = if is_asm {
+        "__attribute__((noinline)) "
     } else {
-        ("", "")
+        ""
     };
-    let parameters = parameters.map(|p| format!("{p}{unused}"));
     line!(
         out,
         "{attributes}static const {name}_FLASH {w} *{name}_{}({})\n{{",
         u.name(),
         parameters.join(", ")
     );
+}
+
+/// A loop.
+#[derive(Debug)]
+struct Loop {
+    /// Registers that it takes besides those of the arguments.
+    registers: Vec<u8>,
+    code: Vec<String>,
+}
+
+/// The body of a function: every argument stays in the register that it arrives in.
+fn assembly(out: &mut String, name: &str, u: &Use, body: &Loop) {
+    let w = weight(u).c();
+    for (ty, to, register, from) in [
+        (format!("const {name}_FLASH {w} *"), "r", 24, "w"),
+        (format!("const {name}_FLASH int32_t *"), "s", 22, "b"),
+        (format!("const {} *", u.x.c()), "t", 20, "x"),
+        ("size_t ".to_owned(), "n", 18, "cols"),
+        (format!("{} *", u.word.c()), "to", 16, "a"),
+    ] {
+        line!(
+            out,
+            "    register {ty}{to} __asm__(\"r{register}\") = {from};"
+        );
+    }
+    line!(out, "    __asm__ volatile(");
+    for l in &body.code {
+        line!(out, "        \"{l}\\n\"");
+    }
+    let of = |r: &u8| format!("\"r{r}\"");
+    let taken: Vec<String> = body.registers.iter().map(of).collect();
+    line!(
+        out,
+        "        : \"+r\"(r), \"+r\"(s), \"+r\"(t), \"+r\"(n), \"+r\"(to)"
+    );
+    line!(
+        out,
+        "        :\n        : {}, \"r0\", \"r26\", \"r27\", \"r30\", \"r31\", \"memory\");",
+        taken.join(", ")
+    );
+    line!(out, "    return r;\n}}");
 }
 
 /// The same integers in plain C.
@@ -128,32 +158,35 @@ fn lines(text: &[&str]) -> Vec<String> {
     text.iter().map(|l| (*l).to_owned()).collect()
 }
 
-/// Registers that a callee keeps, among those given, except for r16 and r17, which come last.
-fn saved(registers: &[u8]) -> Vec<u8> {
-    let kept = |r: &u8| matches!(r, 2..=15 | 28 | 29);
-    let mut all: Vec<u8> = registers.iter().copied().filter(kept).collect();
-    all.extend([16, 17]);
-    all
-}
+/// The frame pointer, which compilers do not hand out, is saved here; so is the sums' address.
+const ENTER: [&str; 4] = ["push r28", "push r29", "push r16", "push r17"];
 
-/// Takes the sums' address from the saved registers, stores `bytes` bytes by `store`, restores.
-fn leave(saved: &[u8], store: Vec<String>, bytes: usize) -> Vec<String> {
+/// Stores `bytes` bytes by `store` at the sums' address.
+fn leave(store: Vec<String>, bytes: usize) -> Vec<String> {
     let mut code = lines(&["pop r27", "pop r26"]);
     code.extend(store);
     code.push(format!("sbiw r26, {bytes}"));
-    code.push("movw r16, r26".to_owned());
-    let others = saved.iter().rev().skip(2);
-    code.extend(others.map(|r| format!("pop r{r}")));
-    code.extend(lines(&["clr r1", "movw r24, r30", "ret"]));
+    code.extend(lines(&[
+        "movw r16, r26",
+        "pop r29",
+        "pop r28",
+        "clr r1",
+        "movw r24, r30",
+    ]));
     code
 }
 
+/// Those of some registers that are no arguments' and not the frame pointer.
+fn taken(registers: &[u8]) -> Vec<u8> {
+    let free = registers.iter().copied();
+    free.filter(|r| (2..=15).contains(r)).collect()
+}
+
 /// Sums of two bytes.
-fn short(u: &Use) -> Vec<String> {
+fn short(u: &Use) -> Loop {
     let registers: Vec<u8> = (2..=19).chain([28, 29]).take(2 * u.rows).collect();
     let rows: Vec<(u8, u8)> = registers.chunks(2).map(|r| (r[0], r[1])).collect();
-    let saved = saved(&registers);
-    let mut code: Vec<String> = saved.iter().map(|r| format!("push r{r}")).collect();
+    let mut code = lines(&ENTER);
     code.extend(lines(&[
         "movw r26, r20",
         "movw r20, r24",
@@ -175,18 +208,18 @@ fn short(u: &Use) -> Vec<String> {
     }
     code.extend(lines(&["sbiw r24, 1", "brne 1b"]));
     let store = registers.iter().map(|r| format!("st X+, r{r}")).collect();
-    code.extend(leave(&saved, store, 2 * u.rows));
-    code
+    code.extend(leave(store, 2 * u.rows));
+    Loop {
+        registers: taken(&registers),
+        code,
+    }
 }
 
 /// Sums of three bytes; the operand's sum in r22, r23, r28, 0 in r20.
-fn bytes(u: &Use) -> Vec<String> {
+fn bytes(u: &Use) -> Loop {
     let registers: Vec<u8> = (2..=19).take(3 * u.rows).collect();
     let rows: Vec<&[u8]> = registers.chunks(3).collect();
-    let mut used = registers.clone();
-    used.extend([28, 29]);
-    let saved = saved(&used);
-    let mut code: Vec<String> = saved.iter().map(|r| format!("push r{r}")).collect();
+    let mut code = lines(&ENTER);
     code.extend(lines(&[
         "movw r26, r20",
         "movw r28, r24",
@@ -246,6 +279,9 @@ fn bytes(u: &Use) -> Vec<String> {
             store.extend(lines(&["sbc r20, r20", "st X+, r20"]));
         }
     }
-    code.extend(leave(&saved, store, if high { 2 } else { 4 } * u.rows));
-    code
+    code.extend(leave(store, if high { 2 } else { 4 } * u.rows));
+    Loop {
+        registers: taken(&registers),
+        code,
+    }
 }
