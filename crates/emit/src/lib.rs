@@ -296,14 +296,15 @@ fn prepare<'a>(input: &EmitInput<'a>) -> Result<Plan<'a>, EmitError> {
         }
         KernelChoice::Auto => {
             let plan = loops(KernelChoice::Unrolled)?;
-            let tiny = plan.products() <= TINY;
+            let tiny = target != Target::Generic && plan.products() <= TINY;
             let straight = if tiny { unrolled(plan) } else { None };
             straight.map_or_else(|| loops(KernelChoice::Speed), Ok)
         }
     }
 }
 
-/// Up to so many multiplications straight-line code takes fewer cycles than loops.
+/// Up to so many multiplications straight-line code takes fewer cycles than loops on a
+/// microcontroller.
 const TINY: usize = 150;
 
 /// Straight-line code of more multiplications than this fits no target, and no compiler's patience.
