@@ -72,7 +72,7 @@ const HOST: &str = include_str!("../c/host.c");
 pub fn build(job: &Job<'_>) -> Result<Image, Error> {
     let folder = fresh_folder()?;
     let dir = folder.path();
-    let mut objects = kernel_objects(job, dir)?;
+    let mut objects = kernel_objects(job, dir, &["-Werror"])?;
     for (name, text) in HEADERS {
         write(dir, name, text)?;
     }
@@ -135,17 +135,22 @@ fn start_up(board: Board) -> &'static str {
     }
 }
 
-/// Compiles the files under test into a folder; the objects, those made elsewhere last.
-pub(crate) fn kernel_objects(job: &Job<'_>, dir: &Path) -> Result<Vec<PathBuf>, Error> {
+/// Compiles the files under test into a folder, with further options; the objects, those made
+/// elsewhere last.
+pub(crate) fn kernel_objects(
+    job: &Job<'_>,
+    dir: &Path,
+    flags: &[&str],
+) -> Result<Vec<PathBuf>, Error> {
     for source in job.sources {
         write(dir, &source.name, &source.text)?;
     }
     let mut objects = Vec::new();
-    let mut flags = vec![job.level.flag(), "-Wall", "-Wextra", "-Werror"];
-    if job.board != Board::HostClang {
-        flags.push("-fstack-usage");
-    }
-    flags.extend(job.flags);
+    let flags: Vec<&str> = [job.level.flag(), "-Wall", "-Wextra"]
+        .into_iter()
+        .chain(job.flags.iter().copied())
+        .chain(flags.iter().copied())
+        .collect();
     for source in job.sources {
         if source.name.ends_with(".c") {
             objects.push(compile(job, dir, &source.name, &flags)?);

@@ -26,7 +26,7 @@ pub struct Rust {
 pub struct Crate {
     /// The prefix of the C functions that are made for it: `NAME_infer(in, out, scratch)`.
     pub name: String,
-    /// The files of `src`.
+    /// The files of `src`, by their paths in it.
     pub files: Vec<Source>,
     /// Bytes that C gives the scratch memory, whose true size only the compiler knows; it refuses
     /// too few.
@@ -92,9 +92,11 @@ impl Rust {
         let dir = folder.path();
         for c in crates {
             let own = dir.join(&c.name);
-            std::fs::create_dir_all(&own).map_err(|e| unwritten(&own, e))?;
             for f in &c.files {
-                write(&own.join(&f.name), &f.text)?;
+                let path = own.join(&f.name);
+                let parent = path.parent().unwrap_or(&own);
+                std::fs::create_dir_all(parent).map_err(|e| unwritten(parent, e))?;
+                write(&path, &f.text)?;
             }
         }
         write(&dir.join("kernels.rs"), &unit(crates))?;

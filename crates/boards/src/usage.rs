@@ -53,7 +53,8 @@ pub fn usage(job: &Job<'_>, roots: &[&str]) -> Result<Usage, Error> {
     }
     let folder = fresh_folder()?;
     let dir = folder.path();
-    let kernel = kernel_objects(job, dir)?;
+    // It warns of functions in assembly, whose frames are read from the disassembly.
+    let kernel = kernel_objects(job, dir, &["-fstack-usage"])?;
     let mut command = linker(job, dir)?;
     command
         .arg("-nostdlib")

@@ -5,11 +5,12 @@ mod baseline;
 mod net;
 mod row;
 
-use crate::Error;
+use crate::{Error, Tree};
+use ceg4n_boards::rust::Rust;
 use ceg4n_boards::{Board, Level};
 use ceg4n_emit::{KernelChoice, Target};
 use clap::Parser;
-use net::Net;
+use net::{Candidate, Net};
 use row::Row;
 use std::path::PathBuf;
 
@@ -66,6 +67,9 @@ pub struct Options {
     /// Write the C of every row below this folder, to look at what a compiler makes of it
     #[arg(long, value_name = "FOLDER")]
     keep: Option<PathBuf>,
+    /// Measure the emitted Rust too, on Cortex-M; the first time this builds a core library
+    #[arg(long)]
+    rust: bool,
     /// Leave the plain int8 loop and float C out
     #[arg(long)]
     no_baselines: bool,
@@ -97,6 +101,7 @@ struct Setup {
     kernels: Vec<KernelChoice>,
     level: Level,
     baselines: bool,
+    rust: Option<Rust>,
     keep: Option<PathBuf>,
 }
 
@@ -132,6 +137,13 @@ impl Setup {
                 ));
             }
         }
+        let rust = match options.rust {
+            false => None,
+            true => Some(Rust::find().ok_or_else(|| Error::Content {
+                place: "--rust".to_owned(),
+                message: "there is no rustc with the sources of its library".to_owned(),
+            })?),
+        };
         Ok(Self {
             boards,
             targets: options.targets.clone(),
@@ -141,6 +153,7 @@ impl Setup {
                 .find(level)
                 .ok_or_else(|| wrong("--level", &options.level))?,
             baselines: !options.no_baselines,
+            rust,
             keep: options.keep.clone(),
         })
     }
@@ -181,6 +194,7 @@ impl Setup {
                         sources: &sources,
                         vectors: &vectors,
                         float_unit: false,
+                        objects: [&[], &[]],
                         agree: Some(candidate.agree),
                     };
                     rows.push(self.row(net, board, &subject)?);
@@ -188,10 +202,41 @@ impl Setup {
                 }
             }
         }
+        if let Some(rust) = self.rust.as_ref().filter(|_| board.is_cortex_m()) {
+            for candidate in &net.candidates {
+                rows.push(self.rust_row(net, candidate, board, rust)?);
+            }
+        }
         if self.baselines {
             rows.extend(self.baseline_rows(net, board)?);
         }
         Ok(rows)
+    }
+
+    fn rust_row(
+        &self,
+        net: &Net,
+        candidate: &Candidate,
+        board: Board,
+        rust: &Rust,
+    ) -> Result<Row, Error> {
+        let (header, made) = row::emitted_rust(net, candidate)?;
+        let cache = Tree::root().join("target").join("tmp");
+        let compile = |level| {
+            let compiled = rust.compile(board, level, std::slice::from_ref(&made), &cache);
+            compiled.map_err(|e| row::failed(&net.name, e))
+        };
+        let (main, small) = (compile(self.level)?, compile(Level::Os)?);
+        let form = row::Form {
+            formats: &candidate.formats,
+            form: "Rust",
+            sources: &[header],
+            vectors: &row::vectors(net, candidate, board)?,
+            float_unit: false,
+            objects: [&main.objects, &small.objects],
+            agree: Some(candidate.agree),
+        };
+        self.row(net, board, &form)
     }
 
     fn row(&self, net: &Net, board: Board, form: &row::Form<'_>) -> Result<Row, Error> {
@@ -227,6 +272,7 @@ impl Setup {
                 sources: &made.sources,
                 vectors: &vectors,
                 float_unit,
+                objects: [&[], &[]],
                 agree: None,
             };
             rows.push(self.row(net, board, &subject)?);

@@ -19,6 +19,10 @@ const TOOLS: &[(&str, &str)] = &[
     ("riscv64-unknown-elf-gcc", "C for RISC-V"),
     ("avr-gcc", "C for AVR"),
     ("qemu-system-arm", "runs Cortex-M code"),
+    ("simavr", "runs AVR code"),
+    ("cmake", "builds emitted C"),
+    ("cppcheck", "checks emitted C against MISRA C"),
+    ("frama-c", "proves emitted C free of run-time errors"),
 ];
 
 /// Solvers that are looked for; the first is built in.

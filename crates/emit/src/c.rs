@@ -20,6 +20,7 @@ use crate::plan::{Plan, Source};
 use crate::slots::{self, Slots};
 use crate::text::{c_comment, c_integer, integers, line};
 use crate::{EmitInput, OutputFile, readme};
+use ceg4n_target::Target;
 use std::fmt::Write;
 
 /// Every file of `c/`.
@@ -252,6 +253,20 @@ fn source(input: &EmitInput<'_>, plan: &Plan<'_>, slots: &Slots) -> String {
     );
     line!(out, "    return best;\n}}");
     out
+}
+
+/// An upper estimate of the bytes of code: so many a statement or line of assembly.
+pub(crate) fn code_bytes(input: &EmitInput<'_>, plan: &Plan<'_>) -> usize {
+    let text = source(input, plan, &slots(plan));
+    let statements = text.matches(';').count();
+    let assembly = text.matches("\\n").count();
+    let (statement, instruction) = match input.options.target {
+        Target::Generic => (24, 4),
+        Target::CortexM4 => (12, 4),
+        Target::CortexM0 => (14, 2),
+        Target::Avr => (44, 2),
+    };
+    statements * statement + assembly * instruction
 }
 
 /// The stages' functions and an inference function that calls them, but for its last brace.

@@ -3,10 +3,14 @@
 use super::net::{Candidate, Net};
 use crate::Error;
 use ceg4n_boards::measure::{Counts, Expected, Subject, Vector};
+use ceg4n_boards::rust::Crate;
 use ceg4n_boards::{Board, Job, Level, Source, Usage, measure, usage};
-use ceg4n_emit::{Claim, EmitInfo, EmitInput, EmitOptions, KernelChoice, Target, emit_c};
+use ceg4n_emit::{
+    Claim, EmitError, EmitInfo, EmitInput, EmitOptions, KernelChoice, OutputFile, Target, emit_c,
+    emit_rust, footprint,
+};
 use std::fmt::Write;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// Bytes of vectors that stand in a board's flash beside the kernel: AVR's pointers into flash
 /// reach 64 KiB.
@@ -19,6 +23,8 @@ pub(crate) struct Form<'a> {
     pub(crate) sources: &'a [Source],
     pub(crate) vectors: &'a [Vector],
     pub(crate) float_unit: bool,
+    /// Objects that define what the sources do not, at the level of the counts and at `-Os`.
+    pub(crate) objects: [&'a [PathBuf]; 2],
     /// Centres with the reference's class, if vectors say outputs and not classes.
     pub(crate) agree: Option<usize>,
 }
@@ -63,7 +69,43 @@ pub(crate) fn emitted(
     target: Target,
     kernel: KernelChoice,
 ) -> Result<Vec<Source>, Error> {
-    let input = EmitInput {
+    let options = EmitOptions {
+        target,
+        kernel,
+        ..EmitOptions::default()
+    };
+    let files = emit_c(&input(net, candidate, options)).map_err(|e| refused(net, &e))?;
+    let code =
+        |path: &str| path.ends_with(".h") || path.ends_with(".c") && !path.ends_with("_selftest.c");
+    let files = files.iter().filter(|f| code(&f.path));
+    Ok(files.map(source).collect())
+}
+
+/// The emitted crate, and the C header of the function around it.
+pub(crate) fn emitted_rust(net: &Net, candidate: &Candidate) -> Result<(Source, Crate), Error> {
+    let input = input(net, candidate, EmitOptions::default());
+    let refuse = |e| refused(net, &e);
+    let memory = footprint(&input).map_err(refuse)?;
+    // Buffers of different types do not share memory in Rust.
+    let scratch = 8 * memory.scratch_bytes + 1024;
+    let name = format!("{}.h", net.name);
+    let files = emit_c(&input).map_err(refuse)?;
+    let c = files.iter().map(source).find(|s| s.name == name);
+    let text = c.map(|s| s.text).unwrap_or_default();
+    let header =
+        ceg4n_boards::rust::header(&text, &net.name, scratch).map_err(|e| failed(&name, e))?;
+    let files = emit_rust(&input).map_err(refuse)?;
+    let files = files.iter().filter(|f| f.path.starts_with("rust/src/"));
+    let made = Crate {
+        name: net.name.clone(),
+        files: files.map(source).collect(),
+        scratch,
+    };
+    Ok((Source::new(name, header), made))
+}
+
+fn input<'a>(net: &'a Net, candidate: &'a Candidate, options: EmitOptions) -> EmitInput<'a> {
+    EmitInput {
         program: &candidate.program,
         name: &net.name,
         claim: Claim::Unverified {
@@ -71,24 +113,21 @@ pub(crate) fn emitted(
         },
         vectors: &[],
         info: EmitInfo::default(),
-        options: EmitOptions {
-            target,
-            kernel,
-            ..EmitOptions::default()
-        },
-    };
-    let files = emit_c(&input).map_err(|e| Error::Content {
+        options,
+    }
+}
+
+fn refused(net: &Net, e: &EmitError) -> Error {
+    Error::Content {
         place: net.name.clone(),
         message: e.to_string(),
-    })?;
-    let code =
-        |path: &str| path.ends_with(".h") || path.ends_with(".c") && !path.ends_with("_selftest.c");
-    let source = |path: &str, content: &[u8]| {
-        let name = path.rsplit('/').next().unwrap_or(path);
-        Source::new(name, String::from_utf8_lossy(content))
-    };
-    let files = files.iter().filter(|f| code(&f.path));
-    Ok(files.map(|f| source(&f.path, &f.content)).collect())
+    }
+}
+
+fn source(file: &OutputFile) -> Source {
+    let path = file.path.strip_prefix("c/").unwrap_or(&file.path);
+    let path = path.strip_prefix("rust/src/").unwrap_or(path);
+    Source::new(path, String::from_utf8_lossy(&file.content))
 }
 
 /// Writes sources into a folder.
@@ -158,11 +197,12 @@ pub(crate) fn measured(
         float_unit: form.float_unit,
         flags: &[],
         sources: form.sources,
-        objects: &[],
+        objects: form.objects[0],
         harness: &[],
     };
     let small = Job {
         level: Level::Os,
+        objects: form.objects[1],
         ..job
     };
     let infer = format!("{}_infer", net.name);

@@ -109,3 +109,63 @@ fn cortex_m4_instructions_compute_what_programs_mean() {
     }
     on_board(Board::CortexM33, Level::O2, &cases);
 }
+
+/// The programs reach the forms of the small processors, all that follows sums, and every tile.
+#[test]
+fn the_programs_cover_the_small_processors() {
+    let m0 = text(&cases(Target::CortexM0, 120));
+    for (what, least) in [
+        ("four rows a word: |sums", 10),
+        ("chunks of columns", 5),
+        (" once more.", 10),
+        ("128 added, which", 3),
+        (", NULL, y + j, ", 20),
+        (", y + j, NULL, 0", 10),
+        (", a, NULL, 0", 10),
+        ("; sums modulo 2^32", 10),
+        ("_quarters_4(", 10),
+        ("_quarters_4_i8(", 5),
+        ("_quarters_3(", 3),
+        ("_offset_1(", 5),
+        ("_offset_2_i8(", 3),
+        ("_offset_4_u16(", 3),
+        ("_offset_4_i16(", 3),
+    ] {
+        let n = m0.matches(what).count();
+        assert!(n >= least, "`{what}` occurs {n} times");
+    }
+    let avr = text(&cases(Target::Avr, 120));
+    for (what, least) in [
+        ("; sums modulo 2^16", 20),
+        ("; sums modulo 2^24", 20),
+        ("_short_10(", 5),
+        ("_short_1(", 3),
+        ("_bytes_6(", 3),
+        ("(const uint8_t *)x, ", 5),
+        ("_high(", 3),
+        ("int16_t acc = a[r];", 20),
+        ("int32_t acc = a[r];", 10),
+        ("acc = (int16_t)(acc >> ", 10),
+    ] {
+        let n = avr.matches(what).count();
+        assert!(n >= least, "`{what}` occurs {n} times");
+    }
+}
+
+#[test]
+fn cortex_m0_instructions_compute_what_programs_mean() {
+    let cases = cases(Target::CortexM0, 120);
+    for level in Level::TESTED {
+        on_board(Board::CortexM0, level, &cases);
+    }
+    // Every later processor takes them too.
+    on_board(Board::CortexM3, Level::O2, &cases);
+}
+
+#[test]
+fn avr_instructions_compute_what_programs_mean() {
+    let cases = cases(Target::Avr, 120);
+    for level in Level::TESTED {
+        on_board(Board::Atmega2560, level, &cases);
+    }
+}
