@@ -344,7 +344,7 @@ fn sum(out: &mut String, name: &str, x: Elem) {
     );
     line!(
         out,
-        "    for (; cols > 0; --cols) {{\n        s += (uint32_t)(int32_t)*x;\n        ++x;\n    }}"
+        "    for (; cols > 0; --cols) {{\n        const int32_t v = *x;\n        s += (uint32_t)v;\n        ++x;\n    }}"
     );
     line!(out, "    return 8U * s;\n}}\n");
 }
