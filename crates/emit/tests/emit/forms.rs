@@ -134,7 +134,7 @@ fn the_programs_cover_the_small_processors() {
         let n = m0.matches(what).count();
         assert!(n >= least, "`{what}` occurs {n} times");
     }
-    let avr = text(&cases(Target::Avr, 120));
+    let avr = text(&cases(Target::Avr, 300));
     for (what, least) in [
         ("; sums modulo 2^16", 20),
         ("; sums modulo 2^24", 20),
