@@ -4,7 +4,7 @@ mod arm_dsp;
 mod arm_small;
 mod avr;
 
-pub use arm_small::{QUARTERS_COLUMNS, QUARTERS_ROWS, quarters_chunks};
+pub use arm_small::{Chunk, QUARTERS_COLUMNS, QUARTERS_ROWS, quarters_chunks};
 
 use crate::{KernelChoice, Target};
 use ceg4n_ir::Interval;
