@@ -139,7 +139,7 @@ fn the_programs_cover_the_small_processors() {
         (", a, NULL, 0", 10),
     ];
     assert_eq!(rare(&m0, &expected), [""; 0]);
-    let avr = text(&cases(Target::Avr, 120));
+    let avr = text(&cases(Target::Avr, 300));
     let expected = [
         ("; sums modulo 2^16", 20),
         ("; sums modulo 2^24", 20),
