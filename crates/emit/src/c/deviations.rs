@@ -74,12 +74,6 @@ const DEVIATIONS: &[Deviation] = &[
         reason: "sizes, scales and the claim are there for the caller",
     },
     Deviation {
-        rule: "2.7",
-        category: "advisory",
-        place: "functions in assembly",
-        reason: "the parameters are read from the registers of the call",
-    },
-    Deviation {
         rule: "10.1",
         category: "required",
         place: "shifts of `acc` and by a table of shifts",
