@@ -1,6 +1,7 @@
 //! What an output folder holds besides the report: IR versions and kernels.
 
 use crate::compile::Chosen;
+use crate::fit::{Fit, fit};
 use crate::options::CompileOptions;
 use crate::outcome::TOOL_VERSION;
 use crate::output::Staged;
@@ -34,7 +35,8 @@ pub(crate) struct Artifacts<'a> {
 }
 
 impl Artifacts<'_> {
-    /// Writes `NAME.final.nnir`, `versions/`, `c/`, `rust/` and `onnx/`, and completes the report's cost.
+    /// Writes `NAME.final.nnir`, `versions/`, `c/`, `rust/` and `onnx/`, and completes the report's
+    /// cost. A kernel beyond the limits is not written, and the status is `refuted`.
     pub(crate) fn write(&self, report: &mut Report) -> Result<(), Diagnostics> {
         if let Some(state) = self.state {
             self.versions(state)?;
@@ -43,10 +45,8 @@ impl Artifacts<'_> {
             return Ok(());
         };
         let program = chosen.program.program();
-        let module = with_version(self.module, program, claim_lines(chosen, report));
-        self.write_module(&format!("{}.final.nnir", self.name), &module)?;
         let vectors = vectors(chosen, self.module, self.state)?;
-        let input = EmitInput {
+        let mut input = EmitInput {
             program: &chosen.program,
             name: self.prefix,
             claim: claim(chosen, report),
@@ -59,6 +59,24 @@ impl Artifacts<'_> {
             },
             options: self.options.written,
         };
+        let fits = if self.options.emit.c {
+            fit(self.options, &input)?
+        } else {
+            Fit::Written(input.options)
+        };
+        if let Fit::Refused(text) = &fits {
+            report.status = Status::Refuted;
+            report.reason = Some(match report.reason.take() {
+                Some(reason) => format!("{text}; {reason}"),
+                None => text.clone(),
+            });
+        }
+        let module = with_version(self.module, program, claim_lines(chosen, report));
+        self.write_module(&format!("{}.final.nnir", self.name), &module)?;
+        let Fit::Written(written) = fits else {
+            return Ok(());
+        };
+        input.options = written;
         let mut files: Vec<OutputFile> = Vec::new();
         if self.options.emit.c {
             files.extend(emit_c(&input).map_err(failed)?);

@@ -5,6 +5,7 @@ use crate::candidates::{Decider, Points};
 use crate::data::{Data, few_regions_warning, random_agreement};
 use crate::engine::{Engine, Timed, questions};
 use crate::failure::Failure;
+use crate::fit::foresee;
 use crate::guide::Guide;
 use crate::layers::tell_clamps;
 use crate::load::{Loaded, load};
@@ -169,6 +170,7 @@ fn run(
         own.as_ref().unwrap_or(&engine.reference),
         session.data.as_ref(),
     )?;
+    foresee(options, &plan.space)?;
     let given = given_version(options, loaded, &mut engine)?;
     let found = match given {
         // Of a quantized model there is nothing to search.

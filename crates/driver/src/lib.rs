@@ -14,6 +14,7 @@ pub mod doctor;
 mod engine;
 pub mod explain;
 pub mod failure;
+mod fit;
 mod guide;
 pub mod import;
 mod layers;

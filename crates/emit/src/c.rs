@@ -20,6 +20,7 @@ use crate::plan::{Plan, Source};
 use crate::slots::{self, Slots};
 use crate::text::{c_comment, c_integer, integers, line};
 use crate::{EmitInput, OutputFile, readme};
+use ceg4n_target::Target;
 use std::fmt::Write;
 
 /// Every file of `c/`.
@@ -58,6 +59,7 @@ fn readme(input: &EmitInput<'_>, plan: &Plan<'_>, scratch: usize, sources: &[Str
     out.push_str(&package::readme(name));
     out.push('\n');
     out.push_str(&deviations::readme().replace("NAME", name));
+    out.push_str(&forms::readme(plan).replace("NAME", name));
     out
 }
 
@@ -253,11 +255,26 @@ fn source(input: &EmitInput<'_>, plan: &Plan<'_>, slots: &Slots) -> String {
     out
 }
 
+/// An upper estimate of the bytes of code: so many a statement or line of assembly.
+pub(crate) fn code_bytes(input: &EmitInput<'_>, plan: &Plan<'_>) -> usize {
+    let text = source(input, plan, &slots(plan));
+    let statements = text.matches(';').count();
+    let assembly = text.matches("\\n").count();
+    let (statement, instruction) = match input.options.target {
+        Target::Generic => (24, 4),
+        Target::CortexM4 => (12, 4),
+        Target::CortexM0 => (14, 2),
+        Target::Avr => (44, 2),
+    };
+    statements * statement + assembly * instruction
+}
+
 /// The stages' functions and an inference function that calls them, but for its last brace.
 fn staged(out: &mut String, input: &EmitInput<'_>, plan: &Plan<'_>, slots: &Slots) {
     let name = input.name;
     out.push_str(&forms::support(name, plan));
     let functions = share::functions(name, plan, &input.options);
+    out.push_str(&share::attribute(name, &functions));
     for f in &functions {
         let notes = f.stages.iter().flat_map(|i| &plan.stages[*i].notes);
         c_comment(out, notes);

@@ -196,13 +196,32 @@ pub enum EmitError {
     Internal(String),
 }
 
-/// Memory that an emitted kernel takes besides its code.
+impl EmitError {
+    /// True if the kernel is too large for what was asked, and no defect.
+    pub fn is_limit(&self) -> bool {
+        match self {
+            Self::TooLarge { .. } | Self::Unrolled { .. } | Self::OutOfReach { .. } => true,
+            Self::NotFixedPoint
+            | Self::Name { .. }
+            | Self::Vector { .. }
+            | Self::OtherProgram { .. }
+            | Self::Internal(_) => false,
+        }
+    }
+}
+
+/// Memory that an emitted kernel takes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Footprint {
     /// Bytes of constant arrays.
     pub constant_bytes: usize,
     /// Bytes of the scratch structure, without padding.
     pub scratch_bytes: usize,
+    /// Bytes of the caller's inputs and outputs.
+    pub vector_bytes: usize,
+    /// An upper estimate of the bytes of code, from the length of the C text; what a compiler
+    /// makes of it is less, down to a quarter.
+    pub code_bytes: usize,
 }
 
 /// The memory of the C kernel.
@@ -214,6 +233,9 @@ pub fn footprint(input: &EmitInput<'_>) -> Result<Footprint, EmitError> {
     Ok(Footprint {
         constant_bytes: plan.constant_bytes(),
         scratch_bytes: c::slots(&plan).bytes(),
+        vector_bytes: plan.input.bytes() * plan.kernel.input_len()
+            + plan.output.bytes() * plan.kernel.output_len(),
+        code_bytes: c::code_bytes(input, &plan),
     })
 }
 
@@ -274,18 +296,19 @@ fn prepare<'a>(input: &EmitInput<'a>) -> Result<Plan<'a>, EmitError> {
         }
         KernelChoice::Auto => {
             let plan = loops(KernelChoice::Unrolled)?;
-            let tiny = plan.products() <= TINY;
+            let tiny = target != Target::Generic && plan.products() <= TINY;
             let straight = if tiny { unrolled(plan) } else { None };
             straight.map_or_else(|| loops(KernelChoice::Speed), Ok)
         }
     }
 }
 
-/// Up to so many multiplications straight-line code takes fewer cycles than loops.
+/// Up to so many multiplications straight-line code takes fewer cycles than loops on a
+/// microcontroller.
 const TINY: usize = 150;
 
 /// Straight-line code of more multiplications than this fits no target, and no compiler's patience.
-const MOST_UNROLLED: usize = 20_000;
+pub const MOST_UNROLLED: usize = 20_000;
 
 /// The plan as straight-line code, if there can be.
 fn unrolled(mut plan: Plan<'_>) -> Option<Plan<'_>> {

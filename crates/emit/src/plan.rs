@@ -19,6 +19,7 @@ mod steps;
 mod windows;
 
 pub(crate) use build::plan;
+pub(crate) use finish::saturates;
 pub(crate) use moves::{Loop, Nest};
 pub(crate) use windows::{Axis, Taps, Windows};
 

@@ -7,7 +7,7 @@
 mod format;
 pub(crate) mod stage;
 
-use crate::plan::{Plan, Source};
+use crate::plan::{Body, Plan, Source, Stage};
 use crate::slots::{self, Slots};
 use crate::text::{grouped, integers, line, marked, string};
 use crate::{EmitInput, OutputFile, readme};
@@ -54,6 +54,19 @@ const ALLOWED: &str = "\
 #![allow(clippy::many_single_char_names, clippy::similar_names)]
 ";
 
+/// What reads a filter's weights where they are packed.
+const PACKED: &str = "
+/// Value `k` of a list of so many bits each, without gaps, the low bits of a byte first.
+fn packed<const BITS: u32>(bytes: &[u8], k: usize) -> i32 {
+    let at = k * BITS as usize;
+    let mut bits = 0_u32;
+    for (byte, up) in bytes[at / 8..].iter().zip([0, 8, 16]) {
+        bits |= u32::from(*byte) << up;
+    }
+    ((bits >> (at % 8)) << (32 - BITS)).cast_signed() >> (32 - BITS)
+}
+";
+
 fn library(input: &EmitInput<'_>, plan: &Plan<'_>, slots: &Slots) -> String {
     let krate = crate_name(input.name);
     let mut out = String::new();
@@ -91,6 +104,10 @@ fn library(input: &EmitInput<'_>, plan: &Plan<'_>, slots: &Slots) -> String {
         out,
         "            best = j;\n            most = *v;\n        }}\n    }}\n    best\n}}"
     );
+    let is_packed = |s: &Stage| matches!(&s.body, Body::Windows(w) if w.bits.is_some());
+    if plan.stages.iter().any(is_packed) {
+        out.push_str(PACKED);
+    }
     for (i, s) in plan.stages.iter().enumerate() {
         out.push('\n');
         marked(&mut out, "//", &s.notes);

@@ -4,7 +4,7 @@ mod arm_dsp;
 mod arm_small;
 mod avr;
 
-pub use arm_small::{QUARTERS_COLUMNS, QUARTERS_ROWS, quarters_chunks};
+pub use arm_small::{Chunk, QUARTERS_COLUMNS, QUARTERS_ROWS, quarters_chunks};
 
 use crate::{KernelChoice, Target};
 use ceg4n_ir::Interval;
@@ -139,8 +139,8 @@ impl Form {
             Self::Dual { bits } => arm_dsp::dual(layer, bits),
             Self::Pair => arm_dsp::pair(layer),
             Self::Quad => arm_dsp::quad(layer),
-            Self::Offset => arm_small::offset(layer).map(free),
-            Self::Quarters => arm_small::quarters(layer).map(free),
+            Self::Offset => arm_small::offset(layer),
+            Self::Quarters => arm_small::quarters(layer),
             Self::Short => avr::short(layer),
             Self::Bytes => avr::bytes(layer),
         };

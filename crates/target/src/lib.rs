@@ -12,6 +12,6 @@ mod form;
 mod processor;
 
 pub use cost::{Machine, Work};
+pub use form::{Chunk, QUARTERS_COLUMNS, QUARTERS_ROWS, quarters_chunks};
 pub use form::{Form, Layer, License, Unmet};
-pub use form::{QUARTERS_COLUMNS, QUARTERS_ROWS, quarters_chunks};
 pub use processor::{KernelChoice, Target};

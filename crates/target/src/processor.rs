@@ -73,7 +73,7 @@ impl Target {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum KernelChoice {
-    /// `Unrolled` for tiny networks, else `Speed`; `Size` where a limit of flash demands it.
+    /// `Unrolled` for tiny networks on a named processor, else `Speed`; `Size` where a limit of flash demands it.
     #[default]
     Auto,
     /// Fewest bytes: weights of few bits are packed without gaps, layers share loops.

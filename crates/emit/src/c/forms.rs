@@ -1,10 +1,11 @@
 //! The C functions that compute the sums of a tile of rows, one for each form, tile and type of
 //! operand that a kernel uses.
 //!
-//! `w = NAME_FORM_ROWS_TYPE(w, b, x, cols, a)`: from the tile's weights `w`, the starts of its sums
-//! `b` and the operand `x` of `cols` columns (then zeros to the form's multiple) to the sums `a`;
-//! returns the weights of the next tile. Where a processor has instructions that C has no word
-//! for, these stand behind a macro that tests for them, with the plain C beside.
+//! For the small processors: `w = NAME_FORM_ROWS_TYPE(w, b, x, cols, a, y, shift)`: from the tile's
+//! weights `w`, the starts of its sums `b` and the operand `x` of `cols` columns (then zeros to the
+//! form's multiple) to the sums `a`, or, where `a` is a null pointer, to bytes `y`: the sums shifted
+//! right and saturated. Returns the weights of the next tile. Where a processor has instructions
+//! that C has no word for, these stand behind a macro that tests for them, with the plain C beside.
 
 pub(super) mod arm_dsp;
 mod arm_small;
@@ -12,7 +13,7 @@ mod avr;
 pub(super) mod packed;
 
 use crate::elem::Elem;
-use crate::plan::{Body, Plan, Stage, Tiles};
+use crate::plan::{Body, Plan, Stage, Tiles, saturates};
 use ceg4n_target::Form;
 use std::collections::BTreeSet;
 
@@ -23,23 +24,42 @@ pub(super) struct Use {
     pub(super) rows: usize,
     /// The operand's type.
     pub(super) x: Elem,
-    /// The type of a sum as it is handed back.
+    /// The type of a sum, or of what is left of it, as it is handed back.
     pub(super) word: Elem,
 }
 
 impl Use {
+    /// That of a stage.
+    pub(super) fn of(stage: &Stage, form: Form, rows: usize) -> Self {
+        let x = stage.reads[0].ty;
+        Self {
+            form,
+            rows,
+            // Those for AVR raise signed bytes.
+            x: if matches!(form, Form::Short | Form::Bytes) {
+                Elem::U8
+            } else {
+                x
+            },
+            word: stage.word,
+        }
+    }
+
     /// Its name without the kernel's.
     pub(super) fn name(&self) -> String {
-        if self.form == Form::Quarters && self.rows <= 2 {
+        let form = match self.form {
             // What is left of the rows.
-            return format!("offset_{}_{}", self.rows, self.x.rust());
-        }
-        let form = form_name(self.form);
-        let part = match (self.form, self.word) {
-            (Form::Bytes, Elem::I16) => "_high",
-            _ => "",
+            Form::Quarters if self.rows <= 2 => "offset",
+            form => form_name(form),
         };
-        format!("{form}_{}_{}{part}", self.rows, self.x.rust())
+        let high = self.form == Form::Bytes && self.word == Elem::I16;
+        let part = if high { "_high" } else { "" };
+        let x = match self.form {
+            Form::Short | Form::Bytes => "",
+            _ if self.x == Elem::U8 => "",
+            _ => &format!("_{}", self.x.rust()),
+        };
+        format!("{form}_{}{x}{part}", self.rows)
     }
 }
 
@@ -59,9 +79,18 @@ fn form_name(form: Form) -> &'static str {
     }
 }
 
-/// The call for one tile.
-pub(super) fn call(name: &str, function: Use, cols: &str) -> String {
-    format!("{name}_{}(w, b, x, {cols}, a)", function.name())
+/// By how much the stage of a small processor shifts its sums right before it saturates them to
+/// unsigned bytes; `None` if it does something else.
+pub(super) fn saturation(stage: &Stage) -> Option<u32> {
+    let Body::Dense(d) = &stage.body else {
+        return None;
+    };
+    match d.license.form() {
+        Form::Offset | Form::Quarters | Form::Short | Form::Bytes => {
+            saturates(&stage.steps, stage.ty)
+        }
+        Form::Plain | Form::Packed { .. } | Form::Dual { .. } | Form::Pair | Form::Quad => None,
+    }
 }
 
 /// What a form computes once before all tiles: a declaration.
@@ -82,6 +111,7 @@ pub(super) fn sizes(plan: &Plan<'_>, stage: &Stage) -> Vec<Tiles> {
             if other.license.form() == d.license.form()
                 && s.reads[0].ty == stage.reads[0].ty
                 && s.word == stage.word
+                && saturation(s).is_some() == saturation(stage).is_some()
                 && arm_dsp::store(plan, s).map(|s| s.0) == done =>
         {
             Some(&other.tiles)
@@ -116,18 +146,18 @@ pub(super) fn sizes(plan: &Plan<'_>, stage: &Stage) -> Vec<Tiles> {
     tiles
 }
 
+/// The README's section on instructions, if there are any.
+pub(super) fn readme(plan: &Plan<'_>) -> String {
+    arm_dsp::readme(plan)
+}
+
 /// Every function that a plan calls.
 pub(super) fn support(name: &str, plan: &Plan<'_>) -> String {
     let mut uses = BTreeSet::new();
     for s in &plan.stages {
         if let Body::Dense(d) = &s.body {
-            let (form, x) = (d.license.form(), s.reads[0].ty);
-            uses.extend(d.tiles.iter().map(|t| Use {
-                form,
-                rows: t.rows,
-                x,
-                word: s.word,
-            }));
+            let form = d.license.form();
+            uses.extend(d.tiles.iter().map(|t| Use::of(s, form, t.rows)));
         }
     }
     let uses: Vec<Use> = uses.into_iter().collect();

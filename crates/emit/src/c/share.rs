@@ -66,12 +66,31 @@ pub(super) fn functions(name: &str, plan: &Plan<'_>, options: &EmitOptions) -> V
             None => groups.push(vec![i]),
         }
     }
-    let all = groups.into_iter();
-    all.map(|stages| function(name, &printed, stages)).collect()
+    // Compilers do not see how long inline assembly is.
+    let attribute = match options.target {
+        Target::Generic => String::new(),
+        Target::CortexM0 | Target::CortexM4 | Target::Avr => format!("{name}_SHARED "),
+    };
+    let one = |stages: Vec<usize>| {
+        let attribute = if stages.len() > 1 { &attribute } else { "" };
+        function(name, &printed, stages, attribute)
+    };
+    groups.into_iter().map(one).collect()
 }
 
-/// The function of a group of stages.
-fn function(name: &str, printed: &[Printed], stages: Vec<usize>) -> Function {
+/// Defines the attribute of shared functions, if one has it.
+pub(super) fn attribute(name: &str, functions: &[Function]) -> String {
+    let word = format!("{name}_SHARED");
+    if !functions.iter().any(|f| f.text.contains(&word)) {
+        return String::new();
+    }
+    format!(
+        "/* What several layers call stays one function. */\n#if defined(__GNUC__)\n#define {word} __attribute__((noinline))\n#else\n#define {word}\n#endif\n\n"
+    )
+}
+
+/// The function of a group of stages, with an attribute or none.
+fn function(name: &str, printed: &[Printed], stages: Vec<usize>, attribute: &str) -> Function {
     let first = &printed[stages[0]];
     let holes = &first.template.holes;
     let values = |hole: usize| -> Vec<&str> {
@@ -105,7 +124,11 @@ fn function(name: &str, printed: &[Printed], stages: Vec<usize>) -> Function {
         names[hole].clone().unwrap_or_else(|| own.clone())
     });
     let mut text = String::new();
-    line!(text, "static void {function}({})", parameters.join(", "));
+    line!(
+        text,
+        "static {attribute}void {function}({})",
+        parameters.join(", ")
+    );
     line!(text, "{body}");
     let argument = |stage: usize| passed.iter().map(|(_, v)| v[stage].to_owned()).collect();
     let arguments = (0..stages.len()).map(argument).collect();

@@ -142,26 +142,46 @@ impl Printer<'_> {
             code.line(format!("const {name}_FLASH int32_t *b = {table};"));
         }
         code.line("size_t j = 0;");
+        let shift = forms::saturation(self.stage);
+        let x = match (form, self.stage.reads[0].ty) {
+            (Form::Short | Form::Bytes, Elem::I8) => "(const uint8_t *)x",
+            _ => "x",
+        };
+        let (word, cols) = (self.stage.word, self.size(d.cols));
+        let done = shift.is_some() || (self.stage.steps.is_empty() && self.stage.ty == word);
         for t in forms::sizes(self.plan, self.stage) {
             let count = self.size(t.count);
             code.open(format!("for (size_t t = {count}; t > 0; --t) {{"));
-            let word = self.stage.word;
             self.next_piece(code, d, t.rows, "t");
-            code.line(format!("{} a[{}];", word.c(), t.rows));
-            let function = Use {
-                form,
-                rows: t.rows,
-                x: self.stage.reads[0].ty,
-                word,
-            };
-            let call = forms::call(self.name, function, &self.size(d.cols));
-            code.line(format!("w = {call};"));
-            code.line(format!("b += {};", t.rows));
-            code.open(format!("for (size_t r = 0; r < {}; ++r) {{", t.rows));
+            let (name, rows) = (self.name, t.rows);
+            let function = Use::of(self.stage, form, rows).name();
+            let call = |to: &str| format!("w = {name}_{function}(w, b + j, {x}, {cols}, {to});");
+            if done {
+                code.line(match shift {
+                    Some(s) => call(&format!("NULL, y + j, {}", hole("uint8_t", self.raised(s)))),
+                    None => call(&format!("y + j, NULL, {}", self.raised(0))),
+                });
+                code.line(format!("j += {rows};"));
+                code.close(1);
+                continue;
+            }
+            code.line(format!("{} a[{rows}];", word.c()));
+            code.line(call(&format!("a, NULL, {}", self.raised(0))));
+            code.open(format!("for (size_t r = 0; r < {rows}; ++r) {{"));
             code.line(format!("{} acc = a[r];", word.c()));
             self.steps(code);
             code.line("++j;");
             code.close(2);
+        }
+    }
+
+    /// A shift, plus 128 where a function is to raise signed operands itself.
+    fn raised(&self, shift: u32) -> u32 {
+        match (&self.stage.body, self.stage.reads[0].ty) {
+            (Body::Dense(d), Elem::I8) if matches!(d.license.form(), Form::Short | Form::Bytes) => {
+                shift + 128
+            }
+            _ => shift,
         }
     }
 

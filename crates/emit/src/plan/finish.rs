@@ -67,6 +67,10 @@ fn narrow(stage: &mut Stage) {
                 ..
             }),
         ) => {
+            if saturates(&stage.steps, stage.ty).is_some() {
+                // The form's functions do all of that.
+                return;
+            }
             if let StepKind::Floor(s) = &mut stage.steps[0].kind {
                 *s -= 8;
             }
@@ -102,6 +106,34 @@ fn narrow(stage: &mut Stage) {
         }
         step.word = Elem::I16;
     }
+}
+
+/// By how much steps shift right before they saturate to unsigned bytes; `None` if they do
+/// something else.
+pub(crate) fn saturates(steps: &[Step], ty: Elem) -> Option<u32> {
+    let (shift, rest) = match steps {
+        [
+            Step {
+                kind: StepKind::Floor(s),
+                ..
+            },
+            rest @ ..,
+        ] => (*s, rest),
+        rest => (0, rest),
+    };
+    // A bound that is not there is the type's, which then is proved.
+    let bounds = match rest {
+        [] => true,
+        [step] => matches!(
+            step.kind,
+            StepKind::Clamp {
+                lo: None | Some(0),
+                hi: None | Some(255),
+            }
+        ),
+        _ => false,
+    };
+    (ty == Elem::U8 && shift < 24 && bounds).then_some(shift)
 }
 
 /// A relu before a shift or a clamp is a lower bound behind the shift: rounding is monotone and

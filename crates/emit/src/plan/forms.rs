@@ -7,9 +7,9 @@ mod packed;
 
 use super::build::Builder;
 use super::{Body, Data, Dense, Operand, Piece, Source, Stage, StepKind, TableId, Tiles, Vector};
-use crate::elem::Elem;
-use ceg4n_ir::{KernelOp, NodeId};
-use ceg4n_target::{Form, Layer, License};
+use crate::elem::{Elem, hull};
+use ceg4n_ir::{Interval, KernelOp, NodeId};
+use ceg4n_target::{Form, Layer, License, QUARTERS_COLUMNS};
 use std::borrow::Cow;
 
 /// A layer's constants as a form reads them.
@@ -53,15 +53,30 @@ impl<'a> Builder<'a> {
         let layer = self.layer(stage, n, rows, weight);
         let bits = layer.weights().signed_width();
         let mut forms = Form::candidates(self.target, self.choice, bits);
-        let packed = (weight.len() * usize::from(bits)).div_ceil(8);
+        let packed = rows * (layer.cols * usize::from(bits)).div_ceil(8);
         if packed > self.target.largest_array() {
             forms.retain(|f| !matches!(f, Form::Packed { .. }));
         }
         if !matches!(self.node(n).op, KernelOp::Dense { .. }) {
             forms.retain(|f| matches!(f, Form::Plain | Form::Packed { .. }));
         }
+        if self.others_are_wide(n) {
+            forms.retain(|f| *f != Form::Short);
+        }
         let licensed = forms.into_iter().find_map(|f| f.license(&layer).ok());
         licensed.unwrap_or_else(License::plain)
+    }
+
+    /// Layers whose sums exceed 16 bits have more products than this one: functions of its own
+    /// would not be worth their bytes.
+    fn others_are_wide(&self, n: NodeId) -> bool {
+        let products = |n: NodeId| match &self.node(n).op {
+            KernelOp::Dense { weight, .. } => weight.len(),
+            _ => 0,
+        };
+        let wide = |n: &NodeId| hull(&self.node(*n).range).signed_width() > 16;
+        let others: usize = self.kernel.nodes.keys().filter(wide).map(products).sum();
+        others > products(n)
     }
 
     /// Packs a table of weights if the form says so; tells their bits.
@@ -91,13 +106,16 @@ impl<'a> Builder<'a> {
                 arm_dsp::lay_out(form, &weight, bias.as_deref(), rows, stage.reads[0].ty)
             }
             form @ (Form::Offset | Form::Quarters) => {
-                arm_small::lay_out(form, &weight, bias.as_deref(), rows, self.operand_range(n))
+                let add = self.signs_away(stage, n, dense, QUARTERS_COLUMNS);
+                let x = self.operand_range(n);
+                let x = Interval::new(x.lo + add, x.hi + add);
+                arm_small::lay_out(form, &weight, bias.as_deref(), rows, x)
             }
             form @ (Form::Short | Form::Bytes) => {
                 avr::lay_out(form, &weight, bias.as_deref(), rows, stage.reads[0].ty)
             }
         };
-        let add = self.signs_away(stage, n, dense, &laid);
+        let add = self.signs_away(stage, n, dense, laid.columns);
         if let (true, Some((bias, _))) = (add != 0, &mut laid.bias) {
             let rows = weight.chunks(dense.cols.max(1));
             let moved = |(b, row): (&mut i64, &[i64])| *b -= add * row.iter().sum::<i64>();
@@ -127,11 +145,14 @@ impl<'a> Builder<'a> {
 
     /// What is added to signed bytes where they are copied anyway, so that the loops are those of
     /// the unsigned bytes that most layers have; 0 where nothing is.
-    fn signs_away(&self, stage: &Stage, n: NodeId, dense: &Dense, laid: &Laid) -> i64 {
-        let form = dense.license.form();
-        let copied = stage.reads[0].source == Source::Input
-            && !dense.cols.is_multiple_of(laid.columns.max(1));
-        let applies = matches!(form, Form::Dual { .. } | Form::Pair | Form::Quad)
+    fn signs_away(&self, stage: &Stage, n: NodeId, dense: &Dense, columns: usize) -> i64 {
+        let made_for = match dense.license.form() {
+            Form::Dual { .. } | Form::Pair | Form::Quad | Form::Offset | Form::Quarters => true,
+            Form::Plain | Form::Packed { .. } | Form::Short | Form::Bytes => false,
+        };
+        let copied =
+            stage.reads[0].source == Source::Input && !dense.cols.is_multiple_of(columns.max(1));
+        let applies = made_for
             && copied
             && stage.reads[0].ty == Elem::I8
             // Sums of operands twice as large, from starts that are moved, stay in a word.

@@ -6,7 +6,7 @@ use crate::common::{
     Case, channel_cases, dag_cases, exhaustive_cases, folder, graph_case, random_cases, run, tiny,
     tool, vectors, wide_constant, write,
 };
-use ceg4n_emit::emit_rust;
+use ceg4n_emit::{KernelChoice, emit_rust};
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 use std::fmt::Write as _;
@@ -21,6 +21,10 @@ fn cases(random: usize) -> Vec<Case> {
     cases.push(wide_constant());
     cases.extend(exhaustive_cases());
     cases.extend(channel_cases());
+    // Every other one with weights as small as they can be.
+    for case in cases.iter_mut().step_by(2) {
+        case.options.kernel = KernelChoice::Size;
+    }
     cases
 }
 
@@ -68,6 +72,20 @@ fn random_programs_return_what_they_mean() {
     let dir = folder();
     let cases = cases(120);
     let main = batch(&cases, dir.path());
+    let library = |case: &Case| dir.path().join(&case.name).join("rust/src/lib.rs");
+    let texts: String = cases
+        .iter()
+        .map(|c| std::fs::read_to_string(library(c)).unwrap())
+        .collect();
+    // Weights without gaps, of dense layers and of convolutions; taps one by one and in steps.
+    for what in [
+        "while have < ",
+        "acc += packed::<",
+        ".enumerate() {",
+        ".step_by(2)",
+    ] {
+        assert!(texts.contains(what), "{what} does not occur");
+    }
     let exe = dir.path().join("batch");
     run(Command::new(tool("RUSTC", "rustc"))
         .args(OPTIONS)

@@ -17,6 +17,7 @@
 
 use super::{Layer, Unmet};
 use ceg4n_ir::Interval;
+use std::ops::Range;
 
 /// Columns that the loops take at a time; the operand is padded with zeros to a multiple.
 pub const QUARTERS_COLUMNS: usize = 4;
@@ -24,44 +25,54 @@ pub const QUARTERS_COLUMNS: usize = 4;
 /// Rows whose weights share a word.
 pub const QUARTERS_ROWS: usize = 4;
 
-/// Columns beyond which one more chunk is no longer repaid.
-const LEAST_CHUNK: usize = 6;
+/// What a chunk costs, in instructions; what a group of four columns costs in chunks and by bytes.
+const CHUNK_COST: [usize; 3] = [36, 33, 59];
 
-/// Lengths of chunks of columns in each of which the sum `Σ w·x` of every row fits 16 bits for
-/// all operands in `operand`; multiples of [`QUARTERS_COLUMNS`] that together cover the rows.
-/// `None` if even the shortest chunk may exceed 16 bits.
-pub fn quarters_chunks(rows: &[&[i32]], operand: Interval) -> Option<Vec<usize>> {
-    let cols = rows.iter().map(|r| r.len()).max()?;
-    let groups = cols.div_ceil(QUARTERS_COLUMNS);
-    let mut chunks = Vec::new();
-    let mut sums = vec![Interval::new(0, 0); rows.len()];
-    let mut length = 0;
-    for g in 0..groups {
-        let columns = g * QUARTERS_COLUMNS..(g + 1) * QUARTERS_COLUMNS;
-        let own: Vec<Interval> = rows
-            .iter()
-            .map(|r| {
-                products(
-                    r.get(columns.start..columns.end.min(r.len()))
-                        .unwrap_or(&[]),
-                    operand,
-                )
-            })
-            .collect();
-        let both: Vec<Interval> = sums.iter().zip(&own).map(|(a, b)| sum(*a, *b)).collect();
-        if both.iter().all(fits) {
-            sums = both;
-        } else if own.iter().all(fits) && length > 0 {
-            chunks.push(length);
-            length = 0;
-            sums = own;
-        } else {
-            return None;
+/// Some columns of four rows, and those of them whose weights count here.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Chunk {
+    /// Multiples of [`QUARTERS_COLUMNS`]; what starts before the end of the chunk before it is
+    /// walked once more.
+    pub columns: Range<usize>,
+    /// Weights of other columns are those of another chunk.
+    pub kept: Range<usize>,
+}
+
+/// Chunks that together cover all columns of some rows, such that in each chunk the sum `Σ w·x` of
+/// every row fits 16 bits for all operands in `operand`: operands of a byte, weights of one. Four
+/// columns that do not fit together are walked several times.
+pub fn quarters_chunks(rows: &[&[i32]], operand: Interval) -> Vec<Chunk> {
+    let cols = rows.iter().map(|r| r.len()).max().unwrap_or(0);
+    let fit = |columns: &Range<usize>| {
+        let own = |r: &&[i32]| products(r.get(columns.clone()).unwrap_or(&[]), operand);
+        rows.iter().all(|r| fits(&own(r)))
+    };
+    let mut chunks: Vec<Chunk> = Vec::new();
+    // Nothing joins columns that are walked several times.
+    let mut is_open = false;
+    for from in (0..cols).step_by(QUARTERS_COLUMNS) {
+        let end = cols.min(from + QUARTERS_COLUMNS);
+        if let Some(last) = chunks.last_mut().filter(|_| is_open) {
+            let longer = last.kept.start..end;
+            if fit(&longer) {
+                last.columns.end += QUARTERS_COLUMNS;
+                last.kept = longer;
+                continue;
+            }
         }
-        length += QUARTERS_COLUMNS;
+        let columns = from..from + QUARTERS_COLUMNS;
+        is_open = fit(&(from..end));
+        let mut at = from;
+        while at < end {
+            // One column always fits.
+            let most = (at + 1..=end).rev().find(|e| fit(&(at..*e)));
+            let kept = at..most.unwrap_or(at + 1);
+            at = kept.end;
+            let columns = columns.clone();
+            chunks.push(Chunk { columns, kept });
+        }
     }
-    chunks.push(length);
-    Some(chunks)
+    chunks
 }
 
 fn sum(a: Interval, b: Interval) -> Interval {
@@ -81,7 +92,7 @@ fn fits(r: &Interval) -> bool {
 }
 
 /// Bytes `w + 128` and 32-bit sums: modulo 2^32, `Σ (w+128)·x - 128·Σx` is the sum.
-pub(super) fn offset(layer: &Layer<'_>) -> Result<String, Unmet> {
+pub(super) fn offset(layer: &Layer<'_>) -> Result<(String, i64), Unmet> {
     let w = layer.weights();
     if w.signed_width() > 8 {
         return Err(Unmet(format!("weights need {} bits", w.signed_width())));
@@ -92,15 +103,15 @@ pub(super) fn offset(layer: &Layer<'_>) -> Result<String, Unmet> {
     if layer.width > 32 {
         return Err(Unmet(format!("sums need {} bits", layer.width)));
     }
-    Ok(format!(
-        "sums modulo 2^32, proved to fit {} bits",
-        layer.width
-    ))
+    let reason = format!("sums modulo 2^32, proved to fit {} bits", layer.width);
+    // The plain C beside adds in any order without wrapping.
+    let room = (1 << 31) - (1 << (layer.width.max(1) - 1));
+    Ok((reason, room))
 }
 
 /// Four rows a word, in chunks of columns.
-pub(super) fn quarters(layer: &Layer<'_>) -> Result<String, Unmet> {
-    offset(layer)?;
+pub(super) fn quarters(layer: &Layer<'_>) -> Result<(String, i64), Unmet> {
+    let (_, room) = offset(layer)?;
     if layer.operand_bits > 8 {
         return Err(Unmet(format!("operands of {} bits", layer.operand_bits)));
     }
@@ -108,20 +119,23 @@ pub(super) fn quarters(layer: &Layer<'_>) -> Result<String, Unmet> {
         return Err(Unmet(format!("{} rows of {}", layer.rows, layer.cols)));
     }
     let rows: Vec<&[i32]> = layer.weight.chunks(layer.cols).collect();
-    let (mut count, mut groups) = (0, 0);
+    let (mut count, mut groups, mut walked) = (0, 0, 0);
     for group in rows.chunks(QUARTERS_ROWS).filter(|g| g.len() >= 3) {
-        let chunks = quarters_chunks(group, layer.operand)
-            .ok_or_else(|| Unmet("sums of 4 columns exceed 16 bits".to_owned()))?;
+        let chunks = quarters_chunks(group, layer.operand);
+        walked += chunks.iter().map(|c| c.columns.len()).sum::<usize>();
         count += chunks.len();
         groups += 1;
     }
-    if (count - groups) * LEAST_CHUNK > groups * layer.cols {
+    let [chunk, four, four_bytes] = CHUNK_COST;
+    let cost = count * chunk + walked / QUARTERS_COLUMNS * four;
+    if cost >= groups * layer.cols.div_ceil(QUARTERS_COLUMNS) * four_bytes {
         return Err(Unmet(format!("{count} chunks in {groups} groups of rows")));
     }
-    Ok(match count - groups {
+    let reason = match count - groups {
         0 => "four rows a word: |sums of products| < 2^15".to_owned(),
         _ => format!(
             "four rows a word, {count} chunks of columns in {groups} groups of rows: |sums of products| of a chunk < 2^15"
         ),
-    })
+    };
+    Ok((reason, room))
 }

@@ -11,7 +11,8 @@ fn bytes_only(layer: &Layer<'_>) -> Result<(), Unmet> {
     if layer.operand_bits > 8 {
         return Err(Unmet(format!("operands of {} bits", layer.operand_bits)));
     }
-    if layer.cols == 0 || layer.cols > usize::from(u16::MAX) {
+    // A counter of 16 bits; and 32 bits hold all partial sums of raised operands.
+    if layer.cols == 0 || layer.cols > i16::MAX as usize {
         return Err(Unmet(format!("{} columns", layer.cols)));
     }
     Ok(())

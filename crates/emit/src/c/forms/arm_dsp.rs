@@ -39,6 +39,26 @@ pub(in crate::c) enum Shift {
     Argument { up: u8 },
 }
 
+/// The README's section, if a plan has such stages; `NAME` is to be replaced.
+pub(super) fn readme(plan: &Plan<'_>) -> String {
+    if !plan.stages.iter().any(|s| kind(s).is_some()) {
+        return String::new();
+    }
+    README.to_owned()
+}
+
+const README: &str = r"
+## Instructions
+
+Where `NAME_DSP` is 1, sums are computed by inline assembly, each loop in a function of its own
+(Dir 4.3), with the plain C of the same loop beside it. It is 1 for compilers of GNU C and a
+Cortex-M with the DSP extension (M4, M7, M33 and larger ones), unless it is defined before. The
+assembly restores `r7` and names every other register that it changes; it takes up to 36 bytes of
+stack, which `-fstack-usage` does not count. It loads words from addresses that are no multiple of
+four, which these processors do unless `CCR.UNALIGN_TRP` is set. Define `NAME_DSP` as 0
+for plain C, which gives the same integers.
+";
+
 /// What becomes of a sum.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(in crate::c) enum Store {
@@ -224,6 +244,19 @@ impl Use {
     }
 }
 
+/// True if a function makes two turns before it tests for the end: where that is for long rows alone,
+/// of an even number of turns.
+fn makes_two_turns(plan: &Plan<'_>, u: &Use) -> bool {
+    let mut users = plan.stages.iter().filter(|s| {
+        kind(s) == Some((u.form, u.x)) && store(plan, s).map_or(Store::Words, |s| s.0) == u.store
+    });
+    let long = |s: &Stage| match &s.body {
+        Body::Dense(d) => d.cols >= 128 && d.cols.div_ceil(2) / 2 % 2 == 0,
+        Body::Load | Body::Windows(_) | Body::Copy { .. } | Body::Pick { .. } => false,
+    };
+    u.form != Form::Quad && users.all(long)
+}
+
 /// Every function that a plan calls.
 pub(super) fn support(name: &str, plan: &Plan<'_>) -> String {
     let mut uses = BTreeSet::new();
@@ -252,7 +285,8 @@ pub(super) fn support(name: &str, plan: &Plan<'_>) -> String {
         sum(&mut out, name, x);
     }
     for u in &uses {
-        function(&mut out, name, u);
+        let turns = if makes_two_turns(plan, u) { 2 } else { 1 };
+        function(&mut out, name, u, turns);
     }
     out
 }
@@ -271,7 +305,7 @@ fn sum(out: &mut String, name: &str, x: Elem) {
         sum_name(name, x),
         x.c()
     );
-    line!(out, "    int32_t s = 0;\n#if {name}_DSP");
+    line!(out, "    uint32_t s = 0;\n#if {name}_DSP");
     line!(out, "    size_t n = cols & ~(size_t)7U;");
     line!(out, "    cols -= n;");
     let (add, done) = match x {
@@ -279,7 +313,7 @@ fn sum(out: &mut String, name: &str, x: Elem) {
         // Each byte plus 128, without a sign.
         Elem::I8 => (
             "eor %3, %3, #0x80808080\\n\\tusada8 %0, %3, %4, %0",
-            "    s -= (int32_t)(n * 128U);\n",
+            "    s -= (uint32_t)n * 128U;\n",
         ),
         Elem::I16 | Elem::U16 | Elem::I32 | Elem::U32 | Elem::I64 => ("smlad %0, %3, %4, %0", ""),
     };
@@ -310,13 +344,13 @@ fn sum(out: &mut String, name: &str, x: Elem) {
     );
     line!(
         out,
-        "    for (; cols > 0; --cols) {{\n        s += *x;\n        ++x;\n    }}"
+        "    for (; cols > 0; --cols) {{\n        const int32_t v = *x;\n        s += (uint32_t)v;\n        ++x;\n    }}"
     );
-    line!(out, "    return 8U * (uint32_t)s;\n}}\n");
+    line!(out, "    return 8U * s;\n}}\n");
 }
 
-/// The function of tiles of one size.
-fn function(out: &mut String, name: &str, u: &Use) {
+/// The function of tiles of one size, with so many turns between tests for the end.
+fn function(out: &mut String, name: &str, u: &Use, turns: usize) {
     let units = units(u.form, u.rows);
     let quad = u.takes_sum();
     let (x, y, rows) = (u.x.c(), u.store.y().c(), u.rows);
@@ -363,7 +397,7 @@ fn function(out: &mut String, name: &str, u: &Use) {
         clobbered.insert(0, "r9");
     }
     line!(out, "    __asm__ volatile(");
-    for l in assembler::tiles(&units, u.x, u.store) {
+    for l in assembler::tiles(&units, u.x, u.store, turns) {
         line!(out, "        \"{l}\\n\\t\"");
     }
     let operands: Vec<String> = operands.iter().map(|o| format!("\"+r\"({o})")).collect();

@@ -14,67 +14,86 @@ use std::fmt::Write;
 /// When the assembly stands: Thumb code, Armv6-M or later, bytes of a word the low one first.
 const GUARD: &str = "#if defined(__GNUC__) && defined(__thumb__) && defined(__ARM_ARCH) && (__ARM_ARCH >= 6) && !defined(__ARMEB__)";
 
-/// A loop and its function.
+/// What a function is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Loop {
     /// Up to four rows of bytes side by side.
-    Rows(usize, Elem),
+    Rows,
     /// Four rows a word, in chunks.
-    Chunks(Elem),
+    Chunks,
     /// Three rows of the same.
-    Three(Elem),
+    Three,
 }
 
 /// The functions of a kernel.
 pub(super) fn support(name: &str, uses: &[Use]) -> String {
     let mut loops = BTreeSet::new();
     for u in uses {
-        let own = match (u.form, u.rows) {
-            (Form::Quarters, 4) => Loop::Chunks(u.x),
-            (Form::Quarters, 3) => Loop::Three(u.x),
-            (_, rows) => Loop::Rows(rows, u.x),
+        match (u.form, u.rows) {
+            (Form::Quarters, 4) => loops.insert((Loop::Chunks, *u)),
+            (Form::Quarters, 3) => {
+                loops.insert((Loop::Chunks, Use { rows: 4, ..*u }));
+                loops.insert((Loop::Three, *u))
+            }
+            // The rows that are left are walked like those of the other form.
+            (_, _) => loops.insert((
+                Loop::Rows,
+                Use {
+                    form: Form::Offset,
+                    ..*u
+                },
+            )),
         };
-        if matches!(own, Loop::Three(_)) {
-            let whole = Use { rows: 4, ..*u };
-            loops.insert((Loop::Chunks(u.x), whole.name()));
-        }
-        loops.insert((own, u.name()));
     }
     let mut out = String::new();
-    for (l, function) in &loops {
+    for (l, u) in &loops {
         match l {
-            Loop::Rows(rows, x) => self::rows(&mut out, name, function, *rows, *x),
-            Loop::Chunks(x) => chunks(&mut out, name, function, *x),
-            Loop::Three(x) => three(&mut out, name, function, *x),
+            Loop::Rows => rows(&mut out, name, u),
+            Loop::Chunks => chunks(&mut out, name, u),
+            Loop::Three => three(&mut out, name, u),
         }
     }
     out
 }
 
 /// The head of a function; in assembly nothing refers to the parameters.
-fn head(name: &str, function: &str, x: Elem, is_asm: bool) -> String {
+fn head(name: &str, u: &Use, is_asm: bool) -> String {
     let parameters = [
         format!("const {name}_FLASH uint32_t *w"),
         format!("const {name}_FLASH int32_t *b"),
-        format!("const {} *x", x.c()),
+        format!("const {} *x", u.x.c()),
         "size_t cols".to_owned(),
         "int32_t *a".to_owned(),
+        "uint8_t *y".to_owned(),
+        "uint8_t shift".to_owned(),
     ];
-    let unused = if is_asm {
-        " __attribute__((unused))"
+    let (attributes, unused) = if is_asm {
+        (
+            "__attribute__((naked, noinline)) ",
+            " __attribute__((unused))",
+        )
     } else {
-        ""
+        ("", "")
     };
     let parameters = parameters.map(|p| format!("{p}{unused}"));
-    let attributes = if is_asm {
-        "__attribute__((naked, noinline)) "
-    } else {
-        ""
-    };
     format!(
-        "{attributes}static const {name}_FLASH uint32_t *{name}_{function}({})\n{{\n",
+        "{attributes}static const {name}_FLASH uint32_t *{name}_{}({})\n{{\n",
+        u.name(),
         parameters.join(", ")
     )
+}
+
+/// The end of the plain function: what is stored of the sums `s`.
+fn store(out: &mut String, u: &Use, w: &str) {
+    line!(out, "    for (size_t r = 0; r < {}; ++r) {{", u.rows);
+    line!(out, "        if (a != NULL) {{\n            a[r] = s[r];");
+    line!(out, "        }} else {{");
+    line!(out, "            const int32_t v = s[r] >> shift;");
+    line!(
+        out,
+        "            y[r] = (uint8_t)(v < 0 ? 0 : (v > 255 ? 255 : v));"
+    );
+    line!(out, "        }}\n    }}\n    return {w};\n}}\n#endif\n");
 }
 
 /// A naked function of these instructions.
@@ -120,14 +139,28 @@ fn enter(rows: usize, x: Elem) -> Vec<String> {
     lines
 }
 
-/// Stores the sums in r4 and up, and restores registers.
-fn leave(rows: usize) -> Vec<String> {
-    let mut all = lines(&["ldr r1, [sp, #36]"]);
-    all.push(match rows {
+/// Stores the sums in r4 and up, or bytes, and restores registers.
+fn leave(u: &Use) -> Vec<String> {
+    let mut all = lines(&["ldr r1, [sp, #36]", "cmp r1, #0", "bne 4f"]);
+    all.extend(lines(&["ldr r1, [sp, #40]", "ldr r2, [sp, #44]"]));
+    for r in 0..u.rows {
+        let own = 4 + r;
+        all.push(format!("asrs r{own}, r{own}, r2"));
+        all.push(format!("lsrs r3, r{own}, #8"));
+        all.push("beq 3f".to_owned());
+        // Beyond a byte the sign decides: 0 or 255.
+        all.push(format!("asrs r{own}, r{own}, #31"));
+        all.push(format!("mvns r{own}, r{own}"));
+        all.push("3:".to_owned());
+        all.push(format!("strb r{own}, [r1, #{r}]"));
+    }
+    all.extend(lines(&["b 5f", "4:"]));
+    all.push(match u.rows {
         1 => "str r4, [r1]".to_owned(),
         n => format!("stmia r1!, {{r4-r{}}}", 3 + n),
     });
     all.extend(lines(&[
+        "5:",
         "pop {r4-r7}",
         "mov r8, r4",
         "mov r9, r5",
@@ -143,7 +176,8 @@ fn lines(text: &[&str]) -> Vec<String> {
 }
 
 /// Bytes of up to four rows side by side: `Σ (w+128)·x - 128·Σx`, the latter sum in r12.
-fn rows(out: &mut String, name: &str, function: &str, rows: usize, x: Elem) {
+fn rows(out: &mut String, name: &str, u: &Use) {
+    let (rows, x) = (u.rows, u.x);
     let mut code = enter(rows, x);
     code.extend(lines(&["mov lr, r3", "movs r3, #0", "mov r12, r3", "1:"]));
     for c in 0..4 {
@@ -164,7 +198,7 @@ fn rows(out: &mut String, name: &str, function: &str, rows: usize, x: Elem) {
         "lsls r2, r2, #7",
     ]));
     code.extend((0..rows).map(|r| format!("subs r{0}, r{0}, r2", 4 + r)));
-    code.extend(leave(rows));
+    code.extend(leave(u));
     c_comment(
         out,
         [format!(
@@ -172,12 +206,12 @@ fn rows(out: &mut String, name: &str, function: &str, rows: usize, x: Elem) {
         )],
     );
     line!(out, "{GUARD}");
-    assembly(out, &head(name, function, x, true), &code);
+    assembly(out, &head(name, u, true), &code);
     line!(out, "#else");
-    out.push_str(&head(name, function, x, false));
+    out.push_str(&head(name, u, false));
     line!(
         out,
-        "    for (size_t r = 0; r < {rows}; ++r) {{\n        a[r] = b[r];\n    }}"
+        "    int32_t s[{rows}];\n    for (size_t r = 0; r < {rows}; ++r) {{\n        s[r] = b[r];\n    }}"
     );
     line!(out, "    for (size_t k = 0; k < cols; ++k) {{");
     line!(out, "        for (size_t r = 0; r < {rows}; ++r) {{");
@@ -186,23 +220,29 @@ fn rows(out: &mut String, name: &str, function: &str, rows: usize, x: Elem) {
         out,
         "            const int32_t u = (int32_t)((w[i / 4] >> (8 * (i % 4))) & 255U);"
     );
-    line!(out, "            a[r] += (u - 128) * (int32_t)x[k];");
+    line!(out, "            s[r] += (u - 128) * (int32_t)x[k];");
     line!(out, "        }}\n    }}");
-    line!(out, "    return w + (cols + 3) / 4 * {rows};\n}}\n#endif\n");
+    store(out, u, &format!("w + (cols + 3) / 4 * {rows}"));
 }
 
 /// Four rows a word. Sums of all chunks in r8 to r11, of a chunk in r6 (A) and r7 (R), the
-/// operand's sum in r12, the chunk's end in lr, that of the operand on the stack.
-fn chunks(out: &mut String, name: &str, function: &str, x: Elem) {
+/// operand's sum in r12, the chunk's end in lr.
+fn chunks(out: &mut String, name: &str, u: &Use) {
+    let x = u.x;
     let mut code = enter(4, x);
     code.extend(lines(&[
         "mov r8, r4",
         "mov r9, r5",
         "mov r10, r6",
         "mov r11, r7",
-        "push {r3}",
-        "1:",
         "ldmia r0!, {r3}",
+        "1:",
+        // Bit 16: the last four columns once more.
+        "lsrs r4, r3, #16",
+        "beq 6f",
+        "subs r1, #4",
+        "uxth r3, r3",
+        "6:",
         "adds r3, r1, r3",
         "mov lr, r3",
         "movs r6, #0",
@@ -249,57 +289,68 @@ fn chunks(out: &mut String, name: &str, function: &str, x: Elem) {
         code.push(format!("add {high}, {d}"));
     }
     code.extend(lines(&[
-        "ldr r3, [sp]",
-        "cmp r1, r3",
-        "blo 1b",
-        "add sp, #4",
+        "ldmia r0!, {r3}",
+        "cmp r3, #0",
+        "bne 1b",
         "mov r4, r8",
         "mov r5, r9",
         "mov r6, r10",
         "mov r7, r11",
     ]));
-    code.extend(leave(4));
+    code.extend(leave(u));
     c_comment(
         out,
         [
             "Sums of four rows, whose weights + 128 are the bytes of a word. With A = sum of word * x",
             "and R the same with the bytes of each half swapped, R - 2^8 A - 128 sum(x) =",
             "S1 - 2^16 S1 + 2^16 S3 modulo 2^32, and likewise A - 2^8 R for S0 and S2: exact where these",
-            "fit 16 bits, which is proved for every chunk of columns. A chunk's length stands before it.",
+            "fit 16 bits, which is proved for every chunk of columns. A chunk's length stands before it,",
+            "with bit 16 where its columns are the last four once more.",
         ],
     );
     line!(out, "{GUARD}");
-    assembly(out, &head(name, function, x, true), &code);
+    assembly(out, &head(name, u, true), &code);
     line!(out, "#else");
-    out.push_str(&head(name, function, x, false));
+    out.push_str(&head(name, u, false));
     line!(
         out,
-        "    for (size_t r = 0; r < 4; ++r) {{\n        a[r] = b[r];\n    }}"
+        "    int32_t s[4];\n    for (size_t r = 0; r < 4; ++r) {{\n        s[r] = b[r];\n    }}"
     );
-    line!(out, "    for (size_t k = 0; k < cols;) {{");
     line!(
         out,
-        "        for (uint32_t n = *w++; n > 0; --n, ++k, ++w) {{"
+        "    (void)cols;\n    size_t k = 0;\n    uint32_t n = *w;"
     );
+    line!(out, "    while (n != 0U) {{");
+    line!(out, "        k -= (size_t)(n >> 16) * 4U;\n        ++w;");
+    line!(out, "        for (n &= 0xffffU; n > 0U; --n) {{");
     line!(out, "            for (size_t r = 0; r < 4; ++r) {{");
     line!(
         out,
         "                const int32_t u = (int32_t)((*w >> (8 * r)) & 255U);"
     );
-    line!(out, "                a[r] += (u - 128) * (int32_t)x[k];");
-    line!(out, "            }}\n        }}\n    }}");
-    line!(out, "    return w;\n}}\n#endif\n");
+    line!(out, "                s[r] += (u - 128) * (int32_t)x[k];");
+    line!(
+        out,
+        "            }}\n            ++k;\n            ++w;\n        }}"
+    );
+    line!(out, "        n = *w;\n    }}");
+    store(out, u, "w + 1");
 }
 
 /// Three rows as four, of which the last does not exist.
-fn three(out: &mut String, name: &str, function: &str, x: Elem) {
-    let whole = function.replacen('3', "4", 1);
-    out.push_str(&head(name, function, x, false));
-    line!(out, "    int32_t all[4];");
-    line!(out, "    w = {name}_{whole}(w, b, x, cols, all);");
+fn three(out: &mut String, name: &str, u: &Use) {
+    let whole = Use { rows: 4, ..*u }.name();
+    out.push_str(&head(name, u, false));
+    line!(out, "    int32_t s[4];\n    uint8_t v[4];");
     line!(
         out,
-        "    a[0] = all[0];\n    a[1] = all[1];\n    a[2] = all[2];"
+        "    w = {name}_{whole}(w, b, x, cols, a != NULL ? s : NULL, v, shift);"
+    );
+    line!(out, "    for (size_t r = 0; r < 3; ++r) {{");
+    line!(out, "        if (a != NULL) {{\n            a[r] = s[r];");
+    line!(
+        out,
+        "        }} else {{\n            y[r] = v[r];\n        }}\n    }}"
     );
     line!(out, "    return w;\n}}\n");
 }

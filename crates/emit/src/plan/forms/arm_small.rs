@@ -3,11 +3,13 @@
 use super::{Laid, tiles};
 use crate::elem::Elem;
 use ceg4n_ir::Interval;
-use ceg4n_target::{Form, QUARTERS_COLUMNS, QUARTERS_ROWS, quarters_chunks};
+use ceg4n_target::{Chunk, Form, QUARTERS_COLUMNS, QUARTERS_ROWS, quarters_chunks};
+use std::ops::Range;
 
 /// Words of four bytes, the low byte first. A tile is a byte for every column and row, the rows of
 /// a column side by side. In [`Form::Quarters`] a tile of four rows is a sequence of chunks, each
-/// behind a word with its number of columns; three rows that are left are such a tile too.
+/// behind a word with its number of columns, with bit 16 where these are the last four once more;
+/// then a word 0. Three rows that are left are such a tile too.
 pub(super) fn lay_out(
     form: Form,
     weight: &[i64],
@@ -38,19 +40,18 @@ pub(super) fn lay_out(
             let (own, others) = rest.split_at(stored);
             rest = others;
             let whole = cols.next_multiple_of(QUARTERS_COLUMNS);
-            let in_chunks = form == Form::Quarters && stored == QUARTERS_ROWS;
-            let chunks = in_chunks.then(|| quarters_chunks(own, operand)).flatten();
-            match chunks {
-                None => words.extend(bytes(own, 0, whole)),
-                Some(chunks) => {
-                    let mut from = 0;
-                    for chunk in chunks {
-                        words.push(chunk as i64);
-                        words.extend(bytes(own, from, chunk));
-                        from += chunk;
-                    }
-                }
+            if form != Form::Quarters || stored != QUARTERS_ROWS {
+                words.extend(bytes(own, 0..whole, &(0..cols)));
+                continue;
             }
+            let mut done = 0;
+            for Chunk { columns, kept } in quarters_chunks(own, operand) {
+                let again = i64::from(columns.start < done) << 16;
+                done = columns.end;
+                words.push(columns.len() as i64 | again);
+                words.extend(bytes(own, columns, &kept));
+            }
+            words.push(0);
         }
     }
     Laid {
@@ -62,12 +63,13 @@ pub(super) fn lay_out(
     }
 }
 
-/// The words of some rows in so many columns.
-fn bytes(rows: &[&[i32]], from: usize, columns: usize) -> Vec<i64> {
-    let all = (from..from + columns).flat_map(|c| {
-        rows.iter()
-            .map(move |r| i64::from(r.get(c).copied().unwrap_or(0)) + 128)
-    });
+/// The words of some rows in some columns, with the weights of those that are kept.
+fn bytes(rows: &[&[i32]], columns: Range<usize>, kept: &Range<usize>) -> Vec<i64> {
+    let one = |r: &&[i32], c: usize| match r.get(c) {
+        Some(w) if kept.contains(&c) => i64::from(*w) + 128,
+        Some(_) | None => 128,
+    };
+    let all = columns.flat_map(|c| rows.iter().map(move |r| one(r, c)));
     let all: Vec<i64> = all.collect();
     all.chunks(4)
         .map(|b| b.iter().rev().fold(0, |word, byte| word << 8 | byte))

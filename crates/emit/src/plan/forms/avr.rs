@@ -10,8 +10,8 @@ const SHORT_ROWS: usize = 10;
 /// Rows of a tile of [`Form::Bytes`]: three registers each.
 const BYTES_ROWS: usize = 6;
 
-/// Weights as they are for [`Form::Short`], `w + 128` for [`Form::Bytes`]. There a signed operand
-/// is raised by 128 too: `Σ w·x = Σ w·(x+128) - 128·Σw`, whose last term is part of the start.
+/// Weights as they are for [`Form::Short`], `w + 128` for [`Form::Bytes`]. The loops raise signed
+/// operands by 128: `Σ w·x = Σ w·(x+128) - 128·Σw`, whose last term is part of the start.
 pub(super) fn lay_out(
     form: Form,
     weight: &[i64],
@@ -26,7 +26,7 @@ pub(super) fn lay_out(
     let tiles = tiles(rows, &[size, (rows % size).max(1)]);
     let mut all: Vec<&[i64]> = weight.chunks(cols.max(1)).collect();
     let mut starts = bias.map_or_else(|| vec![0; rows], <[i64]>::to_vec);
-    if !is_short && x.range().0 < 0 {
+    if x.range().0 < 0 {
         for (start, row) in starts.iter_mut().zip(&all) {
             *start -= 128 * row.iter().sum::<i64>();
         }

@@ -73,6 +73,10 @@ fn program(rng: &mut ChaCha8Rng) -> Option<Checked<Program>> {
     let mut x = format(INPUTS[rng.random_range(0..INPUTS.len())]);
     let mut b = NetworkBuilder::new("dense");
     let mut cols = rng.random_range(1..=21);
+    if rng.random_bool(0.15) {
+        // Rows so long that loops are written out further.
+        cols = [128, 130, 132, 135][rng.random_range(0..4)];
+    }
     let mut at = b.push("x", Op::Input, Some(Shape::vector(cols)), None);
     let mut patches: Vec<(_, TensorFormat, Option<Arc<[i32]>>)> = vec![(at, x.into(), None)];
     let layers = [1, 1, 2, 2, 4][rng.random_range(0..5)];

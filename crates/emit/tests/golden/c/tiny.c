@@ -37,8 +37,8 @@ static void tiny_stage1(const int16_t *x, uint8_t *y)
             acc += (int32_t)w[k] * (int32_t)x[k];
         }
         w += 2;
-        if (acc < 0) { acc = 0; }
         acc = (acc + INT32_C(16)) >> 5;
+        if (acc < INT32_C(0)) { acc = INT32_C(0); }
         y[j] = (uint8_t)acc;
     }
 }

@@ -22,6 +22,7 @@ extern "C" {
 #ifndef tiny_FLASH
 #if defined(__AVR__) && defined(__FLASH) && !defined(__cplusplus)
 #define tiny_FLASH __flash
+#define tiny_IN_FLASH 1
 #else
 #define tiny_FLASH
 #endif

@@ -27,8 +27,8 @@ const NEXT: &str = "[sp, #12]";
 const LEFT: &str = "[sp, #20]";
 const SHIFT: &str = "[sp, #28]";
 
-/// All tiles of one size, one instruction a line.
-pub(super) fn tiles(units: &[Unit], x: Elem, store: Store) -> Vec<String> {
+/// All tiles of one size, one instruction a line; the number of turns is a multiple of `turns`.
+pub(super) fn tiles(units: &[Unit], x: Elem, store: Store, turns: usize) -> Vec<String> {
     let rows: usize = units.iter().map(|u| u.rows()).sum();
     let (sums, words) = REGISTERS.split_at(rows);
     let mut asm = Assembler {
@@ -51,7 +51,9 @@ pub(super) fn tiles(units: &[Unit], x: Elem, store: Store) -> Vec<String> {
     asm.code.push("3:".to_owned());
     asm.start();
     asm.code.push("1:".to_owned());
-    asm.turn();
+    for _ in 0..turns {
+        asm.turn();
+    }
     asm.push("cmp r2, r3");
     asm.push("bne 1b");
     asm.half_turn();

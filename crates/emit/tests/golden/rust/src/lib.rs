@@ -121,8 +121,8 @@ fn stage1(x: &[i16], y: &mut [u8]) {
         for (w, x) in w.iter().zip(x) {
             acc += i32::from(*w) * i32::from(*x);
         }
-        let acc = acc.max(0);
         let acc = (acc + 16) >> 5;
+        let acc = acc.max(0);
         *y = acc as u8;
     }
 }
