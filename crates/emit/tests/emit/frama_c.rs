@@ -3,8 +3,8 @@
 
 use crate::common::eva::analyse;
 use crate::common::{
-    Case, available, channel_cases, dag_cases, dense_cases, every_way, folder, graph_case,
-    random_cases, speed, tiny, wide_constant, write,
+    Case, available, channel_cases, dag_cases, folder, forms, graph_case, random_cases, speed,
+    tiny, wide_constant, write,
 };
 use ceg4n_emit::emit_c;
 
@@ -16,9 +16,7 @@ fn cases() -> Vec<Case> {
     cases.extend(channels.filter(|c| c.name.ends_with("_2") || c.name == "rows_word"));
     cases.push(graph_case(0));
     cases.push(wide_constant());
-    for case in dense_cases("k", 40, 3, 0) {
-        cases.extend(every_way(&case));
-    }
+    cases.extend(forms("k"));
     cases
 }
 

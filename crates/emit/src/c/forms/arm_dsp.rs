@@ -305,7 +305,7 @@ fn sum(out: &mut String, name: &str, x: Elem) {
         sum_name(name, x),
         x.c()
     );
-    line!(out, "    int32_t s = 0;\n#if {name}_DSP");
+    line!(out, "    uint32_t s = 0;\n#if {name}_DSP");
     line!(out, "    size_t n = cols & ~(size_t)7U;");
     line!(out, "    cols -= n;");
     let (add, done) = match x {
@@ -313,7 +313,7 @@ fn sum(out: &mut String, name: &str, x: Elem) {
         // Each byte plus 128, without a sign.
         Elem::I8 => (
             "eor %3, %3, #0x80808080\\n\\tusada8 %0, %3, %4, %0",
-            "    s -= (int32_t)(n * 128U);\n",
+            "    s -= (uint32_t)n * 128U;\n",
         ),
         Elem::I16 | Elem::U16 | Elem::I32 | Elem::U32 | Elem::I64 => ("smlad %0, %3, %4, %0", ""),
     };
@@ -344,9 +344,9 @@ fn sum(out: &mut String, name: &str, x: Elem) {
     );
     line!(
         out,
-        "    for (; cols > 0; --cols) {{\n        s += *x;\n        ++x;\n    }}"
+        "    for (; cols > 0; --cols) {{\n        const int32_t v = *x;\n        s += (uint32_t)v;\n        ++x;\n    }}"
     );
-    line!(out, "    return 8U * (uint32_t)s;\n}}\n");
+    line!(out, "    return 8U * s;\n}}\n");
 }
 
 /// The function of tiles of one size, with so many turns between tests for the end.

@@ -87,7 +87,7 @@ fn head(name: &str, u: &Use, is_asm: bool) -> String {
 fn store(out: &mut String, u: &Use, w: &str) {
     line!(out, "    for (size_t r = 0; r < {}; ++r) {{", u.rows);
     line!(out, "        if (a != NULL) {{\n            a[r] = s[r];");
-    line!(out, "        }} else {{");
+    line!(out, "        }}\n        if (y != NULL) {{");
     line!(out, "            const int32_t v = s[r] >> shift;");
     line!(
         out,
@@ -341,7 +341,7 @@ fn chunks(out: &mut String, name: &str, u: &Use) {
 fn three(out: &mut String, name: &str, u: &Use) {
     let whole = Use { rows: 4, ..*u }.name();
     out.push_str(&head(name, u, false));
-    line!(out, "    int32_t s[4];\n    uint8_t v[4];");
+    line!(out, "    int32_t s[4] = {{0}};\n    uint8_t v[4] = {{0}};");
     line!(
         out,
         "    w = {name}_{whole}(w, b, x, cols, a != NULL ? s : NULL, v, shift);"
@@ -350,7 +350,7 @@ fn three(out: &mut String, name: &str, u: &Use) {
     line!(out, "        if (a != NULL) {{\n            a[r] = s[r];");
     line!(
         out,
-        "        }} else {{\n            y[r] = v[r];\n        }}\n    }}"
+        "        }}\n        if (y != NULL) {{\n            y[r] = v[r];\n        }}\n    }}"
     );
     line!(out, "    return w;\n}}\n");
 }

@@ -139,7 +139,7 @@ fn plain(out: &mut String, name: &str, u: &Use) {
     line!(out, "    for (size_t r = 0; r < {rows}; ++r) {{");
     line!(out, "        if (a != NULL) {{");
     line!(out, "            a[r] = ({word})(s[r]{high});");
-    line!(out, "        }} else {{");
+    line!(out, "        }}\n        if (y != NULL) {{");
     line!(out, "            const int32_t v = s[r] >> (shift & 31U);");
     line!(
         out,

@@ -16,7 +16,7 @@ pub(crate) use large::{large_dense, large_image};
 pub(crate) use meaning::evaluate;
 pub(crate) use mlp::mlp_cases;
 pub(crate) use tools::{available, compilers, run, skip, tool};
-pub(crate) use ways::{every_way, ways};
+pub(crate) use ways::{forms, ways};
 
 use ceg4n_emit::{Claim, EmitInfo, EmitInput, EmitOptions, KernelChoice, OutputFile, TestVector};
 use ceg4n_ir::{
