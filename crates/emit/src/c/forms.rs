@@ -86,6 +86,8 @@ pub(super) fn saturation(stage: &Stage) -> Option<u32> {
         return None;
     };
     match d.license.form() {
+        // The function shifts whole sums, the steps what is left of them.
+        Form::Bytes if stage.word == Elem::I16 => None,
         Form::Offset | Form::Quarters | Form::Short | Form::Bytes => {
             saturates(&stage.steps, stage.ty)
         }

@@ -169,7 +169,8 @@ fn relu_into_clamp(stage: &mut Stage) {
     let at = if shifts { i + 2 } else { i + 1 };
     match next(at) {
         Some(StepKind::Clamp { lo, hi }) => {
-            let lo = Some(lo.map_or(0, |lo| lo.max(0)));
+            // An upper bound below 0 is all that is left.
+            let lo = Some(lo.unwrap_or(0).max(0).min(hi.unwrap_or(i64::MAX)));
             steps[at].kind = StepKind::Clamp { lo, hi };
         }
         _ if shifts => {

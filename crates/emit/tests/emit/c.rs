@@ -3,8 +3,8 @@
 
 use crate::common::speed;
 use crate::common::{
-    Case, channel_cases, compilers, dag_cases, exhaustive_cases, folder, graph_case, prove,
-    random_cases, run, tiny, tool, vectors, wide_constant, write,
+    Case, bound_below_zero, channel_cases, compilers, dag_cases, exhaustive_cases, folder,
+    graph_case, prove, random_cases, run, tiny, tool, vectors, wide_constant, write,
 };
 use ceg4n_emit::{Claim, EmitError, EmitOptions, KernelChoice, Target, emit_c};
 use rand::SeedableRng;
@@ -53,6 +53,7 @@ fn random_programs_return_what_they_mean() {
     cases.extend(dag_cases(7, 300, 25));
     cases.push(graph_case(25));
     cases.push(wide_constant());
+    cases.push(bound_below_zero());
     cases.extend(exhaustive_cases());
     cases.extend(channel_cases());
     batch(&cases, dir.path());

@@ -1,7 +1,7 @@
 //! Loops of every form on dense layers at the edges of their side conditions: the plain C on this
 //! machine, the instructions on emulated boards.
 
-use crate::common::{Case, compilers, dense_cases, folder, run, skip};
+use crate::common::{Case, compilers, deep_shifts, dense_cases, folder, run, skip};
 use ceg4n_boards::selftest::Kernel;
 use ceg4n_boards::{Board, Level, Source, selftest};
 use ceg4n_emit::{EmitOptions, KernelChoice, Target, emit_c};
@@ -11,6 +11,7 @@ use std::process::Command;
 fn cases(target: Target, programs: usize) -> Vec<Case> {
     let prefix = target.name().replace('-', "_");
     let mut cases = dense_cases(&format!("{prefix}_"), 40, programs, 12);
+    cases.extend(deep_shifts(&format!("{prefix}_")));
     for case in &mut cases {
         case.options = EmitOptions {
             target,

@@ -3,8 +3,8 @@
 
 use crate::common::speed;
 use crate::common::{
-    Case, channel_cases, dag_cases, exhaustive_cases, folder, graph_case, random_cases, run, tiny,
-    tool, vectors, wide_constant, write,
+    Case, bound_below_zero, channel_cases, dag_cases, exhaustive_cases, folder, graph_case,
+    random_cases, run, tiny, tool, vectors, wide_constant, write,
 };
 use ceg4n_emit::{KernelChoice, emit_rust};
 use rand::SeedableRng;
@@ -19,6 +19,7 @@ fn cases(random: usize) -> Vec<Case> {
     cases.extend(dag_cases(17, random, 25));
     cases.push(graph_case(25));
     cases.push(wide_constant());
+    cases.push(bound_below_zero());
     cases.extend(exhaustive_cases());
     cases.extend(channel_cases());
     // Every other one with weights as small as they can be.

@@ -115,7 +115,9 @@ pub(super) fn quarters(layer: &Layer<'_>) -> Result<(String, i64), Unmet> {
     if layer.operand_bits > 8 {
         return Err(Unmet(format!("operands of {} bits", layer.operand_bits)));
     }
-    if layer.rows < 3 || layer.cols == 0 {
+    // The length of a chunk is a number of 16 bits.
+    let longest = usize::from(u16::MAX) / QUARTERS_COLUMNS * QUARTERS_COLUMNS;
+    if layer.rows < 3 || layer.cols == 0 || layer.cols > longest {
         return Err(Unmet(format!("{} rows of {}", layer.rows, layer.cols)));
     }
     let rows: Vec<&[i32]> = layer.weight.chunks(layer.cols).collect();

@@ -175,3 +175,43 @@ pub(crate) fn dense_cases(prefix: &str, seed: u64, programs: usize, vectors: usi
     }
     cases
 }
+
+/// Sums next to the ends of 24 bits, shifted right by up to all of them and rounded by every rule.
+pub(crate) fn deep_shifts(prefix: &str) -> Vec<Case> {
+    let mut cases = Vec::new();
+    for rounding in Rounding::ALL {
+        for shift in 6..=26 {
+            let mut b = NetworkBuilder::new("deep");
+            let x = b.push("x", Op::Input, Some(Shape::vector(3)), None);
+            let weight = constant(&mut b, "w", &[4, 3], 1.0);
+            let start = constant(&mut b, "b", &[4], 1.0);
+            let bias = Some(start);
+            let y = b.push("y", Op::Dense { x, weight, bias }, None, None);
+            let net = Arc::new(b.finish(y).unwrap());
+            let end = 1_i32 << 23;
+            let starts = [
+                end - 1 - 3 * 255,
+                -end + 4 * 255,
+                end - 1 - 255,
+                end / 2 + 7,
+            ];
+            let weights: Vec<i32> = vec![1, 1, 1, -1, -1, -2, 0, 1, 0, 1, -1, 0];
+            let whole = |width| Format::new(true, width, 0).unwrap();
+            let patch = Program::reference(net).patch().rounding(rounding);
+            let patch = patch
+                .format(x, format("u8q0"))
+                .mantissas(weight, whole(8), weights.into())
+                .mantissas(start, whole(32), starts.to_vec().into())
+                .format(y, Format::new(false, 8, -shift).unwrap());
+            let program = check(patch.finish()).unwrap();
+            let mut rng = ChaCha8Rng::seed_from_u64(3);
+            cases.push(Case {
+                name: format!("{prefix}deep_{}_{shift}", rounding.name().replace('-', "_")),
+                vectors: super::vectors(&program, &mut rng, 8),
+                program,
+                options: speed(),
+            });
+        }
+    }
+    cases
+}

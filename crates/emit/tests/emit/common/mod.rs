@@ -10,7 +10,7 @@ mod mlp;
 mod tools;
 mod ways;
 
-pub(crate) use dense::dense_cases;
+pub(crate) use dense::{deep_shifts, dense_cases};
 pub(crate) use graph::graph;
 pub(crate) use large::{large_dense, large_image};
 pub(crate) use meaning::evaluate;
@@ -258,6 +258,24 @@ fn scaled_rows(
         name: name.to_owned(),
         program,
         vectors,
+        options: speed(),
+    }
+}
+
+/// A relu before an upper bound below 0: all that is left is the bound.
+pub(crate) fn bound_below_zero() -> Case {
+    let mut b = NetworkBuilder::new("bound");
+    let x = b.push("x", Op::Input, Some(Shape::vector(3)), None);
+    let at = b.push("r", Op::Relu { x }, None, None);
+    let (lo, hi) = (Some(-100.0), Some(-64.0));
+    let y = b.push("y", Op::Clip { x: at, lo, hi }, None, None);
+    let net = Arc::new(b.finish(y).unwrap());
+    let patch = Program::reference(net).patch().format(x, format("s8q0"));
+    let program = check(patch.finish()).unwrap();
+    Case {
+        name: "bound".to_owned(),
+        vectors: vectors(&program, &mut ChaCha8Rng::seed_from_u64(4), 12),
+        program,
         options: speed(),
     }
 }
