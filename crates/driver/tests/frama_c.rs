@@ -79,7 +79,11 @@ fn proved(name: &str, ways: &[&[(Target, KernelChoice)]]) {
         }
         let found = eva::analyse(&dir.path().join("c"), "net");
         let what = format!("{name}, {:?}: {found:#?}", input.options);
-        assert!(found.alarms == 0 && found.open.is_empty(), "{what}");
+        assert!(
+            found.alarms == 0 && found.open.is_empty(),
+            "{what}: {}",
+            found.text
+        );
         assert!(found.functions >= 80 && found.proved >= 25, "{what}");
     }
 }

@@ -169,10 +169,10 @@ impl Unrolled<'_> {
                     1 => x,
                     _ => format!("{} * {x}", literal(word, size)),
                 };
-                code.line(match word {
-                    // A sum of narrow numbers is an int.
-                    Elem::I16 => format!("acc = ({ty})(acc {sign} ({product}));"),
-                    _ => format!("acc {sign}= {product};"),
+                // A sum of narrow numbers is an int.
+                code.line(match word == Elem::I16 {
+                    true => format!("acc = ({ty})(acc {sign} ({product}));"),
+                    false => format!("acc {sign}= {product};"),
                 });
             }
         }

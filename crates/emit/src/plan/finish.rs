@@ -43,7 +43,8 @@ impl Builder<'_> {
         let straight = self.choice == KernelChoice::Unrolled && stage.word == Elem::I16;
         let table = &mut self.plan.tables[*bias];
         let tiled = !tiles.is_empty() && table.ty == Elem::I32 && half <= license.room();
-        if !tiled && !(straight && (1i64 << (width - 1)) + half <= 1 << 15) {
+        let has_room = straight && (1i64 << (width - 1)) + half <= 1 << 15;
+        if !tiled && !has_room {
             return;
         }
         let data: Vec<i64> = table.data.iter().map(|b| b + half).collect();
