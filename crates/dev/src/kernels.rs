@@ -23,6 +23,10 @@ const NETWORKS: [&str; 5] = [
     "ACASXU_run2a_1_1_batch_2000",
 ];
 
+/// Multiplications up to which straight-line code is measured unasked: beyond, a compiler takes
+/// minutes and more memory than a small machine has.
+const STRAIGHT_MACS: usize = 2_000;
+
 /// What is measured.
 #[derive(Clone, Debug, Parser)]
 #[command(name = "cargo run -p ceg4n-dev -- kernels")]
@@ -58,7 +62,7 @@ pub struct Options {
         default_value = "generic,own"
     )]
     targets: Vec<String>,
-    /// Kernel choices by name; default: all
+    /// Kernel choices by name; default: all, straight-line code for small networks only
     #[arg(long, value_delimiter = ',', value_name = "NAME")]
     kernels: Vec<String>,
     /// The optimisation at which instructions are counted: O0, O2, O3, Os
@@ -99,6 +103,8 @@ struct Setup {
     boards: Vec<Board>,
     targets: Vec<String>,
     kernels: Vec<KernelChoice>,
+    /// Straight-line code was asked for by name.
+    unrolled: bool,
     level: Level,
     baselines: bool,
     rust: Option<Rust>,
@@ -125,6 +131,9 @@ impl Setup {
             none if none.is_empty() => KernelChoice::ALL.to_vec(),
             some => some,
         };
+        let unrolled = options
+            .kernels
+            .contains(&KernelChoice::Unrolled.name().to_owned());
         let levels = [Level::O0, Level::O2, Level::O3, Level::Os];
         let level = |l: &Level| l.flag().trim_start_matches('-') == options.level;
         let boards: Result<Vec<_>, _> = options.boards.iter().map(board).collect();
@@ -148,6 +157,7 @@ impl Setup {
             boards,
             targets: options.targets.clone(),
             kernels,
+            unrolled,
             level: levels
                 .into_iter()
                 .find(level)
@@ -173,13 +183,19 @@ impl Setup {
         Ok(all)
     }
 
+    /// Whether a kernel choice is measured on a network.
+    fn suits(&self, net: &Net, kernel: KernelChoice) -> bool {
+        let small = net.module.network.macs() <= STRAIGHT_MACS;
+        small || self.unrolled || kernel != KernelChoice::Unrolled
+    }
+
     /// Every form of a network on a board; forms of the same text are one row.
     fn rows(&self, net: &Net, board: Board) -> Result<Vec<Row>, Error> {
         let mut rows: Vec<Row> = Vec::new();
         for candidate in &net.candidates {
             let mut texts: Vec<(Vec<ceg4n_boards::Source>, usize)> = Vec::new();
             for target in self.targets(board)? {
-                for kernel in &self.kernels {
+                for kernel in self.kernels.iter().filter(|k| self.suits(net, **k)) {
                     let sources = row::emitted(net, candidate, target, *kernel)?;
                     let form = format!("{} {}", target.name(), kernel.name());
                     let known = texts.iter().find(|(s, _)| *s == sources);

@@ -292,12 +292,17 @@ fn prepare<'a>(input: &EmitInput<'a>) -> Result<Plan<'a>, EmitError> {
                     products: plan.products(),
                 });
             }
-            unrolled(plan).map_or_else(|| loops(KernelChoice::Speed), Ok)
+            unrolled(plan, target).map_or_else(|| loops(KernelChoice::Speed), Ok)
         }
         KernelChoice::Auto => {
             let plan = loops(KernelChoice::Unrolled)?;
-            let tiny = target != Target::Generic && plan.products() <= TINY;
-            let straight = if tiny { unrolled(plan) } else { None };
+            let tiny = plan.products() <= TINY
+                && match target {
+                    Target::Generic => false,
+                    Target::CortexM0 | Target::CortexM4 => true,
+                    Target::Avr => plan.has_short_sums(),
+                };
+            let straight = if tiny { unrolled(plan, target) } else { None };
             straight.map_or_else(|| loops(KernelChoice::Speed), Ok)
         }
     }
@@ -311,11 +316,11 @@ const TINY: usize = 150;
 pub const MOST_UNROLLED: usize = 20_000;
 
 /// The plan as straight-line code, if there can be.
-fn unrolled(mut plan: Plan<'_>) -> Option<Plan<'_>> {
+fn unrolled(mut plan: Plan<'_>, target: Target) -> Option<Plan<'_>> {
     if !c::unroll::applies(&plan) {
         return None;
     }
-    c::unroll::widen(&mut plan);
+    c::unroll::widen(&mut plan, target);
     plan.unrolled = true;
     Some(plan)
 }

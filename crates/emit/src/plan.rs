@@ -309,6 +309,15 @@ impl<'a> Plan<'a> {
             .map(|(_, t)| t)
     }
 
+    /// True if all sums of dense layers fit 16 bits in straight-line code.
+    pub(crate) fn has_short_sums(&self) -> bool {
+        let mut dense = self
+            .stages
+            .iter()
+            .filter(|s| matches!(s.body, Body::Dense(_)));
+        dense.all(|s| s.word == Elem::I16)
+    }
+
     /// Multiplications of dense layers.
     pub(crate) fn products(&self) -> usize {
         let of = |s: &Stage| match &s.body {

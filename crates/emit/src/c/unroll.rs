@@ -5,6 +5,7 @@ use super::stage::{Printer, literal};
 use crate::elem::Elem;
 use crate::plan::{Body, Dense, Plan, Source, Stage, Vector};
 use crate::text::{Code, Template, c_comment};
+use ceg4n_target::Target;
 use std::collections::BTreeSet;
 
 /// Before the inference function; `NAME` is replaced.
@@ -163,11 +164,16 @@ impl Unrolled<'_> {
                 let x = format!("({ty}){}", self.operand(0, k));
                 // The product with the magnitude, which other rows may share.
                 let (sign, size) = if w < 0 { ('-', -w) } else { ('+', w) };
-                match size {
-                    0 => {}
-                    1 => code.line(format!("acc {sign}= {x};")),
-                    _ => code.line(format!("acc {sign}= {} * {x};", literal(word, size))),
-                }
+                let product = match size {
+                    0 => continue,
+                    1 => x,
+                    _ => format!("{} * {x}", literal(word, size)),
+                };
+                code.line(match word {
+                    // A sum of narrow numbers is an int.
+                    Elem::I16 => format!("acc = ({ty})(acc {sign} ({product}));"),
+                    _ => format!("acc {sign}= {product};"),
+                });
             }
         }
         let printer = Printer {
@@ -207,8 +213,11 @@ pub(crate) fn applies(plan: &Plan<'_>) -> bool {
     plan.stages.iter().all(simple)
 }
 
-/// Words for elements, which no memory holds.
-pub(crate) fn widen(plan: &mut Plan<'_>) {
+/// Words for elements, which no memory holds; but not where registers are narrower.
+pub(crate) fn widen(plan: &mut Plan<'_>, target: Target) {
+    if target == Target::Avr {
+        return;
+    }
     let last = plan.stages.len().saturating_sub(1);
     for i in 0..last {
         let word = plan.stages[i].ty.own_word();

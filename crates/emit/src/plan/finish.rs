@@ -4,7 +4,7 @@ use super::build::Builder;
 use super::{Body, Data, Dense, Operand, Stage, Step, StepKind};
 use crate::elem::Elem;
 use ceg4n_ir::Rounding;
-use ceg4n_target::Form;
+use ceg4n_target::{Form, KernelChoice};
 use std::borrow::Cow;
 
 impl Builder<'_> {
@@ -21,6 +21,7 @@ impl Builder<'_> {
             bias: Some(bias),
             tiles,
             license,
+            width,
             ..
         }) = &stage.body
         else {
@@ -38,8 +39,11 @@ impl Builder<'_> {
             Rounding::Floor => 0,
             Rounding::HalfEven => return,
         };
+        // A number in straight-line code needs no table, but sums of 16 bits need room.
+        let straight = self.choice == KernelChoice::Unrolled && stage.word == Elem::I16;
         let table = &mut self.plan.tables[*bias];
-        if tiles.is_empty() || table.ty != Elem::I32 || half > license.room() {
+        let tiled = !tiles.is_empty() && table.ty == Elem::I32 && half <= license.room();
+        if !tiled && !(straight && (1i64 << (width - 1)) + half <= 1 << 15) {
             return;
         }
         let data: Vec<i64> = table.data.iter().map(|b| b + half).collect();
@@ -60,6 +64,7 @@ fn narrow(stage: &mut Stage) {
     };
     match (dense.license.form(), stage.steps.first()) {
         (Form::Short, _) => {}
+        (Form::Plain, _) if stage.word == Elem::I16 => {}
         (
             Form::Bytes,
             Some(Step {
