@@ -60,6 +60,13 @@ fn readme(input: &EmitInput<'_>, plan: &Plan<'_>, scratch: usize, sources: &[Str
     out.push('\n');
     out.push_str(&deviations::readme().replace("NAME", name));
     out.push_str(&forms::readme(plan).replace("NAME", name));
+    if input.options.target == Target::Avr {
+        line!(
+            out,
+            "\n## Flash\n\nOn AVR constants lie in flash and are read through pointers of 16 bits. The linker puts them, with all\nother data in flash, before the code. Where all of it passes the first 64 KiB the kernel reads other\nbytes than its weights, and nothing warns: look at the map file. This kernel's are {} bytes.",
+            plan.constant_bytes()
+        );
+    }
     out
 }
 

@@ -8,9 +8,10 @@
 use crate::EmitInput;
 use crate::plan::Plan;
 use crate::text::{c_comment, c_integer, integers, line, string};
+use ceg4n_target::Target;
 use std::fmt::Write;
 
-/// Bytes of vectors that AVR gets.
+/// Bytes of vectors that AVR gets at most.
 const AVR_BYTES: usize = 16_384;
 
 /// The whole file.
@@ -38,7 +39,10 @@ pub(super) fn source(input: &EmitInput<'_>, plan: &Plan<'_>) -> String {
     let n = input.vectors.len();
     let each = plan.kernel.input_len() * plan.input.bytes()
         + plan.kernel.output_len() * plan.output.bytes();
-    let some = (AVR_BYTES / each.max(1)).clamp(1, n.max(1));
+    // What pointers into flash reach beside the kernel's constants.
+    let left = Target::Avr.most_constants();
+    let left = left.saturating_sub(plan.constant_bytes()).min(AVR_BYTES);
+    let some = (left / each.max(1)).clamp(1, n.max(1));
     count(&mut out, name, n, some);
     if n == 0 {
         out.push_str(&EMPTY.replace("NAME", name));

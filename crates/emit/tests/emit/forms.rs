@@ -1,7 +1,7 @@
 //! Loops of every form on dense layers at the edges of their side conditions: the plain C on this
 //! machine, the instructions on emulated boards.
 
-use crate::common::{Case, compilers, deep_shifts, dense_cases, folder, run, skip};
+use crate::common::{Case, compilers, deep_shifts, dense_cases, folder, run, skip, wide_dense};
 use ceg4n_boards::selftest::Kernel;
 use ceg4n_boards::{Board, Level, Source, selftest};
 use ceg4n_emit::{EmitOptions, KernelChoice, Target, emit_c};
@@ -73,26 +73,28 @@ fn the_programs_cover_the_forms() {
     }
 }
 
+/// A case's files for a board.
+fn kernel(case: &Case) -> Kernel {
+    let files = emit_c(&case.input()).unwrap().into_iter();
+    let sources = files.filter_map(|f| {
+        let name = f.path.strip_prefix("c/")?.to_owned();
+        let is_c = [".c", ".h"].iter().any(|e| name.ends_with(e));
+        let text = String::from_utf8(f.content).unwrap();
+        (is_c && !name.contains('/')).then(|| Source::new(name, text))
+    });
+    Kernel {
+        name: case.name.clone(),
+        sources: sources.collect(),
+        bytes: (200, 2_000),
+    }
+}
+
 /// The self-tests on a board.
 fn on_board(board: Board, level: Level, cases: &[Case]) {
     if let Some(tool) = board.missing() {
         skip(&format!("{board}: {tool} is not installed"));
         return;
     }
-    let kernel = |case: &Case| {
-        let files = emit_c(&case.input()).unwrap().into_iter();
-        let sources = files.filter_map(|f| {
-            let name = f.path.strip_prefix("c/")?.to_owned();
-            let is_c = [".c", ".h"].iter().any(|e| name.ends_with(e));
-            let text = String::from_utf8(f.content).unwrap();
-            (is_c && !name.contains('/')).then(|| Source::new(name, text))
-        });
-        Kernel {
-            name: case.name.clone(),
-            sources: sources.collect(),
-            bytes: (200, 2_000),
-        }
-    };
     let kernels: Vec<Kernel> = cases.iter().map(kernel).collect();
     let outcomes = selftest(board, level, &kernels).unwrap();
     for (outcome, case) in outcomes.iter().zip(cases) {
@@ -174,4 +176,23 @@ fn avr_instructions_compute_what_programs_mean() {
     for level in Level::TESTED {
         on_board(Board::Atmega2560, level, &cases);
     }
+}
+
+/// Constants that take most of the flash that pointers reach leave less for vectors.
+#[test]
+fn avr_selftests_stay_within_reach() {
+    let board = Board::Atmega2560;
+    if let Some(tool) = board.missing() {
+        skip(&format!("{board}: {tool} is not installed"));
+        return;
+    }
+    let mut case = wide_dense("reach", 200, 290, 40);
+    case.options = EmitOptions {
+        target: Target::Avr,
+        kernel: KernelChoice::Speed,
+        ..EmitOptions::default()
+    };
+    let outcomes = selftest(board, Level::O2, &[kernel(&case)]).unwrap();
+    assert!(outcomes[0].vectors >= 5, "{outcomes:?}");
+    assert_eq!(outcomes[0].wrong, 0, "{outcomes:?}");
 }

@@ -141,3 +141,26 @@ pub(super) fn quarters(layer: &Layer<'_>) -> Result<(String, i64), Unmet> {
     };
     Ok((reason, room))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A chunk's length shares a word with another number.
+    #[test]
+    fn chunks_are_no_longer_than_their_length_can_tell() {
+        for (cols, works) in [(65_532, true), (65_533, false), (65_536, false)] {
+            let layer = Layer {
+                weight: &vec![0; 4 * cols],
+                rows: 4,
+                cols,
+                operand: Interval::new(0, 255),
+                operand_bits: 8,
+                operand_signed: false,
+                sums: &[Interval::new(0, 0); 4],
+                width: 1,
+            };
+            assert_eq!(quarters(&layer).is_ok(), works, "{cols}");
+        }
+    }
+}

@@ -215,3 +215,26 @@ pub(crate) fn deep_shifts(prefix: &str) -> Vec<Case> {
     }
     cases
 }
+
+/// A layer of random bytes, with so many random vectors.
+pub(crate) fn wide_dense(name: &str, rows: usize, cols: usize, vectors: usize) -> Case {
+    let mut rng = ChaCha8Rng::seed_from_u64(9);
+    let mut b = NetworkBuilder::new("wide");
+    let x = b.push("x", Op::Input, Some(Shape::vector(cols)), None);
+    let weight = constant(&mut b, "w", &[rows, cols], 1.0);
+    let bias = None;
+    let y = b.push("y", Op::Dense { x, weight, bias }, None, None);
+    let net = Arc::new(b.finish(y).unwrap());
+    let all: Vec<i32> = (0..rows * cols)
+        .map(|_| rng.random_range(-128..=127))
+        .collect();
+    let patch = Program::reference(net).patch().format(x, format("u8q0"));
+    let patch = patch.mantissas(weight, format("s8q0"), all.into());
+    let program = check(patch.format(y, format("u8q-10")).finish()).unwrap();
+    Case {
+        name: name.to_owned(),
+        vectors: super::vectors(&program, &mut rng, vectors),
+        program,
+        options: speed(),
+    }
+}

@@ -10,7 +10,7 @@ mod mlp;
 mod tools;
 mod ways;
 
-pub(crate) use dense::{deep_shifts, dense_cases};
+pub(crate) use dense::{deep_shifts, dense_cases, wide_dense};
 pub(crate) use graph::graph;
 pub(crate) use large::{large_dense, large_image};
 pub(crate) use meaning::evaluate;
