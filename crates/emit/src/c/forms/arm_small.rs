@@ -225,9 +225,9 @@ fn rows(out: &mut String, name: &str, u: &Use) {
     store(out, u, &format!("w + (cols + 3) / 4 * {rows}"));
 }
 
-/// Four rows a word. Sums of all chunks in r8 to r11, of a chunk in r6 (A) and r7 (R), the
+/// The assembly of [`chunks`]. Sums of all chunks in r8 to r11, of a chunk in r6 (A) and r7 (R), the
 /// operand's sum in r12, the chunk's end in lr.
-fn chunks(out: &mut String, name: &str, u: &Use) {
+fn chunks_assembly(u: &Use) -> Vec<String> {
     let x = u.x;
     let mut code = enter(4, x);
     code.extend(lines(&[
@@ -298,6 +298,11 @@ fn chunks(out: &mut String, name: &str, u: &Use) {
         "mov r7, r11",
     ]));
     code.extend(leave(u));
+    code
+}
+
+/// Four rows a word.
+fn chunks(out: &mut String, name: &str, u: &Use) {
     c_comment(
         out,
         [
@@ -309,7 +314,7 @@ fn chunks(out: &mut String, name: &str, u: &Use) {
         ],
     );
     line!(out, "{GUARD}");
-    assembly(out, &head(name, u, true), &code);
+    assembly(out, &head(name, u, true), &chunks_assembly(u));
     line!(out, "#else");
     out.push_str(&head(name, u, false));
     line!(
