@@ -17,3 +17,4 @@ mod proofs;
 #[cfg(feature = "cadical")]
 #[path = "../smt/simulate.rs"]
 mod simulate;
+mod templates;
