@@ -13,6 +13,9 @@ const OPTIONS: &[&str] = &[
     "4",
     "-eva-auto-loop-unroll",
     "4096",
+    // Loops whose ends are read from constants.
+    "-eva-slevel",
+    "10000",
     "-eva-no-results",
     "-warn-signed-downcast",
     "-warn-special-float",
