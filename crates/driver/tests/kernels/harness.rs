@@ -68,14 +68,14 @@ fn main() {
     let mut to = std::io::BufWriter::new(std::fs::File::create(&paths[2]).unwrap());
     let mut scratch = NAME::Scratch::new();
     for row in bytes.chunks_exact(8 * NAME::IN_SIZE) {
-        let mut input: NAME::Input = [0; NAME::IN_SIZE];
-        let mut output: NAME::Output = [0; NAME::OUT_SIZE];
+        let mut input: NAME::Input = [NAME::In(0); NAME::IN_SIZE];
+        let mut output: NAME::Output = [NAME::Out(0); NAME::OUT_SIZE];
         for (to, from) in input.iter_mut().zip(row.chunks_exact(8)) {
-            *to = i64::from_ne_bytes(from.try_into().unwrap()).try_into().unwrap();
+            to.0 = i64::from_ne_bytes(from.try_into().unwrap()).try_into().unwrap();
         }
         NAME::infer(&input, &mut scratch, &mut output);
         for v in output {
-            to.write_all(&i64::from(v).to_ne_bytes()).unwrap();
+            to.write_all(&i64::from(v.0).to_ne_bytes()).unwrap();
         }
     }
     to.flush().unwrap();
