@@ -220,7 +220,7 @@ pub struct Footprint {
     /// Bytes of the caller's inputs and outputs.
     pub vector_bytes: usize,
     /// An upper estimate of the bytes of code, from the length of the C text; what a compiler
-    /// makes of it is less, down to a quarter.
+    /// makes of it is less, often much less.
     pub code_bytes: usize,
 }
 

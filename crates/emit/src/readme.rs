@@ -1,8 +1,8 @@
 //! Preambles and READMEs: what the kernel is, what is proved of it, how to use it.
 
-use crate::EmitInput;
 use crate::plan::Plan;
 use crate::text::{comment, line};
+use crate::{EmitInput, KernelChoice};
 use std::fmt::Write;
 
 /// The lines above an interface: origin, claim, requirement, regions, hashes.
@@ -98,6 +98,13 @@ pub(crate) fn c(
     let name = input.name;
     let mut out = format!("# {name}: a fixed-point kernel in C99\n\n");
     body(&mut out, input, plan, scratch);
+    let how = match input.options.kernel {
+        _ if plan.unrolled => "straight-line code",
+        KernelChoice::Size => "loops for size",
+        KernelChoice::Auto | KernelChoice::Speed | KernelChoice::Unrolled => "loops for speed",
+    };
+    let target = input.options.target.name();
+    line!(out, "Written for the target {target}: {how}.\n");
     line!(
         out,
         "Integers only, no allocation, no library, no data that is not constant; calls with different scratch memory may run at the same time.\n"

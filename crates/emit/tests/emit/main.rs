@@ -19,4 +19,5 @@ mod onnx;
 mod package;
 mod rust;
 mod rust_float;
+mod sizes;
 mod targets;
