@@ -59,7 +59,7 @@ pub(crate) fn load(file: &Path, regions: Option<&Path>, formats: &[String]) -> R
     let (module, versions) = match loaded.module.versions.is_empty() {
         false => (
             loaded.module.clone(),
-            vec![("proved".to_owned(), loaded.module)],
+            vec![("own".to_owned(), loaded.module)],
         ),
         true => {
             const PREPARE: &str = "fold-affine,drop-unused";
