@@ -10,9 +10,13 @@ use ceg4n_quantize::{BiasRule, Calibration, Gpfq, Model, Nearest, Quantizer};
 use ceg4n_refine::strategy::{Enumerate, Genetic, Greedy, Guided, List, Narrow};
 use ceg4n_refine::{State, Strategy};
 use ceg4n_search::{AnnotationSpace, Exact as CostOrder, Settings, Variation};
-use ceg4n_target::Machine;
+use ceg4n_target::{Machine, Target};
 use ceg4n_verify::Reference;
 use std::sync::Arc;
+
+/// Greatest activation width where a processor is named: an unsigned activation of so many bits is a
+/// signed half of a word, which its multiplications take.
+const HALF_ACTIVATIONS: u8 = 15;
 
 /// Activations of the preset `ceg4n`, whose original leaves them in float32.
 const FINE_ACTIVATIONS: u8 = 16;
@@ -97,10 +101,12 @@ impl Plan {
             kernel: options.written.kernel,
         };
         let numeric = |r: &ceg4n_ir::Requirement| matches!(r.property, Property::Eps(_));
-        if options.activation_bits == DEFAULT_ACTIVATION_BITS
-            && loaded.module.requirements.iter().any(numeric)
-        {
-            space.activation_bits.1 = NUMERIC_ACTIVATIONS;
+        if options.activation_bits == DEFAULT_ACTIVATION_BITS {
+            if loaded.module.requirements.iter().any(numeric) {
+                space.activation_bits.1 = NUMERIC_ACTIVATIONS;
+            } else if options.written.target != Target::Generic {
+                space.activation_bits.1 = HALF_ACTIVATIONS;
+            }
         }
         if matches!(options.preset, Preset::Auto | Preset::Ceg4n) {
             space.biases = BiasRule::AsWeights;
