@@ -13,9 +13,6 @@ const OPTIONS: &[&str] = &[
     "4",
     "-eva-auto-loop-unroll",
     "4096",
-    // Loops whose ends are read from constants.
-    "-eva-slevel",
-    "10000",
     "-eva-no-results",
     "-warn-signed-downcast",
     "-warn-special-float",
@@ -78,6 +75,18 @@ fn spelled_out(code: &str) -> Option<String> {
     (out != code).then(|| low8.to_owned() + &out)
 }
 
+/// The functions whose loops end where constants say, which take states apart to be precise.
+fn ends_in_constants(code: &str) -> Vec<String> {
+    let words = code.split(|c: char| !c.is_ascii_alphanumeric() && c != '_');
+    let mut found: Vec<String> = words
+        .filter(|w| w.contains("_quarters_"))
+        .map(str::to_owned)
+        .collect();
+    found.sort();
+    found.dedup();
+    found
+}
+
 /// Analyses the kernel `name` of the folder `c`, without its self-test.
 pub(crate) fn analyse(c: &Path, name: &str) -> Analysis {
     let driver = c.join("eva_driver.c");
@@ -90,6 +99,12 @@ pub(crate) fn analyse(c: &Path, name: &str) -> Analysis {
         .arg(&driver);
     let kernel = c.join(format!("{name}.c"));
     let code = std::fs::read_to_string(&kernel).unwrap();
+    let deep = ends_in_constants(&code);
+    if !deep.is_empty() {
+        let each = deep.iter().map(|f| format!("{f}:3000"));
+        let list: Vec<String> = each.collect();
+        command.args(["-eva-slevel-function", &list.join(",")]);
+    }
     command.arg(match spelled_out(&code) {
         None => kernel,
         Some(code) => {
