@@ -126,7 +126,7 @@ pub fn compile(args: &CompileArgs) -> Result<CompileOptions, Diagnostics> {
     if let Some(bits) = r.option("activation-bits", args.activation_bits.as_deref(), |t| {
         bits(t, ACTIVATION_BITS)
     }) {
-        options.activation_bits = bits;
+        options.activation_bits = Some(bits);
     }
     if !matches!(options.preset, Preset::Auto) {
         for (name, given) in [
@@ -154,6 +154,16 @@ pub fn compile(args: &CompileArgs) -> Result<CompileOptions, Diagnostics> {
             .unwrap_or_default(),
         acsl: args.acsl,
     };
+    if !options.emit.c {
+        for (name, given) in [
+            ("target", args.target.is_some()),
+            ("max-flash", args.max_flash.is_some()),
+            ("max-ram", args.max_ram.is_some()),
+            ("acsl", args.acsl),
+        ] {
+            r.conflict(given, name, "--emit leaves C out");
+        }
+    }
     options.max_flash = r.option("max-flash", args.max_flash.as_deref(), bytes);
     options.max_ram = r.option("max-ram", args.max_ram.as_deref(), bytes);
     options.ir_version = r.option("ir-version", args.ir_version.as_deref(), version);

@@ -263,7 +263,7 @@ fn options_get_their_types() {
     assert_eq!(o.boundary_margin, Some("1/3".parse().unwrap()));
     assert_eq!(o.rounding, Some(Rounding::HalfEven));
     assert_eq!((o.preset, o.strategy), (Preset::Auto, Strategy::Nsga2));
-    assert_eq!((o.weight_bits, o.activation_bits), (3..=5, 8..=8));
+    assert_eq!((o.weight_bits, o.activation_bits), (3..=5, Some(8..=8)));
     assert!(o.emit.c && !o.emit.rust && o.emit.onnx);
     assert_eq!(o.output.as_deref(), Some(Path::new("d")));
     assert_eq!((o.prefix.as_deref(), o.ir_version), (Some("p"), Some(2)));
@@ -352,7 +352,7 @@ fn what_is_left_out_has_the_defaults_of_the_book() {
     let o = translate::compile(&args).unwrap();
     assert_eq!(
         (o.weight_bits.clone(), o.activation_bits.clone()),
-        (2..=16, 4..=16)
+        (2..=16, None)
     );
     assert_eq!(
         (o.boundary, o.rounding, o.preset),

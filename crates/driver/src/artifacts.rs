@@ -337,8 +337,7 @@ fn cost(program: &Program, input: &EmitInput<'_>) -> Result<Cost, Diagnostics> {
             biases_bits += stored(v);
         }
     }
-    let footprint = ceg4n_emit::footprint(input)
-        .map_err(|e| Diagnostic::error(codes::INTERNAL, e.to_string()))?;
+    let footprint = ceg4n_emit::footprint(input).map_err(failed)?;
     Ok(Cost {
         metric: "weight-bits".to_owned(),
         value: weights_bits + biases_bits,

@@ -213,8 +213,9 @@ pub struct CompileOptions {
     pub cost: Cost,
     /// Weight widths of the space, within 2..=16.
     pub weight_bits: RangeInclusive<u8>,
-    /// Activation widths of the space, within 4..=24.
-    pub activation_bits: RangeInclusive<u8>,
+    /// Activation widths of the space, within 4..=24; `None` is [`DEFAULT_ACTIVATION_BITS`], with
+    /// another end under `eps` and where a processor is named.
+    pub activation_bits: Option<RangeInclusive<u8>>,
     /// What shares a scale.
     pub granularity: Granularity,
     /// Look for more proved programs, for a front of cost against accuracy.
@@ -254,7 +255,7 @@ impl CompileOptions {
             strategy: Strategy::default(),
             cost: Cost::default(),
             weight_bits: WEIGHT_BITS,
-            activation_bits: DEFAULT_ACTIVATION_BITS,
+            activation_bits: None,
             granularity: Granularity::default(),
             pareto: false,
             data: DataOptions::default(),

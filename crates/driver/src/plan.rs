@@ -93,7 +93,12 @@ impl Plan {
             Arc::new(model),
             quantizer,
             ends(&options.weight_bits),
-            ends(&options.activation_bits),
+            ends(
+                options
+                    .activation_bits
+                    .as_ref()
+                    .unwrap_or(&DEFAULT_ACTIVATION_BITS),
+            ),
         );
         space.cost = options.cost;
         space.machine = Machine {
@@ -101,7 +106,7 @@ impl Plan {
             kernel: options.written.kernel,
         };
         let numeric = |r: &ceg4n_ir::Requirement| matches!(r.property, Property::Eps(_));
-        if options.activation_bits == DEFAULT_ACTIVATION_BITS {
+        if options.activation_bits.is_none() {
             if loaded.module.requirements.iter().any(numeric) {
                 space.activation_bits.1 = NUMERIC_ACTIVATIONS;
             } else if options.written.target != Target::Generic {

@@ -17,7 +17,7 @@ fn tiny(weights: RangeInclusive<u8>, activations: u8) -> CompileOptions {
     let mut options = CompileOptions::new(root.join("tiny.nnir"));
     options.strategy = Strategy::Exact;
     options.weight_bits = weights;
-    options.activation_bits = activations..=activations;
+    options.activation_bits = Some(activations..=activations);
     options
 }
 

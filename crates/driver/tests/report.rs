@@ -8,7 +8,9 @@ use ceg4n_base::Exact;
 use ceg4n_driver::compile::compile;
 use ceg4n_driver::explain::{self, ExplainOptions, Outcome};
 use ceg4n_driver::load::load;
-use ceg4n_driver::options::{CompileOptions, LoadOptions, Preset, Strategy, VerifyOptions};
+use ceg4n_driver::options::{
+    CompileOptions, DEFAULT_ACTIVATION_BITS, LoadOptions, Preset, Strategy, VerifyOptions,
+};
 use ceg4n_driver::verify::verify;
 use ceg4n_driver::{Cancel, Loaded, Quiet};
 use ceg4n_eval::{kernel_outputs, real_outputs};
@@ -81,7 +83,7 @@ fn reports_of_runs_that_find_nothing_are_valid() {
     let mut options = CompileOptions::new(shipped("tiny"));
     options.load.require = Some(Property::Eps("0.000001".parse().expect("a number")).into());
     options.weight_bits = 2..=3;
-    options.activation_bits = 4..=4;
+    options.activation_bits = Some(4..=4);
     options.strategy = Strategy::Exact;
     let none = compiled(&options, &folder.path().join("none"));
     assert_eq!(none.status, Status::Refuted);
@@ -211,14 +213,13 @@ fn space(loaded: &Loaded, options: &CompileOptions) -> AnnotationSpace {
         &loaded.module.regions,
         Rounding::HalfUp,
     );
+    let activations = options.activation_bits.clone();
+    let activations = activations.unwrap_or(DEFAULT_ACTIVATION_BITS);
     let mut space = AnnotationSpace::new(
         Arc::new(model),
         Arc::new(Nearest::default()),
         (*options.weight_bits.start(), *options.weight_bits.end()),
-        (
-            *options.activation_bits.start(),
-            *options.activation_bits.end(),
-        ),
+        (*activations.start(), *activations.end()),
     );
     space.biases = BiasRule::AsWeights;
     space
@@ -239,7 +240,7 @@ fn an_optimality_claim_can_be_checked_again() {
         options.load.require = eps.map(|e| Property::Eps(e.parse().expect("a number")).into());
         if eps.is_some() {
             // What the search takes where numbers are asked for.
-            options.activation_bits = 4..=20;
+            options.activation_bits = Some(4..=20);
         }
         let output = folder.path().join(name);
         let report = compiled(&options, &output);

@@ -85,7 +85,7 @@ fn fill(r: &mut Reader, args: &BenchCompileArgs, options: &mut CompileOptions) {
     }
     let widths = |t: &str| bits(t, ACTIVATION_BITS);
     if let Some(bits) = r.option("activation-bits", args.activation_bits.as_deref(), widths) {
-        options.activation_bits = bits;
+        options.activation_bits = Some(bits);
     }
 }
 
