@@ -13,6 +13,7 @@ pub const ORDER: &[&str] = &[
     "import",
     "syntax",
     "eval",
+    "scalar",
     "passes",
     "jit",
     "smt",

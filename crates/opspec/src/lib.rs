@@ -28,10 +28,11 @@ mod names;
 mod parse;
 mod reference;
 mod resolve;
+mod rule;
 mod schema;
 mod spec;
 
-pub use ast::{Cmp, Expr, Smooth};
+pub use ast::{Binary, Cmp, Expr, Logic, Smooth};
 pub use bindings::{BindError, Bindings};
 pub use catalogue::{Catalogue, EMBEDDED, catalogue};
 pub use domain::{Domain, MeaningError, Operands};
@@ -40,6 +41,7 @@ pub use enclosures::EnclosureDomain;
 pub use interpret::Interpreter;
 pub use names::{InputName, OpName, RoundingName, SaturationName};
 pub use reference::reference_markdown;
+pub use rule::{Fact, RewriteRule, Term, Truth, Variable, VariableId, VariableKind};
 pub use spec::{
     Condition, Example, Meaning, OperandDecl, OperandId, OperandKind, ParameterDecl, ParameterId,
     ResultDecl, SizeId, Spec,
