@@ -1,8 +1,9 @@
 //! `cargo run -p ceg4n-dev -- book`: writes the generated pages of the book;
 //! `… -- network NAME OUT.nnir`: writes a generated network;
+//! `… -- examples [PAGE]`: carries out the worked examples of the book;
 //! `… -- kernels`: measures emitted kernels, see `--help`.
 
-use ceg4n_dev::{Tree, book, kernels, networks};
+use ceg4n_dev::{Tree, book, examples, kernels, networks};
 use clap::Parser;
 use std::path::Path;
 use std::process::ExitCode;
@@ -38,6 +39,15 @@ fn main() -> ExitCode {
                 ExitCode::from(2)
             }
         },
+        ["examples", ref page @ ..] if page.len() < 2 => {
+            match examples::run(page.first().copied(), &mut |line| println!("{line}")) {
+                Ok(()) => ExitCode::SUCCESS,
+                Err(e) => {
+                    eprintln!("error: {e}");
+                    ExitCode::FAILURE
+                }
+            }
+        }
         ["kernels", ..] => {
             let options = kernels::Options::parse_from(&arguments);
             match kernels::table(&options, &mut |line| print!("{line}")) {
@@ -50,7 +60,7 @@ fn main() -> ExitCode {
         }
         _ => {
             eprintln!(
-                "usage: cargo run -p ceg4n-dev -- book|network dense|mobile OUT.nnir|kernels [OPTIONS]"
+                "usage: cargo run -p ceg4n-dev -- book|network dense|mobile OUT.nnir|examples [PAGE]|kernels [OPTIONS]"
             );
             ExitCode::from(2)
         }
