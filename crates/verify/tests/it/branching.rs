@@ -271,7 +271,7 @@ impl Grower<'_> {
             },
             16 => Op::Unary {
                 x,
-                function: Unary::ALL[self.rng.size(0, Unary::ALL.len() - 1)],
+                function: self.jump(),
             },
             17 | 18 => self.snap(x),
             _ => {
@@ -308,6 +308,12 @@ impl Grower<'_> {
             out.push((n - reach) / slide.strides[a] + 1);
         }
         Some(out)
+    }
+
+    /// A function that jumps: one of them after the other as networks grow.
+    fn jump(&self) -> Unary {
+        let jumps: Vec<_> = Unary::ALL.iter().filter(|f| f.format().is_some()).collect();
+        *jumps[self.pool.len() % jumps.len()]
     }
 
     fn conv(&mut self, x: ValueId, shape: &[usize]) {
