@@ -27,7 +27,7 @@ impl Pass for QuantizeUniform {
         "add a version with W-bit weights and A-bit activations (quantize-uniform:W:A); scales follow from the regions"
     }
 
-    fn keeps(&self) -> Keeps {
+    fn keeps(&self, _: Option<&str>) -> Keeps {
         Keeps {
             reference: true,
             kernels: false,

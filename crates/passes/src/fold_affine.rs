@@ -1,6 +1,7 @@
 //! `fold-affine`: normalization of inputs, and divisions, as weights.
 
 use crate::pass::{Keeps, Pass};
+use crate::tensors::transposed;
 use ceg4n_base::{Diagnostics, Exact, elementary};
 use ceg4n_ir::{
     Anchor, Comments, Constant, Module, Network, NetworkBuilder, Op, Shape, ValueId, Wide,
@@ -25,7 +26,7 @@ impl Pass for FoldAffine {
         "make products, and sums and quotients beside them, part of the weights of the layer behind them, and other quotients products"
     }
 
-    fn keeps(&self) -> Keeps {
+    fn keeps(&self, _: Option<&str>) -> Keeps {
         // Of a network without versions there is no kernel to keep.
         Keeps {
             reference: false,
@@ -234,23 +235,6 @@ impl Fold {
         }
         Some(())
     }
-}
-
-/// For each element of a transposition, row-major, its place in the operand.
-fn transposed(from: &Shape, perm: &[usize]) -> Vec<usize> {
-    let mut steps = vec![1; from.0.len()];
-    for i in (1..steps.len()).rev() {
-        steps[i - 1] = steps[i] * from.0[i];
-    }
-    let mut out = vec![0];
-    for p in perm {
-        let step = steps[*p];
-        let all = out
-            .iter()
-            .flat_map(|b| (0..from.0[*p]).map(move |i| b + i * step));
-        out = all.collect();
-    }
-    out
 }
 
 /// True if the layer can take it in: a convolution needs one scale and shift per channel, and no
