@@ -61,12 +61,29 @@ fn equal(a: &Op, b: &Op) -> bool {
     }
     match (a, b) {
         (Op::Const(a), Op::Const(b)) => equal_constants(a, b),
-        (Op::Conv { slide: s, groups: g, .. }, Op::Conv { slide: t, groups: h, .. }) => {
-            s == t && g == h
-        }
         (
-            Op::MaxPool { kernel: k, slide: s, .. },
-            Op::MaxPool { kernel: l, slide: t, .. },
+            Op::Conv {
+                slide: s,
+                groups: g,
+                ..
+            },
+            Op::Conv {
+                slide: t,
+                groups: h,
+                ..
+            },
+        ) => s == t && g == h,
+        (
+            Op::MaxPool {
+                kernel: k,
+                slide: s,
+                ..
+            },
+            Op::MaxPool {
+                kernel: l,
+                slide: t,
+                ..
+            },
         ) => k == l && s == t,
         (
             Op::AveragePool {

@@ -69,13 +69,7 @@ impl<'m> Draft<'m> {
     }
 
     /// Adds a value before `before`, under the name or one that starts with it.
-    pub(crate) fn insert(
-        &mut self,
-        before: ValueId,
-        name: &str,
-        op: Op,
-        shape: Shape,
-    ) -> ValueId {
+    pub(crate) fn insert(&mut self, before: ValueId, name: &str, op: Op, shape: Shape) -> ValueId {
         let name = std::iter::once(name.to_owned())
             .chain((2u64..).map(|k| format!("{name}.{k}")))
             .find(|n| !self.names.contains(n))

@@ -67,8 +67,14 @@ fn real_idle(net: &Network, v: ValueId, x: ValueId, all: &BTreeMap<ValueId, Vec<
     } else {
         (Some(Exact::zero()), None)
     };
-    let above = |r: &Range| lo.as_ref().is_none_or(|e| r.lo.as_ref().is_some_and(|l| l >= e));
-    let below = |r: &Range| hi.as_ref().is_none_or(|e| r.hi.as_ref().is_some_and(|h| h <= e));
+    let above = |r: &Range| {
+        lo.as_ref()
+            .is_none_or(|e| r.lo.as_ref().is_some_and(|l| l >= e))
+    };
+    let below = |r: &Range| {
+        hi.as_ref()
+            .is_none_or(|e| r.hi.as_ref().is_some_and(|h| h <= e))
+    };
     ranges.iter().all(|r| above(r) && below(r))
 }
 

@@ -89,7 +89,11 @@ fn behind(
         gone.remove(0);
     }
     // All at once if their constants fit the bias, else those that bring none.
-    let without: Vec<usize> = gone.iter().copied().filter(|j| found.is_silent(*j)).collect();
+    let without: Vec<usize> = gone
+        .iter()
+        .copied()
+        .filter(|j| found.is_silent(*j))
+        .collect();
     for gone in [gone, without] {
         if gone.is_empty() {
             continue;
@@ -357,7 +361,9 @@ pub(crate) fn written(
         i32::try_from(m).ok()
     };
     let mantissas = |format: &TensorFormat| -> Option<Arc<[i32]>> {
-        (0..sums.len()).map(|i| in_format(i, format.channel(i)?)).collect()
+        (0..sums.len())
+            .map(|i| in_format(i, format.channel(i)?))
+            .collect()
     };
     if let Some(Annotation::Fixed { format, .. }) = old
         && let Some(m) = mantissas(format)

@@ -112,9 +112,8 @@ impl<'m> Moves<'m> {
 
     /// True if no version says anything of the value that its operand does not say.
     fn quiet(&self, v: ValueId) -> bool {
-        let declared = |a: &Annotation| {
-            matches!(a, Annotation::Acc(AccAnnotation { width: Some(_) }))
-        };
+        let declared =
+            |a: &Annotation| matches!(a, Annotation::Acc(AccAnnotation { width: Some(_) }));
         let notes = || self.module.versions.iter().filter_map(|a| a.get(v));
         !notes().any(declared) && !self.versions.iter().any(|k| k.rounds(v))
     }

@@ -1,4 +1,6 @@
-//! `fold-affine`: normalization of inputs, and divisions, as weights.
+//! `fold-affine`: normalization, and divisions, as weights.
+
+mod behind;
 
 use crate::pass::{Keeps, Pass};
 use crate::tensors::transposed;
@@ -9,8 +11,8 @@ use ceg4n_ir::{
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-/// Sums, products and quotients with constants in front of a layer become part of its weights and
-/// bias; a division that is left, by anything but a power of two, a product with the inverse. Where
+/// Sums, products and quotients with constants in front of a layer, or behind it, become part of its
+/// weights and bias; a division that is left, by anything but a power of two, a product with the inverse. Where
 /// the new constants are no sum of two float64 they are enclosed
 /// ([`ceg4n_ir::ENCLOSED_LOG2`]).
 ///
@@ -23,7 +25,7 @@ impl Pass for FoldAffine {
     }
 
     fn description(&self) -> &'static str {
-        "make products, and sums and quotients beside them, part of the weights of the layer behind them, and other quotients products"
+        "make products, and sums and quotients beside them, part of the weights of the layer behind or in front of them, and other quotients products"
     }
 
     fn keeps(&self, _: Option<&str>) -> Keeps {
@@ -38,37 +40,43 @@ impl Pass for FoldAffine {
         if !module.versions.is_empty() {
             return Ok(module.clone());
         }
-        let net = &module.network;
-        let folds = folds(net);
-        let gone: BTreeSet<ValueId> = folds.values().flat_map(|f| f.gone.clone()).collect();
-        let mut build = Build {
-            net,
-            builder: NetworkBuilder::new(net.name()),
-            ids: BTreeMap::new(),
-        };
-        for (v, value) in net.values().iter() {
-            if gone.contains(&v) {
-                continue;
-            }
-            match folds.get(&v) {
-                Some(fold) => build.folded(v, fold),
-                None => build.kept(v),
-            }
-            debug_assert!(build.ids.contains_key(&v), "%{} has an image", value.name);
-        }
-        let output = build.ids.get(&net.output()).copied();
-        let Some(output) = output else {
-            return Ok(module.clone());
-        };
-        let comments = comments(module, &build.ids);
-        Ok(Module {
-            network: Arc::new(build.builder.finish(output)?),
-            versions: Vec::new(),
-            regions: module.regions.clone(),
-            requirements: module.requirements.clone(),
-            comments,
-        })
+        // First: what stands in front of no layer, and would become a product.
+        in_front(&behind::behind(module)?)
     }
+}
+
+/// The module with what stands in front of layers in their weights.
+fn in_front(module: &Module) -> Result<Module, Diagnostics> {
+    let net = &module.network;
+    let folds = folds(net);
+    let gone: BTreeSet<ValueId> = folds.values().flat_map(|f| f.gone.clone()).collect();
+    let mut build = Build {
+        net,
+        builder: NetworkBuilder::new(net.name()),
+        ids: BTreeMap::new(),
+    };
+    for (v, value) in net.values().iter() {
+        if gone.contains(&v) {
+            continue;
+        }
+        match folds.get(&v) {
+            Some(fold) => build.folded(v, fold),
+            None => build.kept(v),
+        }
+        debug_assert!(build.ids.contains_key(&v), "%{} has an image", value.name);
+    }
+    let output = build.ids.get(&net.output()).copied();
+    let Some(output) = output else {
+        return Ok(module.clone());
+    };
+    let comments = comments(module, &build.ids);
+    Ok(Module {
+        network: Arc::new(build.builder.finish(output)?),
+        versions: Vec::new(),
+        regions: module.regions.clone(),
+        requirements: module.requirements.clone(),
+        comments,
+    })
 }
 
 /// `scale·x + shift`, element by element of what a layer reads.

@@ -249,9 +249,7 @@ impl<'m> Sums<'m> {
             let (one, two) = (version.last(x)?, version.first(v)?);
             let both = added_to(one, two)?;
             let scale = |i: usize| (one.frac[place[i]], one.multiplier(place[i]));
-            let alike = |(e, i): (usize, &usize)| {
-                (one.frac[e], one.multiplier(e)) == scale(*i)
-            };
+            let alike = |(e, i): (usize, &usize)| (one.frac[e], one.multiplier(e)) == scale(*i);
             if !meets.iter().enumerate().all(alike) {
                 return None;
             }
@@ -294,9 +292,10 @@ fn added_to(first: &KernelNode, second: &KernelNode) -> Option<Vec<i128>> {
     let own = |j: usize| -> Option<i128> {
         match &first.op {
             KernelOp::AddConst { c, .. } => Some(c[j].into()),
-            KernelOp::Dense { bias, rows, .. } => {
-                Some(bias.as_ref().map_or(0, |b| b[j / (first.len / rows)].into()))
-            }
+            KernelOp::Dense { bias, rows, .. } => Some(
+                bias.as_ref()
+                    .map_or(0, |b| b[j / (first.len / rows)].into()),
+            ),
             KernelOp::Conv { bias, conv, .. } => {
                 let row = j / conv.window.windows();
                 Some(bias.as_ref().map_or(0, |b| b[row].into()))

@@ -30,7 +30,14 @@ pub(crate) fn forward(
         })
         .all(|link| users.get(&link) == Some(&1) && net.output() != link);
         let plans: Option<Vec<Plan>> = (0..versions)
-            .map(|k| plan(net, [draft.note(k, v), draft.note(k, target)], target, alone))
+            .map(|k| {
+                plan(
+                    net,
+                    [draft.note(k, v), draft.note(k, target)],
+                    target,
+                    alone,
+                )
+            })
             .collect();
         let Some(plans) = plans else { continue };
         for (k, plan) in plans.into_iter().enumerate() {

@@ -60,8 +60,7 @@ fn behind(module: &Module, layer: &str) -> Result<Option<Module>, Diagnostics> {
     let mut keep: Vec<usize> = Vec::new();
     for j in 0..link.count {
         let twin = keep.iter().copied().find(|i| {
-            equal_rows(net, &link, *i, j)
-                && versions.iter().all(|v| equal_nodes(v, &link, *i, j))
+            equal_rows(net, &link, *i, j) && versions.iter().all(|v| equal_nodes(v, &link, *i, j))
         });
         let merged = twin.is_some_and(|i| sums.add(i, j));
         if !merged {
@@ -96,7 +95,10 @@ fn equal_rows(net: &Network, link: &Link, i: usize, j: usize) -> bool {
         !c.enclosed() && narrow && c.wide.as_ref().is_none_or(|w| wide(w))
     };
     own.into_iter().all(|c| net.constant(c).is_some_and(same))
-        && link.path.iter().all(|v| equal_constants(net, link, *v, [i, j]))
+        && link
+            .path
+            .iter()
+            .all(|v| equal_constants(net, link, *v, [i, j]))
 }
 
 /// True if the constant of an element operator, if it has one, is the same for both neurons.
@@ -261,6 +263,10 @@ fn merged<'m>(
     let shape = meets.shape(&net.value(weight).shape, link.count, keep.len());
     let weight = put_constant(&mut draft, net, weight, link.to, data, shape, notes?);
     let to = net.value(link.to);
-    draft.set(link.to, with_constants(&to.op, weight, bias), to.shape.clone());
+    draft.set(
+        link.to,
+        with_constants(&to.op, weight, bias),
+        to.shape.clone(),
+    );
     Some(draft)
 }

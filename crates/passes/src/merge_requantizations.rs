@@ -108,7 +108,9 @@ fn doubled(version: &Lowered, x: ValueId, v: ValueId) -> bool {
         | KernelOp::Align { .. } => return false,
     };
     let positive = matches!(between.op, KernelOp::Relu { .. });
-    index.iter().all(|i| one_is_enough(version.kernel.rounding, source, first, second, *i, positive))
+    index
+        .iter()
+        .all(|i| one_is_enough(version.kernel.rounding, source, first, second, *i, positive))
 }
 
 /// For element `i`: `clamp2(round(clamp1(round(m·2^-s1))·2^-s2)) = clamp2(round(m·2^-(s1+s2)))` for

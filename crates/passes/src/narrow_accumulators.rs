@@ -32,8 +32,7 @@ impl Pass for NarrowAccumulators {
                     continue;
                 };
                 let width = Some(node.width);
-                a.values
-                    .insert(v, Annotation::Acc(AccAnnotation { width }));
+                a.values.insert(v, Annotation::Acc(AccAnnotation { width }));
             }
         }
         Ok(out)

@@ -137,9 +137,14 @@ fn same_operator(a: &KernelOp, b: &KernelOp, f: Option<Format>, g: Option<Format
         (KernelOp::Clip { x, lo, hi }, KernelOp::Clip { x: y, lo: l, hi: h }) => {
             x == y && lo == l && hi == h
         }
-        (KernelOp::Gather { x, index, fill }, KernelOp::Gather { x: y, index: i, fill: g }) => {
-            x == y && index == i && fill == g
-        }
+        (
+            KernelOp::Gather { x, index, fill },
+            KernelOp::Gather {
+                x: y,
+                index: i,
+                fill: g,
+            },
+        ) => x == y && index == i && fill == g,
         // Entries follow from the formats: those for mantissas of both are the same unless the
         // result's format saturates, which the type ranges exclude.
         (KernelOp::Table { x, .. }, KernelOp::Table { x: y, .. }) => x == y,

@@ -115,7 +115,12 @@ impl Link {
 
     /// Takes out all neurons but `keep`, in order: rows of the first layer with what acts on each,
     /// and columns of the second. `None` if a constant's formats do not allow it.
-    pub(crate) fn shrink(&self, module: &Module, draft: &mut Draft<'_>, keep: &[usize]) -> Option<()> {
+    pub(crate) fn shrink(
+        &self,
+        module: &Module,
+        draft: &mut Draft<'_>,
+        keep: &[usize],
+    ) -> Option<()> {
         let net = &module.network;
         let (weight, bias) = constants(net, self.from)?;
         let weight = taken(module, draft, self.from, weight, self.count, keep)?;

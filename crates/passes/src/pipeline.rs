@@ -65,7 +65,11 @@ pub const PIPELINES: &[Named] = &[
     Named {
         name: "narrow",
         purpose: "fewer bits and roundings for the same integers",
-        passes: &["merge-requantizations", "narrow-formats", "narrow-accumulators"],
+        passes: &[
+            "merge-requantizations",
+            "narrow-formats",
+            "narrow-accumulators",
+        ],
         rounds: 1,
     },
     Named {
@@ -107,8 +111,7 @@ pub struct Stage<'a> {
 
 /// What sees each application of a pass: the step, the module before and after it. Its errors end
 /// the run.
-pub type Observer<'o> =
-    dyn FnMut(&Step<'_>, &Module, &Module) -> Result<(), Diagnostics> + 'o;
+pub type Observer<'o> = dyn FnMut(&Step<'_>, &Module, &Module) -> Result<(), Diagnostics> + 'o;
 
 impl<'a> Pipeline<'a> {
     /// Reads `a,b:PARAMETER,c`, each a pass of `passes` or a named pipeline.

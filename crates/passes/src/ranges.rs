@@ -46,7 +46,11 @@ impl Range {
     fn hull(&self, other: &Self) -> Self {
         let pick = |a: &Option<Exact>, b: &Option<Exact>, less: bool| {
             let (a, b) = (a.as_ref()?, b.as_ref()?);
-            Some(if (a < b) == less { a.clone() } else { b.clone() })
+            Some(if (a < b) == less {
+                a.clone()
+            } else {
+                b.clone()
+            })
         };
         Self {
             lo: pick(&self.lo, &other.lo, true),
@@ -146,7 +150,10 @@ fn of(net: &Network, v: ValueId, all: &BTreeMap<ValueId, Vec<Range>>) -> Vec<Ran
             index.map(|i| x[i].clone()).collect()
         }
         Op::Relu { x } => each(x, &|r| Range {
-            lo: Some(r.lo.clone().map_or_else(Exact::zero, |lo| lo.max(zero.clone()))),
+            lo: Some(
+                r.lo.clone()
+                    .map_or_else(Exact::zero, |lo| lo.max(zero.clone())),
+            ),
             hi: r.hi.clone().map(|hi| hi.max(zero.clone())),
         }),
         Op::Clip { x, lo, hi } => {
@@ -246,10 +253,15 @@ fn weighted(c: &Constant, first: usize, x: &[&Range], bias: Option<(&Constant, u
     let mut ends = [Some(Vec::new()), Some(Vec::new())];
     for (k, r) in x.iter().enumerate().filter(|(k, _)| !is_zero(c, first + k)) {
         // A number and its nearest float have one sign, or the float is 0 and says nothing.
-        let w = c.wide.as_ref().map_or(f64::from(c.data[first + k]), |w| {
-            w.high[first + k]
-        });
-        let own = if w > 0.0 { [&r.lo, &r.hi] } else { [&r.hi, &r.lo] };
+        let w = c
+            .wide
+            .as_ref()
+            .map_or(f64::from(c.data[first + k]), |w| w.high[first + k]);
+        let own = if w > 0.0 {
+            [&r.lo, &r.hi]
+        } else {
+            [&r.hi, &r.lo]
+        };
         for (end, own) in ends.iter_mut().zip(own) {
             match own {
                 Some(e) if e.is_zero() => {}
@@ -287,8 +299,7 @@ fn rows(net: &Network, x: &[Range], weight: ValueId, bias: Option<ValueId>) -> O
 fn planes(window: &Window, x: &[Range], zero: bool) -> Vec<Range> {
     let beyond = zero && {
         let full = window.size();
-        let mut all =
-            (0..window.out[0]).flat_map(|y| (0..window.out[1]).map(move |x| (y, x)));
+        let mut all = (0..window.out[0]).flat_map(|y| (0..window.out[1]).map(move |x| (y, x)));
         all.any(|(y, x)| window.count(y, x) < full)
     };
     let hull = |plane: &[Range]| {
@@ -315,7 +326,9 @@ fn filters(
     let size = conv.window.size();
     let one = |m: usize| {
         let first = conv.first_channel(m);
-        let seen: Vec<&Range> = (0..conv.filter_len()).map(|k| &planes[first + k / size]).collect();
+        let seen: Vec<&Range> = (0..conv.filter_len())
+            .map(|k| &planes[first + k / size])
+            .collect();
         weighted(c, m * conv.filter_len(), &seen, bias.map(|b| (b, m)))
     };
     let each = (0..conv.filters).flat_map(|m| std::iter::repeat_n(one(m), conv.window.windows()));
