@@ -35,6 +35,7 @@ mod regions;
 mod resources;
 pub mod run;
 pub mod smt;
+pub mod validate;
 pub mod verify;
 
 pub use ceg4n_verify::Precision;
