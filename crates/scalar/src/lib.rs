@@ -13,7 +13,11 @@ mod dag;
 mod evaluate;
 mod facts;
 mod lower;
+mod relational;
+mod share;
 
 pub use dag::{Dag, DagId, LinearForm, Node};
+pub use evaluate::Seen;
 pub use facts::Facts;
 pub use lower::{DagError, Lowered};
+pub use share::{Sharing, share, signed_digits};

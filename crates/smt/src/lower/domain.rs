@@ -90,6 +90,8 @@ pub struct Terms {
     atoms: BTreeMap<TermId, Atom>,
     /// Mantissas that have a term already: a sum that is compared and then chosen is built once.
     wholes: BTreeMap<Number, TermId>,
+    /// Mantissas of sums of which more is known than their terms say.
+    ranges: BTreeMap<Number, Atom>,
     /// Terms whose sign has been asked for, with the truth that they are negative.
     signs: BTreeMap<TermId, TermId>,
 }
@@ -188,6 +190,9 @@ impl Terms {
             lo = over(lo.checked_add(p.min(q)))?;
             hi = over(hi.checked_add(p.max(q)))?;
         }
+        if let Some(known) = self.ranges.get(n) {
+            (lo, hi) = (lo.max(known.lo), hi.min(known.hi));
+        }
         Ok((lo, hi))
     }
 
@@ -200,6 +205,50 @@ impl Terms {
             Truth::Known(b) => Ok(self.query.boolean(b)?),
             Truth::Term(t) => Ok(t),
         }
+    }
+
+    /// A number that is proved to be an integer within `lo..=hi`.
+    ///
+    /// # Errors
+    /// A range that excludes what was known, which is a defect of one of the two.
+    pub(super) fn within(&mut self, n: &Number, lo: i128, hi: i128) -> Result<()> {
+        if n.exp != 0 || n.known().is_some() {
+            return Ok(());
+        }
+        let (a, b) = self.range(n)?;
+        let (lo, hi) = (lo.max(a), hi.min(b));
+        if lo > hi {
+            return Err(LowerError::Question(
+                "two ranges of a number exclude each other",
+            ));
+        }
+        if (lo, hi) == (a, b) {
+            return Ok(());
+        }
+        match n.terms.iter().next() {
+            Some((t, 1)) if n.terms.len() == 1 => {
+                let (lo, hi) = (lo - n.constant, hi - n.constant);
+                self.atoms.insert(*t, Atom { lo, hi });
+            }
+            _ => {
+                self.ranges.insert(n.clone(), Atom { lo, hi });
+            }
+        }
+        Ok(())
+    }
+
+    /// The same number as one term, which others share.
+    pub(super) fn shared(&mut self, n: &Number) -> Result<Number> {
+        if n.known().is_some() {
+            return Ok(n.clone());
+        }
+        let (t, atom) = self.whole(n)?;
+        self.atoms.entry(t).or_insert(atom);
+        Ok(Number {
+            terms: BTreeMap::from([(t, 1)]),
+            constant: 0,
+            exp: n.exp,
+        })
     }
 
     /// Both at the smaller exponent.
