@@ -9,6 +9,7 @@
 //! many variables.
 
 use crate::DagError;
+use crate::copy::{found, renamed};
 use crate::dag::{Dag, DagId, LinearForm, Node};
 use std::collections::{BTreeMap, BinaryHeap, HashMap};
 
@@ -102,45 +103,6 @@ pub fn share(dag: &Dag, roots: &[DagId], sharing: &Sharing) -> Result<(Dag, Vec<
     Ok((out, roots))
 }
 
-fn found(new: &HashMap<DagId, DagId>, id: DagId) -> Result<DagId, DagError> {
-    new.get(&id).copied().ok_or(DagError::Index)
-}
-
-/// The node over the new graph's ids; terms that are known go into the constant.
-fn renamed(dag: &Dag, id: DagId, new: &HashMap<DagId, DagId>) -> Result<Node, DagError> {
-    let of = |id: &DagId| found(new, *id);
-    Ok(match dag.node(id) {
-        Node::Input(i) => Node::Input(*i),
-        Node::Linear(form) => {
-            let mut sum = LinearForm::constant(form.constant);
-            let mut terms = Vec::with_capacity(form.terms.len());
-            for (t, c) in &form.terms {
-                match dag.facts(*t).known() {
-                    Some(v) => {
-                        let product = c.checked_mul(v);
-                        let constant = product.and_then(|p| sum.constant.checked_add(p));
-                        sum.constant = constant.ok_or(DagError::Range)?;
-                    }
-                    None => terms.push((of(t)?, *c)),
-                }
-            }
-            sum.plus(&LinearForm::gathered(terms)?)
-                .map(Node::Linear)
-                .ok_or(DagError::Range)?
-        }
-        Node::Shr(a, s) => Node::Shr(of(a)?, *s),
-        Node::Low(a, s) => Node::Low(of(a)?, *s),
-        Node::Min(a, b) => Node::Min(of(a)?, of(b)?),
-        Node::Max(a, b) => Node::Max(of(a)?, of(b)?),
-        Node::Negative(a) => Node::Negative(of(a)?),
-        Node::Not(a) => Node::Not(of(a)?),
-        Node::And(a, b) => Node::And(of(a)?, of(b)?),
-        Node::Or(a, b) => Node::Or(of(a)?, of(b)?),
-        Node::Select(c, a, b) => Node::Select(of(c)?, of(a)?, of(b)?),
-        Node::Lookup(a, table) => Node::Lookup(of(a)?, table.clone()),
-    })
-}
-
 /// A sum's digits over the new graph's ids.
 fn row(dag: &Dag, id: DagId, new: &HashMap<DagId, DagId>) -> Result<Row, DagError> {
     let Node::Linear(form) = renamed(dag, id, new)? else {
@@ -226,6 +188,17 @@ fn pattern(a: Digit, b: Digit, shifts: bool) -> Option<Pattern> {
         shift,
         negative: a.1 != b.1,
     })
+}
+
+fn power(shift: i16) -> Option<i128> {
+    1i128
+        .checked_shl(u32::try_from(shift).ok()?)
+        .filter(|p| *p > 0)
+}
+
+/// Bits of a natural number up to this one.
+fn bits(most: i128) -> i64 {
+    i64::from(128 - most.max(0).leading_zeros())
 }
 
 struct Sharer<'a> {
@@ -314,11 +287,50 @@ impl<'a> Sharer<'a> {
 
     /// Adders of one bit that `n` uses of a pattern save, its own deducted.
     fn saving(&self, p: &Pattern, n: i64) -> i64 {
-        let width = |t: DagId| i64::from(self.dag.facts(t).width());
-        let (a, b, shift) = (width(p.first), width(p.second), i64::from(p.shift));
-        let (low, high) = (shift.min(0), shift.max(0));
-        let whole = (a - low).max(b + high) + 1;
-        n * (a + b - whole) - (whole - shift.abs())
+        let (low, high) = (p.shift.min(0), p.shift.max(0));
+        let (a, b) = (self.span(p.first), self.span(p.second));
+        let (Some(up), Some(down)) = (power(high), power(-low)) else {
+            return i64::MIN;
+        };
+        let whole = a
+            .checked_mul(down)
+            .and_then(|a| a.checked_add(b.checked_mul(up)?));
+        let Some(whole) = whole.map(bits) else {
+            return i64::MIN;
+        };
+        n * (bits(a) + bits(b) - whole) - (whole - i64::from(p.shift.abs()))
+    }
+
+    /// How far the values of a node are apart: a term counts from the least one where it can.
+    fn span(&self, t: DagId) -> i128 {
+        let f = self.dag.facts(t);
+        match self.dag.node(t) {
+            Node::Input(_) | Node::Linear(_) => f.hi - f.lo,
+            Node::Shr(..)
+            | Node::Low(..)
+            | Node::Min(..)
+            | Node::Max(..)
+            | Node::Negative(_)
+            | Node::Not(_)
+            | Node::And(..)
+            | Node::Or(..)
+            | Node::Select(..)
+            | Node::Lookup(..)
+                if f.lo >= 0 =>
+            {
+                f.hi
+            }
+            Node::Shr(..)
+            | Node::Low(..)
+            | Node::Min(..)
+            | Node::Max(..)
+            | Node::Negative(_)
+            | Node::Not(_)
+            | Node::And(..)
+            | Node::Or(..)
+            | Node::Select(..)
+            | Node::Lookup(..) => (1 << f.width()) - 1,
+        }
     }
 
     /// Makes a node of a pattern and puts it in its places.

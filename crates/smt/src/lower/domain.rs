@@ -237,16 +237,22 @@ impl Terms {
         Ok(())
     }
 
-    /// The same number as one term, which others share.
+    /// The same number with a term of its own, which others share. It counts from the least value
+    /// where that takes fewer bits.
     pub(super) fn shared(&mut self, n: &Number) -> Result<Number> {
-        if n.known().is_some() {
-            return Ok(n.clone());
+        let (lo, hi) = self.range(n)?;
+        if lo == hi {
+            return Ok(Number::constant(lo, n.exp));
         }
-        let (t, atom) = self.whole(n)?;
+        let mut from_least = n.clone();
+        from_least.constant = over(n.constant.checked_sub(lo))?;
+        self.ranges
+            .insert(from_least.clone(), Atom { lo: 0, hi: hi - lo });
+        let (t, atom) = self.whole(&from_least)?;
         self.atoms.entry(t).or_insert(atom);
         Ok(Number {
             terms: BTreeMap::from([(t, 1)]),
-            constant: 0,
+            constant: lo,
             exp: n.exp,
         })
     }

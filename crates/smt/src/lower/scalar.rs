@@ -4,10 +4,10 @@
 use super::{LowerError, Number, Terms};
 use crate::term::Logic;
 use ceg4n_ir::{Interval, Kernel};
-use ceg4n_scalar::{Dag, DagError, DagId, Lowered, Sharing, share};
+use ceg4n_scalar::{Dag, DagError, DagId, Lowered, Sharing, offset, share};
 
-/// For every output other than `class`, in order: how far it is ahead of `class` if it comes
-/// before it, how far behind if after. `None` for a kernel without a graph, which is asked
+/// For every output other than `class`, in order: a number whose sign is that of its lead over
+/// `class` if it comes before it, of what it is behind if after. `None` for a kernel without a graph, which is asked
 /// without one.
 pub(super) fn leads(
     terms: &mut Terms,
@@ -37,8 +37,20 @@ pub(super) fn leads(
         roots.push(dag.sum(lead).map_err(defect)?);
     }
     dag.tighten(&roots).map_err(defect)?;
+    // Only signs are asked for: what is decided needs no terms.
+    for root in &mut roots {
+        let known = match dag.facts(*root) {
+            f if f.hi < 0 => -1,
+            f if f.lo >= 0 => 0,
+            _ => continue,
+        };
+        *root = dag.constant(known).map_err(defect)?;
+    }
     let (dag, roots) = match terms.query.logic() {
-        Logic::Bv => share(&dag, &roots, &Sharing::default()).map_err(defect)?,
+        Logic::Bv => {
+            let (dag, roots) = offset(&dag, &roots).map_err(defect)?;
+            share(&dag, &roots, &Sharing::default()).map_err(defect)?
+        }
         // A solver of linear arithmetic eliminates what sums have in common by itself.
         Logic::Lia => (dag, roots),
     };
