@@ -87,8 +87,16 @@ fn on_grid(
         let text = "the question is none of a real reference on a grid";
         return Err(Diagnostic::error(codes::INTERNAL, text).into());
     };
-    let question = breaks_on_grid(logic, real, kernel, grid, &root.grid, asked.property)
-        .map_err(|e| not_askable(&e.to_string()))?;
+    let question = breaks_on_grid(
+        logic,
+        real,
+        kernel,
+        grid,
+        &root.grid,
+        asked.property,
+        Rewriting::On,
+    )
+    .map_err(|e| not_askable(&e.to_string()))?;
     let meaning = format!("a point of the grid {grid} breaks the requirement");
     Ok((question, meaning))
 }

@@ -139,7 +139,7 @@ impl Number {
     }
 
     /// The same value with `exp` lowered to `exp`.
-    fn at(&self, exp: i64) -> Result<Self> {
+    pub(super) fn at(&self, exp: i64) -> Result<Self> {
         let up = self.exp.checked_sub(exp);
         let up = over(up.and_then(|up| u32::try_from(up).ok()))?;
         let mut terms = BTreeMap::new();
@@ -179,7 +179,7 @@ impl Terms {
     }
 
     /// The range of a number's mantissa at its exponent.
-    fn range(&self, n: &Number) -> Result<(i128, i128)> {
+    pub(super) fn range(&self, n: &Number) -> Result<(i128, i128)> {
         let (mut lo, mut hi) = (n.constant, n.constant);
         for (t, c) in &n.terms {
             let a = self
