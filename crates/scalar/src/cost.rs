@@ -107,7 +107,7 @@ impl Cost for SmtSize {
                 let negated = u64::from(c < 0 && c.count_ones() == 1);
                 (u64::from(signed_digits(c)) - 1 + negated) * bits(result) * FULL
             }
-            Operation::Min | Operation::Max => widest(operands) * (compared + MUX),
+            Operation::Min | Operation::Max => widest(operands) * compared + bits(result) * MUX,
             Operation::Less => widest(operands) * compared,
             Operation::And | Operation::Or => 3,
             Operation::Select => bits(result) * MUX,
@@ -231,9 +231,8 @@ impl Dag {
     /// The cost of everything that `roots` depend on.
     pub fn cost(&self, roots: &[DagId], cost: &dyn Cost) -> u64 {
         let all = self.reachable(roots);
-        all.into_iter().fold(0u64, |sum, id| {
-            sum.saturating_add(self.cost_of(id, cost))
-        })
+        all.into_iter()
+            .fold(0u64, |sum, id| sum.saturating_add(self.cost_of(id, cost)))
     }
 
     /// The cost of a node without its operands.

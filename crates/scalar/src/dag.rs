@@ -74,6 +74,29 @@ impl Node {
     }
 }
 
+impl Node {
+    /// The same operator over other operands; `f` keeps their order.
+    pub fn map_operands(&self, f: impl Fn(DagId) -> DagId) -> Self {
+        match self {
+            Self::Input(i) => Self::Input(*i),
+            Self::Linear(form) => Self::Linear(LinearForm {
+                terms: form.terms.iter().map(|(t, c)| (f(*t), *c)).collect(),
+                constant: form.constant,
+            }),
+            Self::Shr(a, s) => Self::Shr(f(*a), *s),
+            Self::Low(a, s) => Self::Low(f(*a), *s),
+            Self::Min(a, b) => Self::Min(f(*a), f(*b)),
+            Self::Max(a, b) => Self::Max(f(*a), f(*b)),
+            Self::Negative(a) => Self::Negative(f(*a)),
+            Self::Not(a) => Self::Not(f(*a)),
+            Self::And(a, b) => Self::And(f(*a), f(*b)),
+            Self::Or(a, b) => Self::Or(f(*a), f(*b)),
+            Self::Select(c, a, b) => Self::Select(f(*c), f(*a), f(*b)),
+            Self::Lookup(a, table) => Self::Lookup(f(*a), Arc::clone(table)),
+        }
+    }
+}
+
 /// An expression graph over integer inputs.
 #[derive(Clone, Debug, Default)]
 pub struct Dag {
@@ -213,8 +236,25 @@ impl Dag {
         found
     }
 
+    /// The part of the graph that `roots` depend on, with all that was learned, and the roots in
+    /// it.
+    ///
+    /// # Errors
+    /// None but for a graph that contradicts itself.
+    pub fn restricted(&self, roots: &[DagId]) -> Result<(Self, Vec<DagId>), DagError> {
+        let mut part = Self::new(self.inputs.clone());
+        let mut place: HashMap<DagId, DagId> = HashMap::new();
+        for id in self.reachable(roots) {
+            let node = self.nodes[id].map_operands(|o| place[&o]);
+            let copy = part.add(node)?;
+            part.learn(copy, self.facts[id])?;
+            place.insert(id, copy);
+        }
+        Ok((part, roots.iter().map(|r| place[r]).collect()))
+    }
+
     /// What is proved of a node from its operands.
-    fn facts_of(&self, node: &Node) -> Result<Facts, DagError> {
+    pub(crate) fn facts_of(&self, node: &Node) -> Result<Facts, DagError> {
         let of = |id: &DagId| self.facts[*id];
         let truth = Facts::within(0, 1);
         Ok(match node {
@@ -296,7 +336,8 @@ impl LinearForm {
                 (None, None) => break,
                 (Some((s, c)), Some((t, d))) if s == t => {
                     let both = (*s, c.checked_add(*d)?);
-                    (a.next(), b.next());
+                    a.next();
+                    b.next();
                     both
                 }
                 (Some((s, _)), Some((t, _))) if s > t => *b.next()?,

@@ -9,6 +9,12 @@ enum Value<D: Domain> {
     Truth(D::Bool),
 }
 
+/// What replaces the value of a sum by an equal one.
+type Whole<'a, D> = &'a mut dyn FnMut(
+    &mut D,
+    &<D as Domain>::Value,
+) -> Result<<D as Domain>::Value, <D as Domain>::Error>;
+
 impl Dag {
     /// The values of `roots`, which are numbers, for inputs of a domain; `whole` sees the value of
     /// every sum that is a term of another one, and may replace it by an equal one.
@@ -20,7 +26,7 @@ impl Dag {
         domain: &mut D,
         inputs: &[D::Value],
         roots: &[DagId],
-        whole: &mut dyn FnMut(&mut D, &D::Value) -> Result<D::Value, D::Error>,
+        whole: Whole<'_, D>,
     ) -> Result<Vec<D::Value>, D::Error> {
         let mut values: Vec<Option<Value<D>>> = Vec::new();
         values.resize_with(self.len(), || None);

@@ -9,11 +9,14 @@
 //! the ranges of the input's type a rewriting serves emitted code; with those of a box it serves a
 //! question about that box, and nothing else.
 
+pub mod cost;
 mod dag;
+pub mod egraph;
 mod evaluate;
 mod facts;
 mod lower;
 
+pub use cost::Cost;
 pub use dag::{Dag, DagId, LinearForm, Node};
 pub use facts::Facts;
 pub use lower::{DagError, Lowered};

@@ -2,9 +2,34 @@
 
 use super::language::{Expr, facts_of};
 use crate::facts::Facts;
+use ceg4n_opspec::Cmp;
 use egg::Id;
 use std::collections::HashMap;
 use std::fmt;
+
+/// A comparison, made of `<` alone, as a kernel's graph has it.
+pub(crate) fn compare(op: Cmp, a: Id, b: Id, add: &mut dyn FnMut(Expr) -> Id) -> Id {
+    match op {
+        Cmp::Lt => add(Expr::Less([a, b])),
+        Cmp::Gt => add(Expr::Less([b, a])),
+        Cmp::Le => {
+            let more = add(Expr::Less([b, a]));
+            add(Expr::Not(more))
+        }
+        Cmp::Ge => {
+            let less = add(Expr::Less([a, b]));
+            add(Expr::Not(less))
+        }
+        Cmp::Eq => {
+            let (le, ge) = (compare(Cmp::Le, a, b, add), compare(Cmp::Ge, a, b, add));
+            add(Expr::And([le, ge]))
+        }
+        Cmp::Ne => {
+            let same = compare(Cmp::Eq, a, b, add);
+            add(Expr::Not(same))
+        }
+    }
+}
 
 /// An expression as a list of nodes without duplicates, operands before users, the root last.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]

@@ -3,15 +3,18 @@
 
 use crate::facts::Facts;
 use ceg4n_base::entity::EntityRef;
-use ceg4n_opspec::{Binary, Cmp, Fact, Logic, RewriteRule, Term, Truth, VariableId, VariableKind};
+use ceg4n_opspec::{Binary, Fact, RewriteRule, Term, Truth, VariableId, VariableKind};
+
+/// Shifts by more have no meaning.
+pub(crate) const MOST_SHIFT: i128 = 127;
 
 /// What a match says of each variable of a rule.
 #[derive(Clone, Debug)]
 pub(crate) struct Bound {
     /// Constants and shift amounts.
-    pub(crate) known: Vec<Option<i128>>,
+    known: Vec<Option<i128>>,
     /// Facts of every variable.
-    pub(crate) facts: Vec<Option<Facts>>,
+    facts: Vec<Option<Facts>>,
 }
 
 impl Bound {
@@ -22,12 +25,17 @@ impl Bound {
         }
     }
 
+    /// Says what is proved of a variable.
+    pub(crate) fn learn(&mut self, id: VariableId, facts: Option<Facts>) {
+        self.facts[id.index()] = facts;
+    }
+
     /// Binds a constant or shift amount. False if it cannot have the value.
     pub(crate) fn bind(&mut self, rule: &RewriteRule, id: VariableId, v: i128) -> bool {
         let at = id.index();
         let fits = match rule.variables[id].kind {
             VariableKind::Constant => true,
-            VariableKind::Shift => (0..=63).contains(&v),
+            VariableKind::Shift => (0..=MOST_SHIFT).contains(&v),
             VariableKind::Value | VariableKind::Truth => false,
         };
         let is_same = self.known[at].is_none_or(|old| old == v);
@@ -40,8 +48,8 @@ impl Bound {
     /// the arithmetic leaves `i128`.
     pub(crate) fn value(&self, term: &Term) -> Option<i128> {
         let shift = |t: &Term| {
-            let s = u32::try_from(self.value(t)?).ok()?;
-            (s <= 127).then_some(s)
+            let s = self.value(t)?;
+            u32::try_from(s).ok().filter(|_| s <= MOST_SHIFT)
         };
         match term {
             Term::Variable(id) => self.known[id.index()],
@@ -71,123 +79,58 @@ impl Bound {
             }
             Term::Shl(a, s) => {
                 let (a, s) = (self.value(a)?, shift(s)?);
-                a.checked_mul(1i128.checked_shl(s).filter(|p| *p > 0)?)
+                a.checked_mul(power(s)?)
             }
             Term::Shr(a, s) => Some(self.value(a)? >> shift(s)?),
             Term::ModPow2(a, s) => {
                 let (a, s) = (self.value(a)?, shift(s)?);
-                (s < 127).then(|| a & ((1 << s) - 1))
+                Some(a & (power(s)? - 1))
             }
-            Term::Select(c, a, b) => match self.truth(c)? {
+            Term::Select(c, a, b) => match self.holds(c)? {
                 true => self.value(a),
                 false => self.value(b),
             },
+            Term::Truth(c) => self.holds(c).map(i128::from),
         }
     }
 
-    fn truth(&self, truth: &Truth) -> Option<bool> {
+    /// Whether a condition of known integers holds; `None` where it has no value.
+    pub(crate) fn holds(&self, truth: &Truth) -> Option<bool> {
         match truth {
             Truth::Variable(_) => None,
-            Truth::Logic(logic) => self.holds(logic),
-        }
-    }
-
-    /// Whether a condition holds; `None` where it has no value.
-    pub(crate) fn holds(&self, logic: &Logic<Term>) -> Option<bool> {
-        match logic {
-            Logic::Cmp(op, a, b) => Some(op.holds(self.value(a)?.cmp(&self.value(b)?))),
-            Logic::Not(a) => Some(!self.holds(a)?),
-            // The second of two is asked only where it matters, as a bound check before a shift.
-            Logic::And(a, b) => Some(self.holds(a)? && self.holds(b)?),
-            Logic::Or(a, b) => Some(self.holds(a)? || self.holds(b)?),
-        }
-    }
-
-    /// Binds what is not known in a term so that it has the value. False where there is no such
-    /// value or where it is not found.
-    pub(crate) fn solve(&mut self, rule: &RewriteRule, term: &Term, v: i128) -> bool {
-        if let Some(known) = self.value(term) {
-            return known == v;
-        }
-        let solved = |this: &mut Self, t: &Term, v: Option<i128>| {
-            v.is_some_and(|v| this.solve(rule, t, v))
-        };
-        match term {
-            Term::Variable(id) => self.bind(rule, *id, v),
-            Term::Neg(a) => solved(self, a, v.checked_neg()),
-            Term::Binary(op, a, b) => match (op, self.value(a), self.value(b)) {
-                (Binary::Add, _, Some(b)) => solved(self, a, v.checked_sub(b)),
-                (Binary::Add, Some(a), None) => solved(self, b, v.checked_sub(a)),
-                (Binary::Sub, _, Some(b)) => solved(self, a, v.checked_add(b)),
-                (Binary::Sub, Some(a), None) => solved(self, b, a.checked_sub(v)),
-                (Binary::Mul, _, Some(c)) if c != 0 && v % c == 0 => solved(self, a, Some(v / c)),
-                (Binary::Mul, Some(c), None) if c != 0 && v % c == 0 => {
-                    solved(self, b, Some(v / c))
-                }
-                (Binary::Add | Binary::Sub | Binary::Mul | Binary::Min | Binary::Max, ..) => false,
-            },
-            Term::Shl(a, s) => match (self.value(a), self.value(s)) {
-                (None, Some(s @ 0..=126)) if v & ((1 << s) - 1) == 0 => solved(self, a, Some(v >> s)),
-                (Some(a), None) => {
-                    let of = |s: &i128| a.checked_mul(1 << *s) == Some(v);
-                    // 0 is a multiple of every power: no amount is the one that is meant.
-                    let found = (0..=63).find(of).filter(|_| a != 0);
-                    solved(self, s, found)
-                }
-                _ => false,
-            },
-            Term::Int(_)
-            | Term::Fact(..)
-            | Term::Div(..)
-            | Term::Shr(..)
-            | Term::ModPow2(..)
-            | Term::Select(..) => false,
+            Truth::Cmp(op, a, b) => Some(op.holds(self.value(a)?.cmp(&self.value(b)?))),
+            Truth::Not(a) => Some(!self.holds(a)?),
+            Truth::And(a, b) => Some(self.holds(a)? && self.holds(b)?),
+            Truth::Or(a, b) => Some(self.holds(a)? || self.holds(b)?),
         }
     }
 }
 
-/// Whether a term is an integer that is known when the rule is applied.
-pub(crate) fn is_known(rule: &RewriteRule, term: &Term) -> bool {
-    let known = |t: &Term| is_known(rule, t);
-    match term {
-        Term::Variable(id) => match rule.variables[*id].kind {
-            VariableKind::Constant | VariableKind::Shift => true,
-            VariableKind::Value | VariableKind::Truth => false,
-        },
-        Term::Int(_) | Term::Fact(..) => true,
-        Term::Neg(a) => known(a),
-        Term::Binary(_, a, b)
-        | Term::Div(a, b)
-        | Term::Shl(a, b)
-        | Term::Shr(a, b)
-        | Term::ModPow2(a, b) => known(a) && known(b),
-        Term::Select(c, a, b) => is_known_truth(rule, c) && known(a) && known(b),
-    }
+/// `2^s`, if it is an `i128`.
+pub(crate) fn power(s: u32) -> Option<i128> {
+    1i128.checked_shl(s).filter(|p| *p > 0)
 }
 
-fn is_known_truth(rule: &RewriteRule, truth: &Truth) -> bool {
-    match truth {
-        Truth::Variable(_) => false,
-        Truth::Logic(logic) => is_known_logic(rule, logic),
-    }
+/// A constant of a left side as an e-graph has it: a variable, changed by what the normal form of
+/// its place does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Changed {
+    /// `-c`
+    Negated(VariableId),
+    /// `2^s`
+    Power(VariableId),
+    /// `-2^s`
+    NegatedPower(VariableId),
 }
 
-fn is_known_logic(rule: &RewriteRule, logic: &Logic<Term>) -> bool {
-    match logic {
-        Logic::Cmp(_, a, b) => is_known(rule, a) && is_known(rule, b),
-        Logic::Not(a) => is_known_logic(rule, a),
-        Logic::And(a, b) | Logic::Or(a, b) => is_known_logic(rule, a) && is_known_logic(rule, b),
-    }
-}
-
-/// The comparison as `<` alone: whether the operands change places, and whether it is negated.
-/// `None` for equality, which is two of them.
-pub(crate) fn as_less(op: Cmp) -> Option<(bool, bool)> {
-    match op {
-        Cmp::Lt => Some((false, false)),
-        Cmp::Gt => Some((true, false)),
-        Cmp::Le => Some((true, true)),
-        Cmp::Ge => Some((false, true)),
-        Cmp::Eq | Cmp::Ne => None,
+impl Changed {
+    /// The variable and its value where the changed one has this value.
+    pub(crate) fn solve(self, v: i128) -> Option<(VariableId, i128)> {
+        let logarithm = |v: i128| (v > 0 && v.count_ones() == 1).then(|| v.trailing_zeros().into());
+        match self {
+            Self::Negated(id) => Some((id, v.checked_neg()?)),
+            Self::Power(id) => Some((id, logarithm(v)?)),
+            Self::NegatedPower(id) => Some((id, logarithm(v.checked_neg()?)?)),
+        }
     }
 }

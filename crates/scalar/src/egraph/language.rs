@@ -37,34 +37,21 @@ pub enum Expr {
     Select([Id; 3]),
 }
 
-/// An operator without its operands.
+/// An operator without its operands, named as in [`Expr`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Kind {
-    /// See [`Expr`], as for all.
     Int(i128),
-    #[expect(missing_docs, reason = "see Expr")]
     Leaf(u32),
-    #[expect(missing_docs, reason = "see Expr")]
     Add,
-    #[expect(missing_docs, reason = "see Expr")]
     Mul,
-    #[expect(missing_docs, reason = "see Expr")]
     Shr,
-    #[expect(missing_docs, reason = "see Expr")]
     Low,
-    #[expect(missing_docs, reason = "see Expr")]
     Min,
-    #[expect(missing_docs, reason = "see Expr")]
     Max,
-    #[expect(missing_docs, reason = "see Expr")]
     Less,
-    #[expect(missing_docs, reason = "see Expr")]
     Not,
-    #[expect(missing_docs, reason = "see Expr")]
     And,
-    #[expect(missing_docs, reason = "see Expr")]
     Or,
-    #[expect(missing_docs, reason = "see Expr")]
     Select,
 }
 
