@@ -4,9 +4,11 @@
 //! condition holds. Nothing here proves that; the prover does, from the same terms that the
 //! rewriter applies.
 
+mod instance;
 mod read;
 mod resolve;
 
+pub use instance::{Instance, Number, Sides};
 pub use read::{EMBEDDED_RULES, read_rules, rewrite_rules};
 
 use crate::ast::{Binary, Cmp};
@@ -104,6 +106,8 @@ pub enum Term {
     Binary(Binary, Box<Term>, Box<Term>),
     /// `div(a, b)` = floor(a / b), b > 0; of known integers only.
     Div(Box<Term>, Box<Term>),
+    /// `log2(a)`: the largest k with 2^k <= a, a > 0; of a known integer only.
+    Log2(Box<Term>),
     /// `shl(a, s)`: a·2^s; the amount is a known integer, as of the next two.
     Shl(Box<Term>, Box<Term>),
     /// `shr(a, s)`: floor(a / 2^s).
@@ -137,7 +141,7 @@ impl Term {
         match self {
             Self::Variable(v) | Self::Fact(_, v) => f(*v),
             Self::Int(_) => {}
-            Self::Neg(a) => a.for_each_variable(f),
+            Self::Neg(a) | Self::Log2(a) => a.for_each_variable(f),
             Self::Binary(_, a, b)
             | Self::Div(a, b)
             | Self::Shl(a, b)
@@ -155,13 +159,36 @@ impl Term {
         }
     }
 
+    /// Calls `f` on this term and every term inside it.
+    pub fn for_each_part(&self, f: &mut impl FnMut(&Self)) {
+        f(self);
+        match self {
+            Self::Variable(_) | Self::Fact(..) | Self::Int(_) => {}
+            Self::Neg(a) | Self::Log2(a) => a.for_each_part(f),
+            Self::Binary(_, a, b)
+            | Self::Div(a, b)
+            | Self::Shl(a, b)
+            | Self::Shr(a, b)
+            | Self::ModPow2(a, b) => {
+                a.for_each_part(f);
+                b.for_each_part(f);
+            }
+            Self::Select(c, a, b) => {
+                c.for_each_part(f);
+                a.for_each_part(f);
+                b.for_each_part(f);
+            }
+            Self::Truth(c) => c.for_each_part(f),
+        }
+    }
+
     /// Whether it is an integer that is known when a rule with these variables is applied.
     pub fn is_known(&self, variables: &PrimaryMap<VariableId, Variable>) -> bool {
         let known = |t: &Self| t.is_known(variables);
         match self {
             Self::Variable(v) => variables[*v].kind.is_known(),
             Self::Int(_) | Self::Fact(..) => true,
-            Self::Neg(a) => known(a),
+            Self::Neg(a) | Self::Log2(a) => known(a),
             Self::Binary(_, a, b)
             | Self::Div(a, b)
             | Self::Shl(a, b)
@@ -186,6 +213,22 @@ impl Truth {
             Self::And(a, b) | Self::Or(a, b) => {
                 a.for_each_variable(f);
                 b.for_each_variable(f);
+            }
+        }
+    }
+
+    /// Calls `f` on every term inside it.
+    pub fn for_each_part(&self, f: &mut impl FnMut(&Term)) {
+        match self {
+            Self::Variable(_) => {}
+            Self::Cmp(_, a, b) => {
+                a.for_each_part(f);
+                b.for_each_part(f);
+            }
+            Self::Not(a) => a.for_each_part(f),
+            Self::And(a, b) | Self::Or(a, b) => {
+                a.for_each_part(f);
+                b.for_each_part(f);
             }
         }
     }
@@ -246,6 +289,24 @@ impl RewriteRule {
     pub fn variable(&self, name: &str) -> Option<VariableId> {
         let mut all = self.variables.iter();
         all.find_map(|(id, v)| (v.name == name).then_some(id))
+    }
+
+    /// The facts that it mentions, in order of variables, each once.
+    pub fn facts(&self) -> Vec<(Fact, VariableId)> {
+        let mut found = Vec::new();
+        let mut look = |t: &Term| {
+            if let Term::Fact(fact, v) = t {
+                found.push((*v, *fact));
+            }
+        };
+        self.lhs.for_each_part(&mut look);
+        self.rhs.for_each_part(&mut look);
+        if let Some(when) = &self.when {
+            when.for_each_part(&mut look);
+        }
+        found.sort_unstable_by_key(|(v, fact)| (*v, *fact as u8));
+        found.dedup();
+        found.into_iter().map(|(v, fact)| (fact, v)).collect()
     }
 
     /// The sides in the directions in which they are used: what is replaced, and by what.

@@ -168,6 +168,11 @@ impl Resolver<'_> {
                 let (a, b) = (self.known(a, message)?, self.known(b, message)?);
                 Ok(Term::Div(Box::new(a), Box::new(b)))
             }
+            "log2" => {
+                let [a] = exactly(name, arguments, span)?;
+                let a = self.known(a, "only a known integer has a logarithm")?;
+                Ok(Term::Log2(Box::new(a)))
+            }
             "select" => {
                 let [c, a, b] = exactly(name, arguments, span)?;
                 Ok(Term::Select(
@@ -180,7 +185,7 @@ impl Resolver<'_> {
                 let message = format!("there is no function `{name}` in rules");
                 Err(Diagnostic::error(codes::UNKNOWN_NAME, message)
                     .at(Some(span), "not known")
-                    .help("there are min, max, shl, shr, mod_pow2, select, div, lo, hi and zeros"))
+                    .help("there are min, max, shl, shr, mod_pow2, select, div, log2, lo, hi and zeros"))
             }
         }
     }
@@ -244,7 +249,7 @@ fn check_pattern(
         _ if term.is_known(variables) => {
             Err("a known integer that is computed cannot be looked for".into())
         }
-        Term::Neg(a) => inner(a),
+        Term::Neg(a) | Term::Log2(a) => inner(a),
         Term::Binary(_, a, b) | Term::Div(a, b) => inner(a).and_then(|()| inner(b)),
         Term::Shl(a, s) | Term::Shr(a, s) | Term::ModPow2(a, s) => {
             match **s {
