@@ -13,6 +13,7 @@ mod expression;
 mod extract;
 mod known;
 mod language;
+mod linear;
 mod pattern;
 mod rebuild;
 mod rules;
@@ -65,7 +66,8 @@ fn simplify_with(
     let mut graph = Graph::new(Proved::new(expression.leaves()));
     let mut place: Vec<Id> = Vec::with_capacity(expression.nodes().len());
     for (i, node) in expression.nodes().iter().enumerate() {
-        let id = graph.add(node.map_children(|c| place[usize::from(c)]));
+        let node = node.map_children(|c| place[usize::from(c)]);
+        let id = graph.add(rules::normal(&graph, node));
         place.push(id);
         learn(&mut graph, id, expression.facts(Id::from(i)));
     }

@@ -15,6 +15,7 @@ pub mod egraph;
 mod evaluate;
 mod facts;
 mod lower;
+mod print;
 
 pub use cost::Cost;
 pub use dag::{Dag, DagId, LinearForm, Node};

@@ -77,6 +77,7 @@ impl Bound {
                 let (a, b) = (self.value(a)?, self.value(b)?);
                 (b > 0).then(|| a.div_euclid(b))
             }
+            Term::Log2(a) => self.value(a)?.checked_ilog2().map(i128::from),
             Term::Shl(a, s) => {
                 let (a, s) = (self.value(a)?, shift(s)?);
                 a.checked_mul(power(s)?)

@@ -24,26 +24,45 @@ const MOST_SWAPS: u32 = 4;
 
 /// Every pattern of a left side: operands of operators that commute in both orders, but for
 /// constants, which stand on the right. `None` for a side that cannot be looked for.
-pub(crate) fn patterns(rule: &RewriteRule, side: &Term) -> Option<Vec<Left>> {
+///
+/// There is none for a rule that the normal form has built in, for instance that `-(-x)` is `x`.
+pub(crate) fn patterns(rule: &RewriteRule, lhs: &Term, rhs: &Term) -> Option<Vec<Left>> {
     let mut all: Vec<Left> = Vec::new();
     for swaps in 0..1u32 << MOST_SWAPS {
-        let mut compiler = Compiler {
-            rule,
-            ast: PatternAst::default(),
-            changed: Vec::new(),
-            swaps,
-            met: 0,
-        };
-        compiler.term(side)?;
-        if swaps >> compiler.met.min(MOST_SWAPS) != 0 {
+        let (left, met) = left(rule, lhs, swaps)?;
+        if swaps >> met.min(MOST_SWAPS) != 0 {
             break;
         }
-        let (pattern, changed) = (Pattern::new(compiler.ast), compiler.changed);
-        if all.iter().all(|l| l.pattern != pattern) {
-            all.push(Left { pattern, changed });
+        if all.iter().all(|l| l.pattern != left.pattern) {
+            all.push(left);
         }
     }
+    let is_variable = |l: &Left| l.pattern.ast.len() == 1;
+    let same = left(rule, rhs, 0).is_some_and(|(r, _)| {
+        let is = |l: &Left| l.pattern == r.pattern && l.changed == r.changed;
+        all.iter().any(is)
+    });
+    if same || all.iter().any(is_variable) {
+        all.clear();
+    }
     Some(all)
+}
+
+/// One pattern, and how many operators commute in it.
+fn left(rule: &RewriteRule, side: &Term, swaps: u32) -> Option<(Left, u32)> {
+    let mut compiler = Compiler {
+        rule,
+        ast: PatternAst::default(),
+        changed: Vec::new(),
+        swaps,
+        met: 0,
+    };
+    compiler.term(side)?;
+    let left = Left {
+        pattern: Pattern::new(compiler.ast),
+        changed: compiler.changed,
+    };
+    Some((left, compiler.met))
 }
 
 struct Compiler<'r> {
@@ -184,7 +203,7 @@ impl Compiler<'_> {
                 Some(self.node(Expr::Select(cab)))
             }
             Term::Truth(c) => self.truth(c),
-            Term::Fact(..) | Term::Div(..) => None,
+            Term::Fact(..) | Term::Div(..) | Term::Log2(_) => None,
         }
     }
 

@@ -147,8 +147,10 @@ impl Rebuild<'_> {
             (Role::Unused | Role::Part(_), _) => return Ok(()),
             (Role::Opaque, Node::Input(i)) => once(self.new.input(*i)?),
             (Role::Opaque, Node::Lookup(a, table)) => {
-                let a = self.mapped[*a].clone();
-                let a = self.whole(&a)?;
+                let (old, form) = (*a, self.mapped[*a].clone());
+                let a = self.whole(&form)?;
+                // An equal index may seem to leave the list where its operands say less.
+                self.new.learn(a, self.old.facts(old))?;
                 once(self.new.add(Node::Lookup(a, table.clone()))?)
             }
             (Role::Opaque | Role::Top, Node::Linear(form)) if self.is_flat(form) => {

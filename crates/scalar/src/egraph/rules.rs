@@ -3,6 +3,7 @@
 use super::expression::compare;
 use super::known::{Bound, power};
 use super::language::{Expr, Graph};
+use super::linear::only_reorders;
 use super::pattern::{Left, patterns, var};
 use crate::facts::Facts;
 use ceg4n_opspec::{Binary, RewriteRule, Term, Truth, rewrite_rules};
@@ -49,17 +50,35 @@ impl Rules {
     /// # Errors
     /// [`RuleError`] for the first that cannot be used.
     pub fn new(rules: &[RewriteRule]) -> Result<Self, RuleError> {
+        Self::chosen(rules, |_, _, _| true)
+    }
+
+    /// Makes rules ready for a graph, where sums are linear forms: without what only reorders or
+    /// splits a sum. Positions stay.
+    ///
+    /// # Errors
+    /// As [`Self::new`].
+    pub fn for_graphs(rules: &[RewriteRule]) -> Result<Self, RuleError> {
+        Self::chosen(rules, |rule, lhs, rhs| !only_reorders(rule, lhs, rhs))
+    }
+
+    fn chosen(
+        rules: &[RewriteRule],
+        is_wanted: impl Fn(&RewriteRule, &Term, &Term) -> bool,
+    ) -> Result<Self, RuleError> {
         let mut applications = Vec::new();
         for (i, rule) in rules.iter().enumerate() {
             for (lhs, rhs) in rule.applications() {
-                let lefts = patterns(rule, lhs).ok_or_else(|| RuleError {
+                let lefts = patterns(rule, lhs, rhs).ok_or_else(|| RuleError {
                     rule: rule.name.clone(),
                 })?;
-                applications.push(Application {
-                    rule: i,
-                    lefts,
-                    rhs: rhs.clone(),
-                });
+                if !lefts.is_empty() && is_wanted(rule, lhs, rhs) {
+                    applications.push(Application {
+                        rule: i,
+                        lefts,
+                        rhs: rhs.clone(),
+                    });
+                }
             }
         }
         Ok(Self {
@@ -68,13 +87,19 @@ impl Rules {
         })
     }
 
-    /// Those of `ir-specs/rules`.
+    /// Those of `ir-specs/rules`, for graphs.
     pub fn shipped() -> &'static Self {
         static RULES: LazyLock<Rules> = LazyLock::new(|| {
-            let all = Rules::new(rewrite_rules());
+            let all = Rules::for_graphs(rewrite_rules());
             all.unwrap_or_else(|e| panic!("the shipped rules are used, which a test checks: {e}"))
         });
         &RULES
+    }
+
+    /// Whether a rule, by position, is applied at all: the normal form of expressions has some
+    /// built in.
+    pub fn is_applied(&self, rule: usize) -> bool {
+        self.applications.iter().any(|a| a.rule == rule)
     }
 
     /// The rules.
@@ -200,6 +225,36 @@ fn right_side(
     maker.term(rhs)
 }
 
+/// The operands of an operator that commutes, in the order that the normal form has: what is known
+/// on the right, else the older class first.
+fn ordered(graph: &Graph, a: Id, b: Id) -> [Id; 2] {
+    let known = |id: Id| graph[id].data.and_then(Facts::known).is_some();
+    let (a, b) = (graph.find(a), graph.find(b));
+    match (known(a), a) <= (known(b), b) {
+        true => [a, b],
+        false => [b, a],
+    }
+}
+
+/// An expression in the normal order.
+pub(crate) fn normal(graph: &Graph, expr: Expr) -> Expr {
+    match expr {
+        Expr::Add([a, b]) => Expr::Add(ordered(graph, a, b)),
+        Expr::Mul([a, b]) => Expr::Mul(ordered(graph, a, b)),
+        Expr::Min([a, b]) => Expr::Min(ordered(graph, a, b)),
+        Expr::Max([a, b]) => Expr::Max(ordered(graph, a, b)),
+        Expr::And([a, b]) => Expr::And(ordered(graph, a, b)),
+        Expr::Or([a, b]) => Expr::Or(ordered(graph, a, b)),
+        Expr::Int(_)
+        | Expr::Leaf(_)
+        | Expr::Shr(_)
+        | Expr::Low(_)
+        | Expr::Less(_)
+        | Expr::Not(_)
+        | Expr::Select(_) => expr,
+    }
+}
+
 /// Adds a right side to the graph.
 struct Maker<'a> {
     graph: &'a mut Graph,
@@ -218,10 +273,7 @@ impl Maker<'_> {
     }
 
     fn ordered(&self, a: Id, b: Id) -> [Id; 2] {
-        match (self.known(a), self.known(b)) {
-            (Some(_), None) => [b, a],
-            _ => [a, b],
-        }
+        ordered(self.graph, a, b)
     }
 
     fn times(&mut self, a: Id, c: i128) -> Id {
@@ -279,7 +331,7 @@ impl Maker<'_> {
         match term {
             Term::Variable(id) => self.subst.get(var(*id)).copied(),
             Term::Int(v) => Some(self.int((*v).into())),
-            Term::Fact(..) | Term::Div(..) => {
+            Term::Fact(..) | Term::Div(..) | Term::Log2(_) => {
                 let v = self.bound.value(term)?;
                 Some(self.int(v))
             }
@@ -334,19 +386,20 @@ impl Maker<'_> {
             Truth::Variable(id) => self.subst.get(var(*id)).copied(),
             Truth::Cmp(op, a, b) => {
                 let (a, b) = (self.term(a)?, self.term(b)?);
-                Some(compare(*op, a, b, &mut |e| self.graph.add(e)))
+                let mut add = |e| self.graph.add(normal(self.graph, e));
+                Some(compare(*op, a, b, &mut add))
             }
             Truth::Not(a) => {
                 let a = self.truth(a)?;
                 Some(self.graph.add(Expr::Not(a)))
             }
             Truth::And(a, b) => {
-                let ab = [self.truth(a)?, self.truth(b)?];
-                Some(self.graph.add(Expr::And(ab)))
+                let (a, b) = (self.truth(a)?, self.truth(b)?);
+                Some(self.graph.add(Expr::And(self.ordered(a, b))))
             }
             Truth::Or(a, b) => {
-                let ab = [self.truth(a)?, self.truth(b)?];
-                Some(self.graph.add(Expr::Or(ab)))
+                let (a, b) = (self.truth(a)?, self.truth(b)?);
+                Some(self.graph.add(Expr::Or(self.ordered(a, b))))
             }
         }
     }
