@@ -67,7 +67,10 @@ fn simplify_with(
     let mut place: Vec<Id> = Vec::with_capacity(expression.nodes().len());
     for (i, node) in expression.nodes().iter().enumerate() {
         let node = node.map_children(|c| place[usize::from(c)]);
-        let id = graph.add(rules::normal(&graph, node));
+        let id = {
+            let node = rules::normal(&graph, node);
+            language::add(&mut graph, node)
+        };
         place.push(id);
         learn(&mut graph, id, expression.facts(Id::from(i)));
     }

@@ -184,6 +184,31 @@ impl Proved {
 /// An e-graph of expressions.
 pub(crate) type Graph = EGraph<Expr, Proved>;
 
+/// Adds an expression; the value instead, if it is known.
+pub(crate) fn add(graph: &mut Graph, expr: Expr) -> Id {
+    let leaf = |n: u32| graph.analysis.leaves.get(n as usize).copied().flatten();
+    let facts = facts_of(&expr, |id| graph[id].data, leaf);
+    match facts.and_then(Facts::known) {
+        Some(v) => graph.add(Expr::Int(v)),
+        None => graph.add(expr),
+    }
+}
+
+/// Removes what is a part of itself, as `x` in `min(x, 9)` that is `x`: it is never cheapest, and
+/// rules that look at it go in circles.
+pub(crate) fn prune(graph: &mut Graph) {
+    let mut own: Vec<Id> = Vec::new();
+    for class in graph.classes() {
+        let id = class.id;
+        if class.iter().any(|e| e.any(|c| c == id)) {
+            own.push(id);
+        }
+    }
+    for id in own {
+        graph[id].nodes.retain(|e| !e.any(|c| c == id));
+    }
+}
+
 impl Analysis<Expr> for Proved {
     /// `None` where a value may leave ±2^120 for all that is known.
     type Data = Option<Facts>;
@@ -219,6 +244,9 @@ impl Analysis<Expr> for Proved {
         if let Some(v) = graph[id].data.and_then(Facts::known) {
             let constant = graph.add(Expr::Int(v));
             graph.union(id, constant);
+            // However else it is computed, nothing is cheaper, and rules need not look.
+            let is_int = |e: &Expr| matches!(e, Expr::Int(_));
+            graph[id].nodes.retain(is_int);
         }
     }
 }

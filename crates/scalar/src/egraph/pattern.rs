@@ -4,7 +4,7 @@ use super::known::{Changed, power};
 use super::language::Expr;
 use ceg4n_base::entity::EntityRef;
 use ceg4n_opspec::{Binary, Cmp, RewriteRule, Term, Truth, VariableId, VariableKind};
-use egg::{ENodeOrVar, Id, Pattern, PatternAst, Var};
+use egg::{ENodeOrVar, Id, Language, Pattern, PatternAst, Var};
 
 /// One way to find a left side.
 #[derive(Debug)]
@@ -58,11 +58,22 @@ fn left(rule: &RewriteRule, side: &Term, swaps: u32) -> Option<(Left, u32)> {
         met: 0,
     };
     compiler.term(side)?;
+    let (mut ast, root) = (PatternAst::default(), Id::from(compiler.ast.len() - 1));
+    in_order(&compiler.ast, root, &mut ast);
     let left = Left {
-        pattern: Pattern::new(compiler.ast),
+        pattern: Pattern::new(ast),
         changed: compiler.changed,
     };
     Some((left, compiler.met))
+}
+
+/// Copies a pattern, operands in order, so that equal ones are the same.
+fn in_order(from: &PatternAst<Expr>, id: Id, to: &mut PatternAst<Expr>) -> Id {
+    let mut node = from[id].clone();
+    for child in node.children_mut() {
+        *child = in_order(from, *child, to);
+    }
+    to.add(node)
 }
 
 struct Compiler<'r> {

@@ -2,7 +2,7 @@
 
 use super::expression::compare;
 use super::known::{Bound, power};
-use super::language::{Expr, Graph};
+use super::language::{Expr, Graph, add, prune};
 use super::linear::only_reorders;
 use super::pattern::{Left, patterns, var};
 use crate::facts::Facts;
@@ -118,10 +118,12 @@ pub struct Limits {
 }
 
 impl Default for Limits {
+    /// What a neuron is worth: a fraction of a millisecond, with nearly all of what more would
+    /// give.
     fn default() -> Self {
         Self {
-            nodes: 2_000,
-            iterations: 8,
+            nodes: 400,
+            iterations: 4,
         }
     }
 }
@@ -149,6 +151,7 @@ pub(crate) fn saturate(
     };
     graph.rebuild();
     for _ in 0..limits.iterations {
+        prune(graph);
         let mut found = Vec::new();
         let applications = rules.applications.iter();
         for application in applications.filter(|a| enabled(a.rule)) {
@@ -265,7 +268,7 @@ struct Maker<'a> {
 
 impl Maker<'_> {
     fn int(&mut self, v: i128) -> Id {
-        self.graph.add(Expr::Int(v))
+        add(self.graph, Expr::Int(v))
     }
 
     fn known(&self, id: Id) -> Option<i128> {
@@ -285,7 +288,7 @@ impl Maker<'_> {
         let [a, b] = self.ordered(a, b);
         match self.known(b) {
             Some(1) => a,
-            _ => self.graph.add(Expr::Mul([a, b])),
+            _ => add(self.graph, Expr::Mul([a, b])),
         }
     }
 
@@ -347,16 +350,16 @@ impl Maker<'_> {
                     return Some(a);
                 }
                 let s = self.int(s.into());
-                Some(self.graph.add(Expr::Shr([a, s])))
+                Some(add(self.graph, Expr::Shr([a, s])))
             }
             Term::ModPow2(a, s) => {
                 let (a, s) = (self.term(a)?, self.amount(s)?);
                 let s = self.int(s.into());
-                Some(self.graph.add(Expr::Low([a, s])))
+                Some(add(self.graph, Expr::Low([a, s])))
             }
             Term::Select(c, a, b) => {
                 let cab = [self.truth(c)?, self.term(a)?, self.term(b)?];
-                Some(self.graph.add(Expr::Select(cab)))
+                Some(add(self.graph, Expr::Select(cab)))
             }
             Term::Truth(c) => self.truth(c),
         }
@@ -370,10 +373,10 @@ impl Maker<'_> {
         let ab = self.ordered(a, b);
         Some(match op {
             Binary::Add | Binary::Sub if self.known(ab[1]) == Some(0) => ab[0],
-            Binary::Add | Binary::Sub => self.graph.add(Expr::Add(ab)),
+            Binary::Add | Binary::Sub => add(self.graph, Expr::Add(ab)),
             Binary::Mul => self.product(a, b),
-            Binary::Min => self.graph.add(Expr::Min(ab)),
-            Binary::Max => self.graph.add(Expr::Max(ab)),
+            Binary::Min => add(self.graph, Expr::Min(ab)),
+            Binary::Max => add(self.graph, Expr::Max(ab)),
         })
     }
 
@@ -386,20 +389,21 @@ impl Maker<'_> {
             Truth::Variable(id) => self.subst.get(var(*id)).copied(),
             Truth::Cmp(op, a, b) => {
                 let (a, b) = (self.term(a)?, self.term(b)?);
-                let mut add = |e| self.graph.add(normal(self.graph, e));
-                Some(compare(*op, a, b, &mut add))
+                let graph = &mut *self.graph;
+                let mut made = |e| add(graph, normal(graph, e));
+                Some(compare(*op, a, b, &mut made))
             }
             Truth::Not(a) => {
                 let a = self.truth(a)?;
-                Some(self.graph.add(Expr::Not(a)))
+                Some(add(self.graph, Expr::Not(a)))
             }
             Truth::And(a, b) => {
                 let (a, b) = (self.truth(a)?, self.truth(b)?);
-                Some(self.graph.add(Expr::And(self.ordered(a, b))))
+                Some(add(self.graph, Expr::And(self.ordered(a, b))))
             }
             Truth::Or(a, b) => {
                 let (a, b) = (self.truth(a)?, self.truth(b)?);
-                Some(self.graph.add(Expr::Or(self.ordered(a, b))))
+                Some(add(self.graph, Expr::Or(self.ordered(a, b))))
             }
         }
     }

@@ -176,7 +176,7 @@ impl<'a> Growing<'a> {
         let lo = *[-128, -16, 0, 0, 3]
             .get(self.rng.random_range(0..5))
             .unwrap();
-        let hi = lo + *[7, 15, 127, 255].get(self.rng.random_range(0..4)).unwrap();
+        let hi = lo + *[-3, 15, 127, 255].get(self.rng.random_range(0..4)).unwrap();
         let (lo, hi) = (self.dag.constant(lo)?, self.dag.constant(hi)?);
         let above = self.dag.add(Node::Max(a, lo))?;
         self.dag.add(Node::Min(above, hi))

@@ -88,7 +88,7 @@ fn powers_of_two_are_shifts() {
     let (wide, six) = (b.times(x, 64), b.times(x, 6));
     let shifted = b.shr(wide, 2);
     let root = b.sum(shifted, six);
-    becomes(&b.finish(root), "shl(x0, 4) + x0 * 6", &["shr-shl"]);
+    becomes(&b.finish(root), "x0 * 6 + shl(x0, 4)", &["shr-shl"]);
 }
 
 #[test]
