@@ -53,7 +53,7 @@ pub trait Cost: Sync {
 /// Signed digits of a constant that are not 0, at least 1: the fewest powers of two that add up to
 /// it. (A. Avizienis, "Signed-digit number representations for fast parallel arithmetic", 1961:
 /// the non-adjacent form.)
-pub fn signed_digits(c: i128) -> u32 {
+fn digits_of(c: i128) -> u32 {
     let c = c.unsigned_abs();
     // The digits of the non-adjacent form are the bits in which c and 3c differ, halved.
     let half = c >> 1;
@@ -105,7 +105,7 @@ impl Cost for SmtSize {
             Operation::Times(-1) => bits(result) * HALF,
             Operation::Times(c) => {
                 let negated = u64::from(c < 0 && c.count_ones() == 1);
-                (u64::from(signed_digits(c)) - 1 + negated) * bits(result) * FULL
+                (u64::from(digits_of(c)) - 1 + negated) * bits(result) * FULL
             }
             Operation::Min | Operation::Max => widest(operands) * compared + bits(result) * MUX,
             Operation::Less => widest(operands) * compared,
@@ -162,7 +162,7 @@ fn code(target: Target, operation: Operation, result: Facts, operands: &[Facts])
         Operation::Leaf | Operation::Constant => 0,
         Operation::Add => w,
         Operation::Times(c) => {
-            let digits = u64::from(signed_digits(c));
+            let digits = u64::from(digits_of(c));
             let shift = u64::from(c.unsigned_abs().count_ones() != 1 || c == i128::MIN);
             let single = if shift == 0 {
                 shifted(c.trailing_zeros())
@@ -306,10 +306,10 @@ mod tests {
     #[test]
     fn signed_digits_are_the_fewest() {
         for c in 1..200 {
-            assert_eq!(signed_digits(c), fewest(c), "{c}");
-            assert_eq!(signed_digits(-c), signed_digits(c));
+            assert_eq!(digits_of(c), fewest(c), "{c}");
+            assert_eq!(digits_of(-c), digits_of(c));
         }
-        assert_eq!(signed_digits(0), 1);
+        assert_eq!(digits_of(0), 1);
     }
 
     #[test]

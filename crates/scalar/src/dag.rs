@@ -74,29 +74,6 @@ impl Node {
     }
 }
 
-impl Node {
-    /// The same operator over other operands; `f` keeps their order.
-    pub fn map_operands(&self, f: impl Fn(DagId) -> DagId) -> Self {
-        match self {
-            Self::Input(i) => Self::Input(*i),
-            Self::Linear(form) => Self::Linear(LinearForm {
-                terms: form.terms.iter().map(|(t, c)| (f(*t), *c)).collect(),
-                constant: form.constant,
-            }),
-            Self::Shr(a, s) => Self::Shr(f(*a), *s),
-            Self::Low(a, s) => Self::Low(f(*a), *s),
-            Self::Min(a, b) => Self::Min(f(*a), f(*b)),
-            Self::Max(a, b) => Self::Max(f(*a), f(*b)),
-            Self::Negative(a) => Self::Negative(f(*a)),
-            Self::Not(a) => Self::Not(f(*a)),
-            Self::And(a, b) => Self::And(f(*a), f(*b)),
-            Self::Or(a, b) => Self::Or(f(*a), f(*b)),
-            Self::Select(c, a, b) => Self::Select(f(*c), f(*a), f(*b)),
-            Self::Lookup(a, table) => Self::Lookup(f(*a), Arc::clone(table)),
-        }
-    }
-}
-
 /// An expression graph over integer inputs.
 #[derive(Clone, Debug, Default)]
 pub struct Dag {
@@ -153,6 +130,12 @@ impl Dag {
         let both = self.facts[id].both(facts);
         self.facts[id] = both.ok_or(DagError::Contradiction)?;
         Ok(())
+    }
+
+    /// Learns again from the operands, of which more may be known now.
+    pub(crate) fn refresh(&mut self, id: DagId) -> Result<(), DagError> {
+        let facts = self.facts_of(&self.nodes[id])?;
+        self.learn(id, facts)
     }
 
     /// The node with this meaning; the same for the same node.
@@ -236,23 +219,6 @@ impl Dag {
         found
     }
 
-    /// The part of the graph that `roots` depend on, with all that was learned, and the roots in
-    /// it.
-    ///
-    /// # Errors
-    /// None but for a graph that contradicts itself.
-    pub fn restricted(&self, roots: &[DagId]) -> Result<(Self, Vec<DagId>), DagError> {
-        let mut part = Self::new(self.inputs.clone());
-        let mut place: HashMap<DagId, DagId> = HashMap::new();
-        for id in self.reachable(roots) {
-            let node = self.nodes[id].map_operands(|o| place[&o]);
-            let copy = part.add(node)?;
-            part.learn(copy, self.facts[id])?;
-            place.insert(id, copy);
-        }
-        Ok((part, roots.iter().map(|r| place[r]).collect()))
-    }
-
     /// What is proved of a node from its operands.
     pub(crate) fn facts_of(&self, node: &Node) -> Result<Facts, DagError> {
         let of = |id: &DagId| self.facts[*id];
@@ -308,6 +274,28 @@ impl LinearForm {
             terms: Vec::new(),
             constant: v,
         }
+    }
+
+    /// The sum of terms in any order, each node any number of times.
+    ///
+    /// # Errors
+    /// [`DagError::Range`] beyond `i128`.
+    pub fn gathered(mut terms: Vec<(DagId, i128)>) -> Result<Self, DagError> {
+        terms.sort_unstable_by_key(|(t, _)| *t);
+        let mut merged: Vec<(DagId, i128)> = Vec::with_capacity(terms.len());
+        for (t, c) in terms {
+            match merged.last_mut() {
+                Some((last, sum)) if *last == t => {
+                    *sum = sum.checked_add(c).ok_or(DagError::Range)?;
+                }
+                _ => merged.push((t, c)),
+            }
+        }
+        merged.retain(|(_, c)| *c != 0);
+        Ok(Self {
+            terms: merged,
+            constant: 0,
+        })
     }
 
     /// The value, if it depends on nothing.

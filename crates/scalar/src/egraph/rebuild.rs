@@ -213,18 +213,10 @@ impl Rebuild<'_> {
             constant = sum.ok_or(DagError::Range)?;
             all.extend(term.terms);
         }
-        all.sort_unstable_by_key(|(t, _)| *t);
-        let mut terms: Vec<(DagId, i128)> = Vec::with_capacity(all.len());
-        for (t, c) in all {
-            match terms.last_mut() {
-                Some((last, sum)) if *last == t => {
-                    *sum = sum.checked_add(c).ok_or(DagError::Range)?;
-                }
-                _ => terms.push((t, c)),
-            }
-        }
-        terms.retain(|(_, c)| *c != 0);
-        Ok(LinearForm { terms, constant })
+        Ok(LinearForm {
+            constant,
+            ..LinearForm::gathered(all)?
+        })
     }
 
     fn expression(&mut self, top: DagId) -> Result<LinearForm, DagError> {

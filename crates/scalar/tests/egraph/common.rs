@@ -35,7 +35,7 @@ pub(crate) fn rules(all: &[RewriteRule]) -> Rules {
 
 /// The values of nodes, in the exact interpreter's integers.
 pub(crate) fn values(dag: &Dag, input: &[i128], nodes: &[DagId]) -> Vec<i128> {
-    let mut same = |_: &mut IntDomain, v: &i128| Ok::<_, MeaningError>(*v);
+    let mut same = |_: &mut IntDomain, _: DagId, v: i128, _: bool| Ok::<_, MeaningError>(v);
     dag.evaluate(&mut IntDomain, input, nodes, &mut same)
         .unwrap()
 }
