@@ -6,9 +6,11 @@
 
 mod bench_compile;
 mod query;
+mod scalar;
 
 pub use bench_compile::{BenchCompileArgs, BenchDataArgs, TableFormat};
 pub use query::{BenchInstancesArgs, QueryArgs, SupportsArgs};
+pub use scalar::ScalarArgs;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use std::ffi::OsString;
@@ -382,6 +384,8 @@ pub enum Print {
     Ir,
     /// As a Graphviz graph.
     Dot,
+    /// The kernel of the last version as one expression graph, rewritten.
+    Scalar,
 }
 
 /// `opt`.
@@ -408,6 +412,9 @@ pub struct OptArgs {
     /// Write a .nnir file instead of printing
     #[arg(short, long, value_name = "NET.nnir")]
     pub output: Option<PathBuf>,
+    /// Of `--print scalar`.
+    #[command(flatten)]
+    pub scalar: ScalarArgs,
 }
 
 /// `run`.

@@ -1,6 +1,7 @@
 //! The commands: from arguments through the driver to text and exit code.
 
 mod query;
+mod scalar;
 
 use crate::args::{
     BenchArgs, BenchCommand, BenchCompileArgs, BenchVerifyArgs, CheckArgs, Command, CompileArgs,
@@ -202,6 +203,8 @@ fn optimize(args: &OptArgs, console: &mut Console<'_>) -> Done {
     let print = |module: &_| match args.print {
         Print::Ir => to_text(module),
         Print::Dot => to_dot(module),
+        // Only of what all passes made: a module in between need not have a kernel.
+        Print::Scalar => String::new(),
     };
     let mut text = String::new();
     let loaded = opt(&options, &mut |name, module| {
@@ -212,6 +215,8 @@ fn optimize(args: &OptArgs, console: &mut Console<'_>) -> Done {
     warn(&loaded, console);
     if let Some(path) = &args.output {
         save(path, &loaded.module)?;
+    } else if args.print == Print::Scalar {
+        text = scalar::print(loaded, &args.scalar, true)?;
     } else if text.is_empty() {
         text.push_str(&print(&loaded.module));
     }

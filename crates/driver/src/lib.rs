@@ -34,6 +34,7 @@ pub mod query;
 mod regions;
 mod resources;
 pub mod run;
+pub mod scalar;
 pub mod smt;
 pub mod verify;
 

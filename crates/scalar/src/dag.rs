@@ -220,7 +220,7 @@ impl Dag {
     }
 
     /// What is proved of a node from its operands.
-    fn facts_of(&self, node: &Node) -> Result<Facts, DagError> {
+    pub(crate) fn facts_of(&self, node: &Node) -> Result<Facts, DagError> {
         let of = |id: &DagId| self.facts[*id];
         let truth = Facts::within(0, 1);
         Ok(match node {
@@ -324,7 +324,8 @@ impl LinearForm {
                 (None, None) => break,
                 (Some((s, c)), Some((t, d))) if s == t => {
                     let both = (*s, c.checked_add(*d)?);
-                    (a.next(), b.next());
+                    a.next();
+                    b.next();
                     both
                 }
                 (Some((s, _)), Some((t, _))) if s > t => *b.next()?,
