@@ -6,9 +6,11 @@
 
 mod bench_compile;
 mod query;
+mod reduce;
 
 pub use bench_compile::{BenchCompileArgs, BenchDataArgs, TableFormat};
 pub use query::{BenchInstancesArgs, QueryArgs, SupportsArgs};
+pub use reduce::ReduceArgs;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use std::ffi::OsString;
@@ -59,9 +61,8 @@ pub enum Command {
     /// Planned.
     #[command(hide = true)]
     Rules(NotBuilt),
-    /// Planned.
-    #[command(hide = true)]
-    Reduce(NotBuilt),
+    /// Make a network that a command fails on small
+    Reduce(Box<ReduceArgs>),
     /// Planned.
     #[command(hide = true)]
     Runs(NotBuilt),
