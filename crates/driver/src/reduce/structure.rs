@@ -123,19 +123,20 @@ fn boxes(module: &Module, v: ValueId) -> Vec<Region> {
     module.regions.iter().map(around).collect()
 }
 
-/// Takes values out whose users can do with an operand, from the end to the start.
+/// Takes values out whose users can do with an operand or the input, from the end to the start.
+/// What becomes of shapes is left to the network: it is well-formed or no candidate.
 pub(super) fn bypass(session: &mut Session<'_>) -> Result<(), Stop> {
-    for name in names(&session.module, |_| true) {
+    for name in names(&session.module) {
         for k in 0.. {
             let network = &session.module.network;
             let Some(v) = network.find(&name) else { break };
-            let operands = network.value(v).op.activations();
-            let Some(x) = operands.get(k).copied() else {
+            let mut others = network.value(v).op.activations();
+            if v != network.input() {
+                others.push(network.input());
+            }
+            let Some(x) = others.get(k).copied() else {
                 break;
             };
-            if network.value(x).shape != network.value(v).shape {
-                continue;
-            }
             let without = |move_formats| {
                 let edit = Edit {
                     instead: BTreeMap::from([(v, x)]),
@@ -144,8 +145,7 @@ pub(super) fn bypass(session: &mut Session<'_>) -> Result<(), Stop> {
                 };
                 edit.apply(&session.module)
             };
-            let both = [without(false), without(true)];
-            for module in both {
+            for module in [without(false), without(true)] {
                 if session.attempt(module)? {
                     break;
                 }
@@ -155,20 +155,16 @@ pub(super) fn bypass(session: &mut Session<'_>) -> Result<(), Stop> {
     Ok(())
 }
 
-/// The names of the computed values that are wanted, the last one first.
-fn names(module: &Module, wanted: impl Fn(&Op) -> bool) -> Vec<String> {
+/// The names of the computed values, the last one first.
+fn names(module: &Module) -> Vec<String> {
     let network = &module.network;
     let values = computed(network).into_iter().rev();
-    values
-        .map(|v| network.value(v))
-        .filter(|v| wanted(&v.op))
-        .map(|v| v.name.clone())
-        .collect()
+    values.map(|v| network.value(v).name.clone()).collect()
 }
 
 /// Puts simpler operators in the place of others, and drops operands that may be absent.
 pub(super) fn simpler_operators(session: &mut Session<'_>) -> Result<(), Stop> {
-    for name in names(&session.module, |_| true) {
+    for name in names(&session.module) {
         for k in 0.. {
             let network = &session.module.network;
             let Some(v) = network.find(&name) else { break };
