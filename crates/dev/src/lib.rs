@@ -7,6 +7,7 @@
 //! - [`commands`]: the command-line page knows every command and option.
 //! - [`networks`]: generated networks of two million parameters.
 //! - [`kernels`]: what emitted kernels take on microcontrollers, as a table.
+//! - [`untested`]: what has no text test, and files that no test needs.
 //! - [`licences`]: what the dependencies' licences and sources may be.
 //!
 //! Every check returns what it found as [`Finding`]s; the tests demand that there are none, and
@@ -20,6 +21,7 @@ pub mod licences;
 pub mod networks;
 pub mod tidy;
 pub mod tree;
+pub mod untested;
 
 pub use tree::Tree;
 

@@ -1,9 +1,10 @@
 //! `cargo run -p ceg4n-dev -- book`: writes the generated pages of the book;
 //! `… -- network NAME OUT.nnir`: writes a generated network;
-//! `… -- kernels`: measures emitted kernels, see `--help`.
+//! `… -- kernels`: measures emitted kernels, see `--help`;
+//! `… -- untested`: lists what has no text test.
 
-use ceg4n_dev::{Tree, book, kernels, networks};
-use clap::Parser;
+use ceg4n_dev::{Tree, book, kernels, networks, untested};
+use clap::{CommandFactory, Parser};
 use std::path::Path;
 use std::process::ExitCode;
 
@@ -48,9 +49,22 @@ fn main() -> ExitCode {
                 }
             }
         }
+        ["untested"] => match Tree::read(&Tree::root()) {
+            Ok(tree) => {
+                print!(
+                    "{}",
+                    untested::listing(&tree, &ceg4nc::args::Cli::command())
+                );
+                ExitCode::SUCCESS
+            }
+            Err(e) => {
+                eprintln!("error: {e}");
+                ExitCode::FAILURE
+            }
+        },
         _ => {
             eprintln!(
-                "usage: cargo run -p ceg4n-dev -- book|network dense|mobile OUT.nnir|kernels [OPTIONS]"
+                "usage: cargo run -p ceg4n-dev -- book|network dense|mobile OUT.nnir|kernels [OPTIONS]|untested"
             );
             ExitCode::from(2)
         }
