@@ -123,8 +123,10 @@ fn changed(
 ) -> Option<Module> {
     let mut new = m.clone();
     let list = new.requirements.get_mut(range)?;
-    // Every one is changed, so no short circuit.
-    let any = list.iter_mut().fold(false, |any, r| change(r) || any);
+    let mut any = false;
+    for r in list {
+        any |= change(r);
+    }
     any.then_some(new)
 }
 
