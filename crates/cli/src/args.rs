@@ -6,10 +6,12 @@
 
 mod bench_compile;
 mod query;
+mod reduce;
 mod scalar;
 
 pub use bench_compile::{BenchCompileArgs, BenchDataArgs, TableFormat};
 pub use query::{BenchInstancesArgs, QueryArgs, SupportsArgs};
+pub use reduce::ReduceArgs;
 pub use scalar::ScalarArgs;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
@@ -61,9 +63,8 @@ pub enum Command {
     /// Planned.
     #[command(hide = true)]
     Rules(NotBuilt),
-    /// Planned.
-    #[command(hide = true)]
-    Reduce(NotBuilt),
+    /// Make a network that a command fails on small
+    Reduce(Box<ReduceArgs>),
     /// Planned.
     #[command(hide = true)]
     Runs(NotBuilt),

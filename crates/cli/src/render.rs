@@ -5,6 +5,7 @@ mod bench;
 mod bench_compile;
 mod explain;
 mod instances;
+mod reduce;
 mod report;
 mod table;
 
@@ -12,6 +13,7 @@ pub(crate) use bench::bench;
 pub(crate) use bench_compile::{bench_compile, bench_compile_markdown};
 pub(crate) use explain::{explanation, recheck};
 pub(crate) use instances::instances;
+pub(crate) use reduce::reduction;
 pub(crate) use report::report;
 
 use ceg4n_base::Exact;
