@@ -60,7 +60,7 @@ pub fn behaviours(tree: &Tree, program: &Command) -> BTreeSet<Behaviour> {
     let mut all = BTreeSet::new();
     let passes = ceg4n_driver::opt::passes();
     let passes = passes.iter().map(|p| p.name());
-    let pipelines = ceg4n_driver::opt::pipelines().iter().map(|p| p.0);
+    let pipelines = ceg4n_driver::opt::pipelines().iter().map(|p| p.name);
     all.extend(passes.chain(pipelines).map(|n| (Kind::Pass, n.to_owned())));
     all.extend(codes::ALL.iter().map(|c| (Kind::Code, c.id.to_owned())));
     commands(program, "", &mut all);

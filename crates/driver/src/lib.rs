@@ -37,6 +37,7 @@ mod resources;
 pub mod run;
 pub mod scalar;
 pub mod smt;
+pub mod validate;
 pub mod verify;
 
 pub use ceg4n_verify::Precision;
