@@ -6,9 +6,13 @@
 
 mod bench_compile;
 mod query;
+mod reduce;
+mod scalar;
 
 pub use bench_compile::{BenchCompileArgs, BenchDataArgs, TableFormat};
 pub use query::{BenchInstancesArgs, QueryArgs, SupportsArgs};
+pub use reduce::ReduceArgs;
+pub use scalar::ScalarArgs;
 
 use crate::translate;
 use clap::{Args, Parser, Subcommand, ValueEnum};
@@ -60,9 +64,8 @@ pub enum Command {
     /// Planned.
     #[command(hide = true)]
     Rules(NotBuilt),
-    /// Planned.
-    #[command(hide = true)]
-    Reduce(NotBuilt),
+    /// Make a network that a command fails on small
+    Reduce(Box<ReduceArgs>),
     /// Planned.
     #[command(hide = true)]
     Runs(NotBuilt),
@@ -383,6 +386,8 @@ pub enum Print {
     Ir,
     /// As a Graphviz graph.
     Dot,
+    /// The kernel of the last version as one expression graph, rewritten.
+    Scalar,
 }
 
 /// `opt`.
@@ -415,6 +420,9 @@ pub struct OptArgs {
     /// Write a .nnir file instead of printing
     #[arg(short, long, value_name = "NET.nnir")]
     pub output: Option<PathBuf>,
+    /// Of `--print scalar`.
+    #[command(flatten)]
+    pub scalar: ScalarArgs,
 }
 
 /// `run`.

@@ -6,6 +6,7 @@ mod bench_compile;
 mod explain;
 mod instances;
 mod opt;
+mod reduce;
 mod report;
 mod table;
 
@@ -14,6 +15,7 @@ pub(crate) use bench_compile::{bench_compile, bench_compile_markdown};
 pub(crate) use explain::{explanation, recheck};
 pub(crate) use instances::instances;
 pub(crate) use opt::{after, compared, passes, stats, timing};
+pub(crate) use reduce::reduction;
 pub(crate) use report::report;
 
 use ceg4n_base::Exact;

@@ -84,7 +84,7 @@ impl<'m> Moves<'m> {
     /// The draft without a move in front of `v`, or at it; `None` if there is nothing to do.
     fn at(&self, v: ValueId) -> Option<Draft<'m>> {
         match &self.net.value(v).op {
-            Op::Dense { x, .. } => self.into_weights(v, *x),
+            Op::Dense { x, .. } => self.reordered(v, *x),
             Op::Transpose { x, perm } => self.transposition(v, *x, perm),
             Op::Reshape { x } | Op::Flatten { x } => self.reshaped(v, *x),
             Op::Input
@@ -177,7 +177,7 @@ impl<'m> Moves<'m> {
         })
     }
 
-    fn into_weights(&self, v: ValueId, x: ValueId) -> Option<Draft<'m>> {
+    fn reordered(&self, v: ValueId, x: ValueId) -> Option<Draft<'m>> {
         let chain = self.chain(x)?;
         let mut draft = Draft::new(self.module);
         self.straighten(&mut draft, &chain, true)?;

@@ -164,9 +164,9 @@ impl<'m> Sums<'m> {
             return None;
         }
         if constants(self.net, x).is_some() {
-            return self.into_bias(v, x, c, sign);
+            return self.in_bias(v, x, c, sign);
         }
-        self.into_sum(v, x, c, sign)
+        self.in_sum(v, x, c, sign)
     }
 
     /// The elements of a constant as exact numbers.
@@ -175,7 +175,7 @@ impl<'m> Sums<'m> {
         Some((0..c.data.len()).map(|i| c.center(i)).collect())
     }
 
-    fn into_bias(&self, v: ValueId, layer: ValueId, c: ValueId, sign: i64) -> Option<Draft<'m>> {
+    fn in_bias(&self, v: ValueId, layer: ValueId, c: ValueId, sign: i64) -> Option<Draft<'m>> {
         let net = self.net;
         let (weight, bias) = constants(net, layer)?;
         let rows = *net.value(weight).shape.0.first()?;
@@ -223,7 +223,7 @@ impl<'m> Sums<'m> {
         self.without(draft, v, layer)
     }
 
-    fn into_sum(&self, v: ValueId, x: ValueId, c: ValueId, sign: i64) -> Option<Draft<'m>> {
+    fn in_sum(&self, v: ValueId, x: ValueId, c: ValueId, sign: i64) -> Option<Draft<'m>> {
         let net = self.net;
         let (base, inner, inner_sign) = sum(&net.value(x).op)?;
         let (a, b) = (net.value(inner), net.value(c));

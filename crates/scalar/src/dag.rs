@@ -3,7 +3,7 @@
 use crate::DagError;
 use crate::facts::Facts;
 use ceg4n_base::entity::{PrimaryMap, entity_impl};
-use std::collections::HashMap;
+use rustc_hash::FxHashMap;
 use std::sync::Arc;
 
 /// A node of a [`Dag`]. Operands have smaller ids than their users.
@@ -80,7 +80,7 @@ pub struct Dag {
     nodes: PrimaryMap<DagId, Node>,
     facts: PrimaryMap<DagId, Facts>,
     inputs: Vec<Facts>,
-    known: HashMap<Node, DagId>,
+    known: FxHashMap<Node, DagId>,
 }
 
 impl Dag {
@@ -130,6 +130,12 @@ impl Dag {
         let both = self.facts[id].both(facts);
         self.facts[id] = both.ok_or(DagError::Contradiction)?;
         Ok(())
+    }
+
+    /// Learns again from the operands, of which more may be known now.
+    pub(crate) fn refresh(&mut self, id: DagId) -> Result<(), DagError> {
+        let facts = self.facts_of(&self.nodes[id])?;
+        self.learn(id, facts)
     }
 
     /// The node with this meaning; the same for the same node.
@@ -214,7 +220,7 @@ impl Dag {
     }
 
     /// What is proved of a node from its operands.
-    fn facts_of(&self, node: &Node) -> Result<Facts, DagError> {
+    pub(crate) fn facts_of(&self, node: &Node) -> Result<Facts, DagError> {
         let of = |id: &DagId| self.facts[*id];
         let truth = Facts::within(0, 1);
         Ok(match node {
@@ -270,6 +276,28 @@ impl LinearForm {
         }
     }
 
+    /// The sum of terms in any order, each node any number of times.
+    ///
+    /// # Errors
+    /// [`DagError::Range`] beyond `i128`.
+    pub fn gathered(mut terms: Vec<(DagId, i128)>) -> Result<Self, DagError> {
+        terms.sort_unstable_by_key(|(t, _)| *t);
+        let mut merged: Vec<(DagId, i128)> = Vec::with_capacity(terms.len());
+        for (t, c) in terms {
+            match merged.last_mut() {
+                Some((last, sum)) if *last == t => {
+                    *sum = sum.checked_add(c).ok_or(DagError::Range)?;
+                }
+                _ => merged.push((t, c)),
+            }
+        }
+        merged.retain(|(_, c)| *c != 0);
+        Ok(Self {
+            terms: merged,
+            constant: 0,
+        })
+    }
+
     /// The value, if it depends on nothing.
     pub fn known(&self) -> Option<i128> {
         self.terms.is_empty().then_some(self.constant)
@@ -296,7 +324,8 @@ impl LinearForm {
                 (None, None) => break,
                 (Some((s, c)), Some((t, d))) if s == t => {
                     let both = (*s, c.checked_add(*d)?);
-                    (a.next(), b.next());
+                    a.next();
+                    b.next();
                     both
                 }
                 (Some((s, _)), Some((t, _))) if s > t => *b.next()?,

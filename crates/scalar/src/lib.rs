@@ -9,11 +9,22 @@
 //! the ranges of the input's type a rewriting serves emitted code; with those of a box it serves a
 //! question about that box, and nothing else.
 
+mod copy;
+pub mod cost;
 mod dag;
+pub mod egraph;
 mod evaluate;
 mod facts;
 mod lower;
+mod offset;
+mod print;
+mod relational;
+mod share;
 
+pub use cost::Cost;
 pub use dag::{Dag, DagId, LinearForm, Node};
+pub use evaluate::Seen;
 pub use facts::Facts;
 pub use lower::{DagError, Lowered};
+pub use offset::offset;
+pub use share::{Sharing, share, signed_digits};

@@ -5,7 +5,7 @@ use crate::budget::{Effort, Stop};
 use crate::leaf::{GridBox, Leaf, LeafAnswer};
 use ceg4n_base::Diagnostic;
 use ceg4n_ir::{Interval, Kernel};
-use ceg4n_smt::lower::{LowerError, Question, breaks_on_grid, leaves_class};
+use ceg4n_smt::lower::{LowerError, Question, Rewriting, breaks_on_grid, leaves_class};
 use ceg4n_smt::solver::{Limits, Outcome, Solver};
 
 /// A solver behind the [`Leaf`] interface.
@@ -67,13 +67,21 @@ impl Leaf for SolverLeaf {
         effort: &Effort,
         stop: &Stop,
     ) -> LeafAnswer {
-        let question = leaves_class(self.solver.logic(), kernel, input, class);
+        let question = leaves_class(self.solver.logic(), kernel, input, class, Rewriting::On);
         self.ask(question, effort, stop)
     }
 
     fn breaks_on_grid(&mut self, b: GridBox<'_>, effort: &Effort, stop: &Stop) -> LeafAnswer {
         let logic = self.solver.logic();
-        let question = breaks_on_grid(logic, b.reference, b.kernel, b.grid, b.points, b.property);
+        let question = breaks_on_grid(
+            logic,
+            b.reference,
+            b.kernel,
+            b.grid,
+            b.points,
+            b.property,
+            Rewriting::On,
+        );
         self.ask(question, effort, stop)
     }
 }

@@ -5,6 +5,7 @@
 
 mod domain;
 mod miter;
+mod scalar;
 
 pub use domain::{LowerError, Number, Terms, Truth};
 pub use miter::differs;
@@ -49,6 +50,17 @@ impl Question {
     }
 }
 
+/// Whether a kernel is rewritten on the scalar level before it becomes terms. Either way the
+/// question is the same.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Rewriting {
+    /// Rewritten, over the ranges of the box that the question is about.
+    #[default]
+    On,
+    /// As `ir-specs` says it.
+    Off,
+}
+
 struct Builder {
     terms: Terms,
     inputs: Vec<(Option<String>, i64)>,
@@ -89,6 +101,18 @@ impl Builder {
         Ok(rivals)
     }
 
+    /// The same from what each other output, in order, is ahead of `c` (before it) or behind it
+    /// (after it).
+    fn behind(&mut self, leads: &[Number], c: usize) -> Result<Vec<Truth>, LowerError> {
+        let zero = Number::constant(0, 0);
+        let mut rivals = Vec::with_capacity(leads.len());
+        for (j, lead) in leads.iter().enumerate() {
+            let op = if j < c { Cmp::Ge } else { Cmp::Lt };
+            rivals.push(self.terms.cmp(op, lead, &zero)?);
+        }
+        Ok(rivals)
+    }
+
     fn any(&mut self, parts: Vec<Truth>) -> Result<Truth, LowerError> {
         parts
             .iter()
@@ -111,6 +135,7 @@ pub fn leaves_class(
     kernel: &Kernel,
     input: &[Interval],
     class: usize,
+    rewriting: Rewriting,
 ) -> Result<Question, LowerError> {
     if class >= kernel.output_len() || !fits(kernel.input_format, kernel.input_len(), input) {
         return Err(LowerError::Question(
@@ -118,8 +143,17 @@ pub fn leaves_class(
         ));
     }
     let (mut b, x) = Builder::new(logic, input)?;
-    let y = interpret_kernel(kernel, &mut b.terms, x)?.take(kernel.output);
-    let rivals = b.before(&y, class)?;
+    let leads = match rewriting {
+        Rewriting::On => scalar::leads(&mut b.terms, kernel, input, &x, class)?,
+        Rewriting::Off => None,
+    };
+    let rivals = match leads {
+        Some(leads) => b.behind(&leads, class)?,
+        None => {
+            let y = interpret_kernel(kernel, &mut b.terms, x)?.take(kernel.output);
+            b.before(&y, class)?
+        }
+    };
     let broken = b.any(rivals)?;
     b.finish(broken)
 }
@@ -143,6 +177,7 @@ pub fn breaks_on_grid(
     grid: Format,
     points: &[Interval],
     property: &Property,
+    rewriting: Rewriting,
 ) -> Result<Question, LowerError> {
     let same = reference.input_len() == kernel.input_len()
         && reference.output_len() == kernel.output_len();
@@ -167,7 +202,14 @@ pub fn breaks_on_grid(
     }
     let n = interpret_real(reference, &mut b.terms, real, |_, ends| dyadic(&ends))?
         .take(reference.output);
-    let k = interpret_kernel(kernel, &mut b.terms, quantized)?.take(kernel.output);
+    let rewritten = match rewriting {
+        Rewriting::On => scalar::outputs(&mut b.terms, kernel, &quantized)?,
+        Rewriting::Off => None,
+    };
+    let k = match rewritten {
+        Some(k) => k,
+        None => interpret_kernel(kernel, &mut b.terms, quantized)?.take(kernel.output),
+    };
     let k: Vec<Number> = k
         .iter()
         .map(|y| b.terms.scale(y, -i64::from(kernel.output_frac)))

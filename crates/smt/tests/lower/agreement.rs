@@ -7,7 +7,7 @@ use crate::kernels::leaves;
 use ceg4n_eval::{kernel_outputs, kernel_trace};
 use ceg4n_ir::kernel::{KernelOp, argmax};
 use ceg4n_ir::{Interval, Kernel, Rounding};
-use ceg4n_smt::lower::{LowerError, Question, breaks_on_grid, leaves_class};
+use ceg4n_smt::lower::{LowerError, Question, Rewriting, breaks_on_grid, leaves_class};
 use ceg4n_smt::term::Op;
 use ceg4n_smt::{Limits, Logic, Outcome, Solver, solver};
 
@@ -89,7 +89,7 @@ fn cases<'a>(d: &mut Dice, pair: &'a Pair) -> Vec<Case<'a>> {
     let b = random_box(d, kernel.input_format, kernel.input_len(), most);
     let class = argmax(&kernel_outputs(kernel, &lows(&b)).unwrap()).unwrap();
     out.extend(Case::new(
-        |logic| leaves_class(logic, kernel, &b, class),
+        |logic| leaves_class(logic, kernel, &b, class, Rewriting::On),
         b.clone(),
         move |x| leaves(kernel, x, class),
         <[i64]>::to_vec,
@@ -98,7 +98,17 @@ fn cases<'a>(d: &mut Dice, pair: &'a Pair) -> Vec<Case<'a>> {
     let b = random_box(d, grid, kernel.input_len(), most);
     let property = random_property(d, pair, grid, &b);
     out.extend(Case::new(
-        |logic| breaks_on_grid(logic, pair.real(), kernel, grid, &b, &property),
+        |logic| {
+            breaks_on_grid(
+                logic,
+                pair.real(),
+                kernel,
+                grid,
+                &b,
+                &property,
+                Rewriting::On,
+            )
+        },
         b.clone(),
         {
             let property = property.clone();

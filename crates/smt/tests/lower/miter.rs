@@ -10,7 +10,7 @@ use ceg4n_smt::{Limits, Logic, Outcome, solver};
 fn a_difference_is_found_exactly_where_there_is_one() {
     let mut solver = solver::from_name("embedded").unwrap();
     let (mut sat, mut unsat) = (0, 0);
-    for seed in 2000..2200 {
+    for seed in 2000..2500 {
         let mut d = Dice::new(seed);
         let pair = Pair::random(&mut d, SMALL, seed % 2 == 0);
         let a = pair.kernel();

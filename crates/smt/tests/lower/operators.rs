@@ -14,7 +14,7 @@ use ceg4n_ir::{
     TensorFormat, Unary, ValueId, check,
 };
 use ceg4n_opspec::Cmp;
-use ceg4n_smt::lower::{LowerError, Number, Terms, Truth, breaks_on_grid, leaves_class};
+use ceg4n_smt::lower::{LowerError, Number, Rewriting, Terms, Truth, breaks_on_grid, leaves_class};
 use ceg4n_smt::{Limits, Logic, Model, Outcome, Value, solver};
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -352,7 +352,7 @@ fn solvers_agree_with_enumeration() {
         let exists = points(&b).iter().any(|p| leaves(kernel, p, class));
         count(&mut met, kernel);
         for (logic, solver) in &mut solvers {
-            let q = leaves_class(*logic, kernel, &b, class).unwrap();
+            let q = leaves_class(*logic, kernel, &b, class, Rewriting::On).unwrap();
             match solver.solve(&q.query, &Limits::default()) {
                 Outcome::Unsat => assert!(!exists, "seed {seed}"),
                 Outcome::Sat(model) => {
@@ -379,7 +379,17 @@ fn questions_on_grids() {
         let grid = random_grid(&mut d, pair.kernel().input_format);
         let b = random_box(&mut d, grid, pair.kernel().input_len(), 40);
         let property = random_property(&mut d, &pair, grid, &b);
-        let ask = |logic| breaks_on_grid(logic, pair.real(), pair.kernel(), grid, &b, &property);
+        let ask = |logic| {
+            breaks_on_grid(
+                logic,
+                pair.real(),
+                pair.kernel(),
+                grid,
+                &b,
+                &property,
+                Rewriting::On,
+            )
+        };
         let [vectors, integers] = Logic::ALL.map(ask);
         let (vectors, integers) = (vectors.unwrap(), integers.unwrap());
         count(&mut met, pair.kernel());
@@ -417,7 +427,15 @@ fn irrational_references_are_refused() {
         let grid = pair.kernel().input_format;
         let b = random_box(&mut d, grid, pair.kernel().input_len(), 40);
         let property = ceg4n_ir::Property::Top1;
-        let asked = breaks_on_grid(Logic::Lia, pair.real(), pair.kernel(), grid, &b, &property);
+        let asked = breaks_on_grid(
+            Logic::Lia,
+            pair.real(),
+            pair.kernel(),
+            grid,
+            &b,
+            &property,
+            Rewriting::On,
+        );
         match asked {
             Err(LowerError::Meaning(e)) => {
                 assert!(e.to_string().contains("no exact rational value"), "{e}");

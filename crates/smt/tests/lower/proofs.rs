@@ -6,7 +6,7 @@ use crate::lrat::Checker;
 use crate::simulate::simulate;
 use ceg4n_eval::kernel_outputs;
 use ceg4n_ir::kernel::argmax;
-use ceg4n_smt::lower::leaves_class;
+use ceg4n_smt::lower::{Rewriting, leaves_class};
 use ceg4n_smt::solver::embedded::{clauses, prove};
 use ceg4n_smt::{Limits, Logic, Outcome};
 
@@ -19,7 +19,9 @@ fn of_kernels_that_keep_their_class() {
         let kernel = pair.kernel();
         let b = random_box(&mut d, kernel.input_format, kernel.input_len(), 500);
         let class = argmax(&kernel_outputs(kernel, &lows(&b)).unwrap()).unwrap();
-        let q = leaves_class(Logic::Bv, kernel, &b, class).unwrap().query;
+        let q = leaves_class(Logic::Bv, kernel, &b, class, Rewriting::On)
+            .unwrap()
+            .query;
         let c = clauses(&q, &Limits::default()).unwrap();
         // What intervals decide is no question to the solver.
         if c.iter().count() < 50 || refuted >= 50 {

@@ -63,8 +63,13 @@ const OPERATORS: &[Operator] = &[
     operator("identity", 1..=1, &[]),
 ];
 
+/// The names of the operators that take operands, in the order of the book.
+pub fn operators() -> impl Iterator<Item = &'static str> {
+    all().map(|o| o.name)
+}
+
 /// Every operator that takes operands.
-fn operators() -> impl Iterator<Item = Operator> + Clone {
+fn all() -> impl Iterator<Item = Operator> + Clone {
     let functions = Unary::ALL.iter().map(|f| operator(f.name(), 1..=1, &[]));
     OPERATORS.iter().cloned().chain(functions)
 }
@@ -83,9 +88,9 @@ const fn operator(
 
 /// The operator of a name, how many operands it takes checked.
 pub(super) fn known(operator: &Name, operands: usize) -> Result<(), Diagnostic> {
-    let Some(found) = operators().find(|o| o.name == operator.text) else {
+    let Some(found) = all().find(|o| o.name == operator.text) else {
         let message = format!("there is no operator `{}`", operator.text);
-        let names = operators().map(|o| o.name);
+        let names = operators();
         return Err(Diagnostic::error(codes::UNKNOWN_NAME, message)
             .at(Some(operator.span), "not an operator")
             .help(match suggest::nearest(&operator.text, names.clone()) {
@@ -220,7 +225,7 @@ struct Given<'a> {
 impl<'a> Given<'a> {
     /// With an error for each one that is unknown or written twice.
     fn new(operator: &'a Name, attributes: &'a [Attribute]) -> Self {
-        let known = operators().find(|o| o.name == operator.text);
+        let known = all().find(|o| o.name == operator.text);
         let known = known.map_or(&[][..], |o| o.attributes);
         let mut errors = Vec::new();
         for (i, a) in attributes.iter().enumerate() {
