@@ -6,9 +6,11 @@
 
 mod bench_compile;
 mod query;
+mod rules;
 
 pub use bench_compile::{BenchCompileArgs, BenchDataArgs, TableFormat};
 pub use query::{BenchInstancesArgs, QueryArgs, SupportsArgs};
+pub use rules::RulesArgs;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use std::ffi::OsString;
@@ -56,9 +58,8 @@ pub enum Command {
     Explain(ExplainArgs),
     /// List the solvers, compilers and cross tools found
     Doctor(DoctorArgs),
-    /// Planned.
-    #[command(hide = true)]
-    Rules(NotBuilt),
+    /// Prove the rewrite rules
+    Rules(RulesArgs),
     /// Planned.
     #[command(hide = true)]
     Reduce(NotBuilt),

@@ -20,6 +20,8 @@ mod cases;
 mod identity;
 mod number;
 mod polynomial;
+#[cfg(test)]
+mod tests;
 mod translate;
 
 use crate::query::Query;
@@ -27,6 +29,8 @@ use crate::solver::{Limits, Outcome, Solver};
 use ceg4n_opspec::{Binary, Instance, RewriteRule, Sides, Term};
 use std::fmt;
 use std::ops::RangeInclusive;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 
 /// Widths that are looked at exhaustively.
 pub const SMALL: RangeInclusive<u32> = 1..=8;
@@ -34,12 +38,14 @@ pub const SMALL: RangeInclusive<u32> = 1..=8;
 pub const PRACTICAL: [u32; 2] = [16, 32];
 
 /// Up to where to try. Counts alone, so that a verdict is the same on every machine.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub struct Effort {
     /// Conflicts of the solver for each width.
     pub conflicts: u64,
     /// Cases that are enumerated for each width.
     pub cases: u64,
+    /// Set by another thread to stop: what is not decided is unknown.
+    pub cancel: Option<Arc<AtomicBool>>,
 }
 
 impl Default for Effort {
@@ -47,6 +53,7 @@ impl Default for Effort {
         Self {
             conflicts: 100_000,
             cases: 1 << 25,
+            cancel: None,
         }
     }
 }
@@ -102,6 +109,7 @@ enum AtWidth {
 pub fn prove(rule: &RewriteRule, solver: &mut dyn Solver, effort: &Effort) -> Verdict {
     let limits = Limits {
         conflicts: Some(effort.conflicts),
+        cancel: effort.cancel.clone(),
         ..Limits::default()
     };
     let mut prover = Prover {
@@ -173,16 +181,25 @@ impl Prover<'_> {
     }
 
     fn at(&mut self, width: u32) -> AtWidth {
+        if let Some(reason) = self.limits.stop() {
+            return AtWidth::Undecided(reason.into());
+        }
         let few = SMALL.contains(&width) && cases::count(self.rule, width) <= self.effort.cases;
         if few && multiplies(self.rule) {
             return self.enumerate(width);
         }
+        match self.solve(width) {
+            AtWidth::Undecided(_) if few => self.enumerate(width),
+            found => found,
+        }
+    }
+
+    fn solve(&mut self, width: u32) -> AtWidth {
         let query = translate::violation(self.rule, width);
         let answer = query.map_err(|e| e.to_string()).and_then(|q| self.ask(&q));
         match answer {
             Ok(None) => AtWidth::Holds(Evidence::Solver),
             Ok(Some(at)) => self.replayed(width, at),
-            Err(_) if few => self.enumerate(width),
             Err(reason) => AtWidth::Undecided(reason),
         }
     }

@@ -116,10 +116,6 @@ impl Polynomial {
         sum
     }
 
-    pub(super) fn is_zero(&self) -> bool {
-        self.0.is_empty()
-    }
-
     fn insert(&mut self, monomial: Monomial, coefficient: BigInt) {
         let entry = self.0.entry(monomial).or_default();
         *entry += coefficient;
@@ -166,15 +162,24 @@ impl Polynomial {
 
     /// floor(self / 2^by) in normal form; the exponent is natural.
     pub(super) fn floor(&self, by: &Exponent) -> Option<Self> {
+        if by.constant > HIGHEST {
+            return None;
+        }
         let back = Exponent::default().plus(by, -1)?;
         let (mut whole, mut rest) = (Self::default(), Self::default());
         for (m, c) in &self.0 {
-            match scaled(m, c, &back) {
-                Some((m, c)) => whole.insert(m, c),
+            // The part of the coefficient that makes the monomial a multiple, and what is left.
+            let missing = u64::try_from(by.constant).ok()?;
+            let part = (c >> missing) << missing;
+            match scaled(m, &part, &back) {
+                Some((multiple, quotient)) => {
+                    whole.insert(multiple, quotient);
+                    rest.insert(m.clone(), c - part);
+                }
                 None => rest.insert(m.clone(), c.clone()),
             }
         }
-        if rest.is_zero() {
+        if rest.is_fraction(by) {
             return Some(whole);
         }
         if let Some((inner, least, others)) = rest.inner_floor() {
@@ -186,6 +191,19 @@ impl Polynomial {
         let back = Exponent::default().plus(&common, -1)?;
         let floor = Self::atom(Atom::Floor(rest.shifted(&back)?, by.plus(&back, 1)?));
         floor.plus(&whole, &BigInt::one())
+    }
+
+    /// Whether it is a natural number below 2^by, as far as is seen.
+    fn is_fraction(&self, by: &Exponent) -> bool {
+        let mut all = self.0.iter();
+        match (all.next(), all.next()) {
+            (None, _) => true,
+            (Some((m, c)), None) if *m == Monomial::default() => {
+                let bits = u64::try_from(by.constant).unwrap_or(0);
+                !c.is_negative() && c.bits() <= bits
+            }
+            (Some(_), _) => false,
+        }
     }
 
     /// A summand that is a floor alone, what it is of, and the other summands.

@@ -4,9 +4,9 @@ use super::number::{LawError, Number, Numbers, Result, Truth, width_of};
 use crate::model::{Model, Value};
 use crate::query::Query;
 use ceg4n_base::entity::PrimaryMap;
-use ceg4n_opspec::Number as Given;
 use ceg4n_opspec::{
-    Binary, Cmp, Fact, Instance, RewriteRule, Term, Truth as Logic, VariableId, VariableKind,
+    Binary, Cmp, Fact, Instance, Number as Given, RewriteRule, Term, Truth as Logic, VariableId,
+    VariableKind,
 };
 use num_bigint::BigInt;
 use num_traits::{One, Signed, ToPrimitive, Zero};
@@ -15,12 +15,16 @@ use num_traits::{One, Signed, ToPrimitive, Zero};
 #[derive(Clone, Debug)]
 enum Symbol {
     Truth(Truth),
-    Integer {
-        value: Number,
-        lo: Number,
-        hi: Number,
-        zeros: Number,
-    },
+    Integer(Box<Integer>),
+}
+
+/// An integer variable and what is known of it.
+#[derive(Clone, Debug)]
+struct Integer {
+    value: Number,
+    lo: Number,
+    hi: Number,
+    zeros: Number,
 }
 
 /// Is there anything for which the condition holds at this width?
@@ -158,12 +162,12 @@ impl<'r> Translator<'r> {
                 .cmp(Cmp::Eq, &low, &Number::known(BigInt::zero()))?;
             self.numbers.assert(holds)?;
         }
-        Ok(Symbol::Integer {
+        Ok(Symbol::Integer(Box::new(Integer {
             value,
             lo: below,
             hi: above,
             zeros: multiple,
-        })
+        })))
     }
 
     /// A free number within these ends.
@@ -205,14 +209,14 @@ impl<'r> Translator<'r> {
     fn term(&mut self, term: &Term) -> Result<Number> {
         match term {
             Term::Variable(v) => match self.symbols.get(*v) {
-                Some(Symbol::Integer { value, .. }) => Ok(value.clone()),
+                Some(Symbol::Integer(x)) => Ok(x.value.clone()),
                 Some(Symbol::Truth(_)) | None => Err(LawError::Kind),
             },
             Term::Int(v) => Ok(Number::known((*v).into())),
             Term::Fact(fact, v) => match (fact, self.symbols.get(*v)) {
-                (Fact::Lo, Some(Symbol::Integer { lo, .. })) => Ok(lo.clone()),
-                (Fact::Hi, Some(Symbol::Integer { hi, .. })) => Ok(hi.clone()),
-                (Fact::Zeros, Some(Symbol::Integer { zeros, .. })) => Ok(zeros.clone()),
+                (Fact::Lo, Some(Symbol::Integer(x))) => Ok(x.lo.clone()),
+                (Fact::Hi, Some(Symbol::Integer(x))) => Ok(x.hi.clone()),
+                (Fact::Zeros, Some(Symbol::Integer(x))) => Ok(x.zeros.clone()),
                 (_, Some(Symbol::Truth(_)) | None) => Err(LawError::Kind),
             },
             Term::Neg(a) => {
@@ -265,7 +269,7 @@ impl<'r> Translator<'r> {
         match truth {
             Logic::Variable(v) => match self.symbols.get(*v) {
                 Some(Symbol::Truth(t)) => Ok(*t),
-                Some(Symbol::Integer { .. }) | None => Err(LawError::Kind),
+                Some(Symbol::Integer(_)) | None => Err(LawError::Kind),
             },
             Logic::Cmp(op, a, b) => {
                 let (a, b) = (self.term(a)?, self.term(b)?);
