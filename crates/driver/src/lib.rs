@@ -34,6 +34,7 @@ pub mod query;
 pub mod reduce;
 mod regions;
 mod resources;
+pub mod rules;
 pub mod run;
 pub mod scalar;
 pub mod smt;

@@ -6,10 +6,12 @@
 
 mod instance;
 mod read;
+mod reference;
 mod resolve;
 
 pub use instance::{Instance, Number, Sides};
 pub use read::{EMBEDDED_RULES, read_rules, rewrite_rules};
+pub use reference::rules_markdown;
 
 use crate::ast::{Binary, Cmp};
 use ceg4n_base::entity::{PrimaryMap, entity_impl};
