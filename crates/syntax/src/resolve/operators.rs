@@ -64,7 +64,7 @@ const OPERATORS: &[Operator] = &[
 ];
 
 /// The names of the operators that take operands, in the order of the book.
-pub fn operators() -> impl Iterator<Item = &'static str> {
+pub fn operators() -> impl Iterator<Item = &'static str> + Clone {
     all().map(|o| o.name)
 }
 
