@@ -35,6 +35,7 @@ mod regions;
 mod resources;
 pub mod run;
 pub mod scalar;
+pub mod simplify;
 pub mod smt;
 pub mod verify;
 

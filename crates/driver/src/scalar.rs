@@ -76,7 +76,11 @@ fn graph(kernel: &Kernel, cost: &dyn Cost, is_rewritten: bool) -> Result<Rewritt
     let lowered = Dag::of_kernel(kernel, &vec![range; kernel.input_len()])?;
     let none = Rules::default();
     let options = Options {
-        rules: if is_rewritten { Rules::shipped() } else { &none },
+        rules: if is_rewritten {
+            Rules::shipped()
+        } else {
+            &none
+        },
         cost,
         limits: Limits::default(),
     };

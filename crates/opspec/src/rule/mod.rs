@@ -4,10 +4,12 @@
 //! condition holds. Nothing here proves that; the prover does, from the same terms that the
 //! rewriter applies.
 
+mod expression;
 mod instance;
 mod read;
 mod resolve;
 
+pub use expression::read_expression;
 pub use instance::{Instance, Number, Sides};
 pub use read::{EMBEDDED_RULES, read_rules, rewrite_rules};
 
