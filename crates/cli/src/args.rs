@@ -6,10 +6,12 @@
 
 mod bench_compile;
 mod query;
+mod rules;
 mod scalar;
 
 pub use bench_compile::{BenchCompileArgs, BenchDataArgs, TableFormat};
 pub use query::{BenchInstancesArgs, QueryArgs, SupportsArgs};
+pub use rules::RulesArgs;
 pub use scalar::ScalarArgs;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
@@ -58,9 +60,8 @@ pub enum Command {
     Explain(ExplainArgs),
     /// List the solvers, compilers and cross tools found
     Doctor(DoctorArgs),
-    /// Planned.
-    #[command(hide = true)]
-    Rules(NotBuilt),
+    /// Prove the rewrite rules
+    Rules(RulesArgs),
     /// Planned.
     #[command(hide = true)]
     Reduce(NotBuilt),

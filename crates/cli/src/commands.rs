@@ -1,6 +1,7 @@
 //! The commands: from arguments through the driver to text and exit code.
 
 mod query;
+mod rules;
 mod scalar;
 
 use crate::args::{
@@ -40,7 +41,7 @@ pub(crate) fn run(command: Command, console: &mut Console<'_>) -> i32 {
         },
         Command::Doctor(args) => doctor(&args),
         Command::Explain(args) => explain(&args, console),
-        Command::Rules(_) => Err(translate::not_built("rules").into()),
+        Command::Rules(args) => rules::rules(&args, console),
         Command::Reduce(_) => Err(translate::not_built("reduce").into()),
         Command::Runs(_) => Err(translate::not_built("runs").into()),
         Command::Diff(_) => Err(translate::not_built("diff").into()),

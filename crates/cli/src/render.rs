@@ -6,6 +6,7 @@ mod bench_compile;
 mod explain;
 mod instances;
 mod report;
+mod rules;
 mod table;
 
 pub(crate) use bench::bench;
@@ -13,6 +14,7 @@ pub(crate) use bench_compile::{bench_compile, bench_compile_markdown};
 pub(crate) use explain::{explanation, recheck};
 pub(crate) use instances::instances;
 pub(crate) use report::report;
+pub(crate) use rules::{rule_list, rules};
 
 use ceg4n_base::Exact;
 use ceg4n_driver::check::{Summary, VersionSummary};

@@ -5,11 +5,13 @@ mod bench_compile;
 mod data;
 mod explain;
 mod query;
+mod rules;
 
 pub use bench::bench_verify;
 pub use bench_compile::bench_compile;
 pub use explain::explain;
 pub use query::{capability, instances, is_query, query};
+pub use rules::rules;
 
 use crate::args::{
     BoundaryArgs, BudgetArgs, CompileArgs, PlannedArgs, QuestionArgs, RunArgs, SmtArgs, VerifyArgs,

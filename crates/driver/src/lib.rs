@@ -33,6 +33,7 @@ mod quantize_uniform;
 pub mod query;
 mod regions;
 mod resources;
+pub mod rules;
 pub mod run;
 pub mod scalar;
 pub mod simplify;
