@@ -407,9 +407,15 @@ pub struct OptArgs {
     /// List the passes and pipelines
     #[arg(long)]
     pub list_passes: bool,
-    /// Check every pass's result, on sample points too
+    /// Check every pass's result: by exact evaluation on sample points, and what it keeps of versions by native code and, if they are small, by a solver
     #[arg(long)]
     pub verify_each: bool,
+    /// Say what each pass changed: values, parameters, bits, multiply-accumulates
+    #[arg(long)]
+    pub stats: bool,
+    /// Say on standard error how long each pass took
+    #[arg(long)]
+    pub timing: bool,
     /// Write a .nnir file instead of printing
     #[arg(short, long, value_name = "NET.nnir")]
     pub output: Option<PathBuf>,

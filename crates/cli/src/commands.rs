@@ -208,11 +208,26 @@ fn optimize(args: &OptArgs, console: &mut Console<'_>) -> Done {
         Print::Scalar => String::new(),
     };
     let mut text = String::new();
-    let loaded = opt(&options, &mut |name, module| {
+    let mut applied = Vec::new();
+    let loaded = opt(&options, &mut |found, module| {
         if args.print_after_all {
-            text.push_str(&format!("// after {name}\n{}", print(module)));
+            let after = match found.changed {
+                true => print(module),
+                false => String::new(),
+            };
+            text.push_str(&render::after(found));
+            text.push_str(&after);
         }
+        applied.push(found.clone());
     })?;
+    console.say(&render::compared(&applied));
+    if args.timing {
+        console.say(&render::timing(&applied));
+    }
+    let stats = match args.stats {
+        true => render::stats(&applied),
+        false => String::new(),
+    };
     warn(&loaded, console);
     if let Some(path) = &args.output {
         save(path, &loaded.module)?;
@@ -221,7 +236,7 @@ fn optimize(args: &OptArgs, console: &mut Console<'_>) -> Done {
     } else if text.is_empty() {
         text.push_str(&print(&loaded.module));
     }
-    Ok((text, 0))
+    Ok((stats + &text, 0))
 }
 
 fn evaluate(args: &RunArgs, console: &mut Console<'_>) -> Done {

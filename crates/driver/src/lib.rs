@@ -38,6 +38,7 @@ pub mod run;
 pub mod scalar;
 pub mod simplify;
 pub mod smt;
+pub mod validate;
 pub mod verify;
 
 pub use ceg4n_verify::Precision;

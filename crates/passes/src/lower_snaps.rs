@@ -36,7 +36,7 @@ impl Pass for LowerSnaps {
         "write a quantized model in units of its integers, and add the version that computes with them"
     }
 
-    fn keeps(&self) -> Keeps {
+    fn keeps(&self, _: Option<&str>) -> Keeps {
         Keeps {
             reference: false,
             kernels: false,

@@ -4,9 +4,11 @@
 //! Operators mean what `ir-specs` says: the walk of `ceg4n-eval` over the domain of terms.
 
 mod domain;
+mod miter;
 mod scalar;
 
 pub use domain::{LowerError, Number, Terms, Truth};
+pub use miter::differs;
 
 use crate::model::{Model, Value};
 use crate::query::Query;

@@ -1,0 +1,343 @@
+//! What the values of the real function can be at all: intervals over every real input.
+
+use crate::tensors::{is_zero, padded, transposed};
+use ceg4n_base::Exact;
+use ceg4n_ir::window::Window;
+use ceg4n_ir::{Constant, Curve, Network, Op, ValueId};
+use std::collections::BTreeMap;
+
+/// An interval; an end that is `None` is infinite.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Range {
+    pub(crate) lo: Option<Exact>,
+    pub(crate) hi: Option<Exact>,
+}
+
+impl Range {
+    const ALL: Self = Self { lo: None, hi: None };
+
+    fn point(v: Exact) -> Self {
+        Self {
+            lo: Some(v.clone()),
+            hi: Some(v),
+        }
+    }
+
+    fn between(lo: i64, hi: i64) -> Self {
+        Self {
+            lo: Some(Exact::from(lo)),
+            hi: Some(Exact::from(hi)),
+        }
+    }
+
+    /// The one value that there is.
+    pub(crate) fn constant(&self) -> Option<&Exact> {
+        self.lo.as_ref().filter(|_| self.lo == self.hi)
+    }
+
+    /// The image under a function that does not fall.
+    fn rising(&self, f: impl Fn(&Exact) -> Exact) -> Self {
+        Self {
+            lo: self.lo.as_ref().map(&f),
+            hi: self.hi.as_ref().map(&f),
+        }
+    }
+
+    fn hull(&self, other: &Self) -> Self {
+        let pick = |a: &Option<Exact>, b: &Option<Exact>, less: bool| {
+            let (a, b) = (a.as_ref()?, b.as_ref()?);
+            Some(if (a < b) == less {
+                a.clone()
+            } else {
+                b.clone()
+            })
+        };
+        Self {
+            lo: pick(&self.lo, &other.lo, true),
+            hi: pick(&self.hi, &other.hi, false),
+        }
+    }
+
+    fn plus(&self, other: &Self) -> Self {
+        let add = |a: &Option<Exact>, b: &Option<Exact>| Some(a.as_ref()? + b.as_ref()?);
+        Self {
+            lo: add(&self.lo, &other.lo),
+            hi: add(&self.hi, &other.hi),
+        }
+    }
+
+    fn times(&self, c: &Exact) -> Self {
+        let scaled = |a: &Option<Exact>| a.as_ref().map(|a| a * c);
+        let (a, b) = (scaled(&self.lo), scaled(&self.hi));
+        match c.signum() {
+            0 => Self::point(Exact::zero()),
+            1 => Self { lo: a, hi: b },
+            _ => Self { lo: b, hi: a },
+        }
+    }
+}
+
+/// The ranges of every value that is no constant, element by element. Sound: the real function
+/// stays within them for every input; a constant that is only enclosed counts as anything of its
+/// sign.
+pub(crate) fn real_ranges(net: &Network) -> BTreeMap<ValueId, Vec<Range>> {
+    let mut all = BTreeMap::new();
+    for v in net.values().keys() {
+        if net.constant(v).is_none() {
+            let ranges = of(net, v, &all);
+            all.insert(v, ranges);
+        }
+    }
+    all
+}
+
+fn of(net: &Network, v: ValueId, all: &BTreeMap<ValueId, Vec<Range>>) -> Vec<Range> {
+    let value = net.value(v);
+    let unknown = || vec![Range::ALL; value.shape.len()];
+    // Operands precede users, and none of these is a constant.
+    let at = |x: &ValueId| all.get(x).cloned().unwrap_or_default();
+    let each = |x: &ValueId, f: &dyn Fn(&Range) -> Range| at(x).iter().map(f).collect();
+    let zero = Exact::zero();
+    match &value.op {
+        Op::Input | Op::Const(_) => unknown(),
+        Op::Dense { x, weight, bias } => rows(net, &at(x), *weight, *bias).unwrap_or_else(unknown),
+        Op::Conv {
+            x, weight, bias, ..
+        } => filters(net, v, &at(x), *weight, *bias).unwrap_or_else(unknown),
+        Op::MaxPool { x, .. } => match net.pool(v) {
+            Some(w) => pooled(&w, &at(x), false),
+            None => unknown(),
+        },
+        Op::AveragePool { x, count_pad, .. } => match net.pool(v) {
+            Some(w) => pooled(&w, &at(x), *count_pad),
+            None => unknown(),
+        },
+        Op::Add { x, c } => with(net, v, &at(x), *c, |r, c| r.plus(&Range::point(c.clone()))),
+        Op::Sub { x, c } => with(net, v, &at(x), *c, |r, c| r.plus(&Range::point(-c))),
+        Op::Mul { x, c } => with(net, v, &at(x), *c, Range::times),
+        Op::Div { x, c } => with(net, v, &at(x), *c, |r, c| {
+            let inverse = Exact::from(1i64).checked_div(c);
+            inverse.map_or(Range::ALL, |i| r.times(&i))
+        }),
+        Op::Sum { x, y } => at(x).iter().zip(&at(y)).map(|(a, b)| a.plus(b)).collect(),
+        Op::Concat { xs, axis } => {
+            let outer: usize = value.shape.0[..*axis].iter().product();
+            let parts: Vec<Vec<Range>> = xs.iter().map(at).collect();
+            let piece = |k: usize, p: &Vec<Range>| {
+                let size = p.len() / outer.max(1);
+                p[k * size..(k + 1) * size].to_vec()
+            };
+            (0..outer)
+                .flat_map(|k| parts.iter().flat_map(move |p| piece(k, p)))
+                .collect()
+        }
+        Op::Pad {
+            x,
+            before,
+            value: fill,
+            ..
+        } => {
+            let fill = Exact::from_f32(*fill).map_or(Range::ALL, Range::point);
+            let (from, x) = (&net.value(*x).shape, at(x));
+            let index = padded(from, before, &value.shape).into_iter();
+            index
+                .map(|i| i.map_or_else(|| fill.clone(), |i| x[i].clone()))
+                .collect()
+        }
+        Op::Transpose { x, perm } => {
+            let (from, x) = (&net.value(*x).shape, at(x));
+            let index = transposed(from, perm).into_iter();
+            index.map(|i| x[i].clone()).collect()
+        }
+        Op::Relu { x } => each(x, &|r| Range {
+            lo: Some(
+                r.lo.clone()
+                    .map_or_else(Exact::zero, |lo| lo.max(zero.clone())),
+            ),
+            hi: r.hi.clone().map(|hi| hi.max(zero.clone())),
+        }),
+        Op::Clip { x, lo, hi } => {
+            let ends = [lo, hi].map(|e| e.and_then(Exact::from_f32));
+            each(x, &|r| clipped(r, &ends))
+        }
+        Op::LeakyRelu { x, shift } => each(x, &|r| {
+            r.rising(|e| match e.signum() {
+                -1 => e.shifted(-i64::from(*shift)),
+                _ => e.clone(),
+            })
+        }),
+        Op::Abs { x } => each(x, &magnitude),
+        Op::Sign { x } => each(x, &|r| {
+            let sign = |e: &Option<Exact>, open: i64| {
+                Exact::from(e.as_ref().map_or(open, |e| i64::from(e.signum())))
+            };
+            Range {
+                lo: Some(sign(&r.lo, -1)),
+                hi: Some(sign(&r.hi, 1)),
+            }
+        }),
+        Op::Curve { curve, .. } => {
+            let ends = match curve {
+                Curve::Sigmoid => Range::between(0, 1),
+                Curve::Tanh => Range::between(-1, 1),
+            };
+            vec![ends; value.shape.len()]
+        }
+        Op::Snap {
+            scale,
+            zero_point,
+            lo,
+            hi,
+            ..
+        } => {
+            let end = |e: &i32| {
+                let steps = Exact::from(i64::from(*e) - i64::from(*zero_point));
+                Some(&steps * &Exact::from_f32(*scale)?)
+            };
+            let range = Range {
+                lo: end(lo),
+                hi: end(hi),
+            };
+            vec![range; value.shape.len()]
+        }
+        Op::Reshape { x } | Op::Flatten { x } | Op::Identity { x } => at(x),
+    }
+}
+
+fn clipped(r: &Range, ends: &[Option<Exact>; 2]) -> Range {
+    let [lo, hi] = ends;
+    let inside = |e: Exact| {
+        let e = lo.as_ref().map_or(e.clone(), |lo| e.max(lo.clone()));
+        hi.as_ref().map_or(e.clone(), |hi| e.min(hi.clone()))
+    };
+    Range {
+        lo: r.lo.clone().map_or_else(|| lo.clone(), |e| Some(inside(e))),
+        hi: r.hi.clone().map_or_else(|| hi.clone(), |e| Some(inside(e))),
+    }
+}
+
+fn magnitude(r: &Range) -> Range {
+    let zero = Exact::zero();
+    if r.lo.as_ref().is_some_and(|e| e.signum() >= 0) {
+        return r.clone();
+    }
+    let flipped = r.times(&Exact::from(-1i64));
+    if r.hi.as_ref().is_some_and(|e| e.signum() <= 0) {
+        return flipped;
+    }
+    let most = r.hi.clone().zip(flipped.hi);
+    Range {
+        lo: Some(zero),
+        hi: most.map(|(a, b)| a.max(b)),
+    }
+}
+
+/// An operator with a constant, element by element.
+fn with(
+    net: &Network,
+    v: ValueId,
+    x: &[Range],
+    c: ValueId,
+    f: impl Fn(&Range, &Exact) -> Range,
+) -> Vec<Range> {
+    let index = net.value(c).shape.spread_over(&net.value(v).shape);
+    let Some(c) = net.constant(c).filter(|c| !c.enclosed()) else {
+        return vec![Range::ALL; x.len()];
+    };
+    let each = x.iter().zip(index);
+    each.map(|(r, i)| f(r, &c.center(i))).collect()
+}
+
+/// `bias + Σ w·x` over the weights `w` of one row.
+fn weighted(c: &Constant, first: usize, x: &[&Range], bias: Option<(&Constant, usize)>) -> Range {
+    let mut ends = [Some(Vec::new()), Some(Vec::new())];
+    for (k, r) in x.iter().enumerate().filter(|(k, _)| !is_zero(c, first + k)) {
+        // A number and its nearest float have one sign, or the float is 0 and says nothing.
+        let w = c
+            .wide
+            .as_ref()
+            .map_or(f64::from(c.data[first + k]), |w| w.high[first + k]);
+        let own = if w > 0.0 {
+            [&r.lo, &r.hi]
+        } else {
+            [&r.hi, &r.lo]
+        };
+        for (end, own) in ends.iter_mut().zip(own) {
+            match own {
+                Some(e) if e.is_zero() => {}
+                Some(e) if !c.enclosed() => {
+                    if let Some(end) = end {
+                        end.push((c.center(first + k), e.clone()));
+                    }
+                }
+                Some(_) | None => *end = None,
+            }
+        }
+        if ends == [None, None] {
+            return Range::ALL;
+        }
+    }
+    let offset = match bias {
+        None => Exact::zero(),
+        Some((b, i)) if !b.enclosed() => b.center(i),
+        Some(_) => return Range::ALL,
+    };
+    let [lo, hi] = ends.map(|e| e.map(|terms| &Exact::dot(&terms) + &offset));
+    Range { lo, hi }
+}
+
+fn rows(net: &Network, x: &[Range], weight: ValueId, bias: Option<ValueId>) -> Option<Vec<Range>> {
+    let c = net.constant(weight)?;
+    let x: Vec<&Range> = x.iter().collect();
+    let count = c.data.len() / x.len().max(1);
+    let bias = bias.and_then(|b| net.constant(b));
+    let one = |m: usize| weighted(c, m * x.len(), &x, bias.map(|b| (b, m)));
+    Some((0..count).map(one).collect())
+}
+
+/// The hull of each plane, and 0 where windows reach beyond the operand and count it.
+fn planes(window: &Window, x: &[Range], zero: bool) -> Vec<Range> {
+    let beyond = zero && {
+        let full = window.size();
+        let mut all = (0..window.out[0]).flat_map(|y| (0..window.out[1]).map(move |x| (y, x)));
+        all.any(|(y, x)| window.count(y, x) < full)
+    };
+    let hull = |plane: &[Range]| {
+        let start = match beyond {
+            true => Range::point(Exact::zero()),
+            false => plane[0].clone(),
+        };
+        plane.iter().fold(start, |a, b| a.hull(b))
+    };
+    x.chunks(window.plane()).map(hull).collect()
+}
+
+fn filters(
+    net: &Network,
+    v: ValueId,
+    x: &[Range],
+    weight: ValueId,
+    bias: Option<ValueId>,
+) -> Option<Vec<Range>> {
+    let conv = net.conv(v)?;
+    let c = net.constant(weight)?;
+    let bias = bias.and_then(|b| net.constant(b));
+    let planes = planes(&conv.window, x, true);
+    let size = conv.window.size();
+    let one = |m: usize| {
+        let first = conv.first_channel(m);
+        let seen: Vec<&Range> = (0..conv.filter_len())
+            .map(|k| &planes[first + k / size])
+            .collect();
+        weighted(c, m * conv.filter_len(), &seen, bias.map(|b| (b, m)))
+    };
+    let each = (0..conv.filters).flat_map(|m| std::iter::repeat_n(one(m), conv.window.windows()));
+    Some(each.collect())
+}
+
+/// A maximum or mean of a window lies in the hull of its plane.
+fn pooled(window: &Window, x: &[Range], zero: bool) -> Vec<Range> {
+    let each = planes(window, x, zero).into_iter();
+    each.flat_map(|r| std::iter::repeat_n(r, window.windows()))
+        .collect()
+}
