@@ -1,10 +1,11 @@
 //! `rules --simplify`: what the rules make of one expression.
 
 use crate::failure::Failure;
+use crate::rules::{RulesOptions, chosen};
 use crate::scalar::CostModel;
 use ceg4n_base::entity::PrimaryMap;
 use ceg4n_base::{Diagnostic, Sources, codes};
-use ceg4n_opspec::{RewriteRule, Variable, VariableId, VariableKind, read_expression};
+use ceg4n_opspec::{Variable, VariableId, VariableKind, read_expression};
 use ceg4n_scalar::egraph::{Limits, Rules, needed, of_term, simplify as simplified};
 use ceg4n_scalar::{DagError, Facts};
 use serde::Serialize;
@@ -47,14 +48,17 @@ const LIMITS: Limits = Limits {
     iterations: 8,
 };
 
-/// Applies rules to the expression.
+/// Applies the rules of a folder, or the shipped ones, to the expression; those with given names
+/// only, if there are any.
 ///
 /// # Errors
 /// What is wrong with the expression or the ranges, and rules that contradict themselves.
 pub fn simplify(
     options: &SimplifyOptions,
-    rules: &[RewriteRule],
+    which: &RulesOptions,
 ) -> Result<Simplification, Failure> {
+    let rules = chosen(which)?;
+    let rules = rules.as_slice();
     let mut variables: PrimaryMap<VariableId, Variable> = PrimaryMap::new();
     let mut facts = Vec::new();
     for text in &options.ranges {
@@ -76,7 +80,7 @@ pub fn simplify(
         Ok(term) => term,
         Err(e) => {
             let e = e.help("each variable needs a range: --range x=0..200");
-            return Err(Failure::new(e.into(), sources));
+            return Err(Failure::new(e, sources));
         }
     };
     let facts_of = |id: VariableId| facts[id.as_u32() as usize];
