@@ -7,11 +7,13 @@
 mod bench_compile;
 mod query;
 mod reduce;
+mod rules;
 mod scalar;
 
 pub use bench_compile::{BenchCompileArgs, BenchDataArgs, TableFormat};
 pub use query::{BenchInstancesArgs, QueryArgs, SupportsArgs};
 pub use reduce::ReduceArgs;
+pub use rules::RulesArgs;
 pub use scalar::ScalarArgs;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
@@ -60,9 +62,8 @@ pub enum Command {
     Explain(ExplainArgs),
     /// List the solvers, compilers and cross tools found
     Doctor(DoctorArgs),
-    /// Planned.
-    #[command(hide = true)]
-    Rules(NotBuilt),
+    /// Prove the rewrite rules
+    Rules(RulesArgs),
     /// Make a network that a command fails on small
     Reduce(Box<ReduceArgs>),
     /// Planned.

@@ -1,6 +1,7 @@
 //! The commands: from arguments through the driver to text and exit code.
 
 mod query;
+mod rules;
 mod scalar;
 
 use crate::args::{
@@ -40,7 +41,7 @@ pub(crate) fn run(command: Command, console: &mut Console<'_>) -> i32 {
         },
         Command::Doctor(args) => doctor(&args),
         Command::Explain(args) => explain(&args, console),
-        Command::Rules(_) => Err(translate::not_built("rules").into()),
+        Command::Rules(args) => rules::rules(&args, console),
         Command::Reduce(args) => reduce(&args, console),
         Command::Runs(_) => Err(translate::not_built("runs").into()),
         Command::Diff(_) => Err(translate::not_built("diff").into()),
@@ -231,7 +232,7 @@ fn optimize(args: &OptArgs, console: &mut Console<'_>) -> Done {
     if let Some(path) = &args.output {
         save(path, &loaded.module)?;
     } else if args.print == Print::Scalar {
-        text = scalar::print(loaded, &args.scalar, true)?;
+        text = scalar::print(loaded, &args.scalar, args.stats)?;
     } else if text.is_empty() {
         text.push_str(&print(&loaded.module));
     }

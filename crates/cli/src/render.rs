@@ -8,6 +8,8 @@ mod instances;
 mod opt;
 mod reduce;
 mod report;
+mod rules;
+mod simplify;
 mod table;
 
 pub(crate) use bench::bench;
@@ -17,6 +19,8 @@ pub(crate) use instances::instances;
 pub(crate) use opt::{after, compared, passes, stats, timing};
 pub(crate) use reduce::reduction;
 pub(crate) use report::report;
+pub(crate) use rules::{rule_list, rules};
+pub(crate) use simplify::simplification;
 
 use ceg4n_base::Exact;
 use ceg4n_driver::check::{Summary, VersionSummary};

@@ -6,12 +6,14 @@ mod data;
 mod explain;
 mod query;
 mod reduce;
+mod rules;
 
 pub use bench::bench_verify;
 pub use bench_compile::bench_compile;
 pub use explain::explain;
 pub use query::{capability, instances, is_query, query};
 pub use reduce::reduce;
+pub use rules::{cost_model, rules};
 
 use crate::args::{
     BoundaryArgs, BudgetArgs, CompileArgs, PlannedArgs, QuestionArgs, RunArgs, SmtArgs, VerifyArgs,

@@ -6,8 +6,10 @@ use std::path::Path;
 /// Pages written by `cargo run -p ceg4n-dev -- book`: path in the repository, and text.
 pub fn generated() -> Vec<(&'static str, String)> {
     let operators = ceg4n_opspec::reference_markdown(ceg4n_opspec::catalogue());
+    let rules = ceg4n_opspec::rules_markdown(ceg4n_opspec::rewrite_rules());
     vec![
         ("book/src/reference/operators.md", operators),
+        ("book/src/reference/rules.md", rules),
         ("book/src/reference/passes.md", passes()),
         ("book/src/reference/diagnostics.md", diagnostics()),
     ]

@@ -338,7 +338,7 @@ mod tests {
     fn a_case_passes_fails_and_is_blessed() {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("a.test");
-        fs::write(&file, "// RUN: ceg4nc rules\n").unwrap();
+        fs::write(&file, "// RUN: ceg4nc runs\n").unwrap();
         fs::write(folder.path().join("b.test.expect"), "").unwrap();
         let cases = find(folder.path()).unwrap();
         assert_eq!(cases.len(), 1);

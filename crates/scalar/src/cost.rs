@@ -93,7 +93,10 @@ impl Cost for SmtSize {
 
     fn of(&self, operation: Operation, result: Facts, operands: &[Facts]) -> u64 {
         let adder = if has_known(operands) { HALF } else { FULL };
-        let compared = if has_known(operands) {
+        // Against 0 the sign decides.
+        let compared = if operands.iter().any(|f| f.known() == Some(0)) {
+            0
+        } else if has_known(operands) {
             COMPARE / 2
         } else {
             COMPARE
@@ -271,7 +274,8 @@ impl Dag {
         }
         let added = cost.of(Operation::Add, result, &[result, result]);
         total = total.saturating_add(added.saturating_mul(count.saturating_sub(1)));
-        if form.constant != 0 && count > 0 {
+        // The constant of a sum of several terms is where the sum starts.
+        if form.constant != 0 && count == 1 {
             let constant = Facts::constant(form.constant);
             total = total.saturating_add(cost.of(Operation::Add, result, &[result, constant]));
         }

@@ -4,12 +4,16 @@
 //! condition holds. Nothing here proves that; the prover does, from the same terms that the
 //! rewriter applies.
 
+mod expression;
 mod instance;
 mod read;
+mod reference;
 mod resolve;
 
+pub use expression::read_expression;
 pub use instance::{Instance, Number, Sides};
 pub use read::{EMBEDDED_RULES, read_rules, rewrite_rules};
+pub use reference::rules_markdown;
 
 use crate::ast::{Binary, Cmp};
 use ceg4n_base::entity::{PrimaryMap, entity_impl};
