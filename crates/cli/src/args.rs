@@ -6,11 +6,13 @@
 
 mod bench_compile;
 mod query;
+mod reduce;
 mod rules;
 mod scalar;
 
 pub use bench_compile::{BenchCompileArgs, BenchDataArgs, TableFormat};
 pub use query::{BenchInstancesArgs, QueryArgs, SupportsArgs};
+pub use reduce::ReduceArgs;
 pub use rules::RulesArgs;
 pub use scalar::ScalarArgs;
 
@@ -60,11 +62,10 @@ pub enum Command {
     Explain(ExplainArgs),
     /// List the solvers, compilers and cross tools found
     Doctor(DoctorArgs),
-    /// Prove the rewrite rules
+    /// Prove the rewrite rules, or show what they make of an expression
     Rules(RulesArgs),
-    /// Planned.
-    #[command(hide = true)]
-    Reduce(NotBuilt),
+    /// Make a network that a command fails on small
+    Reduce(Box<ReduceArgs>),
     /// Planned.
     #[command(hide = true)]
     Runs(NotBuilt),

@@ -6,8 +6,8 @@ mod scalar;
 
 use crate::args::{
     BenchArgs, BenchCommand, BenchCompileArgs, BenchVerifyArgs, CheckArgs, Command, CompileArgs,
-    DoctorArgs, ExplainArgs, Format, ImportArgs, OptArgs, Print, ProgressWhen, RunArgs, SmtArgs,
-    TableFormat, VerifyArgs,
+    DoctorArgs, ExplainArgs, Format, ImportArgs, OptArgs, Print, ProgressWhen, ReduceArgs, RunArgs,
+    SmtArgs, TableFormat, VerifyArgs,
 };
 use crate::console::Console;
 use crate::{render, translate};
@@ -42,7 +42,7 @@ pub(crate) fn run(command: Command, console: &mut Console<'_>) -> i32 {
         Command::Doctor(args) => doctor(&args),
         Command::Explain(args) => explain(&args, console),
         Command::Rules(args) => rules::rules(&args, console),
-        Command::Reduce(_) => Err(translate::not_built("reduce").into()),
+        Command::Reduce(args) => reduce(&args, console),
         Command::Runs(_) => Err(translate::not_built("runs").into()),
         Command::Diff(_) => Err(translate::not_built("diff").into()),
         Command::Supports(args) => query::supports(&args),
@@ -294,6 +294,18 @@ fn explain(args: &ExplainArgs, console: &Console<'_>) -> Done {
         Format::Text => render::explanation(&told),
     };
     Ok((text, 0))
+}
+
+fn reduce(args: &ReduceArgs, console: &mut Console<'_>) -> Done {
+    let options = translate::reduce(args)?;
+    let shown = shows_progress(args.progress, console);
+    let cancel = console.cancel.clone();
+    let found = ceg4n_driver::reduce::reduce(&options, &console.progress(shown), &cancel)?;
+    let text = match args.format.format {
+        Format::Json => json(&found)?,
+        Format::Text => render::reduction(&found),
+    };
+    Ok((text, if found.ended == "fixpoint" { 0 } else { 20 }))
 }
 
 fn doctor(args: &DoctorArgs) -> Done {

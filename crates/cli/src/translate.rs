@@ -5,12 +5,14 @@ mod bench_compile;
 mod data;
 mod explain;
 mod query;
+mod reduce;
 mod rules;
 
 pub use bench::bench_verify;
 pub use bench_compile::bench_compile;
 pub use explain::explain;
 pub use query::{capability, instances, is_query, query};
+pub use reduce::reduce;
 pub use rules::{cost_model, rules};
 
 use crate::args::{

@@ -8,6 +8,7 @@
 //! - [`networks`]: generated networks of two million parameters.
 //! - [`formulas`]: what rewriting does to formulas and their solving time, as a table.
 //! - [`kernels`]: what emitted kernels take on microcontrollers, as a table.
+//! - [`untested`]: what has no text test, and files that no test needs.
 //! - [`licences`]: what the dependencies' licences and sources may be.
 //!
 //! Every check returns what it found as [`Finding`]s; the tests demand that there are none, and
@@ -22,6 +23,7 @@ pub mod licences;
 pub mod networks;
 pub mod tidy;
 pub mod tree;
+pub mod untested;
 
 pub use tree::Tree;
 

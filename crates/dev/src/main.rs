@@ -1,10 +1,11 @@
 //! `cargo run -p ceg4n-dev -- book`: writes the generated pages of the book;
 //! `… -- network NAME OUT.nnir`: writes a generated network;
 //! `… -- kernels`: measures emitted kernels, see `--help`;
-//! `… -- formulas`: measures formulas with and without the rewriter, see `--help`.
+//! `… -- formulas`: measures formulas with and without the rewriter, see `--help`;
+//! `… -- untested`: lists what has no text test.
 
-use ceg4n_dev::{Tree, book, formulas, kernels, networks};
-use clap::Parser;
+use ceg4n_dev::{Tree, book, formulas, kernels, networks, untested};
+use clap::{CommandFactory, Parser};
 use std::path::Path;
 use std::process::ExitCode;
 
@@ -47,9 +48,22 @@ fn main() -> ExitCode {
             let options = formulas::Options::parse_from(&arguments);
             ended(formulas::table(&options, &mut |line| print!("{line}")))
         }
+        ["untested"] => match Tree::read(&Tree::root()) {
+            Ok(tree) => {
+                print!(
+                    "{}",
+                    untested::listing(&tree, &ceg4nc::args::Cli::command())
+                );
+                ExitCode::SUCCESS
+            }
+            Err(e) => {
+                eprintln!("error: {e}");
+                ExitCode::FAILURE
+            }
+        },
         _ => {
             eprintln!(
-                "usage: cargo run -p ceg4n-dev -- book|network dense|mobile OUT.nnir|kernels [OPTIONS]|formulas [OPTIONS]"
+                "usage: cargo run -p ceg4n-dev -- book|network dense|mobile OUT.nnir|kernels [OPTIONS]|formulas [OPTIONS]|untested"
             );
             ExitCode::from(2)
         }

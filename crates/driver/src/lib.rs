@@ -31,6 +31,7 @@ pub mod points;
 pub mod progress;
 mod quantize_uniform;
 pub mod query;
+pub mod reduce;
 mod regions;
 mod resources;
 pub mod rules;

@@ -3,7 +3,7 @@
 use crate::DagError;
 use crate::facts::Facts;
 use ceg4n_base::entity::{PrimaryMap, entity_impl};
-use std::collections::HashMap;
+use rustc_hash::FxHashMap;
 use std::sync::Arc;
 
 /// A node of a [`Dag`]. Operands have smaller ids than their users.
@@ -80,7 +80,7 @@ pub struct Dag {
     nodes: PrimaryMap<DagId, Node>,
     facts: PrimaryMap<DagId, Facts>,
     inputs: Vec<Facts>,
-    known: HashMap<Node, DagId>,
+    known: FxHashMap<Node, DagId>,
 }
 
 impl Dag {

@@ -4,6 +4,8 @@
 use super::{LowerError, Number, Terms};
 use crate::term::Logic;
 use ceg4n_ir::{Interval, Kernel};
+use ceg4n_scalar::cost::SmtSize;
+use ceg4n_scalar::egraph::{Limits, Options, Rewritten, Rules, rewrite};
 use ceg4n_scalar::{Dag, DagError, DagId, Lowered, Sharing, offset, share};
 
 /// For every output other than `class`, in order: a number whose sign is that of its lead over
@@ -79,13 +81,19 @@ fn evaluate(
     roots: &[DagId],
     input: &[Number],
 ) -> Result<Vec<Number>, LowerError> {
+    let options = Options {
+        rules: Rules::shipped(),
+        cost: &SmtSize,
+        limits: Limits::default(),
+    };
+    let Rewritten { dag, roots, .. } = rewrite(dag, roots, &options).map_err(defect)?;
     let (dag, roots) = match terms.query.logic() {
         Logic::Bv => {
-            let (dag, roots) = offset(dag, roots).map_err(defect)?;
+            let (dag, roots) = offset(&dag, &roots).map_err(defect)?;
             share(&dag, &roots, &Sharing::default()).map_err(defect)?
         }
         // A solver of linear arithmetic eliminates what sums have in common by itself.
-        Logic::Lia => (dag.clone(), roots.to_vec()),
+        Logic::Lia => (dag, roots),
     };
     let seen = &mut |terms: &mut Terms, id: DagId, n: Number, is_term: bool| {
         let facts = dag.facts(id);

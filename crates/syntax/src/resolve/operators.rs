@@ -64,6 +64,11 @@ const OPERATORS: [Operator; 23] = [
     operator("identity", 1..=1, &[]),
 ];
 
+/// The names of the operators that take operands, in the order of the book.
+pub fn operators() -> impl Iterator<Item = &'static str> {
+    OPERATORS.iter().map(|o| o.name)
+}
+
 const fn operator(
     name: &'static str,
     operands: RangeInclusive<usize>,
