@@ -62,7 +62,7 @@ pub enum Command {
     Explain(ExplainArgs),
     /// List the solvers, compilers and cross tools found
     Doctor(DoctorArgs),
-    /// Prove the rewrite rules, or show what they make of an expression
+    /// Prove the rewrite rules
     Rules(RulesArgs),
     /// Make a network that a command fails on small
     Reduce(Box<ReduceArgs>),

@@ -257,6 +257,16 @@ pub enum Direction {
     Both,
 }
 
+impl Direction {
+    /// What stands between the sides where a rule is shown.
+    pub fn arrow(self) -> &'static str {
+        match self {
+            Self::Forward => "→",
+            Self::Both => "⇄",
+        }
+    }
+}
+
 /// A rewrite rule.
 #[derive(Clone, Debug, PartialEq)]
 pub struct RewriteRule {
@@ -322,10 +332,11 @@ impl RewriteRule {
         std::iter::once((&self.lhs, &self.rhs)).chain(back)
     }
 
-    /// The law in one line, for instance `max(x, c) = x when lo(x) >= c`.
+    /// The law in one line, for instance `max(x, c) → x when lo(x) >= c`.
     pub fn law(&self) -> String {
         let when = self.when_source.as_ref();
         let when = when.map_or(String::new(), |w| format!(" when {w}"));
-        format!("{} = {}{when}", self.lhs_source, self.rhs_source)
+        let arrow = self.direction.arrow();
+        format!("{} {arrow} {}{when}", self.lhs_source, self.rhs_source)
     }
 }
