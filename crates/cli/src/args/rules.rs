@@ -26,7 +26,7 @@ pub struct RulesArgs {
     #[arg(long, value_name = "SOLVER")]
     pub solver: Option<String>,
     /// Simplify this expression instead: what becomes of it, and which rules that takes
-    #[arg(long, value_name = "EXPRESSION", conflicts_with_all = ["list", "effort", "jobs", "solver"])]
+    #[arg(long, value_name = "EXPRESSION", allow_hyphen_values = true, conflicts_with_all = ["list", "effort", "jobs", "solver"])]
     pub simplify: Option<String>,
     /// The range of a variable of --simplify: x=-8..7, both ends included, x=-8..4 step 4, or
     /// p=truth

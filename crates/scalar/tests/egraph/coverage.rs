@@ -7,6 +7,7 @@ use ceg4n_scalar::cost::SmtSize;
 use ceg4n_scalar::egraph::{Limits, Rules, of_term, simplify};
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
+use std::collections::BTreeSet;
 
 /// Rules that say nothing new about the normal form of expressions: there, negations and shifts to
 /// the left are products with constants, operands of operators that commute have one order, `<` is
@@ -93,4 +94,27 @@ fn every_shipped_rule_is_found() {
         }
     }
     assert_eq!(built_in, BUILT_IN);
+}
+
+/// The text tests of `rules --simplify` show what each rule does.
+#[test]
+fn every_rule_has_a_text_test() {
+    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/rules");
+    let mut fired = BTreeSet::new();
+    for entry in std::fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        let name = path.file_name().unwrap().to_string_lossy().into_owned();
+        if name.starts_with("simplify") && name.ends_with(".expect") {
+            let text = std::fs::read_to_string(&path).unwrap();
+            let lines = text.lines().filter_map(|l| l.strip_prefix("fired "));
+            fired.extend(lines.flat_map(|l| l.split(", ").map(str::to_owned)));
+        }
+    }
+    let rules = rewrite_rules().iter().map(|r| r.name.as_str());
+    let shown = |name: &&str| !fired.contains(*name) && !BUILT_IN.contains(name);
+    let missing: Vec<&str> = rules.filter(shown).collect();
+    assert!(
+        missing.is_empty(),
+        "in no tests/rules/simplify*.test: {missing:?}"
+    );
 }
