@@ -232,7 +232,7 @@ fn optimize(args: &OptArgs, console: &mut Console<'_>) -> Done {
     if let Some(path) = &args.output {
         save(path, &loaded.module)?;
     } else if args.print == Print::Scalar {
-        text = scalar::print(loaded, &args.scalar, true)?;
+        text = scalar::print(loaded, &args.scalar, args.stats)?;
     } else if text.is_empty() {
         text.push_str(&print(&loaded.module));
     }

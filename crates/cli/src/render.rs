@@ -9,6 +9,7 @@ mod opt;
 mod reduce;
 mod report;
 mod rules;
+mod simplify;
 mod table;
 
 pub(crate) use bench::bench;
@@ -19,6 +20,7 @@ pub(crate) use opt::{after, compared, passes, stats, timing};
 pub(crate) use reduce::reduction;
 pub(crate) use report::report;
 pub(crate) use rules::{rule_list, rules};
+pub(crate) use simplify::simplification;
 
 use ceg4n_base::Exact;
 use ceg4n_driver::check::{Summary, VersionSummary};

@@ -13,7 +13,7 @@ pub use bench_compile::bench_compile;
 pub use explain::explain;
 pub use query::{capability, instances, is_query, query};
 pub use reduce::reduce;
-pub use rules::rules;
+pub use rules::{cost_model, rules};
 
 use crate::args::{
     BoundaryArgs, BudgetArgs, CompileArgs, PlannedArgs, QuestionArgs, RunArgs, SmtArgs, VerifyArgs,

@@ -37,6 +37,7 @@ mod resources;
 pub mod rules;
 pub mod run;
 pub mod scalar;
+pub mod simplify;
 pub mod smt;
 pub mod validate;
 pub mod verify;

@@ -235,7 +235,7 @@ fn report(verdict: &Verdict, seconds: f64) -> VerdictReport {
 }
 
 /// The rules that the options name.
-fn chosen(options: &RulesOptions) -> Result<Vec<RewriteRule>, Failure> {
+pub(crate) fn chosen(options: &RulesOptions) -> Result<Vec<RewriteRule>, Failure> {
     let files = match &options.folder {
         Some(folder) => read_folder(folder)?,
         None => {

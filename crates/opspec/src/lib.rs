@@ -43,7 +43,7 @@ pub use names::{InputName, OpName, RoundingName, SaturationName};
 pub use reference::reference_markdown;
 pub use rule::{
     Direction, EMBEDDED_RULES, Fact, Instance, Number, RewriteRule, Sides, Term, Truth, Variable,
-    VariableId, VariableKind, read_rules, rewrite_rules, rules_markdown,
+    VariableId, VariableKind, read_expression, read_rules, rewrite_rules, rules_markdown,
 };
 pub use spec::{
     Condition, Example, Meaning, OperandDecl, OperandId, OperandKind, ParameterDecl, ParameterId,

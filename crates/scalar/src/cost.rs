@@ -82,8 +82,25 @@ fn widest(operands: &[Facts]) -> u64 {
     operands.iter().map(|f| bits(*f)).max().unwrap_or(1)
 }
 
-fn has_known(operands: &[Facts]) -> bool {
-    operands.iter().any(|f| f.known().is_some())
+/// The constant among the operands.
+fn constant(operands: &[Facts]) -> Option<i128> {
+    operands.iter().find_map(|f| f.known())
+}
+
+/// Bits of a sum at which both operands may be 1: below them there is nothing to add.
+fn added(result: Facts, operands: &[Facts]) -> u64 {
+    let width = u64::from(result.width());
+    let zeros = operands.iter().map(|f| u64::from(f.zeros)).max();
+    width - zeros.unwrap_or(0).min(width - 1)
+}
+
+/// Per bit: a comparison, and a choice by its result. A comparison with 0 is the sign.
+fn comparison(operands: &[Facts]) -> (u64, u64) {
+    match constant(operands) {
+        Some(0) => (0, MUX / 2),
+        Some(_) => (COMPARE / 2, MUX / 2),
+        None => (COMPARE, MUX),
+    }
 }
 
 impl Cost for SmtSize {
@@ -92,23 +109,27 @@ impl Cost for SmtSize {
     }
 
     fn of(&self, operation: Operation, result: Facts, operands: &[Facts]) -> u64 {
-        let adder = if has_known(operands) { HALF } else { FULL };
-        let compared = if has_known(operands) {
-            COMPARE / 2
-        } else {
-            COMPARE
-        };
+        let (compare, mux) = comparison(operands);
         1 + match operation {
             Operation::Leaf | Operation::Constant | Operation::Shr(_) | Operation::Low(_) => 0,
             Operation::Not => 0,
-            Operation::Add => bits(result) * adder,
+            Operation::Add => {
+                let adder = if constant(operands).is_some() {
+                    HALF
+                } else {
+                    FULL
+                };
+                added(result, operands) * adder
+            }
             Operation::Times(-1) => bits(result) * HALF,
             Operation::Times(c) => {
-                let negated = u64::from(c < 0 && c.count_ones() == 1);
-                (u64::from(digits_of(c)) - 1 + negated) * bits(result) * FULL
+                // A shifted operand is added as far as it reaches.
+                let adders = u64::from(digits_of(c)) - 1;
+                let negated = if c < 0 && adders == 0 { HALF } else { 0 };
+                adders * (widest(operands) + 1) * FULL + bits(result) * negated
             }
-            Operation::Min | Operation::Max => widest(operands) * compared + bits(result) * MUX,
-            Operation::Less => widest(operands) * compared,
+            Operation::Min | Operation::Max => widest(operands) * compare + bits(result) * mux,
+            Operation::Less => widest(operands) * compare,
             Operation::And | Operation::Or => 3,
             Operation::Select => bits(result) * MUX,
             Operation::Lookup(entries) => entries as u64 * bits(result),
@@ -260,25 +281,30 @@ impl Dag {
 
     /// The cost of a sum: its products, and additions as wide as the result.
     fn cost_of_sum(&self, form: &LinearForm, result: Facts, cost: &dyn Cost) -> u64 {
-        let (mut total, mut count) = (0u64, 0u64);
-        for (t, c) in &form.terms {
-            let own = self.facts(*t);
-            if *c != 1 {
-                let product = own.times(*c).unwrap_or(result);
-                total = total.saturating_add(cost.of(Operation::Times(*c), product, &[own]));
+        let Some(((first, c), rest)) = form.terms.split_first() else {
+            return cost.of(Operation::Constant, result, &[]);
+        };
+        let product = |t: DagId, c: i128| {
+            let own = self.facts(t);
+            let product = own.times(c).unwrap_or(result);
+            match c {
+                1 => (product, 0),
+                _ => (product, cost.of(Operation::Times(c), product, &[own])),
             }
-            count += 1;
+        };
+        let mut total = product(*first, *c).1;
+        for (t, c) in rest {
+            let (term, price) = product(*t, *c);
+            let plain = Facts { zeros: 0, ..result };
+            let sum = cost.of(Operation::Add, result, &[plain, term]);
+            total = total.saturating_add(price).saturating_add(sum);
         }
-        let added = cost.of(Operation::Add, result, &[result, result]);
-        total = total.saturating_add(added.saturating_mul(count.saturating_sub(1)));
-        if form.constant != 0 && count > 0 {
+        // The constant of a sum of several terms is where the sum starts.
+        if form.constant != 0 && rest.is_empty() {
             let constant = Facts::constant(form.constant);
             total = total.saturating_add(cost.of(Operation::Add, result, &[result, constant]));
         }
-        match count {
-            0 => cost.of(Operation::Constant, result, &[]),
-            _ => total.max(1),
-        }
+        total.max(1)
     }
 }
 

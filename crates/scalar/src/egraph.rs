@@ -17,12 +17,14 @@ mod linear;
 mod pattern;
 mod rebuild;
 mod rules;
+mod term;
 
 pub use cut::MOST_TERMS;
 pub use expression::{Builder, Expression};
 pub use language::Expr;
 pub use rebuild::{Options, Rewritten, Stats, rewrite};
 pub use rules::{Limits, RuleError, Rules};
+pub use term::of_term;
 
 use crate::DagError;
 use crate::cost::Cost;

@@ -25,6 +25,21 @@ pub struct RulesArgs {
     /// embedded, z3, cvc5, bitwuzla, or the path of an SMT-LIB 2 program
     #[arg(long, value_name = "SOLVER")]
     pub solver: Option<String>,
+    /// Simplify this expression instead: what becomes of it, and which rules that takes
+    #[arg(long, value_name = "EXPRESSION", allow_hyphen_values = true, conflicts_with_all = ["list", "effort", "jobs", "solver"])]
+    pub simplify: Option<String>,
+    /// The range of a variable of --simplify: x=-8..7, both ends included, x=-8..4 step 4, or
+    /// p=truth
+    #[arg(
+        long,
+        value_name = "RANGE",
+        requires = "simplify",
+        allow_hyphen_values = true
+    )]
+    pub range: Vec<String>,
+    /// What decides between equal expressions: smt, cycles:TARGET, flash:TARGET
+    #[arg(long, value_name = "MODEL", requires = "simplify")]
+    pub cost: Option<String>,
     /// How results are printed.
     #[command(flatten)]
     pub format: FormatArgs,

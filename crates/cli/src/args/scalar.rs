@@ -6,8 +6,8 @@ use clap::Args;
 #[derive(Args, Debug)]
 pub struct ScalarArgs {
     /// What decides between equal expressions of --print scalar: smt, cycles:TARGET, flash:TARGET
-    #[arg(long, value_name = "MODEL", default_value = "smt")]
-    pub cost: String,
+    #[arg(long, value_name = "MODEL")]
+    pub cost: Option<String>,
     /// Print the graph as lowered, without the rules
     #[arg(long)]
     pub no_rewrite: bool,

@@ -4,11 +4,13 @@
 //! condition holds. Nothing here proves that; the prover does, from the same terms that the
 //! rewriter applies.
 
+mod expression;
 mod instance;
 mod read;
 mod reference;
 mod resolve;
 
+pub use expression::read_expression;
 pub use instance::{Instance, Number, Sides};
 pub use read::{EMBEDDED_RULES, read_rules, rewrite_rules};
 pub use reference::rules_markdown;
@@ -255,6 +257,16 @@ pub enum Direction {
     Both,
 }
 
+impl Direction {
+    /// What stands between the sides where a rule is shown.
+    pub fn arrow(self) -> &'static str {
+        match self {
+            Self::Forward => "→",
+            Self::Both => "⇄",
+        }
+    }
+}
+
 /// A rewrite rule.
 #[derive(Clone, Debug, PartialEq)]
 pub struct RewriteRule {
@@ -320,10 +332,11 @@ impl RewriteRule {
         std::iter::once((&self.lhs, &self.rhs)).chain(back)
     }
 
-    /// The law in one line, for instance `max(x, c) = x when lo(x) >= c`.
+    /// The law in one line, for instance `max(x, c) → x when lo(x) >= c`.
     pub fn law(&self) -> String {
         let when = self.when_source.as_ref();
         let when = when.map_or(String::new(), |w| format!(" when {w}"));
-        format!("{} = {}{when}", self.lhs_source, self.rhs_source)
+        let arrow = self.direction.arrow();
+        format!("{} {arrow} {}{when}", self.lhs_source, self.rhs_source)
     }
 }

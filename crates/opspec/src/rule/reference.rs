@@ -1,13 +1,13 @@
 //! The book's reference of rewrite rules, generated from their files.
 
-use super::{Direction, RewriteRule};
+use super::RewriteRule;
 
 const INTRODUCTION: &str = "\
 # Rewrite rules
 
 Generated from `ir-specs/rules`. The rewriter of the scalar level replaces the left side by the
-right one wherever the condition holds; `=` in both directions is written `⇄`. Numbers are
-mathematical integers: nothing wraps.
+right one wherever the condition holds, with `⇄` either by the other. Numbers are mathematical
+integers: nothing wraps.
 
 | letter | stands for |
 |---|---|
@@ -38,13 +38,10 @@ is rejected as vacuous.
 pub fn rules_markdown(rules: &[RewriteRule]) -> String {
     let mut out = String::from(INTRODUCTION);
     for rule in rules {
-        let sign = match rule.direction {
-            Direction::Forward => "=",
-            Direction::Both => "⇄",
-        };
+        let arrow = rule.direction.arrow();
         out.push_str(&format!("\n## {}\n\n{}\n", rule.name, rule.summary));
         out.push_str(&format!(
-            "\n```text\n{} {sign} {}\n",
+            "\n```text\n{} {arrow} {}\n",
             rule.lhs_source, rule.rhs_source
         ));
         if let Some(when) = &rule.when_source {

@@ -3,7 +3,7 @@
 use super::language::{Expr, facts_of};
 use crate::facts::Facts;
 use ceg4n_opspec::Cmp;
-use egg::Id;
+use egg::{Id, Language};
 use std::collections::HashMap;
 use std::fmt;
 
@@ -109,20 +109,18 @@ impl Builder {
         needed[usize::from(root)] = true;
         for (i, node) in self.made.nodes.iter().enumerate().rev() {
             if needed[i] {
-                use egg::Language;
                 node.for_each(|c| needed[usize::from(c)] = true);
             }
         }
         let (mut place, mut all) = (vec![Id::from(0); needed.len()], Expression::default());
         for i in (0..=usize::from(root)).filter(|i| needed[*i]) {
-            use egg::Language;
             let node = self.made.nodes[i].map_children(|c| place[usize::from(c)]);
             place[i] = all.push(node, self.made.facts[i]);
         }
         all
     }
 
-    fn add(&mut self, node: Expr) -> Id {
+    pub(super) fn add(&mut self, node: Expr) -> Id {
         if let Some(id) = self.known.get(&node) {
             return *id;
         }

@@ -30,6 +30,12 @@ impl Bound {
         self.facts[id.index()] = facts;
     }
 
+    /// Says which value a constant or shift amount has.
+    pub(crate) fn know(&mut self, id: VariableId, v: i128) {
+        self.known[id.index()] = Some(v);
+        self.facts[id.index()] = Some(Facts::constant(v));
+    }
+
     /// Binds a constant or shift amount. False if it cannot have the value.
     pub(crate) fn bind(&mut self, rule: &RewriteRule, id: VariableId, v: i128) -> bool {
         let at = id.index();
@@ -39,8 +45,7 @@ impl Bound {
             VariableKind::Value | VariableKind::Truth => false,
         };
         let is_same = self.known[at].is_none_or(|old| old == v);
-        self.known[at] = Some(v);
-        self.facts[at] = Some(Facts::constant(v));
+        self.know(id, v);
         fits && is_same
     }
 

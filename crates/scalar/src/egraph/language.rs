@@ -184,8 +184,39 @@ impl Proved {
 /// An e-graph of expressions.
 pub(crate) type Graph = EGraph<Expr, Proved>;
 
-/// Adds an expression; the value instead, if it is known.
+/// The operand that an expression is, because the others are known.
+fn operand(graph: &Graph, expr: &Expr) -> Option<Id> {
+    let known = |id: Id| graph[id].data.and_then(Facts::known);
+    match *expr {
+        Expr::Add([a, b]) => (known(b) == Some(0)).then_some(a),
+        Expr::Mul([a, b]) => (known(b) == Some(1)).then_some(a),
+        Expr::Shr([a, s]) => (known(s) == Some(0)).then_some(a),
+        Expr::And([a, b]) => match (known(a), known(b)) {
+            (Some(1), _) => Some(b),
+            (_, Some(1)) => Some(a),
+            _ => None,
+        },
+        Expr::Or([a, b]) => match (known(a), known(b)) {
+            (Some(0), _) => Some(b),
+            (_, Some(0)) => Some(a),
+            _ => None,
+        },
+        Expr::Select([c, a, b]) => Some(if known(c)? == 0 { b } else { a }),
+        Expr::Int(_)
+        | Expr::Leaf(_)
+        | Expr::Low(_)
+        | Expr::Min(_)
+        | Expr::Max(_)
+        | Expr::Less(_)
+        | Expr::Not(_) => None,
+    }
+}
+
+/// Adds an expression; its value or an operand instead, if it is known to be that.
 pub(crate) fn add(graph: &mut Graph, expr: Expr) -> Id {
+    if let Some(same) = operand(graph, &expr) {
+        return same;
+    }
     let leaf = |n: u32| graph.analysis.leaves.get(n as usize).copied().flatten();
     let facts = facts_of(&expr, |id| graph[id].data, leaf);
     match facts.and_then(Facts::known) {
@@ -194,9 +225,23 @@ pub(crate) fn add(graph: &mut Graph, expr: Expr) -> Id {
     }
 }
 
-/// Removes what is a part of itself, as `x` in `min(x, 9)` that is `x`: it is never cheapest, and
-/// rules that look at it go in circles.
-pub(crate) fn prune(graph: &mut Graph) {
+/// Unites what is known to be one of its operands with it. Then removes what is a part of itself,
+/// as `x` in `min(x, 9)` that is `x`: it is never cheapest, and rules that look at it go in
+/// circles. True if anything was united.
+pub(crate) fn tidy(graph: &mut Graph) -> bool {
+    let mut same: Vec<(Id, Id)> = Vec::new();
+    for class in graph.classes() {
+        same.extend(
+            class
+                .iter()
+                .filter_map(|e| Some((class.id, operand(graph, e)?))),
+        );
+    }
+    let mut is_new = false;
+    for (a, b) in same {
+        is_new |= graph.union(a, b);
+    }
+    graph.rebuild();
     let mut own: Vec<Id> = Vec::new();
     for class in graph.classes() {
         let id = class.id;
@@ -207,6 +252,7 @@ pub(crate) fn prune(graph: &mut Graph) {
     for id in own {
         graph[id].nodes.retain(|e| !e.any(|c| c == id));
     }
+    is_new
 }
 
 impl Analysis<Expr> for Proved {

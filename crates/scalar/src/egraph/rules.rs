@@ -2,7 +2,7 @@
 
 use super::expression::compare;
 use super::known::{Bound, power};
-use super::language::{Expr, Graph, add, prune};
+use super::language::{Expr, Graph, add, tidy};
 use super::linear::only_reorders;
 use super::pattern::{Left, patterns, var};
 use crate::facts::Facts;
@@ -96,12 +96,6 @@ impl Rules {
         &RULES
     }
 
-    /// Whether a rule, by position, is applied at all: the normal form of expressions has some
-    /// built in.
-    pub fn is_applied(&self, rule: usize) -> bool {
-        self.applications.iter().any(|a| a.rule == rule)
-    }
-
     /// The rules.
     pub fn rules(&self) -> &[RewriteRule] {
         &self.rules
@@ -150,8 +144,8 @@ pub(crate) fn saturate(
         saturated: false,
     };
     graph.rebuild();
+    tidy(graph);
     for _ in 0..limits.iterations {
-        prune(graph);
         let mut found = Vec::new();
         let applications = rules.applications.iter();
         for application in applications.filter(|a| enabled(a.rule)) {
@@ -180,6 +174,7 @@ pub(crate) fn saturate(
             }
         }
         graph.rebuild();
+        is_new |= tidy(graph);
         if !is_new {
             grown.saturated = true;
             break;
@@ -286,10 +281,7 @@ impl Maker<'_> {
 
     fn product(&mut self, a: Id, b: Id) -> Id {
         let [a, b] = self.ordered(a, b);
-        match self.known(b) {
-            Some(1) => a,
-            _ => add(self.graph, Expr::Mul([a, b])),
-        }
+        add(self.graph, Expr::Mul([a, b]))
     }
 
     fn negated(&mut self, term: &Term) -> Option<Id> {
@@ -346,9 +338,6 @@ impl Maker<'_> {
             }
             Term::Shr(a, s) => {
                 let (a, s) = (self.term(a)?, self.amount(s)?);
-                if s == 0 {
-                    return Some(a);
-                }
                 let s = self.int(s.into());
                 Some(add(self.graph, Expr::Shr([a, s])))
             }
@@ -372,7 +361,6 @@ impl Maker<'_> {
         };
         let ab = self.ordered(a, b);
         Some(match op {
-            Binary::Add | Binary::Sub if self.known(ab[1]) == Some(0) => ab[0],
             Binary::Add | Binary::Sub => add(self.graph, Expr::Add(ab)),
             Binary::Mul => self.product(a, b),
             Binary::Min => add(self.graph, Expr::Min(ab)),
@@ -390,7 +378,10 @@ impl Maker<'_> {
             Truth::Cmp(op, a, b) => {
                 let (a, b) = (self.term(a)?, self.term(b)?);
                 let graph = &mut *self.graph;
-                let mut made = |e| add(graph, normal(graph, e));
+                let mut made = |e| {
+                    let e = normal(graph, e);
+                    add(graph, e)
+                };
                 Some(compare(*op, a, b, &mut made))
             }
             Truth::Not(a) => {

@@ -3,6 +3,8 @@
 #![cfg(test)]
 
 mod common;
+mod coverage;
 mod expressions;
 mod facts;
 mod graphs;
+mod kernels;

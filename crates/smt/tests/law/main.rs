@@ -5,6 +5,7 @@ use ceg4n_base::Sources;
 use ceg4n_opspec::{RewriteRule, read_rules, rewrite_rules};
 use ceg4n_smt::law::{Effort, Evidence, PRACTICAL, SMALL, Verdict, prove};
 use ceg4n_smt::solver::from_name;
+use std::io::Write as _;
 use std::path::Path;
 
 /// The rules of a folder of text tests.
@@ -67,6 +68,33 @@ fn broken_rules_are_rejected() {
                 assert!(rule.name.starts_with("vacuous"), "{}: {found}", rule.name);
             }
             Verdict::Proved(_) | Verdict::Unknown(_) => panic!("{}: {found}", rule.name),
+        }
+    }
+}
+
+/// Another solver, where it is installed, finds the same: both are asked the same questions, but
+/// blast and solve on their own.
+#[test]
+fn z3_agrees() {
+    let Ok(mut z3) = from_name("z3") else {
+        let needed = std::env::var_os("CEG4N_REQUIRE_TOOLS").is_some_and(|v| v == "1");
+        assert!(!needed, "z3 is needed");
+        let _ = writeln!(std::io::stderr(), "SKIPPED: z3 is not installed");
+        return;
+    };
+    let broken = folder("broken");
+    // What the solver alone decides, at most widths.
+    let shipped = rewrite_rules().iter().filter(|r| r.name.starts_with("max"));
+    for rule in broken.iter().chain(shipped) {
+        let Some(found) = verdict(rule) else { return };
+        let other = prove(rule, &mut *z3, &Effort::default());
+        match (&found, &other) {
+            (Verdict::Proved(a), Verdict::Proved(b)) => assert_eq!(a, b, "{}", rule.name),
+            (Verdict::Refuted(a), Verdict::Refuted(b)) => {
+                assert_eq!(a.width, b.width, "{}", rule.name);
+            }
+            (Verdict::Vacuous, Verdict::Vacuous) => {}
+            _ => panic!("{}: {found}, by z3 {other}", rule.name),
         }
     }
 }
