@@ -377,10 +377,11 @@ fn limits_leave_a_law_open() {
         (1, Evidence::Cases(2)),
         (2, Evidence::Cases(4)),
         (3, Evidence::Solver),
-        (16, Evidence::Identity),
+        (16, Evidence::Solver),
+        (32, Evidence::Identity),
     ]);
     assert_eq!(
         verdict.to_string(),
-        "proved: 1..2 6 cases, 3 SMT, 16 identity"
+        "proved: 1..2 by 6 cases; 3, 16 by SMT; 32 by identity"
     );
 }
