@@ -179,20 +179,24 @@ pub(super) fn regions(session: &mut Session<'_>) -> Result<(), Stop> {
             let center = |r: &mut Region| (r.center, r.ball_size) = (None, None);
             (!bare).then(|| with_region(m, k, center))
         })?;
-        session.change_runs(0..inputs, &|m, range| {
-            let r = m.regions.get(k)?;
-            let mut coordinates = range.clone();
-            let is_point = coordinates.all(|i| r.lower[i] == r.upper[i]);
-            let center = r.center();
-            (!is_point).then(|| {
-                with_region(m, k, |r| {
-                    for i in range {
-                        r.lower[i].clone_from(&center[i]);
-                        r.upper[i].clone_from(&center[i]);
-                    }
+        // Points: the middle, else a corner.
+        let ends: [fn(&Region) -> Vec<Exact>; 3] =
+            [Region::center, |r| r.lower.clone(), |r| r.upper.clone()];
+        for point in ends {
+            session.change_runs(0..inputs, &|m, range| {
+                let r = m.regions.get(k)?;
+                let is_point = range.clone().all(|i| r.lower[i] == r.upper[i]);
+                let point = point(r);
+                (!is_point).then(|| {
+                    with_region(m, k, |r| {
+                        for i in range {
+                            r.lower[i].clone_from(&point[i]);
+                            r.upper[i].clone_from(&point[i]);
+                        }
+                    })
                 })
-            })
-        })?;
+            })?;
+        }
         for level in LEVELS {
             session.change_runs(0..inputs, &|m, range| {
                 let r = m.regions.get(k)?;
