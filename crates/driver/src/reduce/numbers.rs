@@ -270,7 +270,8 @@ mod tests {
         assert_eq!(simpler_float(f32::MAX, Level::PowerOfTwo), None);
         assert_eq!(simpler_integer(-7, Level::PowerOfTwo), Some(-8));
         assert_eq!(simpler_integer(i32::MAX, Level::One), Some(1));
-        let third: Exact = "1/3".parse().unwrap();
-        assert_eq!(simpler_exact(&third, Level::Digits(2)), "0.33".parse().ok());
+        let long: Exact = "-0.3333".parse().unwrap();
+        assert_eq!(simpler_exact(&long, Level::Digits(2)), "-0.33".parse().ok());
+        assert_eq!(rounded(&long, 2), "-0.33".parse().unwrap());
     }
 }
