@@ -2,8 +2,8 @@
 //! moves, sums, clamps, several versions.
 
 use ceg4n_ir::{
-    Annotation, Annotations, Constant, Format, Module, NetworkBuilder, Op, Program, Rounding,
-    Shape, Slide, TensorFormat, ValueId, check,
+    AccAnnotation, Annotation, Annotations, Constant, Format, Kernel, KernelOp, Module,
+    NetworkBuilder, Op, Program, Rounding, Shape, Slide, TensorFormat, ValueId, check,
 };
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
@@ -36,8 +36,10 @@ pub(crate) fn module(seed: u64) -> Option<Module> {
     if make.rng.random() {
         make.stored(x);
     }
-    let mut module = Module::new(make.net.finish(x).ok()?);
-    for (k, values) in make.notes.into_iter().enumerate() {
+    let net = std::mem::replace(&mut make.net, NetworkBuilder::new("r"));
+    let mut module = Module::new(net.finish(x).ok()?);
+    let notes = std::mem::take(&mut make.notes);
+    for (k, values) in notes.into_iter().enumerate() {
         module.versions.push(Annotations {
             version: k as u32 + 1,
             rounding: Rounding::ALL[make.rng.random_range(0..3)],
@@ -45,9 +47,23 @@ pub(crate) fn module(seed: u64) -> Option<Module> {
             ..Annotations::default()
         });
         let last = module.versions[k].clone();
-        check(Program::new(module.network.clone(), last)).ok()?;
+        let checked = check(Program::new(module.network.clone(), last)).ok()?;
+        for (v, width) in accumulators(checked.kernel()?) {
+            let values = &mut module.versions[k].values;
+            if make.rng.random_range(0..6) == 0 && !values.contains_key(&v) {
+                let width = make.rng.random::<bool>().then_some(width);
+                values.insert(v, Annotation::Acc(AccAnnotation { width }));
+            }
+        }
     }
     Some(module)
+}
+
+/// The accumulators of a version, with the widths that they need.
+fn accumulators(kernel: &Kernel) -> BTreeMap<ValueId, u8> {
+    let nodes = kernel.nodes.values();
+    let plain = nodes.filter(|n| n.format.is_none() && !matches!(n.op, KernelOp::Align { .. }));
+    plain.map(|n| (n.value, n.width)).collect()
 }
 
 struct Make {
