@@ -47,11 +47,15 @@ impl Pass for FoldConstants {
                 users: users(&now.network),
                 versions: &versions,
             };
-            let mut values = now.network.values().keys();
-            let Some(draft) = values.find_map(|v| sums.at(v)) else {
+            // A declared width may not hold the partial sums of a layer with a larger bias.
+            let checked = |v: ValueId| {
+                let next = sums.at(v)?.finish().ok()?;
+                lowered(&next).is_ok().then_some(next)
+            };
+            let Some(next) = now.network.values().keys().find_map(checked) else {
                 break;
             };
-            now = draft.finish()?;
+            now = next;
         }
         Ok(now)
     }

@@ -362,6 +362,7 @@ fn pooled(window: &Window, x: &[Range], zero: bool) -> Vec<Range> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use ceg4n_ir::{NetworkBuilder, Shape, Slide};
 
     #[test]
     fn images_of_functions_are_hulls() {
@@ -386,5 +387,79 @@ mod tests {
         let above = mapped(Unary::Abs, &Range::ALL);
         assert_eq!((above.lo, above.hi), (Some(Exact::zero()), None));
         assert_eq!(mapped(Unary::Sign, &Range::ALL), Range::between(-1, 1));
+    }
+
+    fn texts(net: &Network, name: &str) -> Vec<String> {
+        let v = net.find(name).expect("it has the value");
+        let end = |e: &Option<Exact>| e.as_ref().map_or("-".to_owned(), ToString::to_string);
+        let ranges = &real_ranges(net)[&v];
+        let each = ranges.iter();
+        each.map(|r| format!("{}..{}", end(&r.lo), end(&r.hi)))
+            .collect()
+    }
+
+    #[test]
+    fn signs_and_zeros_decide_where_ends_are_infinite() {
+        let mut b = NetworkBuilder::new("t");
+        let x = b.push("x", Op::Input, Some(Shape::vector(3)), None);
+        let r = b.push("r", Op::Relu { x }, None, None);
+        let w = Constant::inline(vec![1., 2., 0., -1., 0., -0.5, 0., 0., 0., 1., -1., 0.]);
+        let weight = b.push("w", Op::Const(w), Some(Shape(vec![4, 3])), None);
+        let c = Op::Const(Constant::inline(vec![1., 2., 3., 4.]));
+        let bias = Some(b.push("b", c, None, None));
+        let y = b.push("y", Op::Dense { x: r, weight, bias }, None, None);
+        let function = Unary::Sign;
+        let s = b.push("s", Op::Unary { x: y, function }, None, None);
+        let q = b.push(
+            "q",
+            Op::Clip {
+                x: y,
+                lo: Some(2.5),
+                hi: None,
+            },
+            None,
+            None,
+        );
+        let o = b.push("o", Op::Sum { x: s, y: q }, None, None);
+        let net = b.finish(o).expect("it is well-formed");
+        assert_eq!(texts(&net, "x")[0], "-..-");
+        assert_eq!(texts(&net, "r")[0], "0..-");
+        assert_eq!(texts(&net, "y"), ["1..-", "-..2", "3..3", "-..-"]);
+        assert_eq!(texts(&net, "s"), ["1..1", "-1..1", "1..1", "-1..1"]);
+        assert_eq!(texts(&net, "q"), ["2.5..-", "2.5..2.5", "3..3", "2.5..-"]);
+    }
+
+    #[test]
+    fn windows_beyond_the_operand_see_zeros() {
+        let mut b = NetworkBuilder::new("t");
+        let x = b.push("x", Op::Input, Some(Shape(vec![1, 2])), None);
+        let e = b.push(
+            "e",
+            Op::Clip {
+                x,
+                lo: Some(1.0),
+                hi: Some(3.0),
+            },
+            None,
+            None,
+        );
+        let w = Op::Const(Constant::inline(vec![2.0, -1.0]));
+        let weight = b.push("w", w, Some(Shape(vec![1, 1, 2])), None);
+        let slide = |before: usize| Slide {
+            before: vec![before],
+            ..Slide::dense(1)
+        };
+        let conv = |slide| Op::Conv {
+            x: e,
+            weight,
+            bias: None,
+            slide,
+            groups: 1,
+        };
+        b.push("inside", conv(slide(0)), None, None);
+        let y = b.push("beyond", conv(slide(1)), None, None);
+        let net = b.finish(y).expect("it is well-formed");
+        assert_eq!(texts(&net, "inside"), ["-1..5"]);
+        assert_eq!(texts(&net, "beyond"), ["-3..6", "-3..6"]);
     }
 }

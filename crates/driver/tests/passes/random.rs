@@ -2,15 +2,15 @@
 //! moves, sums, clamps, several versions.
 
 use ceg4n_ir::{
-    Annotation, Annotations, Constant, Format, Module, NetworkBuilder, Op, Program, Rounding,
-    Shape, Slide, Unary, ValueId, check,
+    AccAnnotation, Annotation, Annotations, Constant, Format, Kernel, KernelOp, Module,
+    NetworkBuilder, Op, Program, Rounding, Shape, Slide, TensorFormat, Unary, ValueId, check,
 };
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use std::collections::BTreeMap;
 
 /// Modules that are tried.
-pub(crate) const SEEDS: u64 = 120;
+pub(crate) const SEEDS: u64 = 160;
 
 /// The module of a seed; `None` if the checker refuses a version of it.
 pub(crate) fn module(seed: u64) -> Option<Module> {
@@ -36,8 +36,10 @@ pub(crate) fn module(seed: u64) -> Option<Module> {
     if make.rng.random() {
         make.stored(x);
     }
-    let mut module = Module::new(make.net.finish(x).ok()?);
-    for (k, values) in make.notes.into_iter().enumerate() {
+    let net = std::mem::replace(&mut make.net, NetworkBuilder::new("r"));
+    let mut module = Module::new(net.finish(x).ok()?);
+    let notes = std::mem::take(&mut make.notes);
+    for (k, values) in notes.into_iter().enumerate() {
         module.versions.push(Annotations {
             version: k as u32 + 1,
             rounding: Rounding::ALL[make.rng.random_range(0..3)],
@@ -45,9 +47,23 @@ pub(crate) fn module(seed: u64) -> Option<Module> {
             ..Annotations::default()
         });
         let last = module.versions[k].clone();
-        check(Program::new(module.network.clone(), last)).ok()?;
+        let checked = check(Program::new(module.network.clone(), last)).ok()?;
+        for (v, width) in accumulators(checked.kernel()?) {
+            let values = &mut module.versions[k].values;
+            if make.rng.random_range(0..6) == 0 && !values.contains_key(&v) {
+                let width = make.rng.random::<bool>().then_some(width);
+                values.insert(v, Annotation::Acc(AccAnnotation { width }));
+            }
+        }
     }
     Some(module)
+}
+
+/// The accumulators of a version, with the widths that they need.
+fn accumulators(kernel: &Kernel) -> BTreeMap<ValueId, u8> {
+    let nodes = kernel.nodes.values();
+    let plain = nodes.filter(|n| n.format.is_none() && !matches!(n.op, KernelOp::Align { .. }));
+    plain.map(|n| (n.value, n.width)).collect()
 }
 
 struct Make {
@@ -142,7 +158,7 @@ impl Make {
     fn step(&mut self, x: ValueId) -> ValueId {
         let shape = self.shape(x);
         let plain = [Op::Relu { x }, Op::Identity { x }, Op::Flatten { x }];
-        match self.rng.random_range(0..16) {
+        match self.rng.random_range(0..19) {
             0..=3 if shape.0.len() > 1 => self.spatial(x, &shape),
             0..=3 => self.dense(x, shape.len()),
             4 => self.push(Op::Relu { x }, None),
@@ -169,7 +185,17 @@ impl Make {
                 v
             }
             10 => {
-                let (lo, hi) = (Some(-1.0), Some([1.0, 1.5, 8.0][self.count % 3]));
+                // Ends that the format of the operand may not hold.
+                let lo = Some([-1.0, 1.0, 5.0][self.rng.random_range(0..3)]);
+                let hi = Some([5.0, 6.5, 80.0][self.rng.random_range(0..3)]);
+                let x = match self.rng.random() {
+                    true => x,
+                    false => {
+                        let r = self.push(Op::Relu { x }, None);
+                        self.stored(r);
+                        r
+                    }
+                };
                 self.push(Op::Clip { x, lo, hi }, None)
             }
             11 => {
@@ -182,6 +208,11 @@ impl Make {
                         notes.insert(b, note);
                     }
                 }
+                if self.rng.random_range(0..3) == 0 {
+                    // Of one scale, so that they can be added.
+                    self.note(a, "u5q2", &[]);
+                    self.note(b, "u5q2", &["s4q2", "u8q2"]);
+                }
                 self.push(Op::Sum { x: a, y: b }, None)
             }
             12 => {
@@ -190,15 +221,62 @@ impl Make {
                 self.stored(a);
                 self.push(Op::Relu { x: a }, None)
             }
+            13 => self.rounded_twice(x),
+            14 if shape.0.len() > 1 => {
+                let t = self.transpose(x, &shape);
+                let r = self.push(Op::Relu { x: t }, None);
+                let flat = self.push(Op::Flatten { x: r }, None);
+                self.dense(flat, shape.len())
+            }
             k => self.push(plain[k % 3].clone(), None),
         }
+    }
+
+    /// Two formats, one after the other.
+    fn rounded_twice(&mut self, x: ValueId) -> ValueId {
+        let op = match self.rng.random() {
+            true => Op::Identity { x },
+            false => Op::Relu { x },
+        };
+        let a = self.push(op, None);
+        self.note(a, "s8q4", &["s4q2", "u5q3", "s12q6"]);
+        let b = self.push(Op::Identity { x: a }, None);
+        self.note(b, "s6q2", &["s8q4", "u4q1", "s3q2"]);
+        b
+    }
+
+    /// Weights with formats, sometimes one for each row, and with mantissas that do not follow from
+    /// them.
+    fn weights(&mut self, data: Vec<f32>, shape: Shape) -> ValueId {
+        let rows = shape.0[0];
+        let len = data.len();
+        let w = self.constant(data, shape, "s4q2", &["s5q2", "s3q1"]);
+        for notes in &mut self.notes {
+            let Some(Annotation::Fixed { format, mantissas }) = notes.get_mut(&w) else {
+                continue;
+            };
+            match self.rng.random_range(0..4) {
+                0 => {
+                    let pick = || ["s4q2", "s5q2", "s4q3"][self.rng.random_range(0..3)];
+                    let list = std::iter::repeat_with(pick).take(rows);
+                    let list = list.map(|t| t.parse::<Format>().expect("a format"));
+                    *format = TensorFormat::Channels(list.collect());
+                }
+                1 => {
+                    let any = || self.rng.random_range(-1..=1);
+                    *mantissas = Some(std::iter::repeat_with(any).take(len).collect());
+                }
+                _ => {}
+            }
+        }
+        w
     }
 
     fn dense(&mut self, x: ValueId, columns: usize) -> ValueId {
         self.stored(x);
         let rows = self.rng.random_range(2..=4);
         let w = self.rows(rows, columns, 1);
-        let weight = self.constant(w, Shape(vec![rows, columns]), "s4q2", &["s5q2", "s3q1"]);
+        let weight = self.weights(w, Shape(vec![rows, columns]));
         let bias = self.bias(rows);
         let v = self.push(Op::Dense { x, weight, bias }, None);
         match self.rng.random_range(0..3) {
@@ -229,7 +307,7 @@ impl Make {
                 let mut dims = vec![rows, shape.0[0]];
                 dims.extend(shape.0[1..].iter().map(|d| (*d).min(2)));
                 let w = self.rows(rows, shape.0[0] * taps, taps);
-                let weight = self.constant(w, Shape(dims), "s4q2", &["s5q2", "s3q1"]);
+                let weight = self.weights(w, Shape(dims));
                 let bias = self.bias(rows);
                 let mut slide = slide;
                 if self.rng.random() {
