@@ -3,7 +3,7 @@
 use crate::draft::Draft;
 use crate::pass::{Keeps, Pass};
 use ceg4n_base::Diagnostics;
-use ceg4n_ir::{Annotation, Constant, Module, Op, ValueId};
+use ceg4n_ir::{Annotation, Constant, Module, Op, Slide, ValueId};
 use std::collections::BTreeMap;
 
 /// Takes out values that an earlier one is equal to: the same operator and shape on the same
@@ -59,112 +59,99 @@ fn equal(a: &Op, b: &Op) -> bool {
     if a.name() != b.name() || a.operands() != b.operands() {
         return false;
     }
-    match (a, b) {
-        (Op::Const(a), Op::Const(b)) => equal_constants(a, b),
-        (
-            Op::Conv {
-                slide: s,
-                groups: g,
-                ..
-            },
-            Op::Conv {
-                slide: t,
-                groups: h,
-                ..
-            },
-        ) => s == t && g == h,
-        (
-            Op::MaxPool {
-                kernel: k,
-                slide: s,
-                ..
-            },
-            Op::MaxPool {
-                kernel: l,
-                slide: t,
-                ..
-            },
-        ) => k == l && s == t,
-        (
-            Op::AveragePool {
-                kernel: k,
-                slide: s,
-                count_pad: c,
-                ..
-            },
-            Op::AveragePool {
-                kernel: l,
-                slide: t,
-                count_pad: d,
-                ..
-            },
-        ) => k == l && s == t && c == d,
-        (Op::Concat { axis: i, .. }, Op::Concat { axis: k, .. }) => i == k,
-        (
-            Op::Pad {
-                before: p,
-                after: q,
-                value: f,
-                ..
-            },
-            Op::Pad {
-                before: r,
-                after: s,
-                value: g,
-                ..
-            },
-        ) => p == r && q == s && f == g,
-        (Op::Transpose { perm: p, .. }, Op::Transpose { perm: q, .. }) => p == q,
-        (Op::Clip { lo, hi, .. }, Op::Clip { lo: l, hi: h, .. }) => lo == l && hi == h,
-        (Op::LeakyRelu { shift: s, .. }, Op::LeakyRelu { shift: t, .. }) => s == t,
-        (
-            Op::Snap {
-                scale,
-                zero_point,
-                lo,
-                hi,
-                ..
-            },
-            Op::Snap {
-                scale: s,
-                zero_point: z,
-                lo: l,
-                hi: h,
-                ..
-            },
-        ) => scale == s && zero_point == z && lo == l && hi == h,
-        // Names are equal, so it is the same operator, and these are nothing but their operands.
-        (
-            Op::Dense { .. }
-            | Op::Add { .. }
-            | Op::Sub { .. }
-            | Op::Mul { .. }
-            | Op::Div { .. }
-            | Op::Sum { .. }
-            | Op::Relu { .. }
-            | Op::Abs { .. }
-            | Op::Sign { .. }
-            | Op::Curve { .. }
-            | Op::Reshape { .. }
-            | Op::Flatten { .. }
-            | Op::Identity { .. },
-            _,
-        ) => true,
-        (
-            Op::Input
-            | Op::Const(_)
-            | Op::Conv { .. }
-            | Op::MaxPool { .. }
-            | Op::AveragePool { .. }
-            | Op::Concat { .. }
-            | Op::Pad { .. }
-            | Op::Transpose { .. }
-            | Op::Clip { .. }
-            | Op::LeakyRelu { .. }
-            | Op::Snap { .. },
-            _,
-        ) => false,
+    // Names are equal, so it is the same operator; the smooth activations' are their own.
+    match a {
+        Op::Input => false,
+        Op::Const(a) => matches!(b, Op::Const(b) if equal_constants(a, b)),
+        Op::Conv { .. } | Op::MaxPool { .. } | Op::AveragePool { .. } => equal_windows(a, b),
+        Op::Concat { .. }
+        | Op::Pad { .. }
+        | Op::Transpose { .. }
+        | Op::Clip { .. }
+        | Op::LeakyRelu { .. }
+        | Op::Snap { .. } => equal_attributes(a, b),
+        // Nothing but their operands.
+        Op::Dense { .. }
+        | Op::Add { .. }
+        | Op::Sub { .. }
+        | Op::Mul { .. }
+        | Op::Div { .. }
+        | Op::Sum { .. }
+        | Op::Relu { .. }
+        | Op::Abs { .. }
+        | Op::Sign { .. }
+        | Op::Curve { .. }
+        | Op::Reshape { .. }
+        | Op::Flatten { .. }
+        | Op::Identity { .. } => true,
     }
+}
+
+/// The window of an operator that has one: its extents, how it slides, groups, and whether padding
+/// counts.
+fn window(op: &Op) -> Option<(&[usize], &Slide, usize, bool)> {
+    if let Op::Conv { slide, groups, .. } = op {
+        return Some((&[], slide, *groups, false));
+    }
+    if let Op::MaxPool { kernel, slide, .. } = op {
+        return Some((kernel, slide, 1, false));
+    }
+    let Op::AveragePool {
+        kernel,
+        slide,
+        count_pad,
+        ..
+    } = op
+    else {
+        return None;
+    };
+    Some((kernel, slide, 1, *count_pad))
+}
+
+fn equal_windows(a: &Op, b: &Op) -> bool {
+    window(a).is_some() && window(a) == window(b)
+}
+
+/// The attributes of an operator that moves elements, or acts on each, as numbers.
+fn equal_attributes(a: &Op, b: &Op) -> bool {
+    let bits = |e: &Option<f32>| e.map_or(-1, |v| i64::from((v + 0.0).to_bits()));
+    let list = |op: &Op| -> Option<Vec<i64>> {
+        let whole = |l: &[usize]| l.iter().map(|v| *v as i64).collect::<Vec<_>>();
+        if let Op::Concat { axis, .. } = op {
+            return Some(vec![*axis as i64]);
+        }
+        if let Op::Pad {
+            before,
+            after,
+            value,
+            ..
+        } = op
+        {
+            return Some([whole(before), whole(after), vec![bits(&Some(*value))]].concat());
+        }
+        if let Op::Transpose { perm, .. } = op {
+            return Some(whole(perm));
+        }
+        if let Op::Clip { lo, hi, .. } = op {
+            return Some(vec![bits(lo), bits(hi)]);
+        }
+        if let Op::LeakyRelu { shift, .. } = op {
+            return Some(vec![i64::from(*shift)]);
+        }
+        let Op::Snap {
+            scale,
+            zero_point,
+            lo,
+            hi,
+            ..
+        } = op
+        else {
+            return None;
+        };
+        let ends = [*zero_point, *lo, *hi].map(i64::from);
+        Some([vec![bits(&Some(*scale))], ends.to_vec()].concat())
+    };
+    list(a).is_some() && list(a) == list(b)
 }
 
 /// Equal bits; what is only enclosed is equal to itself alone.

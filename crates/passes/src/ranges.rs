@@ -96,8 +96,6 @@ fn of(net: &Network, v: ValueId, all: &BTreeMap<ValueId, Vec<Range>>) -> Vec<Ran
     let unknown = || vec![Range::ALL; value.shape.len()];
     // Operands precede users, and none of these is a constant.
     let at = |x: &ValueId| all.get(x).cloned().unwrap_or_default();
-    let each = |x: &ValueId, f: &dyn Fn(&Range) -> Range| at(x).iter().map(f).collect();
-    let zero = Exact::zero();
     match &value.op {
         Op::Input | Op::Const(_) => unknown(),
         Op::Dense { x, weight, bias } => rows(net, &at(x), *weight, *bias).unwrap_or_else(unknown),
@@ -149,40 +147,37 @@ fn of(net: &Network, v: ValueId, all: &BTreeMap<ValueId, Vec<Range>>) -> Vec<Ran
             let index = transposed(from, perm).into_iter();
             index.map(|i| x[i].clone()).collect()
         }
-        Op::Relu { x } => each(x, &|r| Range {
-            lo: Some(
-                r.lo.clone()
-                    .map_or_else(Exact::zero, |lo| lo.max(zero.clone())),
-            ),
-            hi: r.hi.clone().map(|hi| hi.max(zero.clone())),
+        Op::Relu { x }
+        | Op::Clip { x, .. }
+        | Op::LeakyRelu { x, .. }
+        | Op::Abs { x }
+        | Op::Sign { x }
+        | Op::Curve { x, .. }
+        | Op::Snap { x, .. } => at(x).iter().map(|r| activation(&value.op, r)).collect(),
+        Op::Reshape { x } | Op::Flatten { x } | Op::Identity { x } => at(x),
+    }
+}
+
+/// What an operator makes of each element, by its range.
+fn activation(op: &Op, r: &Range) -> Range {
+    let zero = Exact::zero();
+    match op {
+        Op::Relu { .. } => clipped(r, &[Some(zero), None]),
+        Op::Clip { lo, hi, .. } => clipped(r, &[lo, hi].map(|e| e.and_then(Exact::from_f32))),
+        Op::LeakyRelu { shift, .. } => r.rising(|e| match e.signum() {
+            -1 => e.shifted(-i64::from(*shift)),
+            _ => e.clone(),
         }),
-        Op::Clip { x, lo, hi } => {
-            let ends = [lo, hi].map(|e| e.and_then(Exact::from_f32));
-            each(x, &|r| clipped(r, &ends))
+        Op::Abs { .. } => magnitude(r),
+        Op::Sign { .. } => {
+            let sign =
+                |e: &Option<Exact>, open: i64| e.as_ref().map_or(open, |e| i64::from(e.signum()));
+            Range::between(sign(&r.lo, -1), sign(&r.hi, 1))
         }
-        Op::LeakyRelu { x, shift } => each(x, &|r| {
-            r.rising(|e| match e.signum() {
-                -1 => e.shifted(-i64::from(*shift)),
-                _ => e.clone(),
-            })
-        }),
-        Op::Abs { x } => each(x, &magnitude),
-        Op::Sign { x } => each(x, &|r| {
-            let sign = |e: &Option<Exact>, open: i64| {
-                Exact::from(e.as_ref().map_or(open, |e| i64::from(e.signum())))
-            };
-            Range {
-                lo: Some(sign(&r.lo, -1)),
-                hi: Some(sign(&r.hi, 1)),
-            }
-        }),
-        Op::Curve { curve, .. } => {
-            let ends = match curve {
-                Curve::Sigmoid => Range::between(0, 1),
-                Curve::Tanh => Range::between(-1, 1),
-            };
-            vec![ends; value.shape.len()]
-        }
+        Op::Curve { curve, .. } => match curve {
+            Curve::Sigmoid => Range::between(0, 1),
+            Curve::Tanh => Range::between(-1, 1),
+        },
         Op::Snap {
             scale,
             zero_point,
@@ -194,13 +189,28 @@ fn of(net: &Network, v: ValueId, all: &BTreeMap<ValueId, Vec<Range>>) -> Vec<Ran
                 let steps = Exact::from(i64::from(*e) - i64::from(*zero_point));
                 Some(&steps * &Exact::from_f32(*scale)?)
             };
-            let range = Range {
+            Range {
                 lo: end(lo),
                 hi: end(hi),
-            };
-            vec![range; value.shape.len()]
+            }
         }
-        Op::Reshape { x } | Op::Flatten { x } | Op::Identity { x } => at(x),
+        Op::Input
+        | Op::Const(_)
+        | Op::Dense { .. }
+        | Op::Conv { .. }
+        | Op::MaxPool { .. }
+        | Op::AveragePool { .. }
+        | Op::Add { .. }
+        | Op::Sub { .. }
+        | Op::Mul { .. }
+        | Op::Div { .. }
+        | Op::Sum { .. }
+        | Op::Concat { .. }
+        | Op::Pad { .. }
+        | Op::Transpose { .. }
+        | Op::Reshape { .. }
+        | Op::Flatten { .. }
+        | Op::Identity { .. } => Range::ALL,
     }
 }
 

@@ -299,7 +299,8 @@ impl Dag {
             let sum = cost.of(Operation::Add, result, &[plain, term]);
             total = total.saturating_add(price).saturating_add(sum);
         }
-        if form.constant != 0 {
+        // The constant of a sum of several terms is where the sum starts.
+        if form.constant != 0 && rest.is_empty() {
             let constant = Facts::constant(form.constant);
             total = total.saturating_add(cost.of(Operation::Add, result, &[result, constant]));
         }

@@ -127,9 +127,22 @@ impl Dag {
     /// # Errors
     /// [`DagError::Contradiction`] if no value is left, which says that something proved is wrong.
     pub fn learn(&mut self, id: DagId, facts: Facts) -> Result<(), DagError> {
-        let both = self.facts[id].both(facts);
-        self.facts[id] = both.ok_or(DagError::Contradiction)?;
-        Ok(())
+        let both = self.facts[id].both(facts).ok_or(DagError::Contradiction)?;
+        if self.facts[id] == both {
+            return Ok(());
+        }
+        self.facts[id] = both;
+        // Of a node beside a constant the same is known.
+        let Node::Linear(form) = &self.nodes[id] else {
+            return Ok(());
+        };
+        let ([(t, 1)], Some(minus)) = (form.terms.as_slice(), form.constant.checked_neg()) else {
+            return Ok(());
+        };
+        match both.add(Facts::constant(minus)) {
+            Some(part) => self.learn(*t, part),
+            None => Ok(()),
+        }
     }
 
     /// Learns again from the operands, of which more may be known now.

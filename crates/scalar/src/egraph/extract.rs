@@ -50,7 +50,11 @@ fn candidate(
     expr: &Expr,
     cost: &dyn Cost,
 ) -> Option<Best> {
-    let own = cost_of(expr, graph[class].data, &|id| graph[id].data, cost);
+    let own = match expr {
+        // A constant joins the sum that a leaf is.
+        Expr::Add([a, b]) if joins(graph, *a, *b) || joins(graph, *b, *a) => 1,
+        _ => cost_of(expr, graph[class].data, &|id| graph[id].data, cost),
+    };
     let mut now = Best {
         cost: own.max(1),
         size: 1,
@@ -62,6 +66,13 @@ fn candidate(
         now.size = now.size.saturating_add(part.size);
     }
     Some(now)
+}
+
+/// A leaf beside a constant.
+fn joins(graph: &Graph, leaf: Id, constant: Id) -> bool {
+    let is_leaf = |e: &Expr| matches!(e, Expr::Leaf(_));
+    let known = graph[constant].data.and_then(Facts::known);
+    known.is_some() && graph[leaf].iter().any(is_leaf)
 }
 
 /// What cannot be computed, because it may leave ±2^120 or multiplies two variables.

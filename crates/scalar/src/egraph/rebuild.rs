@@ -358,7 +358,7 @@ impl Encoder<'_, '_> {
             true => self.inside(id)?,
             false => {
                 let form = self.of.mapped[id].clone();
-                self.form(&form)?
+                self.form(&form, Some(self.of.old.facts(id)))?
             }
         };
         self.builder.learn(made, self.of.old.facts(id));
@@ -438,7 +438,8 @@ impl Encoder<'_, '_> {
 
     /// A form over the new graph: a sum of several terms is a leaf, its constant and a common
     /// power of two stand outside.
-    fn form(&mut self, form: &LinearForm) -> Result<Id, DagError> {
+    fn form(&mut self, form: &LinearForm, facts: Option<Facts>) -> Result<Id, DagError> {
+        let whole = facts;
         let (inner, outer) = match form.terms.as_slice() {
             [] => return Ok(self.builder.int(form.constant)),
             [(t, c)] => (once(*t), *c),
@@ -449,7 +450,14 @@ impl Encoder<'_, '_> {
         };
         let facts = match inner.terms.as_slice() {
             [(t, 1)] => self.of.new.facts(*t),
-            _ => self.of.new.facts_of(&Node::Linear(inner.clone()))?,
+            _ => {
+                let own = self.of.new.facts_of(&Node::Linear(inner.clone()))?;
+                // What is known of the whole is known of its part.
+                let minus = form.constant.checked_neg().map(Facts::constant);
+                let part = whole.zip(minus).and_then(|(whole, c)| whole.add(c));
+                let part = part.map(|f| f.shr(outer.trailing_zeros()));
+                own.both(part.unwrap_or(own)).ok_or(DagError::Contradiction)?
+            }
         };
         let number = self.leaves.iter().position(|l| *l == inner);
         let number = number.unwrap_or_else(|| {
