@@ -284,6 +284,26 @@ fn results_are_deterministic_and_runs_are_limited() {
     }
 }
 
+/// What is interrupted has the best result so far.
+#[test]
+fn an_interrupted_reduction_writes_the_best_so_far() {
+    let cancel = Cancel::default();
+    let mut runs = 0;
+    let mut test = Predicate(|m: &Module| {
+        runs += 1;
+        cancel.store(runs == 4, std::sync::atomic::Ordering::Relaxed);
+        has(&m.network, "conv")
+    });
+    let folder = tempfile::tempdir().expect("a folder");
+    let net = folder.path().join("net.nnir");
+    std::fs::write(&net, everything()).expect("the text is written");
+    let done = reduce_with(&options(net, u64::MAX), &mut test, &Quiet, &cancel);
+    let done = done.expect("a reduction");
+    assert_eq!((done.ended, done.runs.runs), ("interrupted", 4));
+    assert!(done.after.bytes < done.before.bytes);
+    assert!(has(&load(&done.output).network, "conv"));
+}
+
 /// What is no module is reduced as a text.
 #[test]
 fn texts_that_cannot_be_read_become_small() {

@@ -185,10 +185,13 @@ pub fn kind(op: &KernelOp) -> &'static str {
 /// The number of kinds of nodes that [`kind`] tells apart.
 pub const KINDS: usize = 19;
 
+/// A value's format, and a constant's mantissas.
+type Note = (ValueId, TensorFormat, Option<Arc<[i32]>>);
+
 /// Builds a network with the formats of its version.
 struct Branches {
     net: NetworkBuilder,
-    notes: Vec<(ValueId, TensorFormat, Option<Arc<[i32]>>)>,
+    notes: Vec<Note>,
     /// The input, a vector.
     x: ValueId,
     format: Format,

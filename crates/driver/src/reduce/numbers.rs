@@ -179,20 +179,24 @@ pub(super) fn regions(session: &mut Session<'_>) -> Result<(), Stop> {
             let center = |r: &mut Region| (r.center, r.ball_size) = (None, None);
             (!bare).then(|| with_region(m, k, center))
         })?;
-        session.change_runs(0..inputs, &|m, range| {
-            let r = m.regions.get(k)?;
-            let mut coordinates = range.clone();
-            let is_point = coordinates.all(|i| r.lower[i] == r.upper[i]);
-            let center = r.center();
-            (!is_point).then(|| {
-                with_region(m, k, |r| {
-                    for i in range {
-                        r.lower[i].clone_from(&center[i]);
-                        r.upper[i].clone_from(&center[i]);
-                    }
+        // Points: the middle, else a corner.
+        let ends: [fn(&Region) -> Vec<Exact>; 3] =
+            [Region::center, |r| r.lower.clone(), |r| r.upper.clone()];
+        for point in ends {
+            session.change_runs(0..inputs, &|m, range| {
+                let r = m.regions.get(k)?;
+                let is_point = range.clone().all(|i| r.lower[i] == r.upper[i]);
+                let point = point(r);
+                (!is_point).then(|| {
+                    with_region(m, k, |r| {
+                        for i in range {
+                            r.lower[i].clone_from(&point[i]);
+                            r.upper[i].clone_from(&point[i]);
+                        }
+                    })
                 })
-            })
-        })?;
+            })?;
+        }
         for level in LEVELS {
             session.change_runs(0..inputs, &|m, range| {
                 let r = m.regions.get(k)?;
@@ -266,7 +270,8 @@ mod tests {
         assert_eq!(simpler_float(f32::MAX, Level::PowerOfTwo), None);
         assert_eq!(simpler_integer(-7, Level::PowerOfTwo), Some(-8));
         assert_eq!(simpler_integer(i32::MAX, Level::One), Some(1));
-        let third: Exact = "1/3".parse().unwrap();
-        assert_eq!(simpler_exact(&third, Level::Digits(2)), "0.33".parse().ok());
+        let long: Exact = "-0.3333".parse().unwrap();
+        assert_eq!(simpler_exact(&long, Level::Digits(2)), "-0.33".parse().ok());
+        assert_eq!(rounded(&long, 2), "-0.33".parse().unwrap());
     }
 }

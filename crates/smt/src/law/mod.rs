@@ -295,10 +295,10 @@ impl fmt::Display for Verdict {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Proved(evidence) => {
-                f.write_str("proved:")?;
+                f.write_str("proved: ")?;
                 for (i, (widths, by)) in grouped(evidence).iter().enumerate() {
-                    let comma = if i == 0 { "" } else { "," };
-                    write!(f, "{comma} {widths} {by}")?;
+                    let gap = if i == 0 { "" } else { "; " };
+                    write!(f, "{gap}{} by {by}", widths.join(", "))?;
                 }
                 Ok(())
             }
@@ -309,32 +309,34 @@ impl fmt::Display for Verdict {
     }
 }
 
-/// Neighbouring widths with evidence of one kind, the cases added up.
-fn grouped(evidence: &[(u32, Evidence)]) -> Vec<(String, Evidence)> {
-    let mut groups: Vec<(u32, u32, Evidence)> = Vec::new();
+/// Widths, neighbours as ranges, with evidence of one kind, the cases added up.
+fn grouped(evidence: &[(u32, Evidence)]) -> Vec<(Vec<String>, Evidence)> {
+    let mut groups: Vec<(Vec<(u32, u32)>, Evidence)> = Vec::new();
     for (width, by) in evidence {
-        let both = groups
-            .last_mut()
-            .filter(|(_, last, _)| SMALL.contains(width) && last + 1 == *width);
-        let joined = both.and_then(|(_, last, seen)| {
-            let sum = match (*seen, *by) {
+        let joined = groups.last_mut().and_then(|(ranges, seen)| {
+            *seen = match (*seen, *by) {
                 (Evidence::Solver, Evidence::Solver) => Evidence::Solver,
                 (Evidence::Cases(a), Evidence::Cases(b)) => Evidence::Cases(a.saturating_add(b)),
                 (Evidence::Identity, Evidence::Identity) => Evidence::Identity,
                 (Evidence::Solver | Evidence::Cases(_) | Evidence::Identity, _) => return None,
             };
-            (*last, *seen) = (*width, sum);
-            Some(())
+            Some(ranges)
         });
-        if joined.is_none() {
-            groups.push((*width, *width, *by));
+        let Some(ranges) = joined else {
+            groups.push((vec![(*width, *width)], *by));
+            continue;
+        };
+        match ranges.last_mut() {
+            Some((_, last)) if *last + 1 == *width => *last = *width,
+            _ => ranges.push((*width, *width)),
         }
     }
+    let text = |(first, last): &(u32, u32)| match first == last {
+        true => first.to_string(),
+        false => format!("{first}..{last}"),
+    };
     let named = groups
-        .into_iter()
-        .map(|(first, last, by)| match first == last {
-            true => (first.to_string(), by),
-            false => (format!("{first}..{last}"), by),
-        });
+        .iter()
+        .map(|(ranges, by)| (ranges.iter().map(text).collect(), *by));
     named.collect()
 }

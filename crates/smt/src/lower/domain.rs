@@ -275,6 +275,9 @@ impl Terms {
     }
 
     fn extreme(&mut self, a: &Number, b: &Number, larger: bool) -> Result<Number> {
+        // Beside 0 the sign of the other one decides; its negation would take an adder.
+        let is_zero = b.known().is_some_and(|k| k.0 == 0);
+        let (a, b) = if is_zero { (b, a) } else { (a, b) };
         let (a, b) = self.aligned(a, b)?;
         let (ra, rb) = (self.range(&a)?, self.range(&b)?);
         if ra.0 >= rb.1 {

@@ -1,6 +1,8 @@
 //! Every shipped rule is proved; every rule of the broken ones is rejected, with a counterexample
 //! that stands on unbounded integers or as vacuous.
 
+mod odd;
+
 use ceg4n_base::Sources;
 use ceg4n_opspec::{RewriteRule, read_rules, rewrite_rules};
 use ceg4n_smt::law::{Effort, Evidence, PRACTICAL, SMALL, Verdict, prove};
