@@ -456,7 +456,8 @@ impl Encoder<'_, '_> {
                 let minus = form.constant.checked_neg().map(Facts::constant);
                 let part = whole.zip(minus).and_then(|(whole, c)| whole.add(c));
                 let part = part.map(|f| f.shr(outer.trailing_zeros()));
-                own.both(part.unwrap_or(own)).ok_or(DagError::Contradiction)?
+                own.both(part.unwrap_or(own))
+                    .ok_or(DagError::Contradiction)?
             }
         };
         let number = self.leaves.iter().position(|l| *l == inner);
@@ -465,7 +466,11 @@ impl Encoder<'_, '_> {
             self.leaves.len() - 1
         });
         let number = u32::try_from(number).map_err(|_| DagError::Size)?;
-        let leaf = self.builder.leaf(number, facts);
+        let is_sum = self.leaves[number as usize].terms.len() > 1;
+        let leaf = match is_sum {
+            true => self.builder.sum_leaf(number, facts),
+            false => self.builder.leaf(number, facts),
+        };
         Ok(self.chain(&[(leaf, outer)], form.constant))
     }
 
