@@ -16,6 +16,7 @@ pub use reduce::ReduceArgs;
 pub use rules::RulesArgs;
 pub use scalar::ScalarArgs;
 
+use crate::translate;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -182,8 +183,8 @@ pub struct BudgetArgs {
     /// Of everything random
     #[arg(long, value_name = "N")]
     pub seed: Option<String>,
-    /// embedded, z3, cvc5, bitwuzla, or the path of an SMT-LIB 2 program
-    #[arg(long, value_name = "SOLVER")]
+    /// The solver of leaves.
+    #[arg(long, value_name = "SOLVER", help = translate::solver_help())]
     pub solver: Option<String>,
     /// Whether progress is shown on standard error
     #[arg(long, value_enum, default_value_t, value_name = "WHEN")]
@@ -275,8 +276,8 @@ pub struct CompileArgs {
     /// Activation widths of the search, within 4..24
     #[arg(long, value_name = "MIN..MAX")]
     pub activation_bits: Option<String>,
-    /// What is written: c, rust, onnx
-    #[arg(long, value_name = "LIST", value_delimiter = ',')]
+    /// The backends.
+    #[arg(long, value_name = "LIST", value_delimiter = ',', help = translate::emit_help())]
     pub emit: Vec<String>,
     /// The prefix of C and Rust names
     #[arg(long, value_name = "P")]

@@ -6,6 +6,7 @@
 //! - [`book`]: generated pages, the table of contents, links.
 //! - [`commands`]: the command-line page knows every command and option.
 //! - [`networks`]: generated networks of two million parameters.
+//! - [`examples`]: the worked examples of the book, carried out.
 //! - [`formulas`]: what rewriting does to formulas and their solving time, as a table.
 //! - [`kernels`]: what emitted kernels take on microcontrollers, as a table.
 //! - [`untested`]: what has no text test, and files that no test needs.
@@ -16,6 +17,7 @@
 
 pub mod book;
 pub mod commands;
+pub mod examples;
 pub mod formulas;
 pub mod kernels;
 pub mod layers;

@@ -7,6 +7,7 @@ use ceg4n_base::{Diagnostic, Diagnostics, codes};
 use ceg4n_ir::{Checked, Domain, Kernel, Program, Property, Rounding, check};
 pub use ceg4n_smt::Logic;
 use ceg4n_smt::lower::{Question, Rewriting, breaks_on_grid, leaves_class};
+pub use ceg4n_smt::solver::names as solver_names;
 use ceg4n_verify::space::{Part, Space};
 use ceg4n_verify::{Effort, Label, Reference, Stop, label};
 

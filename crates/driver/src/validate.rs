@@ -230,8 +230,7 @@ fn weights(op: &KernelOp) -> usize {
         | KernelOp::Relu { .. }
         | KernelOp::Clip { .. }
         | KernelOp::LeakyRelu { .. }
-        | KernelOp::Abs { .. }
-        | KernelOp::Sign { .. }
+        | KernelOp::Unary { .. }
         | KernelOp::Table { .. }
         | KernelOp::Requantize { .. }
         | KernelOp::Align { .. }

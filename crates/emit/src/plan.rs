@@ -25,7 +25,7 @@ pub(crate) use windows::{Axis, Taps, Windows};
 
 use crate::EmitError;
 use crate::elem::{Elem, hull};
-use ceg4n_ir::Kernel;
+use ceg4n_ir::{Kernel, Unary};
 use ceg4n_target::{License, Target};
 use std::borrow::Cow;
 
@@ -102,8 +102,7 @@ pub(crate) enum StepKind {
     Relu,
     /// `max(acc·2^s, acc)`.
     LeakyRelu(u8),
-    Abs,
-    Sign,
+    Unary(Unary),
     /// `acc·M`.
     Multiply(Operand),
     /// `round(acc·2^-s)`; a shift `≤ 0` is an exact left shift.
@@ -141,8 +140,7 @@ impl StepKind {
             Self::AddVector(_)
             | Self::Relu
             | Self::LeakyRelu(_)
-            | Self::Abs
-            | Self::Sign
+            | Self::Unary(_)
             | Self::Floor(_)
             | Self::Clamp { .. }
             | Self::Lookup { .. } => None,
@@ -162,8 +160,7 @@ impl StepKind {
             | Self::AtMost(_)
             | Self::Relu
             | Self::LeakyRelu(_)
-            | Self::Abs
-            | Self::Sign
+            | Self::Unary(_)
             | Self::Floor(_)
             | Self::Lookup { .. } => false,
         }

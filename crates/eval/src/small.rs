@@ -12,7 +12,7 @@ mod branches;
 use crate::kernel::interpret_kernel;
 use ceg4n_ir::{
     Checked, Constant, Format, Kernel, KernelOp, NetworkBuilder, Op, Origin, Program, Rounding,
-    Shape, TensorFormat, ValueId, check,
+    Shape, TensorFormat, Unary, ValueId, check,
 };
 use ceg4n_opspec::IntDomain;
 use num_traits::ToPrimitive;
@@ -83,9 +83,9 @@ fn chosen(wanted: impl Fn([usize; 3]) -> bool) -> Vec<Small> {
 pub fn sums() -> Vec<Small> {
     let mut all = Vec::new();
     for input in formats() {
-        for (k, (name, branch)) in branches::SUMS.iter().enumerate() {
+        for (k, (name, make)) in sum_branches().enumerate() {
             let mut b = Branches::new(input);
-            let y = branch(&mut b);
+            let y = make.push(&mut b);
             let y = b.flat(y);
             let len = b.len(y);
             all.push(Small {
@@ -98,15 +98,56 @@ pub fn sums() -> Vec<Small> {
     all
 }
 
+/// What makes a branch.
+enum Make {
+    Branch(branches::Branch),
+    Function(Unary),
+    FunctionOfSum(Unary),
+}
+
+impl Make {
+    fn push(&self, b: &mut Branches) -> ValueId {
+        match self {
+            Self::Branch(branch) => branch(b),
+            Self::Function(f) => branches::function(b, *f),
+            Self::FunctionOfSum(f) => branches::function_of_sum(b, *f),
+        }
+    }
+}
+
+fn listed(
+    list: &'static [(&'static str, branches::Branch)],
+) -> impl Iterator<Item = (&'static str, Make)> {
+    list.iter()
+        .map(|(name, branch)| (*name, Make::Branch(*branch)))
+}
+
+/// The functions whose results are stored integers, or those whose results are not.
+fn functions(stored: bool) -> impl Iterator<Item = (&'static str, Make)> {
+    let wanted = move |f: &&Unary| f.format().is_some() == stored;
+    let of_input = Unary::ALL.iter().filter(wanted);
+    of_input.map(|f| (f.name(), Make::Function(*f)))
+}
+
+/// Branches that may end in accumulators.
+fn sum_branches() -> impl Iterator<Item = (&'static str, Make)> {
+    let of_sums = Unary::ALL.iter();
+    let of_sums = of_sums.map(|f| (f.name(), Make::FunctionOfSum(*f)));
+    listed(branches::SUMS)
+        .chain(of_sums)
+        .chain(functions(false))
+}
+
 /// Every branch, requantized and put side by side.
 fn joined(input: Format, rounding: Rounding, output: Format) -> Small {
     let mut b = Branches::new(input);
     let (mut parts, mut outputs) = (Vec::new(), Vec::new());
-    for (name, branch) in branches::SUMS.iter().chain(branches::STORED) {
-        let y = branch(&mut b);
+    let stored = listed(branches::STORED).chain(functions(true));
+    for (name, make) in sum_branches().chain(stored) {
+        let y = make.push(&mut b);
         b.format(y, output.into());
         let y = b.flat(y);
-        outputs.extend(std::iter::repeat_n(*name, b.len(y)));
+        outputs.extend(std::iter::repeat_n(name, b.len(y)));
         parts.push(y);
     }
     let y = b.op(Op::Concat { xs: parts, axis: 0 });
@@ -173,8 +214,7 @@ pub fn kind(op: &KernelOp) -> &'static str {
         KernelOp::Relu { .. } => "relu",
         KernelOp::Clip { .. } => "clip",
         KernelOp::LeakyRelu { .. } => "leaky_relu",
-        KernelOp::Abs { .. } => "abs",
-        KernelOp::Sign { .. } => "sign",
+        KernelOp::Unary { function, .. } => function.name(),
         KernelOp::Table { .. } => "table",
         KernelOp::Requantize { .. } => "requantize",
         KernelOp::Align { .. } => "align",
@@ -183,7 +223,7 @@ pub fn kind(op: &KernelOp) -> &'static str {
 }
 
 /// The number of kinds of nodes that [`kind`] tells apart.
-pub const KINDS: usize = 19;
+pub const KINDS: usize = 17 + Unary::ALL.len();
 
 /// A value's format, and a constant's mantissas.
 type Note = (ValueId, TensorFormat, Option<Arc<[i32]>>);

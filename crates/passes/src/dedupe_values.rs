@@ -78,8 +78,7 @@ fn equal(a: &Op, b: &Op) -> bool {
         | Op::Div { .. }
         | Op::Sum { .. }
         | Op::Relu { .. }
-        | Op::Abs { .. }
-        | Op::Sign { .. }
+        | Op::Unary { .. }
         | Op::Curve { .. }
         | Op::Reshape { .. }
         | Op::Flatten { .. }

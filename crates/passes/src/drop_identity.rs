@@ -51,8 +51,7 @@ fn moves_nothing(net: &Network, v: ValueId, op: &Op) -> Option<ValueId> {
         | Op::Transpose { .. }
         | Op::Clip { .. }
         | Op::LeakyRelu { .. }
-        | Op::Abs { .. }
-        | Op::Sign { .. }
+        | Op::Unary { .. }
         | Op::Curve { .. }
         | Op::Snap { .. } => None,
     }

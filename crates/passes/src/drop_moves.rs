@@ -102,8 +102,7 @@ impl<'m> Moves<'m> {
             | Op::Relu { .. }
             | Op::Clip { .. }
             | Op::LeakyRelu { .. }
-            | Op::Abs { .. }
-            | Op::Sign { .. }
+            | Op::Unary { .. }
             | Op::Curve { .. }
             | Op::Snap { .. }
             | Op::Identity { .. } => None,
@@ -133,8 +132,7 @@ impl<'m> Moves<'m> {
             | Op::Relu { x }
             | Op::Clip { x, .. }
             | Op::LeakyRelu { x, .. }
-            | Op::Abs { x }
-            | Op::Sign { x }
+            | Op::Unary { x, .. }
             | Op::Curve { x, .. }
             | Op::Snap { x, .. } => (*x, Kind::Element),
             Op::Input

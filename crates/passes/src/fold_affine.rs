@@ -233,8 +233,7 @@ impl Fold {
             | Op::Relu { .. }
             | Op::Clip { .. }
             | Op::LeakyRelu { .. }
-            | Op::Abs { .. }
-            | Op::Sign { .. }
+            | Op::Unary { .. }
             | Op::Curve { .. }
             | Op::Snap { .. }
             | Op::Reshape { .. }

@@ -90,8 +90,7 @@ fn neutral(module: &Module, versions: &[Lowered]) -> Result<Module, Diagnostics>
             | Op::Relu { .. }
             | Op::Clip { .. }
             | Op::LeakyRelu { .. }
-            | Op::Abs { .. }
-            | Op::Sign { .. }
+            | Op::Unary { .. }
             | Op::Curve { .. }
             | Op::Snap { .. }
             | Op::Reshape { .. }
@@ -133,8 +132,7 @@ fn neutral_in(version: &Lowered, v: ValueId) -> bool {
         | KernelOp::Relu { .. }
         | KernelOp::Clip { .. }
         | KernelOp::LeakyRelu { .. }
-        | KernelOp::Abs { .. }
-        | KernelOp::Sign { .. }
+        | KernelOp::Unary { .. }
         | KernelOp::Table { .. }
         | KernelOp::Requantize { .. }
         | KernelOp::Align { .. } => false,
@@ -314,8 +312,7 @@ fn added_to(first: &KernelNode, second: &KernelNode) -> Option<Vec<i128>> {
             | KernelOp::Relu { .. }
             | KernelOp::Clip { .. }
             | KernelOp::LeakyRelu { .. }
-            | KernelOp::Abs { .. }
-            | KernelOp::Sign { .. }
+            | KernelOp::Unary { .. }
             | KernelOp::Table { .. }
             | KernelOp::Requantize { .. }
             | KernelOp::Align { .. }

@@ -161,8 +161,7 @@ fn equal_blocks(node: &KernelNode, count: usize, i: usize, j: usize) -> bool {
         | KernelOp::Gather { .. }
         | KernelOp::Relu { .. }
         | KernelOp::LeakyRelu { .. }
-        | KernelOp::Abs { .. }
-        | KernelOp::Sign { .. }
+        | KernelOp::Unary { .. }
         | KernelOp::Table { .. }
         | KernelOp::Move { .. } => true,
     };

@@ -101,8 +101,7 @@ fn doubled(version: &Lowered, x: ValueId, v: ValueId) -> bool {
         | KernelOp::Concat { .. }
         | KernelOp::Clip { .. }
         | KernelOp::LeakyRelu { .. }
-        | KernelOp::Abs { .. }
-        | KernelOp::Sign { .. }
+        | KernelOp::Unary { .. }
         | KernelOp::Table { .. }
         | KernelOp::Requantize { .. }
         | KernelOp::Align { .. } => return false,

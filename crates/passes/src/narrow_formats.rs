@@ -161,8 +161,7 @@ fn same_operator(a: &KernelOp, b: &KernelOp, f: Option<Format>, g: Option<Format
             | KernelOp::Concat { .. }
             | KernelOp::Relu { .. }
             | KernelOp::LeakyRelu { .. }
-            | KernelOp::Abs { .. }
-            | KernelOp::Sign { .. }
+            | KernelOp::Unary { .. }
             | KernelOp::Align { .. }
             | KernelOp::Move { .. },
             _,

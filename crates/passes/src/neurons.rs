@@ -59,8 +59,7 @@ impl Link {
                 Op::Relu { .. }
                 | Op::Clip { .. }
                 | Op::LeakyRelu { .. }
-                | Op::Abs { .. }
-                | Op::Sign { .. }
+                | Op::Unary { .. }
                 | Op::Curve { .. }
                 | Op::Snap { .. }
                 | Op::Identity { .. }

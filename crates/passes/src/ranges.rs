@@ -3,7 +3,7 @@
 use crate::tensors::{is_zero, padded, transposed};
 use ceg4n_base::Exact;
 use ceg4n_ir::window::Window;
-use ceg4n_ir::{Constant, Curve, Network, Op, ValueId};
+use ceg4n_ir::{Constant, Curve, Network, Op, Unary, ValueId};
 use std::collections::BTreeMap;
 
 /// An interval; an end that is `None` is infinite.
@@ -150,8 +150,7 @@ fn of(net: &Network, v: ValueId, all: &BTreeMap<ValueId, Vec<Range>>) -> Vec<Ran
         Op::Relu { x }
         | Op::Clip { x, .. }
         | Op::LeakyRelu { x, .. }
-        | Op::Abs { x }
-        | Op::Sign { x }
+        | Op::Unary { x, .. }
         | Op::Curve { x, .. }
         | Op::Snap { x, .. } => at(x).iter().map(|r| activation(&value.op, r)).collect(),
         Op::Reshape { x } | Op::Flatten { x } | Op::Identity { x } => at(x),
@@ -168,12 +167,7 @@ fn activation(op: &Op, r: &Range) -> Range {
             -1 => e.shifted(-i64::from(*shift)),
             _ => e.clone(),
         }),
-        Op::Abs { .. } => magnitude(r),
-        Op::Sign { .. } => {
-            let sign =
-                |e: &Option<Exact>, open: i64| e.as_ref().map_or(open, |e| i64::from(e.signum()));
-            Range::between(sign(&r.lo, -1), sign(&r.hi, 1))
-        }
+        Op::Unary { function, .. } => mapped(*function, r),
         Op::Curve { curve, .. } => match curve {
             Curve::Sigmoid => Range::between(0, 1),
             Curve::Tanh => Range::between(-1, 1),
@@ -226,20 +220,33 @@ fn clipped(r: &Range, ends: &[Option<Exact>; 2]) -> Range {
     }
 }
 
-fn magnitude(r: &Range) -> Range {
-    let zero = Exact::zero();
-    if r.lo.as_ref().is_some_and(|e| e.signum() >= 0) {
-        return r.clone();
-    }
-    let flipped = r.times(&Exact::from(-1i64));
-    if r.hi.as_ref().is_some_and(|e| e.signum() <= 0) {
-        return flipped;
-    }
-    let most = r.hi.clone().zip(flipped.hi);
-    Range {
-        lo: Some(zero),
-        hi: most.map(|(a, b)| a.max(b)),
-    }
+/// The image under a function that is linear or constant on either side of 0.
+fn mapped(f: Unary, r: &Range) -> Range {
+    let at = |sign: i128| Exact::from(f.mantissa(sign) as i64);
+    let side = |sign: i128, part: Range| match f.format() {
+        Some(_) => Range::point(at(sign)),
+        None => part.times(&Exact::from((sign * f.mantissa(sign)) as i64)),
+    };
+    let below = r.lo.as_ref().is_none_or(|e| e.signum() < 0);
+    let above = r.hi.as_ref().is_none_or(|e| e.signum() > 0);
+    let start = |e: &Option<Exact>| e.clone().map(|e| e.max(Exact::zero()));
+    let negative = || Range {
+        lo: r.lo.clone(),
+        hi: Some(r.hi.clone().map_or(Exact::zero(), |e| e.min(Exact::zero()))),
+    };
+    let positive = || Range {
+        lo: start(&r.lo).or(Some(Exact::zero())),
+        hi: r.hi.clone(),
+    };
+    let has_zero = r.lo.as_ref().is_none_or(|e| e.signum() <= 0)
+        && r.hi.as_ref().is_none_or(|e| e.signum() >= 0);
+    let parts = [
+        below.then(|| side(-1, negative())),
+        has_zero.then(|| Range::point(at(0))),
+        above.then(|| side(1, positive())),
+    ];
+    let hull = parts.into_iter().flatten().reduce(|a, b| a.hull(&b));
+    hull.unwrap_or(Range::ALL)
 }
 
 /// An operator with a constant, element by element.
@@ -357,6 +364,31 @@ mod tests {
     use super::*;
     use ceg4n_ir::{NetworkBuilder, Shape, Slide};
 
+    #[test]
+    fn images_of_functions_are_hulls() {
+        for f in Unary::ALL {
+            for lo in -3..=3i64 {
+                for hi in lo..=3 {
+                    let found = mapped(*f, &Range::between(lo, hi));
+                    // Halves stand for what lies between.
+                    let half = |k: i64| {
+                        let unit = f.mantissa(k.signum().into()) as i64;
+                        match f.format() {
+                            Some(_) => Exact::from(unit),
+                            None => Exact::dyadic(unit * k.abs(), -1),
+                        }
+                    };
+                    let all = || (2 * lo..=2 * hi).map(half);
+                    let ends = (all().min(), all().max());
+                    assert_eq!((found.lo, found.hi), ends, "{f:?} {lo} {hi}");
+                }
+            }
+        }
+        let above = mapped(Unary::Abs, &Range::ALL);
+        assert_eq!((above.lo, above.hi), (Some(Exact::zero()), None));
+        assert_eq!(mapped(Unary::Sign, &Range::ALL), Range::between(-1, 1));
+    }
+
     fn texts(net: &Network, name: &str) -> Vec<String> {
         let v = net.find(name).expect("it has the value");
         let end = |e: &Option<Exact>| e.as_ref().map_or("-".to_owned(), ToString::to_string);
@@ -376,7 +408,8 @@ mod tests {
         let c = Op::Const(Constant::inline(vec![1., 2., 3., 4.]));
         let bias = Some(b.push("b", c, None, None));
         let y = b.push("y", Op::Dense { x: r, weight, bias }, None, None);
-        let s = b.push("s", Op::Sign { x: y }, None, None);
+        let function = Unary::Sign;
+        let s = b.push("s", Op::Unary { x: y, function }, None, None);
         let q = b.push(
             "q",
             Op::Clip {

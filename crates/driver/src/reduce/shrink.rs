@@ -56,8 +56,7 @@ fn sized(network: &Network) -> Vec<(String, usize)> {
         | Op::Relu { .. }
         | Op::Clip { .. }
         | Op::LeakyRelu { .. }
-        | Op::Abs { .. }
-        | Op::Sign { .. }
+        | Op::Unary { .. }
         | Op::Curve { .. }
         | Op::Snap { .. }
         | Op::Identity { .. } => false,
@@ -142,8 +141,7 @@ fn parts<'n>(network: &'n Network, op: &'n Op) -> Option<(Vec<usize>, &'n Slide)
         | Op::Relu { .. }
         | Op::Clip { .. }
         | Op::LeakyRelu { .. }
-        | Op::Abs { .. }
-        | Op::Sign { .. }
+        | Op::Unary { .. }
         | Op::Curve { .. }
         | Op::Snap { .. }
         | Op::Reshape { .. }

@@ -205,8 +205,7 @@ impl Wiring<'_> {
             Op::Relu { x }
             | Op::Clip { x, .. }
             | Op::LeakyRelu { x, .. }
-            | Op::Abs { x }
-            | Op::Sign { x }
+            | Op::Unary { x, .. }
             | Op::Curve { x, .. }
             | Op::Snap { x, .. }
             | Op::Identity { x } => all(gone, *x),
@@ -346,8 +345,7 @@ pub(super) fn fitted(network: &Network, v: ValueId, op: &Op, gone: &Gone) -> Op 
         | Op::Relu { .. }
         | Op::Clip { .. }
         | Op::LeakyRelu { .. }
-        | Op::Abs { .. }
-        | Op::Sign { .. }
+        | Op::Unary { .. }
         | Op::Curve { .. }
         | Op::Snap { .. }
         | Op::Reshape { .. }

@@ -214,8 +214,7 @@ fn simpler(network: &Network, v: ValueId) -> Vec<Op> {
         }],
         Op::Clip { x, .. }
         | Op::LeakyRelu { x, .. }
-        | Op::Abs { x }
-        | Op::Sign { x }
+        | Op::Unary { x, .. }
         | Op::Curve { x, .. }
         | Op::Snap { x, .. } => vec![Op::Relu { x: *x }],
         Op::Sub { x, c } | Op::Mul { x, c } | Op::Div { x, c } => {

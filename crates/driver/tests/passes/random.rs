@@ -3,7 +3,7 @@
 
 use ceg4n_ir::{
     AccAnnotation, Annotation, Annotations, Constant, Format, Kernel, KernelOp, Module,
-    NetworkBuilder, Op, Program, Rounding, Shape, Slide, TensorFormat, ValueId, check,
+    NetworkBuilder, Op, Program, Rounding, Shape, Slide, TensorFormat, Unary, ValueId, check,
 };
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
@@ -216,7 +216,8 @@ impl Make {
                 self.push(Op::Sum { x: a, y: b }, None)
             }
             12 => {
-                let a = self.push(Op::Abs { x }, None);
+                let function = Unary::Abs;
+                let a = self.push(Op::Unary { x, function }, None);
                 self.stored(a);
                 self.push(Op::Relu { x: a }, None)
             }

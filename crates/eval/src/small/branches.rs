@@ -1,10 +1,22 @@
 //! What stands side by side in a small program: each operator, on the input and on sums.
 
 use super::Branches;
-use ceg4n_ir::{Curve, Op, Slide, ValueId};
+use ceg4n_ir::{Curve, Op, Slide, Unary, ValueId};
 
 /// Makes a value from the input.
-type Branch = fn(&mut Branches) -> ValueId;
+pub(super) type Branch = fn(&mut Branches) -> ValueId;
+
+/// A function of each element of the input.
+pub(super) fn function(b: &mut Branches, function: Unary) -> ValueId {
+    let x = b.x;
+    b.op(Op::Unary { x, function })
+}
+
+/// A function of each element of sums.
+pub(super) fn function_of_sum(b: &mut Branches, function: Unary) -> ValueId {
+    let x = dense(b);
+    b.op(Op::Unary { x, function })
+}
 
 /// Branches whose values are sums or may be: they end in accumulators unless they are requantized.
 pub(super) const SUMS: &[(&str, Branch)] = &[
@@ -58,7 +70,8 @@ pub(super) const SUMS: &[(&str, Branch)] = &[
     }),
     ("sum of sums", |b| {
         let x = added(b);
-        let y = b.op(Op::Abs { x });
+        let function = Unary::Abs;
+        let y = b.op(Op::Unary { x, function });
         b.op(Op::Sum { x, y })
     }),
     ("relu of a sum", |b| {
@@ -81,18 +94,6 @@ pub(super) const SUMS: &[(&str, Branch)] = &[
     ("leaky_relu", |b| {
         let x = b.x;
         b.op(Op::LeakyRelu { x, shift: 1 })
-    }),
-    ("abs of a sum", |b| {
-        let x = dense(b);
-        b.op(Op::Abs { x })
-    }),
-    ("abs", |b| {
-        let x = b.x;
-        b.op(Op::Abs { x })
-    }),
-    ("sign of a sum", |b| {
-        let x = dense(b);
-        b.op(Op::Sign { x })
     }),
     ("max_pool of a sum", |b| {
         let x = added(b);
@@ -127,10 +128,6 @@ pub(super) const STORED: &[(&str, Branch)] = &[
             lo: Some(unit),
             hi: None,
         })
-    }),
-    ("sign", |b| {
-        let x = b.x;
-        b.op(Op::Sign { x })
     }),
     ("sigmoid", |b| curve(b, Curve::Sigmoid)),
     ("tanh", |b| curve(b, Curve::Tanh)),

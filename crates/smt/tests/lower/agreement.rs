@@ -176,8 +176,7 @@ fn shifts(kernel: &Kernel, left: bool) -> bool {
         | KernelOp::Relu { .. }
         | KernelOp::Clip { .. }
         | KernelOp::LeakyRelu { .. }
-        | KernelOp::Abs { .. }
-        | KernelOp::Sign { .. }
+        | KernelOp::Unary { .. }
         | KernelOp::Table { .. }
         | KernelOp::Align { .. }
         | KernelOp::Move { .. } => false,
@@ -214,8 +213,7 @@ fn clamps(kernel: &Kernel, input: &[i64]) -> bool {
         | KernelOp::Relu { .. }
         | KernelOp::Clip { .. }
         | KernelOp::LeakyRelu { .. }
-        | KernelOp::Abs { .. }
-        | KernelOp::Sign { .. }
+        | KernelOp::Unary { .. }
         | KernelOp::Table { .. }
         | KernelOp::Align { .. }
         | KernelOp::Move { .. } => false,
