@@ -16,6 +16,7 @@ mod plan;
 mod readme;
 mod rust;
 mod slots;
+mod straight;
 #[cfg(test)]
 mod tests;
 mod text;
@@ -46,7 +47,7 @@ pub struct EmitInput<'a> {
 }
 
 /// How a kernel is written; nothing here changes what it computes.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct EmitOptions {
     /// The processor that the loops are for.
     pub target: Target,
@@ -54,6 +55,19 @@ pub struct EmitOptions {
     pub kernel: KernelChoice,
     /// Write ACSL contracts into the C.
     pub acsl: bool,
+    /// Rewrite the kernel exactly before it is written; off to see what that is worth.
+    pub rewrite: bool,
+}
+
+impl Default for EmitOptions {
+    fn default() -> Self {
+        Self {
+            target: Target::default(),
+            kernel: KernelChoice::default(),
+            acsl: false,
+            rewrite: true,
+        }
+    }
 }
 
 /// One self-test vector, in mantissas.
@@ -292,17 +306,14 @@ fn prepare<'a>(input: &EmitInput<'a>) -> Result<Plan<'a>, EmitError> {
                     products: plan.products(),
                 });
             }
-            unrolled(plan, target).map_or_else(|| loops(KernelChoice::Speed), Ok)
+            unrolled(plan, input.options).map_or_else(|| loops(KernelChoice::Speed), Ok)
         }
         KernelChoice::Auto => {
             let plan = loops(KernelChoice::Unrolled)?;
-            let tiny = plan.products() <= TINY
-                && match target {
-                    Target::Generic => false,
-                    Target::CortexM0 | Target::CortexM4 => true,
-                    Target::Avr => plan.has_short_sums(),
-                };
-            let straight = if tiny { unrolled(plan, target) } else { None };
+            let tiny = target != Target::Generic && plan.products() <= TINY;
+            let straight = tiny.then(|| unrolled(plan, input.options)).flatten();
+            let short = |p: &Plan<'_>| target != Target::Avr || c::unroll::has_short_sums(p);
+            let straight = straight.filter(short);
             straight.map_or_else(|| loops(KernelChoice::Speed), Ok)
         }
     }
@@ -316,13 +327,12 @@ const TINY: usize = 150;
 pub const MOST_UNROLLED: usize = 20_000;
 
 /// The plan as straight-line code, if there can be.
-fn unrolled(mut plan: Plan<'_>, target: Target) -> Option<Plan<'_>> {
-    if !c::unroll::applies(&plan) {
-        return None;
-    }
-    c::unroll::widen(&mut plan, target);
-    plan.unrolled = true;
-    Some(plan)
+fn unrolled(mut plan: Plan<'_>, options: EmitOptions) -> Option<Plan<'_>> {
+    let EmitOptions {
+        target, rewrite, ..
+    } = options;
+    plan.straight = straight::Straight::new(&plan, straight::Making { target, rewrite });
+    c::unroll::fits(&plan).then_some(plan)
 }
 
 fn prepare_for<'a>(

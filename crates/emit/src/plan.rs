@@ -24,8 +24,9 @@ pub(crate) use moves::{Loop, Nest};
 pub(crate) use windows::{Axis, Taps, Windows};
 
 use crate::EmitError;
+use crate::straight::Straight;
 use crate::elem::{Elem, hull};
-use ceg4n_ir::Kernel;
+use ceg4n_ir::{Kernel, NodeId};
 use ceg4n_target::{License, Target};
 use std::borrow::Cow;
 
@@ -266,6 +267,8 @@ pub(crate) struct Stage {
     pub(crate) padding: usize,
     /// Elements of a block, for tables; divides `len`. The result plane of windows.
     pub(crate) inner: usize,
+    /// The node that it computes, and those before that no vector holds.
+    pub(crate) node: NodeId,
     /// What it does, for comments.
     pub(crate) notes: Vec<String>,
 }
@@ -287,8 +290,9 @@ pub(crate) struct Plan<'a> {
     pub(crate) tables: Vec<Table<'a>>,
     pub(crate) input: Elem,
     pub(crate) output: Elem,
-    /// Straight-line code: constants stand in it, but for tables that are looked up.
-    pub(crate) unrolled: bool,
+    /// Straight-line code in place of the stages: constants stand in it, but for tables that are
+    /// looked up.
+    pub(crate) straight: Option<Straight>,
 }
 
 impl<'a> Plan<'a> {
@@ -305,24 +309,16 @@ impl<'a> Plan<'a> {
         let looked_up: Vec<TableId> = looked_up.collect();
         let tables = self.tables.iter().enumerate();
         tables
-            .filter(move |(i, _)| !self.unrolled || looked_up.contains(i))
+            .filter(move |(i, _)| self.straight.is_none() || looked_up.contains(i))
             .map(|(_, t)| t)
     }
 
-    /// True if all sums of dense layers fit 16 bits in straight-line code.
-    pub(crate) fn has_short_sums(&self) -> bool {
-        let mut dense = self
-            .stages
-            .iter()
-            .filter(|s| matches!(s.body, Body::Dense(_)));
-        dense.all(|s| s.word == Elem::I16)
-    }
-
-    /// Multiplications of dense layers.
+    /// Multiplications of dense layers and convolutions, and additions of pools.
     pub(crate) fn products(&self) -> usize {
         let of = |s: &Stage| match &s.body {
             Body::Dense(d) => s.len * d.cols,
-            Body::Load | Body::Windows(_) | Body::Copy { .. } | Body::Pick { .. } => 0,
+            Body::Windows(w) => s.len * w.filter_len(),
+            Body::Load | Body::Copy { .. } | Body::Pick { .. } => 0,
         };
         self.stages.iter().map(of).sum()
     }

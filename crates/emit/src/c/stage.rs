@@ -15,7 +15,6 @@ pub(crate) fn function(name: &str, plan: &Plan<'_>, stage: &Stage) -> (Vec<Strin
         name,
         plan,
         stage,
-        element: None,
     };
     let mut code = Code::default();
     let mut parameters: Vec<String> = (0..stage.reads.len())
@@ -41,8 +40,6 @@ pub(super) struct Printer<'a> {
     pub(super) name: &'a str,
     pub(super) plan: &'a Plan<'a>,
     pub(super) stage: &'a Stage,
-    /// In straight-line code, the element at hand.
-    pub(super) element: Option<usize>,
 }
 
 impl Printer<'_> {
@@ -66,23 +63,8 @@ impl Printer<'_> {
         hole("size_t", n)
     }
 
-    /// That entry as a number, in straight-line code.
-    fn known(&self, id: usize) -> Option<i64> {
-        let j = self.element?;
-        let table = &self.plan.tables[id];
-        let index = match table.by {
-            By::Element => j,
-            By::Block => j / self.stage.inner,
-            By::Position => j % self.stage.inner,
-        };
-        Some(table.data.iter().nth(index).unwrap_or(0))
-    }
-
     /// The entry of a table that belongs to the element at hand.
     fn entry(&self, id: usize) -> String {
-        if let Some(value) = self.known(id) {
-            return literal(self.plan.tables[id].ty.own_word(), value);
-        }
         let index = match (self.plan.tables[id].by, &self.stage.body) {
             (By::Element, _) => "j".to_owned(),
             (By::Block, _) if self.stage.inner == 1 => "j".to_owned(),
@@ -520,11 +502,9 @@ impl Printer<'_> {
                 vec![format!("{acc} = ({ty}){}[{index}];", self.table(table))]
             }
             StepKind::Shift(Operand::Uniform(s)) => vec![self.shift(word, s, acc)],
-            StepKind::Shift(Operand::Table(t, least, greatest)) => match self.known(t) {
-                None => self.shift_by_table(word, i, acc, (t, least, greatest)),
-                Some(0) => Vec::new(),
-                Some(s) => vec![self.shift(word, s, acc)],
-            },
+            StepKind::Shift(Operand::Table(t, least, greatest)) => {
+                self.shift_by_table(word, i, acc, (t, least, greatest))
+            }
         }
     }
 

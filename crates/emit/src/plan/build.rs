@@ -32,7 +32,7 @@ pub(crate) fn plan(
             tables: Vec::new(),
             input: Elem::of_format(kernel.input_format),
             output: Elem::I64,
-            unrolled: false,
+            straight: None,
         },
     };
     let output = builder.through_moves(kernel.output);
@@ -244,6 +244,7 @@ impl<'a> Builder<'a> {
             len: self.node(n).len,
             padding: 0,
             inner: 1,
+            node: n,
             notes: Vec::new(),
         };
         if from.is_none() {
