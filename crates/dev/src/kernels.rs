@@ -2,7 +2,7 @@
 //! board, beside a plain int8 loop and float C of the same network.
 
 mod baseline;
-mod net;
+pub(crate) mod net;
 mod row;
 
 use crate::{Error, Tree};

@@ -6,6 +6,7 @@
 //! - [`book`]: generated pages, the table of contents, links.
 //! - [`commands`]: the command-line page knows every command and option.
 //! - [`networks`]: generated networks of two million parameters.
+//! - [`formulas`]: what rewriting does to formulas and their solving time, as a table.
 //! - [`kernels`]: what emitted kernels take on microcontrollers, as a table.
 //! - [`licences`]: what the dependencies' licences and sources may be.
 //!
@@ -14,6 +15,7 @@
 
 pub mod book;
 pub mod commands;
+pub mod formulas;
 pub mod kernels;
 pub mod layers;
 pub mod licences;

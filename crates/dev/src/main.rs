@@ -1,8 +1,9 @@
 //! `cargo run -p ceg4n-dev -- book`: writes the generated pages of the book;
 //! `… -- network NAME OUT.nnir`: writes a generated network;
-//! `… -- kernels`: measures emitted kernels, see `--help`.
+//! `… -- kernels`: measures emitted kernels, see `--help`;
+//! `… -- formulas`: measures formulas with and without the rewriter, see `--help`.
 
-use ceg4n_dev::{Tree, book, kernels, networks};
+use ceg4n_dev::{Tree, book, formulas, kernels, networks};
 use clap::Parser;
 use std::path::Path;
 use std::process::ExitCode;
@@ -40,19 +41,31 @@ fn main() -> ExitCode {
         },
         ["kernels", ..] => {
             let options = kernels::Options::parse_from(&arguments);
-            match kernels::table(&options, &mut |line| print!("{line}")) {
-                Ok(()) => ExitCode::SUCCESS,
-                Err(e) => {
-                    eprintln!("error: {e}");
-                    ExitCode::FAILURE
-                }
-            }
+            ended(kernels::table(&options, &mut |line| print!("{line}")))
+        }
+        ["formulas", ..] => {
+            let options = formulas::Options::parse_from(&arguments);
+            ended(formulas::table(&options, &mut |line| print!("{line}")))
         }
         _ => {
             eprintln!(
-                "usage: cargo run -p ceg4n-dev -- book|network dense|mobile OUT.nnir|kernels [OPTIONS]"
+                "usage: cargo run -p ceg4n-dev -- book|network dense|mobile OUT.nnir|kernels [OPTIONS]|formulas [OPTIONS]"
             );
             ExitCode::from(2)
+        }
+    }
+}
+
+#[expect(
+    clippy::print_stderr,
+    reason = "a command-line tool reports its errors"
+)]
+fn ended(done: Result<(), ceg4n_dev::Error>) -> ExitCode {
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(e) => {
+            eprintln!("error: {e}");
+            ExitCode::FAILURE
         }
     }
 }

@@ -6,7 +6,7 @@ use crate::options::LoadOptions;
 use ceg4n_base::{Diagnostic, Diagnostics, codes};
 use ceg4n_ir::{Checked, Domain, Kernel, Program, Property, Rounding, check};
 pub use ceg4n_smt::Logic;
-use ceg4n_smt::lower::{Question, breaks_on_grid, leaves_class};
+use ceg4n_smt::lower::{Question, Rewriting, breaks_on_grid, leaves_class};
 use ceg4n_verify::space::{Part, Space};
 use ceg4n_verify::{Effort, Label, Reference, Stop, label};
 
@@ -123,8 +123,8 @@ fn on_integers(
             return Err(not_askable(text).into());
         }
     };
-    let question =
-        leaves_class(logic, kernel, &root.input, class).map_err(|e| not_askable(&e.to_string()))?;
+    let question = leaves_class(logic, kernel, &root.input, class, Rewriting::On)
+        .map_err(|e| not_askable(&e.to_string()))?;
     let meaning = format!("an input of the kernel leaves the reference's class {class}");
     Ok((question, meaning))
 }

@@ -132,6 +132,12 @@ impl Dag {
         Ok(())
     }
 
+    /// Learns again from the operands, of which more may be known now.
+    pub(crate) fn refresh(&mut self, id: DagId) -> Result<(), DagError> {
+        let facts = self.facts_of(&self.nodes[id])?;
+        self.learn(id, facts)
+    }
+
     /// The node with this meaning; the same for the same node.
     ///
     /// # Errors
@@ -268,6 +274,28 @@ impl LinearForm {
             terms: Vec::new(),
             constant: v,
         }
+    }
+
+    /// The sum of terms in any order, each node any number of times.
+    ///
+    /// # Errors
+    /// [`DagError::Range`] beyond `i128`.
+    pub fn gathered(mut terms: Vec<(DagId, i128)>) -> Result<Self, DagError> {
+        terms.sort_unstable_by_key(|(t, _)| *t);
+        let mut merged: Vec<(DagId, i128)> = Vec::with_capacity(terms.len());
+        for (t, c) in terms {
+            match merged.last_mut() {
+                Some((last, sum)) if *last == t => {
+                    *sum = sum.checked_add(c).ok_or(DagError::Range)?;
+                }
+                _ => merged.push((t, c)),
+            }
+        }
+        merged.retain(|(_, c)| *c != 0);
+        Ok(Self {
+            terms: merged,
+            constant: 0,
+        })
     }
 
     /// The value, if it depends on nothing.

@@ -3,6 +3,15 @@
 use crate::dag::{Dag, DagId, LinearForm, Node};
 use ceg4n_opspec::{Cmp, Domain, MeaningError};
 
+/// What sees every number of an evaluation.
+pub type Seen<'a, D> = dyn FnMut(
+        &mut D,
+        DagId,
+        <D as Domain>::Value,
+        bool,
+    ) -> Result<<D as Domain>::Value, <D as Domain>::Error>
+    + 'a;
+
 /// A value of a domain: a number or a truth.
 enum Value<D: Domain> {
     Number(D::Value),
@@ -10,8 +19,9 @@ enum Value<D: Domain> {
 }
 
 impl Dag {
-    /// The values of `roots`, which are numbers, for inputs of a domain; `whole` sees the value of
-    /// every sum that is a term of another one, and may replace it by an equal one.
+    /// The values of `roots`, which are numbers, for inputs of a domain. `seen` gets every number
+    /// with its node, and whether it is a sum that is a term of another one; it may replace the
+    /// number by an equal one.
     ///
     /// # Errors
     /// Those of the domain; [`MeaningError::Unbound`] for a missing input.
@@ -20,7 +30,7 @@ impl Dag {
         domain: &mut D,
         inputs: &[D::Value],
         roots: &[DagId],
-        whole: &mut dyn FnMut(&mut D, &D::Value) -> Result<D::Value, D::Error>,
+        seen: &mut Seen<'_, D>,
     ) -> Result<Vec<D::Value>, D::Error> {
         let mut values: Vec<Option<Value<D>>> = Vec::new();
         values.resize_with(self.len(), || None);
@@ -36,8 +46,8 @@ impl Dag {
         for id in reachable {
             let at = id.as_u32() as usize;
             let mut value = self.value(domain, inputs, &values, id)?;
-            if let (true, Value::Number(v)) = (is_term[at], &value) {
-                value = Value::Number(whole(domain, v)?);
+            if let Value::Number(v) = value {
+                value = Value::Number(seen(domain, id, v, is_term[at])?);
             }
             values[at] = Some(value);
         }

@@ -9,11 +9,18 @@
 //! the ranges of the input's type a rewriting serves emitted code; with those of a box it serves a
 //! question about that box, and nothing else.
 
+mod copy;
 mod dag;
 mod evaluate;
 mod facts;
 mod lower;
+mod offset;
+mod relational;
+mod share;
 
 pub use dag::{Dag, DagId, LinearForm, Node};
+pub use evaluate::Seen;
 pub use facts::Facts;
 pub use lower::{DagError, Lowered};
+pub use offset::offset;
+pub use share::{Sharing, share, signed_digits};

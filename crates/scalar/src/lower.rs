@@ -313,20 +313,9 @@ impl Domain for Builder {
             constant = sum.ok_or(DagError::Range)?;
             all.extend(product.terms);
         }
-        all.sort_unstable_by_key(|(t, _)| *t);
-        let mut merged: Vec<(DagId, i128)> = Vec::with_capacity(all.len());
-        for (t, c) in all {
-            match merged.last_mut() {
-                Some((last, sum)) if *last == t => {
-                    *sum = sum.checked_add(c).ok_or(DagError::Range)?;
-                }
-                _ => merged.push((t, c)),
-            }
-        }
-        merged.retain(|(_, c)| *c != 0);
         Ok(LinearForm {
-            terms: merged,
             constant,
+            ..LinearForm::gathered(all)?
         })
     }
 

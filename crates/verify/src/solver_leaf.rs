@@ -5,7 +5,7 @@ use crate::budget::{Effort, Stop};
 use crate::leaf::{GridBox, Leaf, LeafAnswer};
 use ceg4n_base::Diagnostic;
 use ceg4n_ir::{Interval, Kernel};
-use ceg4n_smt::lower::{LowerError, Question, breaks_on_grid, leaves_class};
+use ceg4n_smt::lower::{LowerError, Question, Rewriting, breaks_on_grid, leaves_class};
 use ceg4n_smt::solver::{Limits, Outcome, Solver};
 
 /// A solver behind the [`Leaf`] interface.
@@ -67,7 +67,7 @@ impl Leaf for SolverLeaf {
         effort: &Effort,
         stop: &Stop,
     ) -> LeafAnswer {
-        let question = leaves_class(self.solver.logic(), kernel, input, class);
+        let question = leaves_class(self.solver.logic(), kernel, input, class, Rewriting::On);
         self.ask(question, effort, stop)
     }
 

@@ -4,6 +4,7 @@
 //! Operators mean what `ir-specs` says: the walk of `ceg4n-eval` over the domain of terms.
 
 mod domain;
+mod scalar;
 
 pub use domain::{LowerError, Number, Terms, Truth};
 
@@ -47,6 +48,17 @@ impl Question {
     }
 }
 
+/// Whether a kernel is rewritten on the scalar level before it becomes terms. Either way the
+/// question is the same.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Rewriting {
+    /// Rewritten, over the ranges of the box that the question is about.
+    #[default]
+    On,
+    /// As `ir-specs` says it.
+    Off,
+}
+
 struct Builder {
     terms: Terms,
     inputs: Vec<(Option<String>, i64)>,
@@ -87,6 +99,18 @@ impl Builder {
         Ok(rivals)
     }
 
+    /// The same from what each other output, in order, is ahead of `c` (before it) or behind it
+    /// (after it).
+    fn behind(&mut self, leads: &[Number], c: usize) -> Result<Vec<Truth>, LowerError> {
+        let zero = Number::constant(0, 0);
+        let mut rivals = Vec::with_capacity(leads.len());
+        for (j, lead) in leads.iter().enumerate() {
+            let op = if j < c { Cmp::Ge } else { Cmp::Lt };
+            rivals.push(self.terms.cmp(op, lead, &zero)?);
+        }
+        Ok(rivals)
+    }
+
     fn any(&mut self, parts: Vec<Truth>) -> Result<Truth, LowerError> {
         parts
             .iter()
@@ -109,6 +133,7 @@ pub fn leaves_class(
     kernel: &Kernel,
     input: &[Interval],
     class: usize,
+    rewriting: Rewriting,
 ) -> Result<Question, LowerError> {
     if class >= kernel.output_len() || !fits(kernel.input_format, kernel.input_len(), input) {
         return Err(LowerError::Question(
@@ -116,8 +141,17 @@ pub fn leaves_class(
         ));
     }
     let (mut b, x) = Builder::new(logic, input)?;
-    let y = interpret_kernel(kernel, &mut b.terms, x)?.take(kernel.output);
-    let rivals = b.before(&y, class)?;
+    let leads = match rewriting {
+        Rewriting::On => scalar::leads(&mut b.terms, kernel, input, &x, class)?,
+        Rewriting::Off => None,
+    };
+    let rivals = match leads {
+        Some(leads) => b.behind(&leads, class)?,
+        None => {
+            let y = interpret_kernel(kernel, &mut b.terms, x)?.take(kernel.output);
+            b.before(&y, class)?
+        }
+    };
     let broken = b.any(rivals)?;
     b.finish(broken)
 }

@@ -89,7 +89,7 @@ fn cases<'a>(d: &mut Dice, pair: &'a Pair) -> Vec<Case<'a>> {
     let b = random_box(d, kernel.input_format, kernel.input_len(), most);
     let class = argmax(&kernel_outputs(kernel, &lows(&b)).unwrap()).unwrap();
     out.extend(Case::new(
-        |logic| leaves_class(logic, kernel, &b, class),
+        |logic| leaves_class(logic, kernel, &b, class, Rewriting::On),
         b.clone(),
         move |x| leaves(kernel, x, class),
         <[i64]>::to_vec,

@@ -27,7 +27,7 @@ fn the_embedded_solver_agrees_with_enumeration() {
             d.roll(0, kernel.output_len() as i64 - 1) as usize,
         ] {
             let exists = points(&b).iter().any(|p| leaves(kernel, p, class));
-            let q = leaves_class(Logic::Bv, kernel, &b, class).unwrap();
+            let q = leaves_class(Logic::Bv, kernel, &b, class, Rewriting::On).unwrap();
             match solver.solve(&q.query, &Limits::default()) {
                 Outcome::Unsat => {
                     assert!(!exists, "seed {seed}, class {class}");
@@ -62,7 +62,8 @@ fn wide_kernels_are_simulated_exactly() {
             0 => argmax(&kernel_outputs(kernel, &start).unwrap()).unwrap(),
             _ => d.roll(0, kernel.output_len() as i64 - 1) as usize,
         };
-        let both = Logic::ALL.map(|logic| leaves_class(logic, kernel, &b, class).unwrap());
+        let both =
+            Logic::ALL.map(|logic| leaves_class(logic, kernel, &b, class, Rewriting::On).unwrap());
         for _ in 0..40 {
             let p = random_point(&mut d, &b);
             let expected = leaves(kernel, &p, class);
@@ -89,7 +90,8 @@ fn a_model_outside_the_box_does_not_hold() {
         let kernel = pair.kernel();
         let b = random_box(&mut d, kernel.input_format, kernel.input_len(), 100);
         for class in 0..kernel.output_len() {
-            let both = Logic::ALL.map(|logic| leaves_class(logic, kernel, &b, class).unwrap());
+            let both = Logic::ALL
+                .map(|logic| leaves_class(logic, kernel, &b, class, Rewriting::On).unwrap());
             for (i, r) in b.iter().enumerate() {
                 let over = r.hi - r.lo + 1;
                 if r.lo == r.hi {
@@ -119,7 +121,7 @@ fn what_does_not_fit_is_refused() {
     let kernel = pair.kernel();
     let f = kernel.input_format;
     let b = vec![Interval::new(f.min(), f.max()); kernel.input_len()];
-    let ask = |b: &[Interval], class| leaves_class(Logic::Lia, kernel, b, class);
+    let ask = |b: &[Interval], class| leaves_class(Logic::Lia, kernel, b, class, Rewriting::On);
     assert!(ask(&b, 0).is_ok());
     assert!(ask(&b, kernel.output_len()).is_err());
     assert!(ask(&b[1..], 0).is_err());

@@ -347,7 +347,7 @@ fn solvers_agree_with_enumeration() {
         let exists = points(&b).iter().any(|p| leaves(kernel, p, class));
         count(&mut met, kernel);
         for (logic, solver) in &mut solvers {
-            let q = leaves_class(*logic, kernel, &b, class).unwrap();
+            let q = leaves_class(*logic, kernel, &b, class, Rewriting::On).unwrap();
             match solver.solve(&q.query, &Limits::default()) {
                 Outcome::Unsat => assert!(!exists, "seed {seed}"),
                 Outcome::Sat(model) => {

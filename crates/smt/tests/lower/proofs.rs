@@ -19,7 +19,9 @@ fn of_kernels_that_keep_their_class() {
         let kernel = pair.kernel();
         let b = random_box(&mut d, kernel.input_format, kernel.input_len(), 500);
         let class = argmax(&kernel_outputs(kernel, &lows(&b)).unwrap()).unwrap();
-        let q = leaves_class(Logic::Bv, kernel, &b, class).unwrap().query;
+        let q = leaves_class(Logic::Bv, kernel, &b, class, Rewriting::On)
+            .unwrap()
+            .query;
         let c = clauses(&q, &Limits::default()).unwrap();
         // What intervals decide is no question to the solver.
         if c.iter().count() < 50 || refuted >= 50 {

@@ -79,12 +79,14 @@ impl Terms {
         }
         let t = match self.query.logic() {
             Logic::Bv => {
+                // The sign of what is not negative is no bit of the sum.
+                let own = if lo >= 0 { (width - 1).max(1) } else { width };
                 let mut products = Vec::with_capacity(n.terms.len());
                 for (t, c) in &n.terms {
-                    products.push((modulo(*c, width), self.fit(*t, width)?));
+                    products.push((modulo(*c, own), self.fit(*t, own)?));
                 }
-                self.query
-                    .linear(&products, modulo(n.constant, width), width)?
+                let sum = self.query.linear(&products, modulo(n.constant, own), own)?;
+                self.query.zero_extend(sum, width)?
             }
             Logic::Lia => {
                 let products: Vec<_> = n.terms.iter().map(|(t, c)| (*c, *t)).collect();
@@ -111,7 +113,15 @@ impl Terms {
             return Ok(Number::constant(lo, exp));
         }
         let t = match self.query.logic() {
-            Logic::Bv => self.fit(t, width_of(lo, hi))?,
+            Logic::Bv => {
+                let width = width_of(lo, hi);
+                if lo >= 0 && self.query.width(t)? >= width {
+                    let low = self.query.extract(t, width - 2, 0)?;
+                    self.query.zero_extend(low, width)?
+                } else {
+                    self.fit(t, width)?
+                }
+            }
             Logic::Lia => {
                 self.query.assert_within(t, lo, hi)?;
                 t
