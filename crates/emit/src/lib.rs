@@ -312,8 +312,7 @@ fn prepare<'a>(input: &EmitInput<'a>) -> Result<Plan<'a>, EmitError> {
             let plan = loops(KernelChoice::Unrolled)?;
             let tiny = target != Target::Generic && plan.products() <= TINY;
             let straight = tiny.then(|| unrolled(plan, input.options)).flatten();
-            let short = |p: &Plan<'_>| target != Target::Avr || c::unroll::has_short_sums(p);
-            let straight = straight.filter(short);
+            let straight = straight.filter(|p| is_fast(p, target));
             straight.map_or_else(|| loops(KernelChoice::Speed), Ok)
         }
     }
@@ -325,6 +324,18 @@ const TINY: usize = 150;
 
 /// Straight-line code of more multiplications than this fits no target, and no compiler's patience.
 pub const MOST_UNROLLED: usize = 20_000;
+
+/// True if straight-line code of a tiny network takes fewer cycles than loops.
+fn is_fast(plan: &Plan<'_>, target: Target) -> bool {
+    match (target, &plan.straight) {
+        (Target::Generic, _) | (_, None) => false,
+        (Target::CortexM0 | Target::CortexM4, Some(_)) => true,
+        (Target::Avr, Some(straight)) => {
+            // Half of what is measured is not in the operations: moves, signs, the stack.
+            2 * straight.cost(target) < plan.loop_cycles(target)
+        }
+    }
+}
 
 /// The plan as straight-line code, if there can be.
 fn unrolled(mut plan: Plan<'_>, options: EmitOptions) -> Option<Plan<'_>> {

@@ -24,10 +24,10 @@ pub(crate) use moves::{Loop, Nest};
 pub(crate) use windows::{Axis, Taps, Windows};
 
 use crate::EmitError;
-use crate::straight::Straight;
 use crate::elem::{Elem, hull};
+use crate::straight::Straight;
 use ceg4n_ir::{Kernel, NodeId};
-use ceg4n_target::{License, Target};
+use ceg4n_target::{KernelChoice, License, Machine, Target, Work};
 use std::borrow::Cow;
 
 /// A constant array.
@@ -311,6 +311,23 @@ impl<'a> Plan<'a> {
         tables
             .filter(move |(i, _)| self.straight.is_none() || looked_up.contains(i))
             .map(|(_, t)| t)
+    }
+
+    /// About the cycles of dense layers as loops for speed.
+    pub(crate) fn loop_cycles(&self, target: Target) -> u64 {
+        let kernel = KernelChoice::Speed;
+        let machine = Machine { target, kernel };
+        let of = |s: &Stage| match &s.body {
+            Body::Dense(d) => machine.quarters(&Work {
+                products: (s.len * d.cols) as u64,
+                outputs: s.len as u64,
+                weight_bits: 8 * self.tables[d.weight].ty.bytes() as u64,
+                operand_bits: 8 * s.reads[0].ty.bytes() as u64,
+                sum_bits: d.width.into(),
+            }),
+            Body::Load | Body::Windows(_) | Body::Copy { .. } | Body::Pick { .. } => 0,
+        };
+        self.stages.iter().map(of).sum::<u64>() / 4
     }
 
     /// Multiplications of dense layers and convolutions, and additions of pools.

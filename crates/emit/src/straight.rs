@@ -62,23 +62,9 @@ impl Straight {
         }
     }
 
-    /// Products and additions of sums.
-    pub(crate) fn operations(&self) -> usize {
-        let of = |id: &DagId| match self.dag.node(*id) {
-            Node::Linear(form) => form.terms.len(),
-            Node::Input(_)
-            | Node::Shr(..)
-            | Node::Low(..)
-            | Node::Min(..)
-            | Node::Max(..)
-            | Node::Negative(_)
-            | Node::Not(_)
-            | Node::And(..)
-            | Node::Or(..)
-            | Node::Select(..)
-            | Node::Lookup(..) => 0,
-        };
-        self.nodes.iter().map(of).sum()
+    /// About the instructions that it takes on a processor; on AVR cycles.
+    pub(crate) fn cost(&self, target: Target) -> u64 {
+        rates::Rates(target).all(self)
     }
 
     /// The same graph under a rewriting of each node, in order.

@@ -11,11 +11,7 @@ use ceg4n_target::Form;
 
 /// A stage's parameters and body, braces included, with holes where constants stand.
 pub(crate) fn function(name: &str, plan: &Plan<'_>, stage: &Stage) -> (Vec<String>, String) {
-    let this = Printer {
-        name,
-        plan,
-        stage,
-    };
+    let this = Printer { name, plan, stage };
     let mut code = Code::default();
     let mut parameters: Vec<String> = (0..stage.reads.len())
         .map(|i| format!("const {} *{}", stage.reads[i].ty.c(), this.operand(i)))

@@ -27,20 +27,10 @@ pub(super) fn body(name: &str, plan: &Plan<'_>, straight: &Straight, target: Tar
         plan,
         straight,
         types: types(plan, straight, target),
-        target,
         out: String::new(),
     };
     this.print();
     this.out
-}
-
-/// True for straight-line code in which 16 bits hold everything.
-pub(crate) fn has_short_sums(plan: &Plan<'_>) -> bool {
-    plan.straight.as_ref().is_some_and(|straight| {
-        let types = types(plan, straight, Target::Avr);
-        let mut nodes = straight.nodes.iter();
-        nodes.all(|id| types[number(*id)].0 == Elem::I16)
-    })
 }
 
 /// Of every node the word of its operation and the type of its variable.
@@ -130,7 +120,10 @@ fn passed(straight: &Straight, form: &LinearForm) -> Facts {
             return wide;
         };
         sum = next;
-        all = all.either(Facts::constant(size)).either(product).either(sum);
+        all = all
+            .either(Facts::constant(size))
+            .either(product)
+            .either(sum);
     }
     all
 }
@@ -140,7 +133,6 @@ struct Printer<'a> {
     plan: &'a Plan<'a>,
     straight: &'a Straight,
     types: Vec<(Elem, Elem)>,
-    target: Target,
     out: String,
 }
 

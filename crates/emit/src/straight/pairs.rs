@@ -13,11 +13,15 @@ use std::collections::BTreeMap;
 /// Rounds of extraction; each halves the terms of what is shared at best.
 const ROUNDS: usize = 8;
 
+/// Up to so many terms values stay in registers, where a pair that is kept costs about what it
+/// saves in two sums.
+const FEW_TERMS: usize = 64;
+
 /// Pairs that are looked at in a round.
 const MOST_PAIRS: usize = 4 << 20;
 
-/// The graph with pairs that at least `uses` sums share as nodes of their own.
-pub(super) fn shared(straight: &Straight, uses: usize) -> Result<Straight, DagError> {
+/// The graph with pairs that several sums share as nodes of their own.
+pub(super) fn shared(straight: &Straight) -> Result<Straight, DagError> {
     let mut rows: BTreeMap<DagId, LinearForm> = BTreeMap::new();
     for id in &straight.nodes {
         if let Node::Linear(form) = straight.dag.node(*id)
@@ -26,10 +30,11 @@ pub(super) fn shared(straight: &Straight, uses: usize) -> Result<Straight, DagEr
             rows.insert(*id, form.clone());
         }
     }
+    let terms: usize = rows.values().map(|form| form.terms.len()).sum();
     let mut found = Pairs {
+        uses: if terms > FEW_TERMS { 2 } else { 3 },
         first: straight.dag.len(),
         pairs: Vec::new(),
-        uses,
     };
     let mut rows: Vec<(DagId, Vec<Term>)> = rows
         .into_iter()
@@ -55,6 +60,7 @@ type Pair = (usize, usize, bool);
 struct Pairs {
     first: usize,
     pairs: Vec<Pair>,
+    /// A pair of fewer sums is left alone.
     uses: usize,
 }
 
@@ -87,7 +93,10 @@ impl Pairs {
                 let (c, d) = (find(pair.0)?, find(pair.1)?);
                 (d == if pair.2 { -c } else { c }).then_some(c)
             };
-            let left: Vec<usize> = at.into_iter().filter(|r| has(&rows[*r].1).is_some()).collect();
+            let left: Vec<usize> = at
+                .into_iter()
+                .filter(|r| has(&rows[*r].1).is_some())
+                .collect();
             if left.len() < self.uses {
                 continue;
             }
@@ -111,18 +120,20 @@ impl Pairs {
         rows: Vec<(DagId, Vec<Term>)>,
     ) -> Result<Straight, DagError> {
         let rows: BTreeMap<DagId, Vec<Term>> = rows.into_iter().collect();
-        straight.mapped(|dag, mapping, id| match (rows.get(&id), straight.dag.node(id)) {
-            (Some(row), Node::Linear(form)) => {
-                let mut terms = Vec::with_capacity(row.len());
-                for (t, c) in row {
-                    terms.push((self.value(dag, mapping, *t)?, *c));
+        straight.mapped(
+            |dag, mapping, id| match (rows.get(&id), straight.dag.node(id)) {
+                (Some(row), Node::Linear(form)) => {
+                    let mut terms = Vec::with_capacity(row.len());
+                    for (t, c) in row {
+                        terms.push((self.value(dag, mapping, *t)?, *c));
+                    }
+                    let mut sum = merged(terms);
+                    sum.constant = form.constant;
+                    dag.sum(sum)
                 }
-                let mut sum = merged(terms);
-                sum.constant = form.constant;
-                dag.sum(sum)
-            }
-            (_, other) => dag.add(mapping.node(other)?),
-        })
+                (_, other) => dag.add(mapping.node(other)?),
+            },
+        )
     }
 
     /// The node of a value, which may be a pair of pairs.

@@ -1,7 +1,7 @@
-//! What additions and products of straight-line code take on a processor: instructions, cycles on
-//! AVR. Loads are left out, because every form of a sum reads its operands once.
+//! What straight-line code takes on a processor: instructions, cycles on AVR.
 
-use ceg4n_scalar::Facts;
+use super::Straight;
+use ceg4n_scalar::{Dag, DagId, Facts, Node};
 use ceg4n_target::Target;
 
 /// The rates of a processor.
@@ -61,8 +61,43 @@ impl Rates {
         }
     }
 
-    /// From how many uses on a sum of two values is computed once for all.
-    pub(super) fn uses(self) -> usize {
-        3
+    /// A graph: what its operations take where registers hold all values.
+    pub(super) fn all(self, straight: &Straight) -> u64 {
+        let nodes = straight.nodes.iter();
+        nodes.map(|id| self.node(&straight.dag, *id)).sum()
+    }
+
+    fn node(self, dag: &Dag, id: DagId) -> u64 {
+        let own = dag.facts(id);
+        if own.known().is_some() {
+            return 0;
+        }
+        let mut widest = own.width();
+        let node = dag.node(id);
+        node.for_each_operand(|o| widest = widest.max(dag.facts(o).width()));
+        let bytes = u64::from(widest.max(9).div_ceil(8).next_power_of_two());
+        let (compare, of_bit) = match self.0 {
+            Target::Generic => (2, 0),
+            Target::CortexM0 | Target::CortexM4 => (3 * bytes.div_ceil(4), 0),
+            Target::Avr => (1 + 2 * bytes, bytes),
+        };
+        match node {
+            Node::Input(_) => 1,
+            Node::Linear(form) => {
+                let term = |(t, c): &(DagId, i128)| self.product(*c, dag.facts(*t), own);
+                let terms: u64 = form.terms.iter().map(term).sum();
+                let first = form.terms.first().filter(|(_, c)| *c > 0);
+                let first = first.map_or(0, |(t, _)| self.add(dag.facts(*t), own));
+                let constant = u64::from(form.constant != 0) * self.add(own, own);
+                terms - first + constant
+            }
+            Node::Shr(_, s) | Node::Low(_, s) => {
+                // Whole bytes are moves.
+                1 + of_bit * u64::from(s % 8)
+            }
+            Node::Min(..) | Node::Max(..) | Node::Select(..) => compare,
+            Node::Negative(_) | Node::Not(_) | Node::And(..) | Node::Or(..) => 2,
+            Node::Lookup(..) => 4,
+        }
     }
 }

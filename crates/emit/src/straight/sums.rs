@@ -13,10 +13,17 @@ use ceg4n_scalar::{Dag, DagError, DagId, Facts, LinearForm, Node};
 use ceg4n_target::Target;
 use std::collections::{BTreeMap, HashMap};
 
-/// The graph with its sums in cheap order.
+/// The graph with its sums in cheap order, or as it is where that is cheaper.
 pub(super) fn cheap(straight: &Straight, target: Target) -> Result<Straight, DagError> {
     let rates = Rates(target);
-    let shared = pairs::shared(straight, rates.uses())?;
+    let next = ordered(&pairs::shared(straight)?, rates)?;
+    Ok(match rates.all(&next) <= rates.all(straight) {
+        true => next,
+        false => straight.clone(),
+    })
+}
+
+fn ordered(shared: &Straight, rates: Rates) -> Result<Straight, DagError> {
     let mut times: HashMap<Vec<(DagId, i128)>, usize> = HashMap::new();
     for id in &shared.nodes {
         if let Node::Linear(form) = shared.dag.node(*id) {
@@ -76,7 +83,11 @@ impl Sum<'_> {
         let groups = self.groups(&form)?;
         let counted = self.counted(&groups, &form)?;
         let mut terms = Vec::new();
-        for (g, _) in groups.iter().zip(&counted).filter(|(_, counted)| !**counted) {
+        for (g, _) in groups
+            .iter()
+            .zip(&counted)
+            .filter(|(_, counted)| !**counted)
+        {
             if g.together {
                 let (sum, sign) = self.signed(plain(g.terms.clone()))?;
                 terms.push((sum, sign * g.magnitude));
