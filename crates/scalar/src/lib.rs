@@ -17,6 +17,7 @@ mod lower;
 mod offset;
 mod relational;
 mod share;
+mod simplify;
 
 pub use dag::{Dag, DagId, LinearForm, Node};
 pub use evaluate::Seen;
@@ -24,3 +25,4 @@ pub use facts::Facts;
 pub use lower::{DagError, Lowered};
 pub use offset::offset;
 pub use share::{Sharing, share, signed_digits};
+pub use simplify::{Removed, Simplified, simplify};
