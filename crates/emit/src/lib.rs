@@ -24,10 +24,11 @@ mod text;
 pub use ident::{c_identifier, check_identifier};
 
 use ceg4n_base::ContentHash;
-use ceg4n_ir::{Checked, Program};
+use ceg4n_ir::{Checked, Kernel, Program};
+use ceg4n_scalar::{Simplified, simplify};
 pub use ceg4n_target::{KernelChoice, Target};
 use ceg4n_verify::Verified;
-use plan::Plan;
+use plan::{Given, Plan};
 
 /// What is emitted.
 #[derive(Clone, Debug)]
@@ -243,7 +244,8 @@ pub struct Footprint {
 /// # Errors
 /// See [`EmitError`].
 pub fn footprint(input: &EmitInput<'_>) -> Result<Footprint, EmitError> {
-    let plan = prepare(input)?;
+    let kernels = Kernels::of(input)?;
+    let plan = prepare(input, &kernels)?;
     Ok(Footprint {
         constant_bytes: plan.constant_bytes(),
         scratch_bytes: c::slots(&plan).bytes(),
@@ -259,7 +261,8 @@ pub fn footprint(input: &EmitInput<'_>) -> Result<Footprint, EmitError> {
 /// # Errors
 /// See [`EmitError`].
 pub fn emit_c(input: &EmitInput<'_>) -> Result<Vec<OutputFile>, EmitError> {
-    let plan = prepare(input)?;
+    let kernels = Kernels::of(input)?;
+    let plan = prepare(input, &kernels)?;
     Ok(c::files(input, &plan))
 }
 
@@ -274,7 +277,15 @@ pub fn emit_rust(input: &EmitInput<'_>) -> Result<Vec<OutputFile>, EmitError> {
         KernelChoice::Size => KernelChoice::Size,
         KernelChoice::Auto | KernelChoice::Speed | KernelChoice::Unrolled => KernelChoice::Speed,
     };
-    let plan = prepare_for(input, Target::Generic, kernel)?;
+    let kernels = Kernels::of(input)?;
+    let loops = |given| prepare_for(input, given, Target::Generic, kernel);
+    let mut plan = loops(kernels.original())?;
+    if let Some(given) = kernels.simplified() {
+        let simplified = loops(given)?;
+        if simplified.constant_bytes() <= plan.constant_bytes() {
+            plan = simplified;
+        }
+    }
     Ok(rust::files(input, &plan))
 }
 
@@ -288,14 +299,73 @@ pub fn emit_rust(input: &EmitInput<'_>) -> Result<Vec<OutputFile>, EmitError> {
 /// # Errors
 /// See [`EmitError`].
 pub fn emit_onnx(input: &EmitInput<'_>) -> Result<Vec<OutputFile>, EmitError> {
-    let plan = prepare_for(input, Target::Generic, KernelChoice::Speed)?;
+    let kernel = Kernels::of(input)?.kernel;
+    let given = Given {
+        program: input.program,
+        kernel,
+        removed: None,
+    };
+    let plan = prepare_for(input, given, Target::Generic, KernelChoice::Speed)?;
     onnx::files(input, &plan)
 }
 
-/// The plan of the C kernel.
-fn prepare<'a>(input: &EmitInput<'a>) -> Result<Plan<'a>, EmitError> {
+/// A program's kernel, and what the exact rewriter leaves of it.
+struct Kernels<'a> {
+    program: &'a Checked<Program>,
+    kernel: &'a Kernel,
+    simplified: Option<Simplified>,
+}
+
+impl<'a> Kernels<'a> {
+    fn of(input: &EmitInput<'a>) -> Result<Self, EmitError> {
+        let program = input.program;
+        let kernel = program.kernel().ok_or(EmitError::NotFixedPoint)?;
+        let simplified = input.options.rewrite.then(|| simplify(kernel)).flatten();
+        Ok(Self {
+            program,
+            kernel,
+            simplified,
+        })
+    }
+
+    fn original(&self) -> Given<'_> {
+        Given {
+            program: self.program,
+            kernel: self.kernel,
+            removed: None,
+        }
+    }
+
+    fn simplified(&self) -> Option<Given<'_>> {
+        self.simplified.as_ref().map(|s| Given {
+            program: self.program,
+            kernel: &s.kernel,
+            removed: Some(&s.removed),
+        })
+    }
+}
+
+/// The plan of the C kernel: of the simplified one unless that would be larger, because layers of
+/// other sizes share fewer loops.
+fn prepare<'a>(input: &EmitInput<'_>, kernels: &'a Kernels<'_>) -> Result<Plan<'a>, EmitError> {
+    let plan = prepare_given(input, kernels.original());
+    let simplified = kernels
+        .simplified()
+        .map(|given| prepare_given(input, given));
+    let bytes = |p: &Plan<'_>| p.constant_bytes() + c::code_bytes(input, p);
+    match (plan, simplified) {
+        (Ok(plan), Some(Ok(simplified))) => Ok(match bytes(&simplified) <= bytes(&plan) {
+            true => simplified,
+            false => plan,
+        }),
+        (Err(_), Some(Ok(simplified))) => Ok(simplified),
+        (plan, _) => plan,
+    }
+}
+
+fn prepare_given<'a>(input: &EmitInput<'_>, given: Given<'a>) -> Result<Plan<'a>, EmitError> {
     let EmitOptions { target, kernel, .. } = input.options;
-    let loops = |kernel| prepare_for(input, target, kernel);
+    let loops = |kernel| prepare_for(input, given, target, kernel);
     match kernel {
         KernelChoice::Size => loops(KernelChoice::Size),
         KernelChoice::Speed => loops(KernelChoice::Speed),
@@ -347,7 +417,8 @@ fn unrolled(mut plan: Plan<'_>, options: EmitOptions) -> Option<Plan<'_>> {
 }
 
 fn prepare_for<'a>(
-    input: &EmitInput<'a>,
+    input: &EmitInput<'_>,
+    given: Given<'a>,
     target: Target,
     kernel: KernelChoice,
 ) -> Result<Plan<'a>, EmitError> {
@@ -358,7 +429,7 @@ fn prepare_for<'a>(
             return Err(EmitError::OtherProgram { verified, emitted });
         }
     }
-    let plan = plan::plan(input.program, target, kernel)?;
+    let plan = plan::plan(given, target, kernel)?;
     plan.fits(target)?;
     for (index, v) in input.vectors.iter().enumerate() {
         let fits = |values: &[i64], len: usize, ty: elem::Elem, what: &str| {

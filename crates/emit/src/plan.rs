@@ -18,7 +18,7 @@ mod operands;
 mod steps;
 mod windows;
 
-pub(crate) use build::plan;
+pub(crate) use build::{Given, plan};
 pub(crate) use finish::saturates;
 pub(crate) use moves::{Loop, Nest};
 pub(crate) use windows::{Axis, Taps, Windows};

@@ -9,6 +9,8 @@ mod normal;
 mod pairs;
 mod rates;
 mod sums;
+#[cfg(test)]
+mod tests;
 
 use crate::plan::Plan;
 use ceg4n_base::entity::{EntityRef, SecondaryMap};

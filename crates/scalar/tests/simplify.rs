@@ -60,7 +60,11 @@ impl Growing {
         let of = |f: Format| -> Vec<Format> {
             let one = |m: &u16| f.with_multiplier(*m).unwrap();
             let same = factors.iter().all(|m| *m == factors[0]);
-            factors.iter().take(if same { 1 } else { rows.len() }).map(one).collect()
+            factors
+                .iter()
+                .take(if same { 1 } else { rows.len() })
+                .map(one)
+                .collect()
         };
         self.frac += 2;
         let biases = of(Format::new(true, 16, self.frac).unwrap());
@@ -126,12 +130,17 @@ fn rows(rng: &mut ChaCha8Rng, rows: usize, cols: usize) -> Vec<Vec<i32>> {
 fn random(rng: &mut ChaCha8Rng) -> Option<Checked<Program>> {
     let inputs = rng.random_range(1..=3);
     let signed = rng.random_bool(0.5);
-    let mut g = Growing::new(inputs, Format::new(signed, rng.random_range(1..=3), 2).unwrap());
+    let mut g = Growing::new(
+        inputs,
+        Format::new(signed, rng.random_range(1..=3), 2).unwrap(),
+    );
     let layers = rng.random_range(1..=3);
     for layer in 0..layers {
         let n = rng.random_range(1..=6);
         let factors: Vec<u16> = match rng.random_bool(0.3) {
-            true => (0..n).map(|_| [1, 3, 300][rng.random_range(0..3)]).collect(),
+            true => (0..n)
+                .map(|_| [1, 3, 300][rng.random_range(0..3)])
+                .collect(),
             false => vec![1; n],
         };
         let bias: Vec<i32> = (0..n)
@@ -149,7 +158,12 @@ fn random(rng: &mut ChaCha8Rng) -> Option<Checked<Program>> {
             let formats: Vec<Format> = g
                 .factors
                 .iter()
-                .map(|m| Format::new(true, 8, g.frac).unwrap().with_multiplier(*m).unwrap())
+                .map(|m| {
+                    Format::new(true, 8, g.frac)
+                        .unwrap()
+                        .with_multiplier(*m)
+                        .unwrap()
+                })
                 .collect();
             let same = g.factors.iter().all(|m| *m == g.factors[0]);
             let formats = formats[..if same { 1 } else { n }].to_vec();
@@ -172,7 +186,9 @@ fn random(rng: &mut ChaCha8Rng) -> Option<Checked<Program>> {
                 g.push(Op::Identity { x });
             }
             let width = rng.random_range(2..=5);
-            g.requantize(Format::new(rng.random_bool(0.3), width, rng.random_range(0..=3)).unwrap());
+            g.requantize(
+                Format::new(rng.random_bool(0.3), width, rng.random_range(0..=3)).unwrap(),
+            );
         }
         if !last && rng.random_bool(0.2) {
             // Both see elements at their own places.
@@ -237,7 +253,11 @@ fn simplified_kernels_give_the_same_integers() {
         assert!(simplify(&small).is_none_or(|s| weights(&s.kernel) <= weights(&small)));
         inputs(kernel, &mut rng, |x| {
             let (a, b) = (kernel_outputs(kernel, x), kernel_outputs(&small, x));
-            assert_eq!(a.unwrap(), b.unwrap(), "{round} {x:?}\n{kernel:#?}\n{small:#?}");
+            assert_eq!(
+                a.unwrap(),
+                b.unwrap(),
+                "{round} {x:?}\n{kernel:#?}\n{small:#?}"
+            );
             let trace = ceg4n_eval::kernel_trace(&small, x).unwrap();
             for (n, node) in small.nodes.iter() {
                 for (v, r) in trace.node(n).iter().zip(node.range.iter()) {
@@ -259,7 +279,11 @@ fn dead_and_equal_neurons_are_gone() {
     let x = g.at;
     g.push(Op::Relu { x });
     g.requantize(Format::new(false, 6, 2).unwrap());
-    g.dense(&[vec![1, 2, 3, 4, 5], vec![-1, 4, 2, 0, 1]], &[0, 7], &[1; 2]);
+    g.dense(
+        &[vec![1, 2, 3, 4, 5], vec![-1, 4, 2, 0, 1]],
+        &[0, 7],
+        &[1; 2],
+    );
     let program = g.finish(Rounding::HalfUp).unwrap();
     let small = simplify(program.kernel().unwrap()).unwrap();
     let dense: Vec<(usize, usize, Vec<i32>)> = small
@@ -276,9 +300,10 @@ fn dead_and_equal_neurons_are_gone() {
     assert_eq!((dense[0].0, dense[0].1), (3, 2));
     assert_eq!((dense[1].0, dense[1].1), (2, 3));
     assert_eq!(dense[1].2, [4, 2, 5, 1, 4, 1]);
-    let first = small.kernel.nodes.iter().find_map(|(n, node)| {
-        matches!(node.op, KernelOp::Dense { .. }).then(|| small.removed[n])
-    });
+    let first =
+        small.kernel.nodes.iter().find_map(|(n, node)| {
+            matches!(node.op, KernelOp::Dense { .. }).then(|| small.removed[n])
+        });
     let first = first.unwrap();
     assert_eq!((first.duplicate, first.constant + first.unread), (1, 1));
 }

@@ -32,10 +32,10 @@ pub(crate) fn function(name: &str, plan: &Plan<'_>, stage: &Stage) -> (Vec<Strin
     (parameters, code.finish())
 }
 
-pub(super) struct Printer<'a> {
-    pub(super) name: &'a str,
-    pub(super) plan: &'a Plan<'a>,
-    pub(super) stage: &'a Stage,
+struct Printer<'a> {
+    name: &'a str,
+    plan: &'a Plan<'a>,
+    stage: &'a Stage,
 }
 
 impl Printer<'_> {
@@ -414,13 +414,6 @@ impl Printer<'_> {
 
     /// All steps on the variable `acc`, and the store of the result.
     fn steps(&self, code: &mut Code) {
-        let acc = self.steps_only(code, &|k| format!("{}[j]", self.operand(k)));
-        code.line(format!("y[j] = ({}){acc};", self.stage.ty.c()));
-    }
-
-    /// All steps on the variable `acc`; returns the variable that holds the result. Element `j`
-    /// of vector `k` that the stage reads is `vector(k)`.
-    pub(super) fn steps_only(&self, code: &mut Code, vector: &dyn Fn(usize) -> String) -> String {
         let mut word = self.stage.word.c();
         let mut acc = "acc".to_owned();
         for (i, step) in self.stage.steps.iter().enumerate() {
@@ -430,11 +423,11 @@ impl Printer<'_> {
                 code.line(format!("{word} acc{i} = ({word}){acc};"));
                 acc = format!("acc{i}");
             }
-            for text in self.statements(step, i, &acc, vector) {
+            for text in self.statements(step, i, &acc) {
                 code.line(text);
             }
         }
-        acc
+        code.line(format!("y[j] = ({}){acc};", self.stage.ty.c()));
     }
 
     /// A step's constant as an operand.
@@ -446,13 +439,7 @@ impl Printer<'_> {
     }
 
     /// The statements of one step.
-    fn statements(
-        &self,
-        step: &Step,
-        i: usize,
-        acc: &str,
-        vector: &dyn Fn(usize) -> String,
-    ) -> Vec<String> {
+    fn statements(&self, step: &Step, i: usize, acc: &str) -> Vec<String> {
         let word = step.word;
         let bound = |op: char, v: String| format!("if ({acc} {op} {v}) {{ {acc} = {v}; }}");
         let table_bound = |op: char, c: Operand| match c {
@@ -477,7 +464,8 @@ impl Printer<'_> {
             StepKind::AtMost(c) => table_bound('>', c),
             StepKind::Add(c) => vec![format!("{acc} = {acc} + {};", self.constant(word, c))],
             StepKind::AddVector(k) => {
-                vec![format!("{acc} = {acc} + ({}){};", word.c(), vector(k))]
+                let (ty, z) = (word.c(), self.operand(k));
+                vec![format!("{acc} = {acc} + ({ty}){z}[j];")]
             }
             StepKind::Multiply(c) => vec![format!("{acc} = {acc} * {};", self.constant(word, c))],
             StepKind::LeakyRelu(s) => {

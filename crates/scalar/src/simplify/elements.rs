@@ -116,9 +116,7 @@ impl Elements {
             | KernelOp::Sign { x }
             | KernelOp::Table { x, .. }
             | KernelOp::Move { x } => of(x, [0, 0]),
-            KernelOp::Sum { x, y } => {
-                Some(Key::Of(self.same[*x][j], self.same[*y][j], [0, 0]))
-            }
+            KernelOp::Sum { x, y } => Some(Key::Of(self.same[*x][j], self.same[*y][j], [0, 0])),
             KernelOp::Gather { x, index, .. } => match index[j] {
                 FILL => Some(Key::Filled),
                 i => Some(Key::Of(self.same[*x][i as usize], 0, [0, 0])),
@@ -204,7 +202,11 @@ impl Elements {
         cols: usize,
         rows: &[usize],
     ) {
-        let bits = weight.iter().map(|w| width(i64::from(*w))).max().unwrap_or(1);
+        let bits = weight
+            .iter()
+            .map(|w| width(i64::from(*w)))
+            .max()
+            .unwrap_or(1);
         let mut groups: Vec<Vec<usize>> = vec![Vec::new(); cols];
         for k in (0..cols).filter(|k| Self::constant(operand, *k).is_none()) {
             groups[self.kept(x, k)].push(k);
@@ -220,7 +222,10 @@ impl Elements {
                 }
                 continue;
             }
-            for k in group.iter().filter(|k| rows.iter().any(|j| at(*j, **k) != 0)) {
+            for k in group
+                .iter()
+                .filter(|k| rows.iter().any(|j| at(*j, **k) != 0))
+            {
                 self.read_place(x, *k);
                 none = false;
             }

@@ -166,6 +166,9 @@ impl Merged {
             _ => magnitude.checked_mul(1i128 << sum.unsigned_abs())?,
         };
         let bits = 129 - register.leading_zeros();
-        u8::try_from(bits).ok().filter(|b| *b <= 64).map(|b| (sum, b))
+        u8::try_from(bits)
+            .ok()
+            .filter(|b| *b <= 64)
+            .map(|b| (sum, b))
     }
 }

@@ -76,9 +76,27 @@ impl Rebuilding<'_> {
     /// The node of the kept elements; true if it reads fewer columns.
     fn node(&self, n: NodeId, node: &KernelNode, kept: &[usize]) -> Option<(KernelNode, bool)> {
         let all = kept.len() == node.len;
-        let pick = |list: &Arc<[i64]>| if all { list.clone() } else { picked(list, kept) };
-        let pick32 = |list: &Arc<[i32]>| if all { list.clone() } else { picked(list, kept) };
-        let pick16 = |list: &Arc<[u16]>| if all { list.clone() } else { picked(list, kept) };
+        let pick = |list: &Arc<[i64]>| {
+            if all {
+                list.clone()
+            } else {
+                picked(list, kept)
+            }
+        };
+        let pick32 = |list: &Arc<[i32]>| {
+            if all {
+                list.clone()
+            } else {
+                picked(list, kept)
+            }
+        };
+        let pick16 = |list: &Arc<[u16]>| {
+            if all {
+                list.clone()
+            } else {
+                picked(list, kept)
+            }
+        };
         let x = |x: &NodeId| self.new[*x];
         let op = match &node.op {
             KernelOp::Dense { .. } => return self.dense(n, node, kept),
@@ -248,7 +266,9 @@ impl Rebuilding<'_> {
             made.range = inside(&made.range, ranges.into_iter());
             let hull = made.range.iter().copied().reduce(Interval::hull)?;
             let bits = 129 - most.leading_zeros();
-            let bits = u8::try_from(bits).unwrap_or(u8::MAX).max(hull.signed_width());
+            let bits = u8::try_from(bits)
+                .unwrap_or(u8::MAX)
+                .max(hull.signed_width());
             made.width = made.width.min(bits);
         }
         Some((made, changed))
@@ -262,11 +282,14 @@ impl Rebuilding<'_> {
         let ranges: Vec<(i128, i128)> = match &node.op {
             KernelOp::Relu { x } => {
                 let of = of(x);
-                of.iter().map(|r| (wide(r.lo.max(0)), wide(r.hi.max(0)))).collect()
+                of.iter()
+                    .map(|r| (wide(r.lo.max(0)), wide(r.hi.max(0))))
+                    .collect()
             }
             KernelOp::Move { x } => of(x).iter().map(|r| (wide(r.lo), wide(r.hi))).collect(),
             KernelOp::AddConst { x, c } => {
-                let sum = |(r, c): (&Interval, &i64)| (wide(r.lo) + wide(*c), wide(r.hi) + wide(*c));
+                let sum =
+                    |(r, c): (&Interval, &i64)| (wide(r.lo) + wide(*c), wide(r.hi) + wide(*c));
                 of(x).iter().zip(c.iter()).map(sum).collect()
             }
             KernelOp::Requantize {
@@ -319,7 +342,10 @@ fn inside(known: &[Interval], found: impl Iterator<Item = (i128, i128)>) -> Arc<
 fn sums(row: &[i64], bias: i128, operand: &KernelNode) -> (i128, i128, i128) {
     let (mut lo, mut hi, mut most) = (bias, bias, bias.abs());
     for (w, r) in row.iter().zip(operand.range.iter()) {
-        let (a, b) = (i128::from(*w) * i128::from(r.lo), i128::from(*w) * i128::from(r.hi));
+        let (a, b) = (
+            i128::from(*w) * i128::from(r.lo),
+            i128::from(*w) * i128::from(r.hi),
+        );
         lo += a.min(b);
         hi += a.max(b);
         most += a.abs().max(b.abs());
