@@ -276,6 +276,16 @@ pub(crate) fn code_bytes(input: &EmitInput<'_>, plan: &Plan<'_>) -> usize {
     statements * statement + assembly * instruction
 }
 
+/// How many arguments are passed to the functions that stages share.
+pub(crate) fn arguments(input: &EmitInput<'_>, plan: &Plan<'_>) -> usize {
+    if plan.straight.is_some() {
+        return 0;
+    }
+    let functions = share::functions(input.name, plan, &input.options);
+    let of = |i| share::arguments(&functions, i).map_or(0, |(_, a)| a.len());
+    (0..plan.stages.len()).map(of).sum()
+}
+
 /// The stages' functions and an inference function that calls them, but for its last brace.
 fn staged(out: &mut String, input: &EmitInput<'_>, plan: &Plan<'_>, slots: &Slots) {
     let name = input.name;

@@ -352,7 +352,10 @@ fn prepare<'a>(input: &EmitInput<'_>, kernels: &'a Kernels<'_>) -> Result<Plan<'
     let simplified = kernels
         .simplified()
         .map(|given| prepare_given(input, given));
-    let bytes = |p: &Plan<'_>| p.constant_bytes() + c::code_bytes(input, p);
+    let bytes = |p: &Plan<'_>| {
+        let arguments = ARGUMENT_BYTES * c::arguments(input, p);
+        p.constant_bytes() + c::code_bytes(input, p) + arguments
+    };
     match (plan, simplified) {
         (Ok(plan), Some(Ok(simplified))) => Ok(match bytes(&simplified) <= bytes(&plan) {
             true => simplified,
@@ -387,6 +390,9 @@ fn prepare_given<'a>(input: &EmitInput<'_>, given: Given<'a>) -> Result<Plan<'a>
         }
     }
 }
+
+/// About the bytes of passing a constant to loops that layers share.
+const ARGUMENT_BYTES: usize = 12;
 
 /// Up to so many multiplications straight-line code takes fewer cycles than loops on a
 /// microcontroller.
