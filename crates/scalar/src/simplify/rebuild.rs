@@ -75,121 +75,50 @@ struct Rebuilding<'a> {
 impl Rebuilding<'_> {
     /// The node of the kept elements; true if it reads fewer columns.
     fn node(&self, n: NodeId, node: &KernelNode, kept: &[usize]) -> Option<(KernelNode, bool)> {
-        let all = kept.len() == node.len;
-        let pick = |list: &Arc<[i64]>| {
-            if all {
-                list.clone()
-            } else {
-                picked(list, kept)
-            }
-        };
-        let pick32 = |list: &Arc<[i32]>| {
-            if all {
-                list.clone()
-            } else {
-                picked(list, kept)
-            }
-        };
-        let pick16 = |list: &Arc<[u16]>| {
-            if all {
-                list.clone()
-            } else {
-                picked(list, kept)
-            }
-        };
-        let x = |x: &NodeId| self.new[*x];
-        let op = match &node.op {
-            KernelOp::Dense { .. } => return self.dense(n, node, kept),
-            KernelOp::Input { format } => KernelOp::Input { format: *format },
-            KernelOp::AddConst { x: a, c } => KernelOp::AddConst {
-                x: x(a)?,
-                c: pick(c),
-            },
-            KernelOp::Conv {
-                x: a,
-                weight,
-                bias,
-                conv,
-            } => KernelOp::Conv {
-                x: x(a)?,
-                weight: weight.clone(),
-                bias: bias.clone(),
-                conv: conv.clone(),
-            },
-            KernelOp::MaxPool { x: a, window } => KernelOp::MaxPool {
-                x: x(a)?,
-                window: window.clone(),
-            },
-            KernelOp::SumPool { x: a, window } => KernelOp::SumPool {
-                x: x(a)?,
-                window: window.clone(),
-            },
-            KernelOp::MulConst { x: a, c } => KernelOp::MulConst {
-                x: x(a)?,
-                c: match all {
-                    true => c.clone(),
-                    false => kept.iter().map(|j| factor(node, c, *j)).collect(),
-                },
-            },
-            KernelOp::Sum { x: a, y } => KernelOp::Sum { x: x(a)?, y: x(y)? },
-            KernelOp::Concat { xs, outer } => KernelOp::Concat {
-                xs: xs.iter().map(x).collect::<Option<_>>()?,
-                outer: *outer,
-            },
-            KernelOp::Gather { x: a, index, fill } => KernelOp::Gather {
-                x: x(a)?,
-                index: kept.iter().map(|j| self.moved(*a, index[*j])).collect(),
-                fill: *fill,
-            },
-            KernelOp::Relu { x: a } => KernelOp::Relu { x: x(a)? },
-            KernelOp::Clip { x: a, lo, hi } => KernelOp::Clip {
-                x: x(a)?,
-                lo: pick(lo),
-                hi: pick(hi),
-            },
-            KernelOp::LeakyRelu { x: a, shift } => KernelOp::LeakyRelu {
-                x: x(a)?,
-                shift: *shift,
-            },
-            KernelOp::Unary { x: a, function } => KernelOp::Unary {
-                x: x(a)?,
-                function: *function,
-            },
-            KernelOp::Table {
-                x: a,
-                least,
-                table,
-                format,
-                curve,
-            } => KernelOp::Table {
-                x: x(a)?,
-                least: *least,
-                table: table.clone(),
-                format: *format,
-                curve: *curve,
-            },
-            KernelOp::Requantize {
-                x: a,
-                multiplier,
-                shift,
-                format,
-            } => KernelOp::Requantize {
-                x: x(a)?,
-                multiplier: multiplier.as_ref().map(pick16),
-                shift: pick32(shift),
-                format: *format,
-            },
-            KernelOp::Align { x: a, shift } => KernelOp::Align {
-                x: x(a)?,
-                shift: pick32(shift),
-            },
-            KernelOp::Move { x: a } => KernelOp::Move { x: x(a)? },
-        };
+        if let KernelOp::Dense { .. } = node.op {
+            return self.dense(n, node, kept);
+        }
+        let mut op = self.renamed(&node.op)?;
+        if let (KernelOp::Gather { index, .. }, KernelOp::Gather { x, .. }) = (&mut op, &node.op) {
+            *index = kept.iter().map(|j| self.moved(*x, index[*j])).collect();
+        } else if kept.len() < node.len {
+            pick_constants(&mut op, node, kept);
+        }
         let mut made = self.picked(node, op, kept);
         if !is_outward(self.kernel, n) {
             self.tighten(&mut made);
         }
         Some((made, false))
+    }
+
+    /// The operator over the new nodes.
+    fn renamed(&self, op: &KernelOp) -> Option<KernelOp> {
+        let mut op = op.clone();
+        match &mut op {
+            KernelOp::Input { .. } => {}
+            KernelOp::Sum { x, y } => (*x, *y) = (self.new[*x]?, self.new[*y]?),
+            KernelOp::Concat { xs, .. } => {
+                for x in xs {
+                    *x = self.new[*x]?;
+                }
+            }
+            KernelOp::Dense { x, .. }
+            | KernelOp::AddConst { x, .. }
+            | KernelOp::Conv { x, .. }
+            | KernelOp::MaxPool { x, .. }
+            | KernelOp::SumPool { x, .. }
+            | KernelOp::MulConst { x, .. }
+            | KernelOp::Gather { x, .. }
+            | KernelOp::Relu { x }
+            | KernelOp::Clip { x, .. }
+            | KernelOp::LeakyRelu { x, .. }
+            | KernelOp::Unary { x, .. }
+            | KernelOp::Table { x, .. }
+            | KernelOp::Requantize { x, .. }
+            | KernelOp::Align { x, .. }
+            | KernelOp::Move { x } => *x = self.new[*x]?,
+        }
+        Some(op)
     }
 
     /// The node of the same elements with another operator.
@@ -326,6 +255,37 @@ impl Rebuilding<'_> {
             | KernelOp::Align { .. } => return,
         };
         node.range = inside(&node.range, ranges.into_iter());
+    }
+}
+
+/// The constants of the kept elements; windows and concatenations keep all.
+fn pick_constants(op: &mut KernelOp, node: &KernelNode, kept: &[usize]) {
+    match op {
+        KernelOp::AddConst { c, .. } => *c = picked(c, kept),
+        KernelOp::MulConst { c, .. } => {
+            *c = kept.iter().map(|j| factor(node, c, *j)).collect();
+        }
+        KernelOp::Clip { lo, hi, .. } => (*lo, *hi) = (picked(lo, kept), picked(hi, kept)),
+        KernelOp::Requantize {
+            multiplier, shift, ..
+        } => {
+            *multiplier = multiplier.as_ref().map(|m| picked(m, kept));
+            *shift = picked(shift, kept);
+        }
+        KernelOp::Align { shift, .. } => *shift = picked(shift, kept),
+        KernelOp::Input { .. }
+        | KernelOp::Dense { .. }
+        | KernelOp::Conv { .. }
+        | KernelOp::MaxPool { .. }
+        | KernelOp::SumPool { .. }
+        | KernelOp::Sum { .. }
+        | KernelOp::Concat { .. }
+        | KernelOp::Gather { .. }
+        | KernelOp::Relu { .. }
+        | KernelOp::LeakyRelu { .. }
+        | KernelOp::Unary { .. }
+        | KernelOp::Table { .. }
+        | KernelOp::Move { .. } => {}
     }
 }
 
