@@ -297,6 +297,9 @@ pub struct CompileArgs {
     /// Write ACSL contracts into the C
     #[arg(long)]
     pub acsl: bool,
+    /// Write the kernel without rewriting it, to see what that is worth
+    #[arg(long)]
+    pub no_rewrite: bool,
     /// Start from this version of the file
     #[arg(long, value_name = "K")]
     pub ir_version: Option<String>,

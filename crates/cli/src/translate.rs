@@ -157,6 +157,7 @@ pub fn compile(args: &CompileArgs) -> Result<CompileOptions, Diagnostics> {
             .option("kernel", args.kernel.as_deref(), kernel)
             .unwrap_or_default(),
         acsl: args.acsl,
+        rewrite: !args.no_rewrite,
     };
     if !options.emit.has(EmitSet::C) {
         for (name, given) in [

@@ -8,7 +8,7 @@ mod row;
 use crate::{Error, Tree};
 use ceg4n_boards::rust::Rust;
 use ceg4n_boards::{Board, Level};
-use ceg4n_emit::{KernelChoice, Target};
+use ceg4n_emit::{EmitOptions, KernelChoice, Target};
 use clap::Parser;
 use net::{Candidate, Net};
 use row::Row;
@@ -74,6 +74,9 @@ pub struct Options {
     /// Measure the emitted Rust too, on Cortex-M; the first time this builds a core library
     #[arg(long)]
     rust: bool,
+    /// Measure every kernel without the exact rewriter too
+    #[arg(long)]
+    effect: bool,
     /// Leave the plain int8 loop and float C out
     #[arg(long)]
     no_baselines: bool,
@@ -107,6 +110,8 @@ struct Setup {
     unrolled: bool,
     level: Level,
     baselines: bool,
+    /// With the rewriter, and without where asked for.
+    rewrite: Vec<bool>,
     rust: Option<Rust>,
     keep: Option<PathBuf>,
 }
@@ -163,6 +168,10 @@ impl Setup {
                 .find(level)
                 .ok_or_else(|| wrong("--level", &options.level))?,
             baselines: !options.no_baselines,
+            rewrite: match options.effect {
+                true => vec![true, false],
+                false => vec![true],
+            },
             rust,
             keep: options.keep.clone(),
         })
@@ -195,9 +204,18 @@ impl Setup {
         for candidate in &net.candidates {
             let mut texts: Vec<(Vec<ceg4n_boards::Source>, usize)> = Vec::new();
             for target in self.targets(board)? {
-                for kernel in self.kernels.iter().filter(|k| self.suits(net, **k)) {
-                    let sources = row::emitted(net, candidate, target, *kernel)?;
-                    let form = format!("{} {}", target.name(), kernel.name());
+                let kernels = self.kernels.iter().filter(|k| self.suits(net, **k));
+                let ways = kernels.flat_map(|k| self.rewrite.iter().map(move |r| (*k, *r)));
+                for (kernel, rewrite) in ways {
+                    let options = EmitOptions {
+                        target,
+                        kernel,
+                        rewrite,
+                        ..EmitOptions::default()
+                    };
+                    let sources = row::emitted(net, candidate, options)?;
+                    let how = if rewrite { "" } else { ", no rewriting" };
+                    let form = format!("{} {}{how}", target.name(), kernel.name());
                     let known = texts.iter().find(|(s, _)| *s == sources);
                     if let Some((_, at)) = known {
                         rows[*at].also(&form);

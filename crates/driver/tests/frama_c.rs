@@ -69,6 +69,7 @@ fn proved(name: &str, ways: &[&[(Target, KernelChoice)]]) {
                 target,
                 kernel,
                 acsl: true,
+                ..EmitOptions::default()
             },
         };
         let dir = tempfile::tempdir().unwrap();

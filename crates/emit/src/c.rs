@@ -235,11 +235,11 @@ fn source(input: &EmitInput<'_>, plan: &Plan<'_>, slots: &Slots) -> String {
         "#include \"{name}.h\"\n#include \"{name}_weights.h\"\n"
     );
     deviations::assertions(&mut out, name);
-    if plan.unrolled {
+    if let Some(straight) = &plan.straight {
         out.push_str(unroll::STRAIGHT);
         infer_head(&mut out, name);
         line!(out, "    (void)scratch;");
-        out.push_str(&unroll::body(name, plan));
+        out.push_str(&unroll::body(name, plan, straight, input.options.target));
     } else {
         staged(&mut out, input, plan, slots);
     }
@@ -274,6 +274,16 @@ pub(crate) fn code_bytes(input: &EmitInput<'_>, plan: &Plan<'_>) -> usize {
         Target::Avr => (44, 2),
     };
     statements * statement + assembly * instruction
+}
+
+/// How many arguments are passed to the functions that stages share.
+pub(crate) fn arguments(input: &EmitInput<'_>, plan: &Plan<'_>) -> usize {
+    if plan.straight.is_some() {
+        return 0;
+    }
+    let functions = share::functions(input.name, plan, &input.options);
+    let of = |i| share::arguments(&functions, i).map_or(0, |(_, a)| a.len());
+    (0..plan.stages.len()).map(of).sum()
 }
 
 /// The stages' functions and an inference function that calls them, but for its last brace.
@@ -314,7 +324,7 @@ fn infer_head(out: &mut String, name: &str) {
 
 /// The scratch memory: straight-line code needs none.
 pub(crate) fn slots(plan: &Plan<'_>) -> Slots {
-    if plan.unrolled {
+    if plan.straight.is_some() {
         return Slots {
             slots: Vec::new(),
             of_stage: vec![None; plan.stages.len()],

@@ -17,6 +17,7 @@ mod plan;
 mod readme;
 mod rust;
 mod slots;
+mod straight;
 #[cfg(test)]
 mod tests;
 mod text;
@@ -26,9 +27,10 @@ pub use ident::{c_identifier, check_identifier};
 
 use ceg4n_base::ContentHash;
 use ceg4n_ir::{Checked, Kernel, Program};
+use ceg4n_scalar::{Simplified, simplify};
 pub use ceg4n_target::{KernelChoice, Target};
 use ceg4n_verify::Verified;
-use plan::Plan;
+use plan::{Given, Plan};
 use std::sync::Arc;
 
 /// What is emitted.
@@ -49,7 +51,7 @@ pub struct EmitInput<'a> {
 }
 
 /// How a kernel is written; nothing here changes what it computes.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct EmitOptions {
     /// The processor that the loops are for.
     pub target: Target,
@@ -57,6 +59,19 @@ pub struct EmitOptions {
     pub kernel: KernelChoice,
     /// Write ACSL contracts into the C.
     pub acsl: bool,
+    /// Rewrite the kernel exactly before it is written; off to see what that is worth.
+    pub rewrite: bool,
+}
+
+impl Default for EmitOptions {
+    fn default() -> Self {
+        Self {
+            target: Target::default(),
+            kernel: KernelChoice::default(),
+            acsl: false,
+            rewrite: true,
+        }
+    }
 }
 
 /// One self-test vector, in mantissas.
@@ -232,7 +247,8 @@ pub struct Footprint {
 /// # Errors
 /// See [`EmitError`].
 pub fn footprint(input: &EmitInput<'_>) -> Result<Footprint, EmitError> {
-    let plan = prepare(input)?;
+    let kernels = Kernels::of(input)?;
+    let plan = prepare(input, &kernels)?;
     Ok(Footprint {
         constant_bytes: plan.constant_bytes(),
         scratch_bytes: c::slots(&plan).bytes(),
@@ -248,7 +264,8 @@ pub fn footprint(input: &EmitInput<'_>) -> Result<Footprint, EmitError> {
 /// # Errors
 /// See [`EmitError`].
 pub fn emit_c(input: &EmitInput<'_>) -> Result<Vec<OutputFile>, EmitError> {
-    let plan = prepare(input)?;
+    let kernels = Kernels::of(input)?;
+    let plan = prepare(input, &kernels)?;
     Ok(c::files(input, &plan))
 }
 
@@ -263,7 +280,15 @@ pub fn emit_rust(input: &EmitInput<'_>) -> Result<Vec<OutputFile>, EmitError> {
         KernelChoice::Size => KernelChoice::Size,
         KernelChoice::Auto | KernelChoice::Speed | KernelChoice::Unrolled => KernelChoice::Speed,
     };
-    let plan = prepare_for(input, Target::Generic, kernel)?;
+    let kernels = Kernels::of(input)?;
+    let loops = |given| prepare_for(input, given, Target::Generic, kernel);
+    let mut plan = loops(kernels.original())?;
+    if let Some(given) = kernels.simplified() {
+        let simplified = loops(given)?;
+        if simplified.constant_bytes() <= plan.constant_bytes() {
+            plan = simplified;
+        }
+    }
     Ok(rust::files(input, &plan))
 }
 
@@ -277,14 +302,76 @@ pub fn emit_rust(input: &EmitInput<'_>) -> Result<Vec<OutputFile>, EmitError> {
 /// # Errors
 /// See [`EmitError`].
 pub fn emit_onnx(input: &EmitInput<'_>) -> Result<Vec<OutputFile>, EmitError> {
-    let plan = prepare_for(input, Target::Generic, KernelChoice::Speed)?;
+    let kernel = Kernels::of(input)?.kernel;
+    let given = Given {
+        program: input.program,
+        kernel,
+        removed: None,
+    };
+    let plan = prepare_for(input, given, Target::Generic, KernelChoice::Speed)?;
     onnx::files(input, &plan)
 }
 
-/// The plan of the C kernel.
-fn prepare<'a>(input: &EmitInput<'a>) -> Result<Plan<'a>, EmitError> {
+/// A program's kernel, and what the exact rewriter leaves of it.
+struct Kernels<'a> {
+    program: &'a Checked<Program>,
+    kernel: &'a Kernel,
+    simplified: Option<Simplified>,
+}
+
+impl<'a> Kernels<'a> {
+    fn of(input: &EmitInput<'a>) -> Result<Self, EmitError> {
+        let program = input.program;
+        let kernel = program.kernel().ok_or(EmitError::NotFixedPoint)?;
+        let simplified = input.options.rewrite.then(|| simplify(kernel)).flatten();
+        Ok(Self {
+            program,
+            kernel,
+            simplified,
+        })
+    }
+
+    fn original(&self) -> Given<'_> {
+        Given {
+            program: self.program,
+            kernel: self.kernel,
+            removed: None,
+        }
+    }
+
+    fn simplified(&self) -> Option<Given<'_>> {
+        self.simplified.as_ref().map(|s| Given {
+            program: self.program,
+            kernel: &s.kernel,
+            removed: Some(&s.removed),
+        })
+    }
+}
+
+/// The plan of the C kernel: of the simplified one unless that would be larger, because layers of
+/// other sizes share fewer loops.
+fn prepare<'a>(input: &EmitInput<'_>, kernels: &'a Kernels<'_>) -> Result<Plan<'a>, EmitError> {
+    let plan = prepare_given(input, kernels.original());
+    let simplified = kernels
+        .simplified()
+        .map(|given| prepare_given(input, given));
+    let bytes = |p: &Plan<'_>| {
+        let arguments = ARGUMENT_BYTES * c::arguments(input, p);
+        p.constant_bytes() + c::code_bytes(input, p) + arguments
+    };
+    match (plan, simplified) {
+        (Ok(plan), Some(Ok(simplified))) => Ok(match bytes(&simplified) <= bytes(&plan) {
+            true => simplified,
+            false => plan,
+        }),
+        (Err(_), Some(Ok(simplified))) => Ok(simplified),
+        (plan, _) => plan,
+    }
+}
+
+fn prepare_given<'a>(input: &EmitInput<'_>, given: Given<'a>) -> Result<Plan<'a>, EmitError> {
     let EmitOptions { target, kernel, .. } = input.options;
-    let loops = |kernel| prepare_for(input, target, kernel);
+    let loops = |kernel| prepare_for(input, given, target, kernel);
     match kernel {
         KernelChoice::Size => loops(KernelChoice::Size),
         KernelChoice::Speed => loops(KernelChoice::Speed),
@@ -295,21 +382,20 @@ fn prepare<'a>(input: &EmitInput<'a>) -> Result<Plan<'a>, EmitError> {
                     products: plan.products(),
                 });
             }
-            unrolled(plan, target).map_or_else(|| loops(KernelChoice::Speed), Ok)
+            unrolled(plan, input.options).map_or_else(|| loops(KernelChoice::Speed), Ok)
         }
         KernelChoice::Auto => {
             let plan = loops(KernelChoice::Unrolled)?;
-            let tiny = plan.products() <= TINY
-                && match target {
-                    Target::Generic => false,
-                    Target::CortexM0 | Target::CortexM4 => true,
-                    Target::Avr => plan.has_short_sums(),
-                };
-            let straight = if tiny { unrolled(plan, target) } else { None };
+            let tiny = target != Target::Generic && plan.products() <= TINY;
+            let straight = tiny.then(|| unrolled(plan, input.options)).flatten();
+            let straight = straight.filter(|p| is_fast(p, target));
             straight.map_or_else(|| loops(KernelChoice::Speed), Ok)
         }
     }
 }
+
+/// About the bytes of passing a constant to loops that layers share.
+const ARGUMENT_BYTES: usize = 12;
 
 /// Up to so many multiplications straight-line code takes fewer cycles than loops on a
 /// microcontroller.
@@ -318,14 +404,25 @@ const TINY: usize = 150;
 /// Straight-line code of more multiplications than this fits no target, and no compiler's patience.
 pub const MOST_UNROLLED: usize = 20_000;
 
-/// The plan as straight-line code, if there can be.
-fn unrolled(mut plan: Plan<'_>, target: Target) -> Option<Plan<'_>> {
-    if !c::unroll::applies(&plan) {
-        return None;
+/// True if straight-line code of a tiny network takes fewer cycles than loops.
+fn is_fast(plan: &Plan<'_>, target: Target) -> bool {
+    match (target, &plan.straight) {
+        (Target::Generic, _) | (_, None) => false,
+        (Target::CortexM0 | Target::CortexM4, Some(_)) => true,
+        (Target::Avr, Some(straight)) => {
+            // Half of what is measured is not in the operations: moves, signs, the stack.
+            2 * straight.cost(target) < plan.loop_cycles(target)
+        }
     }
-    c::unroll::widen(&mut plan, target);
-    plan.unrolled = true;
-    Some(plan)
+}
+
+/// The plan as straight-line code, if there can be.
+fn unrolled(mut plan: Plan<'_>, options: EmitOptions) -> Option<Plan<'_>> {
+    let EmitOptions {
+        target, rewrite, ..
+    } = options;
+    plan.straight = straight::Straight::new(&plan, straight::Making { target, rewrite });
+    c::unroll::fits(&plan).then_some(plan)
 }
 
 /// What every backend checks first: a name that can be written, and a claim about this program.
@@ -345,12 +442,13 @@ pub(crate) fn checked<'a>(input: &EmitInput<'a>) -> Result<&'a Kernel, EmitError
 }
 
 fn prepare_for<'a>(
-    input: &EmitInput<'a>,
+    input: &EmitInput<'_>,
+    given: Given<'a>,
     target: Target,
     kernel: KernelChoice,
 ) -> Result<Plan<'a>, EmitError> {
     checked(input)?;
-    let plan = plan::plan(input.program, target, kernel)?;
+    let plan = plan::plan(given, target, kernel)?;
     plan.fits(target)?;
     for (index, v) in input.vectors.iter().enumerate() {
         let fits = |values: &[i64], len: usize, ty: elem::Elem, what: &str| {

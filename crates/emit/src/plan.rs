@@ -18,15 +18,16 @@ mod operands;
 mod steps;
 mod windows;
 
-pub(crate) use build::plan;
+pub(crate) use build::{Given, plan};
 pub(crate) use finish::saturates;
 pub(crate) use moves::{Loop, Nest};
 pub(crate) use windows::{Axis, Taps, Windows};
 
 use crate::EmitError;
 use crate::elem::{Elem, hull};
-use ceg4n_ir::{Kernel, Unary};
-use ceg4n_target::{License, Target};
+use crate::straight::Straight;
+use ceg4n_ir::{Kernel, NodeId, Unary};
+use ceg4n_target::{KernelChoice, License, Machine, Target, Work};
 use std::borrow::Cow;
 
 /// A constant array.
@@ -263,6 +264,8 @@ pub(crate) struct Stage {
     pub(crate) padding: usize,
     /// Elements of a block, for tables; divides `len`. The result plane of windows.
     pub(crate) inner: usize,
+    /// The node that it computes, and those before that no vector holds.
+    pub(crate) node: NodeId,
     /// What it does, for comments.
     pub(crate) notes: Vec<String>,
 }
@@ -284,8 +287,9 @@ pub(crate) struct Plan<'a> {
     pub(crate) tables: Vec<Table<'a>>,
     pub(crate) input: Elem,
     pub(crate) output: Elem,
-    /// Straight-line code: constants stand in it, but for tables that are looked up.
-    pub(crate) unrolled: bool,
+    /// Straight-line code in place of the stages: constants stand in it, but for tables that are
+    /// looked up.
+    pub(crate) straight: Option<Straight>,
 }
 
 impl<'a> Plan<'a> {
@@ -302,24 +306,33 @@ impl<'a> Plan<'a> {
         let looked_up: Vec<TableId> = looked_up.collect();
         let tables = self.tables.iter().enumerate();
         tables
-            .filter(move |(i, _)| !self.unrolled || looked_up.contains(i))
+            .filter(move |(i, _)| self.straight.is_none() || looked_up.contains(i))
             .map(|(_, t)| t)
     }
 
-    /// True if all sums of dense layers fit 16 bits in straight-line code.
-    pub(crate) fn has_short_sums(&self) -> bool {
-        let mut dense = self
-            .stages
-            .iter()
-            .filter(|s| matches!(s.body, Body::Dense(_)));
-        dense.all(|s| s.word == Elem::I16)
+    /// About the cycles of dense layers as loops for speed.
+    pub(crate) fn loop_cycles(&self, target: Target) -> u64 {
+        let kernel = KernelChoice::Speed;
+        let machine = Machine { target, kernel };
+        let of = |s: &Stage| match &s.body {
+            Body::Dense(d) => machine.quarters(&Work {
+                products: (s.len * d.cols) as u64,
+                outputs: s.len as u64,
+                weight_bits: 8 * self.tables[d.weight].ty.bytes() as u64,
+                operand_bits: 8 * s.reads[0].ty.bytes() as u64,
+                sum_bits: d.width.into(),
+            }),
+            Body::Load | Body::Windows(_) | Body::Copy { .. } | Body::Pick { .. } => 0,
+        };
+        self.stages.iter().map(of).sum::<u64>() / 4
     }
 
-    /// Multiplications of dense layers.
+    /// Multiplications of dense layers and convolutions, and additions of pools.
     pub(crate) fn products(&self) -> usize {
         let of = |s: &Stage| match &s.body {
             Body::Dense(d) => s.len * d.cols,
-            Body::Load | Body::Windows(_) | Body::Copy { .. } | Body::Pick { .. } => 0,
+            Body::Windows(w) => s.len * w.filter_len(),
+            Body::Load | Body::Copy { .. } | Body::Pick { .. } => 0,
         };
         self.stages.iter().map(of).sum()
     }

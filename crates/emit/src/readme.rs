@@ -99,7 +99,7 @@ pub(crate) fn c(
     let mut out = format!("# {name}: a fixed-point kernel in C99\n\n");
     body(&mut out, input, plan, scratch);
     let how = match input.options.kernel {
-        _ if plan.unrolled => "straight-line code",
+        _ if plan.straight.is_some() => "straight-line code",
         KernelChoice::Size => "loops for size",
         KernelChoice::Auto | KernelChoice::Speed | KernelChoice::Unrolled => "loops for speed",
     };

@@ -1,7 +1,7 @@
 //! The text of an index table, which no operator of the IR needs: transpositions and paddings are
 //! nests of loops.
 
-use crate::plan::{Body, By, Data, Plan, Table, plan};
+use crate::plan::{Body, By, Data, Given, Plan, Table, plan};
 use crate::text::Template;
 use crate::{c, elem::Elem, rust};
 use ceg4n_ir::{NetworkBuilder, Op, Program, Shape, check};
@@ -18,7 +18,12 @@ fn index_tables_pick_elements() {
     let format: ceg4n_ir::Format = "s8q0".parse().expect("a format");
     let patch = Program::reference(net).patch().format(x, format);
     let program = check(patch.finish()).expect("a program");
-    let mut plan: Plan<'_> = plan(&program, Target::Generic, KernelChoice::Speed).expect("a plan");
+    let given = Given {
+        program: &program,
+        kernel: program.kernel().expect("a kernel"),
+        removed: None,
+    };
+    let mut plan: Plan<'_> = plan(given, Target::Generic, KernelChoice::Speed).expect("a plan");
     plan.tables.push(Table {
         name: "i0".to_owned(),
         ty: Elem::I8,

@@ -65,7 +65,7 @@ fn simplify_with(
     cost: &dyn Cost,
     limits: Limits,
 ) -> Result<Simplified, DagError> {
-    let mut graph = Graph::new(Proved::new(expression.leaves()));
+    let mut graph = Graph::new(Proved::new(expression.leaves(), expression.sums()));
     let mut place: Vec<Id> = Vec::with_capacity(expression.nodes().len());
     for (i, node) in expression.nodes().iter().enumerate() {
         let node = node.map_children(|c| place[usize::from(c)]);

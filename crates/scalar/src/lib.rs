@@ -20,6 +20,7 @@ mod offset;
 mod print;
 mod relational;
 mod share;
+mod simplify;
 
 pub use cost::Cost;
 pub use dag::{Dag, DagId, LinearForm, Node};
@@ -28,3 +29,4 @@ pub use facts::Facts;
 pub use lower::{DagError, Lowered};
 pub use offset::offset;
 pub use share::{Sharing, share, signed_digits};
+pub use simplify::{Removed, Simplified, simplify};

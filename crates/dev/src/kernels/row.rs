@@ -6,8 +6,8 @@ use ceg4n_boards::measure::{Counts, Expected, Subject, Vector};
 use ceg4n_boards::rust::Crate;
 use ceg4n_boards::{Board, Job, Level, Source, Usage, measure, usage};
 use ceg4n_emit::{
-    Claim, EmitError, EmitInfo, EmitInput, EmitOptions, KernelChoice, OutputFile, Target, emit_c,
-    emit_rust, footprint,
+    Claim, EmitError, EmitInfo, EmitInput, EmitOptions, OutputFile, Target, emit_c, emit_rust,
+    footprint,
 };
 use std::fmt::Write;
 use std::path::{Path, PathBuf};
@@ -66,14 +66,8 @@ pub(crate) fn own_target(board: Board) -> Target {
 pub(crate) fn emitted(
     net: &Net,
     candidate: &Candidate,
-    target: Target,
-    kernel: KernelChoice,
+    options: EmitOptions,
 ) -> Result<Vec<Source>, Error> {
-    let options = EmitOptions {
-        target,
-        kernel,
-        ..EmitOptions::default()
-    };
     let files = emit_c(&input(net, candidate, options)).map_err(|e| refused(net, &e))?;
     let code =
         |path: &str| path.ends_with(".h") || path.ends_with(".c") && !path.ends_with("_selftest.c");

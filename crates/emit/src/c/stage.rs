@@ -11,12 +11,7 @@ use ceg4n_target::Form;
 
 /// A stage's parameters and body, braces included, with holes where constants stand.
 pub(crate) fn function(name: &str, plan: &Plan<'_>, stage: &Stage) -> (Vec<String>, String) {
-    let this = Printer {
-        name,
-        plan,
-        stage,
-        element: None,
-    };
+    let this = Printer { name, plan, stage };
     let mut code = Code::default();
     let mut parameters: Vec<String> = (0..stage.reads.len())
         .map(|i| format!("const {} *{}", stage.reads[i].ty.c(), this.operand(i)))
@@ -37,12 +32,10 @@ pub(crate) fn function(name: &str, plan: &Plan<'_>, stage: &Stage) -> (Vec<Strin
     (parameters, code.finish())
 }
 
-pub(super) struct Printer<'a> {
-    pub(super) name: &'a str,
-    pub(super) plan: &'a Plan<'a>,
-    pub(super) stage: &'a Stage,
-    /// In straight-line code, the element at hand.
-    pub(super) element: Option<usize>,
+struct Printer<'a> {
+    name: &'a str,
+    plan: &'a Plan<'a>,
+    stage: &'a Stage,
 }
 
 impl Printer<'_> {
@@ -66,23 +59,8 @@ impl Printer<'_> {
         hole("size_t", n)
     }
 
-    /// That entry as a number, in straight-line code.
-    fn known(&self, id: usize) -> Option<i64> {
-        let j = self.element?;
-        let table = &self.plan.tables[id];
-        let index = match table.by {
-            By::Element => j,
-            By::Block => j / self.stage.inner,
-            By::Position => j % self.stage.inner,
-        };
-        Some(table.data.iter().nth(index).unwrap_or(0))
-    }
-
     /// The entry of a table that belongs to the element at hand.
     fn entry(&self, id: usize) -> String {
-        if let Some(value) = self.known(id) {
-            return literal(self.plan.tables[id].ty.own_word(), value);
-        }
         let index = match (self.plan.tables[id].by, &self.stage.body) {
             (By::Element, _) => "j".to_owned(),
             (By::Block, _) if self.stage.inner == 1 => "j".to_owned(),
@@ -436,13 +414,6 @@ impl Printer<'_> {
 
     /// All steps on the variable `acc`, and the store of the result.
     fn steps(&self, code: &mut Code) {
-        let acc = self.steps_only(code, &|k| format!("{}[j]", self.operand(k)));
-        code.line(format!("y[j] = ({}){acc};", self.stage.ty.c()));
-    }
-
-    /// All steps on the variable `acc`; returns the variable that holds the result. Element `j`
-    /// of vector `k` that the stage reads is `vector(k)`.
-    pub(super) fn steps_only(&self, code: &mut Code, vector: &dyn Fn(usize) -> String) -> String {
         let mut word = self.stage.word.c();
         let mut acc = "acc".to_owned();
         for (i, step) in self.stage.steps.iter().enumerate() {
@@ -452,11 +423,11 @@ impl Printer<'_> {
                 code.line(format!("{word} acc{i} = ({word}){acc};"));
                 acc = format!("acc{i}");
             }
-            for text in self.statements(step, i, &acc, vector) {
+            for text in self.statements(step, i, &acc) {
                 code.line(text);
             }
         }
-        acc
+        code.line(format!("y[j] = ({}){acc};", self.stage.ty.c()));
     }
 
     /// A step's constant as an operand.
@@ -468,13 +439,7 @@ impl Printer<'_> {
     }
 
     /// The statements of one step.
-    fn statements(
-        &self,
-        step: &Step,
-        i: usize,
-        acc: &str,
-        vector: &dyn Fn(usize) -> String,
-    ) -> Vec<String> {
+    fn statements(&self, step: &Step, i: usize, acc: &str) -> Vec<String> {
         let word = step.word;
         let bound = |op: char, v: String| format!("if ({acc} {op} {v}) {{ {acc} = {v}; }}");
         let table_bound = |op: char, c: Operand| match c {
@@ -499,7 +464,8 @@ impl Printer<'_> {
             StepKind::AtMost(c) => table_bound('>', c),
             StepKind::Add(c) => vec![format!("{acc} = {acc} + {};", self.constant(word, c))],
             StepKind::AddVector(k) => {
-                vec![format!("{acc} = {acc} + ({}){};", word.c(), vector(k))]
+                let (ty, z) = (word.c(), self.operand(k));
+                vec![format!("{acc} = {acc} + ({ty}){z}[j];")]
             }
             StepKind::Multiply(c) => vec![format!("{acc} = {acc} * {};", self.constant(word, c))],
             StepKind::LeakyRelu(s) => {
@@ -520,11 +486,9 @@ impl Printer<'_> {
                 vec![format!("{acc} = ({ty}){}[{index}];", self.table(table))]
             }
             StepKind::Shift(Operand::Uniform(s)) => vec![self.shift(word, s, acc)],
-            StepKind::Shift(Operand::Table(t, least, greatest)) => match self.known(t) {
-                None => self.shift_by_table(word, i, acc, (t, least, greatest)),
-                Some(0) => Vec::new(),
-                Some(s) => vec![self.shift(word, s, acc)],
-            },
+            StepKind::Shift(Operand::Table(t, least, greatest)) => {
+                self.shift_by_table(word, i, acc, (t, least, greatest))
+            }
         }
     }
 

@@ -6,7 +6,7 @@ use crate::EmitError;
 use crate::elem::Elem;
 use ceg4n_ir::window::{Conv, Window};
 use ceg4n_ir::{FILL, KernelNode, NodeId, Op, TensorFormat, ValueId};
-use ceg4n_target::{KernelChoice, License, Target};
+use ceg4n_target::License;
 use std::borrow::Cow;
 
 impl<'a> Builder<'a> {
@@ -32,17 +32,6 @@ impl<'a> Builder<'a> {
         (weight, bias, formats)
     }
 
-    /// The word of a dense layer's sums: in straight-line code for a processor of 8 bits the
-    /// smallest.
-    fn sum_word(&self, n: NodeId) -> Elem {
-        let width = self.width(n);
-        let is_small = self.target == Target::Avr && self.choice == KernelChoice::Unrolled;
-        match is_small && width <= 16 {
-            true => Elem::I16,
-            false => Elem::word(width),
-        }
-    }
-
     /// Makes a stage start from a dense layer; tells what it does.
     pub(super) fn dense(
         &mut self,
@@ -52,7 +41,7 @@ impl<'a> Builder<'a> {
         bias: Option<&'a [i64]>,
     ) -> String {
         let node = self.node(n);
-        stage.word = self.sum_word(n);
+        stage.word = Elem::word(self.width(n));
         let rows = node.len;
         let cols = weight.len() / rows.max(1);
         let license = self.license(stage, n, rows, weight);

@@ -7,18 +7,31 @@ use crate::EmitError;
 use crate::elem::{Elem, hull};
 use ceg4n_base::entity::SecondaryMap;
 use ceg4n_ir::{Checked, Kernel, KernelNode, KernelOp, NodeId, Program};
+use ceg4n_scalar::Removed;
 use ceg4n_target::{KernelChoice, Target};
 use std::borrow::Cow;
 
-/// Plans a fixed-point program, in loops for a target.
+/// A program's kernel, as it was checked or simplified.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Given<'a> {
+    pub(crate) program: &'a Checked<Program>,
+    pub(crate) kernel: &'a Kernel,
+    /// What nodes lost, if it is simplified.
+    pub(crate) removed: Option<&'a SecondaryMap<NodeId, Removed>>,
+}
+
+/// Plans a kernel, in loops for a target.
 pub(crate) fn plan(
-    program: &Checked<Program>,
+    given: Given<'_>,
     target: Target,
     choice: KernelChoice,
 ) -> Result<Plan<'_>, EmitError> {
-    let kernel = program.kernel().ok_or(EmitError::NotFixedPoint)?;
+    let Given {
+        program, kernel, ..
+    } = given;
     let mut builder = Builder {
         kernel,
+        removed: given.removed,
         program,
         target,
         choice,
@@ -32,7 +45,7 @@ pub(crate) fn plan(
             tables: Vec::new(),
             input: Elem::of_format(kernel.input_format),
             output: Elem::I64,
-            unrolled: false,
+            straight: None,
         },
     };
     let output = builder.through_moves(kernel.output);
@@ -49,6 +62,31 @@ pub(crate) fn plan(
         .map(|s| s.ty)
         .ok_or_else(|| EmitError::Internal("a kernel without stages".to_owned()))?;
     Ok(plan)
+}
+
+/// What a node lost, in words; `None` for nothing that a reader would look for.
+fn lost(removed: Removed, left: usize) -> Option<String> {
+    let Removed {
+        constant,
+        duplicate,
+        unread,
+        merged,
+    } = removed;
+    let mut parts: Vec<String> = Vec::new();
+    for (count, what) in [
+        (constant, "constant"),
+        (duplicate, "equal to another one"),
+        (unread, "never read"),
+    ] {
+        if count > 0 {
+            parts.push(format!("{count} {what}"));
+        }
+    }
+    if !parts.is_empty() {
+        let of = left + constant + duplicate + unread;
+        return Some(format!("of {of} elements removed: {}", parts.join(", ")));
+    }
+    (merged > 0).then(|| "merged with the operation before it".to_owned())
 }
 
 /// True if the operator reads its operand at more than one place, or at another place than it
@@ -78,6 +116,7 @@ fn reads_elsewhere(op: &KernelOp) -> bool {
 
 pub(super) struct Builder<'a> {
     pub(super) kernel: &'a Kernel,
+    removed: Option<&'a SecondaryMap<NodeId, Removed>>,
     pub(super) program: &'a Checked<Program>,
     pub(super) target: Target,
     pub(super) choice: KernelChoice,
@@ -243,6 +282,7 @@ impl<'a> Builder<'a> {
             len: self.node(n).len,
             padding: 0,
             inner: 1,
+            node: n,
             notes: Vec::new(),
         };
         if from.is_none() {
@@ -341,6 +381,9 @@ impl<'a> Builder<'a> {
             "{name}: {note}; proved range [{}, {}]",
             proved.lo, proved.hi
         ));
+        if let Some(lost) = self.removed.and_then(|all| lost(all[n], node.len)) {
+            stage.notes.push(format!("{name}: {lost}"));
+        }
         Ok(())
     }
 

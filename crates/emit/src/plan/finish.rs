@@ -4,7 +4,7 @@ use super::build::Builder;
 use super::{Body, Data, Dense, Operand, Stage, Step, StepKind};
 use crate::elem::Elem;
 use ceg4n_ir::Rounding;
-use ceg4n_target::{Form, KernelChoice};
+use ceg4n_target::Form;
 use std::borrow::Cow;
 
 impl Builder<'_> {
@@ -21,7 +21,6 @@ impl Builder<'_> {
             bias: Some(bias),
             tiles,
             license,
-            width,
             ..
         }) = &stage.body
         else {
@@ -39,12 +38,9 @@ impl Builder<'_> {
             Rounding::Floor => 0,
             Rounding::HalfEven => return,
         };
-        // A number in straight-line code needs no table, but sums of 16 bits need room.
-        let straight = self.choice == KernelChoice::Unrolled && stage.word == Elem::I16;
         let table = &mut self.plan.tables[*bias];
         let tiled = !tiles.is_empty() && table.ty == Elem::I32 && half <= license.room();
-        let has_room = straight && (1i64 << (width - 1)) + half <= 1 << 15;
-        if !tiled && !has_room {
+        if !tiled {
             return;
         }
         let data: Vec<i64> = table.data.iter().map(|b| b + half).collect();
@@ -65,7 +61,6 @@ fn narrow(stage: &mut Stage) {
     };
     match (dense.license.form(), stage.steps.first()) {
         (Form::Short, _) => {}
-        (Form::Plain, _) if stage.word == Elem::I16 => {}
         (
             Form::Bytes,
             Some(Step {

@@ -229,6 +229,7 @@ impl<'a> Builder<'a> {
             len: cols,
             padding,
             inner: 1,
+            node: stage.node,
             notes: vec![format!("input: copied, {padding} zeros behind it")],
         };
         if add != 0 {

@@ -36,6 +36,8 @@ pub(crate) fn compare(op: Cmp, a: Id, b: Id, add: &mut dyn FnMut(Expr) -> Id) ->
 pub struct Expression {
     nodes: Vec<Expr>,
     facts: Vec<Option<Facts>>,
+    /// Leaves, by number, that are sums: a constant beside one joins it.
+    sums: Vec<u32>,
 }
 
 impl Expression {
@@ -52,6 +54,16 @@ impl Expression {
     /// The root; that of an expression without nodes is not one of its nodes.
     pub fn root(&self) -> Id {
         Id::from(self.nodes.len().saturating_sub(1))
+    }
+
+    /// The leaves, by number, that are sums.
+    pub(crate) fn sums(&self) -> &[u32] {
+        &self.sums
+    }
+
+    /// Says which leaves are sums.
+    pub(crate) fn set_sums(&mut self, sums: &[u32]) {
+        self.sums = sums.to_vec();
     }
 
     /// What is known of the leaves, by number.
@@ -117,6 +129,7 @@ impl Builder {
             let node = self.made.nodes[i].map_children(|c| place[usize::from(c)]);
             place[i] = all.push(node, self.made.facts[i]);
         }
+        all.set_sums(&self.made.sums);
         all
     }
 
@@ -135,6 +148,14 @@ impl Builder {
         let id = self.add(Expr::Leaf(number));
         self.learn(id, facts);
         id
+    }
+
+    /// A leaf that is a sum: a constant that is added to it joins the sum and costs nothing.
+    pub fn sum_leaf(&mut self, number: u32, facts: Facts) -> Id {
+        if !self.made.sums.contains(&number) {
+            self.made.sums.push(number);
+        }
+        self.leaf(number, facts)
     }
 
     /// A constant.

@@ -40,6 +40,7 @@ pub(crate) fn cheapest(graph: &Graph, root: Id, cost: &dyn Cost) -> Option<Expre
     }
     let (mut made, mut place) = (Expression::default(), HashMap::new());
     take(graph, &best, graph.find(root), &mut made, &mut place)?;
+    made.set_sums(&graph.analysis.sums);
     Some(made)
 }
 
@@ -68,11 +69,14 @@ fn candidate(
     Some(now)
 }
 
-/// A leaf beside a constant.
+/// A leaf that is a sum, beside a constant.
 fn joins(graph: &Graph, leaf: Id, constant: Id) -> bool {
-    let is_leaf = |e: &Expr| matches!(e, Expr::Leaf(_));
     let known = graph[constant].data.and_then(Facts::known);
-    known.is_some() && graph[leaf].iter().any(is_leaf)
+    known.is_some() && graph[leaf].iter().any(|e| is_sum(e, &graph.analysis.sums))
+}
+
+fn is_sum(expr: &Expr, sums: &[u32]) -> bool {
+    matches!(expr, Expr::Leaf(n) if sums.contains(n))
 }
 
 /// What cannot be computed, because it may leave ±2^120 or multiplies two variables.
@@ -143,7 +147,14 @@ impl Expression {
     pub fn cost(&self, cost: &dyn Cost) -> u64 {
         let mut all: Vec<u64> = Vec::with_capacity(self.nodes().len());
         for (i, expr) in self.nodes().iter().enumerate() {
-            let own = cost_of(expr, self.facts(Id::from(i)), &|id| self.facts(id), cost);
+            let joins = |leaf: Id, constant: Id| {
+                let known = self.facts(constant).and_then(Facts::known);
+                known.is_some() && is_sum(&self.nodes()[usize::from(leaf)], self.sums())
+            };
+            let own = match expr {
+                Expr::Add([a, b]) if joins(*a, *b) || joins(*b, *a) => 1,
+                _ => cost_of(expr, self.facts(Id::from(i)), &|id| self.facts(id), cost),
+            };
             let sum = expr.fold(own.max(1), |sum, id| {
                 sum.saturating_add(all[usize::from(id)])
             });

@@ -166,15 +166,18 @@ const MOST_REFINEMENTS: u32 = 100_000;
 pub(crate) struct Proved {
     /// What is known of each leaf.
     leaves: Vec<Option<Facts>>,
+    /// The leaves that are sums.
+    pub(crate) sums: Vec<u32>,
     /// Two proofs about one class exclude each other.
     pub(crate) contradiction: bool,
     refinements: u32,
 }
 
 impl Proved {
-    pub(crate) fn new(leaves: Vec<Option<Facts>>) -> Self {
+    pub(crate) fn new(leaves: Vec<Option<Facts>>, sums: &[u32]) -> Self {
         Self {
             leaves,
+            sums: sums.to_vec(),
             contradiction: false,
             refinements: 0,
         }

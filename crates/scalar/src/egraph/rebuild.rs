@@ -466,7 +466,11 @@ impl Encoder<'_, '_> {
             self.leaves.len() - 1
         });
         let number = u32::try_from(number).map_err(|_| DagError::Size)?;
-        let leaf = self.builder.leaf(number, facts);
+        let is_sum = self.leaves[number as usize].terms.len() > 1;
+        let leaf = match is_sum {
+            true => self.builder.sum_leaf(number, facts),
+            false => self.builder.leaf(number, facts),
+        };
         Ok(self.chain(&[(leaf, outer)], form.constant))
     }
 

@@ -180,3 +180,23 @@ fn what_cannot_be_computed_is_not_applied() {
     assert_eq!(found.expression, expression);
     assert_eq!(found.fired, [] as [usize; 0]);
 }
+
+/// A sum starts at its constant, so that one beside it is free; elsewhere it is an addition.
+#[test]
+fn a_constant_joins_a_sum() {
+    let wide = Facts::within(-500, 500);
+    let cost = |is_sum: bool| {
+        let mut b = Builder::new();
+        let x = match is_sum {
+            true => b.sum_leaf(0, wide),
+            false => b.leaf(0, wide),
+        };
+        let five = b.int(5);
+        let sum = b.sum(x, five);
+        let root = b.shr(sum, 3);
+        let found = simplify(&b.finish(root), &rules(&[]), &SmtSize, Limits::default());
+        found.unwrap().expression.cost(&SmtSize)
+    };
+    assert_eq!(cost(true), 5);
+    assert!(cost(false) > 40);
+}
