@@ -11,17 +11,24 @@ fn main() -> io::Result<()> {
     // Relative paths and embedded texts: a build folder that is moved or cached stays right.
     println!("cargo::rerun-if-changed={SPECS}");
     println!("cargo::rerun-if-changed={GRAMMAR}");
-    let mut table = String::from("&[\n");
+    let (mut specs, mut rules) = (String::from("&[\n"), String::from("&[\n"));
     for folder in sorted(Path::new(SPECS))?.into_iter().filter(|p| p.is_dir()) {
+        let table = match last(&folder).as_str() {
+            "rules" => &mut rules,
+            _ => &mut specs,
+        };
         for file in sorted(&folder)? {
             let name = format!("{}/{}", last(&folder), last(&file));
             let text = fs::read_to_string(&file)?;
             writeln!(table, "    ({name:?}, {text:?}),").map_err(io::Error::other)?;
         }
     }
-    table.push(']');
     let out = env::var("OUT_DIR").map_err(io::Error::other)?;
-    fs::write(Path::new(&out).join("specs.rs"), table)
+    for (file, mut table) in [("specs.rs", specs), ("rules.rs", rules)] {
+        table.push(']');
+        fs::write(Path::new(&out).join(file), table)?;
+    }
+    Ok(())
 }
 
 /// The entries of a folder, hidden files (those of editors) left out.

@@ -8,6 +8,7 @@ images.onnx: a small convolutional classifier as an exporter of images with the 
 writes it, with batch normalization, a residual sum and a softmax at the end.
 quantized.onnx: a layer with integer weights between quantizations of its operands.
 unsupported.onnx: operators that ceg4nc does not support (LayerNormalization, Elu).
+broken.onnx: a graph and element types that ceg4nc refuses; in tests/import/inputs.
 """
 
 import numpy as np
@@ -16,8 +17,8 @@ from onnx import TensorProto, checker, helper, numpy_helper, save
 import train
 
 
-def write(name, nodes, inputs, outputs, tensors, opset=13):
-    """Checks and saves a model with one input `x` and one output `y`."""
+def write(name, nodes, inputs, outputs, tensors, opset=13, broken=False):
+    """Saves a model with one input `x` and one output `y`, after a check unless it is broken."""
     graph = helper.make_graph(
         nodes,
         name,
@@ -27,14 +28,17 @@ def write(name, nodes, inputs, outputs, tensors, opset=13):
     )
     opsets = [helper.make_opsetid("", opset)]
     model = helper.make_model(graph, opset_imports=opsets, ir_version=8, producer_name="ceg4nc")
+    if broken:
+        save(model, train.HERE.parent / "import" / "inputs" / f"{name}.onnx")
+        return
     checker.check_model(model)
     save(model, train.HERE / f"{name}.onnx")
 
 
 def tensor(value):
-    """Integers keep their type; the rest becomes float32."""
+    """Integers and complex numbers keep their type; the rest becomes float32."""
     value = np.asarray(value)
-    return value if value.dtype.kind in "iu" else value.astype(np.float32)
+    return value if value.dtype.kind in "iuc" else value.astype(np.float32)
 
 
 def iris():
@@ -118,8 +122,19 @@ def unsupported():
     write("unsupported", nodes, [1, 1, 2, 2], [1, 4], {"w": np.ones(2)}, opset=17)
 
 
+def broken():
+    node = helper.make_node
+    nodes = [
+        node("Gemm", ["x", "w"], ["h"], name="no_such_operand", transB=1),
+        node("Gemm", ["x", "v"], ["c"], name="complex_weights"),
+        node("Add", ["h", "c"], ["y"], name="last"),
+    ]
+    write("broken", nodes, ["batch", 2], ["batch", 2], {"v": np.ones((2, 2), np.complex64)}, broken=True)
+
+
 if __name__ == "__main__":
     iris()
     images()
     quantized()
     unsupported()
+    broken()

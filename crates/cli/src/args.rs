@@ -6,10 +6,17 @@
 
 mod bench_compile;
 mod query;
+mod reduce;
+mod rules;
+mod scalar;
 
 pub use bench_compile::{BenchCompileArgs, BenchDataArgs, TableFormat};
 pub use query::{BenchInstancesArgs, QueryArgs, SupportsArgs};
+pub use reduce::ReduceArgs;
+pub use rules::RulesArgs;
+pub use scalar::ScalarArgs;
 
+use crate::translate;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -56,12 +63,10 @@ pub enum Command {
     Explain(ExplainArgs),
     /// List the solvers, compilers and cross tools found
     Doctor(DoctorArgs),
-    /// Planned.
-    #[command(hide = true)]
-    Rules(NotBuilt),
-    /// Planned.
-    #[command(hide = true)]
-    Reduce(NotBuilt),
+    /// Prove the rewrite rules
+    Rules(RulesArgs),
+    /// Make a network that a command fails on small
+    Reduce(Box<ReduceArgs>),
     /// Planned.
     #[command(hide = true)]
     Runs(NotBuilt),
@@ -178,8 +183,8 @@ pub struct BudgetArgs {
     /// Of everything random
     #[arg(long, value_name = "N")]
     pub seed: Option<String>,
-    /// embedded, z3, cvc5, bitwuzla, or the path of an SMT-LIB 2 program
-    #[arg(long, value_name = "SOLVER")]
+    /// The solver of leaves.
+    #[arg(long, value_name = "SOLVER", help = translate::solver_help())]
     pub solver: Option<String>,
     /// Whether progress is shown on standard error
     #[arg(long, value_enum, default_value_t, value_name = "WHEN")]
@@ -271,8 +276,8 @@ pub struct CompileArgs {
     /// Activation widths of the search, within 4..24
     #[arg(long, value_name = "MIN..MAX")]
     pub activation_bits: Option<String>,
-    /// What is written: c, rust, onnx
-    #[arg(long, value_name = "LIST", value_delimiter = ',')]
+    /// The backends.
+    #[arg(long, value_name = "LIST", value_delimiter = ',', help = translate::emit_help())]
     pub emit: Vec<String>,
     /// The prefix of C and Rust names
     #[arg(long, value_name = "P")]
@@ -385,6 +390,8 @@ pub enum Print {
     Ir,
     /// As a Graphviz graph.
     Dot,
+    /// The kernel of the last version as one expression graph, rewritten.
+    Scalar,
 }
 
 /// `opt`.
@@ -405,12 +412,21 @@ pub struct OptArgs {
     /// List the passes and pipelines
     #[arg(long)]
     pub list_passes: bool,
-    /// Check every pass's result, on sample points too
+    /// Check every pass's result: by exact evaluation on sample points, and what it keeps of versions by native code and, if they are small, by a solver
     #[arg(long)]
     pub verify_each: bool,
+    /// Say what each pass changed: values, parameters, bits, multiply-accumulates
+    #[arg(long)]
+    pub stats: bool,
+    /// Say on standard error how long each pass took
+    #[arg(long)]
+    pub timing: bool,
     /// Write a .nnir file instead of printing
     #[arg(short, long, value_name = "NET.nnir")]
     pub output: Option<PathBuf>,
+    /// Of `--print scalar`.
+    #[command(flatten)]
+    pub scalar: ScalarArgs,
 }
 
 /// `run`.

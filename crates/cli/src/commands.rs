@@ -1,11 +1,13 @@
 //! The commands: from arguments through the driver to text and exit code.
 
 mod query;
+mod rules;
+mod scalar;
 
 use crate::args::{
     BenchArgs, BenchCommand, BenchCompileArgs, BenchVerifyArgs, CheckArgs, Command, CompileArgs,
-    DoctorArgs, ExplainArgs, Format, ImportArgs, OptArgs, Print, ProgressWhen, RunArgs, SmtArgs,
-    TableFormat, VerifyArgs,
+    DoctorArgs, ExplainArgs, Format, ImportArgs, OptArgs, Print, ProgressWhen, ReduceArgs, RunArgs,
+    SmtArgs, TableFormat, VerifyArgs,
 };
 use crate::console::Console;
 use crate::{render, translate};
@@ -39,8 +41,8 @@ pub(crate) fn run(command: Command, console: &mut Console<'_>) -> i32 {
         },
         Command::Doctor(args) => doctor(&args),
         Command::Explain(args) => explain(&args, console),
-        Command::Rules(_) => Err(translate::not_built("rules").into()),
-        Command::Reduce(_) => Err(translate::not_built("reduce").into()),
+        Command::Rules(args) => rules::rules(&args, console),
+        Command::Reduce(args) => reduce(&args, console),
         Command::Runs(_) => Err(translate::not_built("runs").into()),
         Command::Diff(_) => Err(translate::not_built("diff").into()),
         Command::Supports(args) => query::supports(&args),
@@ -202,20 +204,39 @@ fn optimize(args: &OptArgs, console: &mut Console<'_>) -> Done {
     let print = |module: &_| match args.print {
         Print::Ir => to_text(module),
         Print::Dot => to_dot(module),
+        // Only of what all passes made: a module in between need not have a kernel.
+        Print::Scalar => String::new(),
     };
     let mut text = String::new();
-    let loaded = opt(&options, &mut |name, module| {
+    let mut applied = Vec::new();
+    let loaded = opt(&options, &mut |found, module| {
         if args.print_after_all {
-            text.push_str(&format!("// after {name}\n{}", print(module)));
+            let after = match found.changed {
+                true => print(module),
+                false => String::new(),
+            };
+            text.push_str(&render::after(found));
+            text.push_str(&after);
         }
+        applied.push(found.clone());
     })?;
+    console.say(&render::compared(&applied));
+    if args.timing {
+        console.say(&render::timing(&applied));
+    }
+    let stats = match args.stats {
+        true => render::stats(&applied),
+        false => String::new(),
+    };
     warn(&loaded, console);
     if let Some(path) = &args.output {
         save(path, &loaded.module)?;
+    } else if args.print == Print::Scalar {
+        text = scalar::print(loaded, &args.scalar, args.stats)?;
     } else if text.is_empty() {
         text.push_str(&print(&loaded.module));
     }
-    Ok((text, 0))
+    Ok((stats + &text, 0))
 }
 
 fn evaluate(args: &RunArgs, console: &mut Console<'_>) -> Done {
@@ -273,6 +294,18 @@ fn explain(args: &ExplainArgs, console: &Console<'_>) -> Done {
         Format::Text => render::explanation(&told),
     };
     Ok((text, 0))
+}
+
+fn reduce(args: &ReduceArgs, console: &mut Console<'_>) -> Done {
+    let options = translate::reduce(args)?;
+    let shown = shows_progress(args.progress, console);
+    let cancel = console.cancel.clone();
+    let found = ceg4n_driver::reduce::reduce(&options, &console.progress(shown), &cancel)?;
+    let text = match args.format.format {
+        Format::Json => json(&found)?,
+        Format::Text => render::reduction(&found),
+    };
+    Ok((text, if found.ended == "fixpoint" { 0 } else { 20 }))
 }
 
 fn doctor(args: &DoctorArgs) -> Done {

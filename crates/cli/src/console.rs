@@ -32,6 +32,12 @@ impl<'a> Console<'a> {
         self.out.flush()
     }
 
+    /// Shows lines beside the result, on the message stream.
+    pub fn say(&mut self, text: &str) {
+        // Lines that cannot be shown are no reason to stop.
+        let _ = self.err.write_all(text.as_bytes());
+    }
+
     /// Shows diagnostics.
     pub fn show(&mut self, diagnostics: &Diagnostics, sources: &Sources) {
         let text = sources.render(diagnostics, self.colours && self.err_is_terminal);

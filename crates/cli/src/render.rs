@@ -5,21 +5,29 @@ mod bench;
 mod bench_compile;
 mod explain;
 mod instances;
+mod opt;
+mod reduce;
 mod report;
+mod rules;
+mod simplify;
 mod table;
 
 pub(crate) use bench::bench;
 pub(crate) use bench_compile::{bench_compile, bench_compile_markdown};
 pub(crate) use explain::{explanation, recheck};
 pub(crate) use instances::instances;
+pub(crate) use opt::{after, compared, passes, stats, timing};
+pub(crate) use reduce::reduction;
 pub(crate) use report::report;
+pub(crate) use rules::{rule_list, rules};
+pub(crate) use simplify::simplification;
 
 use ceg4n_base::Exact;
 use ceg4n_driver::check::{Summary, VersionSummary};
 use ceg4n_driver::doctor::{Found, Report};
 use ceg4n_driver::run::{Known, RunResult};
 use ceg4n_report::Layer;
-use std::fmt::{Display, Write};
+use std::fmt::Write;
 use table::table;
 
 /// A number with at most nine significant digits.
@@ -194,27 +202,6 @@ fn found(f: &Found) -> Vec<String> {
         format!("{place}{path}"),
         f.purpose.to_owned(),
     ]
-}
-
-/// `opt --list-passes`.
-pub(crate) fn passes(
-    passes: &[&dyn ceg4n_driver::opt::Pass],
-    pipelines: &[(&str, &str, &[&str])],
-) -> String {
-    let mut out = String::from("passes\n");
-    let row = |name: &str, text: &dyn Display| vec![name.to_owned(), text.to_string()];
-    let rows: Vec<_> = passes
-        .iter()
-        .map(|p| row(p.name(), &p.description()))
-        .collect();
-    out.push_str(&table(&rows, 2));
-    out.push_str("pipelines\n");
-    let rows: Vec<_> = pipelines
-        .iter()
-        .map(|(name, text, list)| row(name, &format!("{text}: {}", list.join(", "))))
-        .collect();
-    out.push_str(&table(&rows, 2));
-    out
 }
 
 #[cfg(test)]

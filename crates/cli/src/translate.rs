@@ -5,11 +5,15 @@ mod bench_compile;
 mod data;
 mod explain;
 mod query;
+mod reduce;
+mod rules;
 
 pub use bench::bench_verify;
 pub use bench_compile::bench_compile;
 pub use explain::explain;
 pub use query::{capability, instances, is_query, query};
+pub use reduce::reduce;
+pub use rules::{cost_model, rules};
 
 use crate::args::{
     BoundaryArgs, BudgetArgs, CompileArgs, PlannedArgs, QuestionArgs, RunArgs, SmtArgs, VerifyArgs,
@@ -17,12 +21,12 @@ use crate::args::{
 use ceg4n_base::{Diagnostic, Diagnostics, Exact, codes};
 use ceg4n_driver::Precision;
 use ceg4n_driver::options::{
-    ACTIVATION_BITS, Boundary, Budget, CompileOptions, Cost, DataSource, Demand, EmitOptions,
-    EmitSet, FileKind, Granularity, KernelChoice, LabelSource, LoadOptions, Pixels, Preset,
-    Strategy, Target, VerifyOptions, WEIGHT_BITS,
+    ACTIVATION_BITS, BACKENDS, Boundary, Budget, CompileOptions, Cost, DataSource, Demand,
+    EmitOptions, EmitSet, FileKind, Granularity, KernelChoice, LabelSource, LoadOptions, Pixels,
+    Preset, Strategy, Target, VerifyOptions, WEIGHT_BITS,
 };
 use ceg4n_driver::run::RunOptions;
-use ceg4n_driver::smt::{Logic, SmtOptions};
+use ceg4n_driver::smt::{Logic, SmtOptions, solver_names};
 use ceg4n_ir::{Domain, Format, Property, Rounding};
 use std::ops::{Range, RangeInclusive};
 use std::path::Path;
@@ -155,7 +159,7 @@ pub fn compile(args: &CompileArgs) -> Result<CompileOptions, Diagnostics> {
         acsl: args.acsl,
         rewrite: !args.no_rewrite,
     };
-    if !options.emit.c {
+    if !options.emit.has(EmitSet::C) {
         for (name, given) in [
             ("target", args.target.is_some()),
             ("max-flash", args.max_flash.is_some()),
@@ -523,28 +527,25 @@ fn bits(text: &str, within: RangeInclusive<u8>) -> Result<RangeInclusive<u8>, Re
     ))
 }
 
+/// What `--solver` is for.
+pub(crate) fn solver_help() -> String {
+    let names: Vec<_> = solver_names().collect();
+    format!("{}, or the path of an SMT-LIB 2 program", names.join(", "))
+}
+
+/// What `--emit` is for.
+pub(crate) fn emit_help() -> String {
+    let names: Vec<_> = BACKENDS.iter().map(|b| b.name).collect();
+    format!("What is written: {}", names.join(", "))
+}
+
 fn emit(r: &mut Reader, list: &[String]) -> EmitSet {
-    let mut set = EmitSet {
-        c: false,
-        rust: false,
-        onnx: false,
-    };
+    let mut set = EmitSet::none();
     for name in list {
         r.option("emit", Some(name), |t| match t {
-            "c" => {
-                set.c = true;
-                Ok(())
-            }
-            "rust" => {
-                set.rust = true;
-                Ok(())
-            }
-            "onnx" => {
-                set.onnx = true;
-                Ok(())
-            }
             "smt" => Err(Refusal::NotBuilt),
-            _ => expected("c, rust or onnx"),
+            t if set.insert(t) => Ok(()),
+            _ => expected(names(BACKENDS.iter().map(|b| b.name))),
         });
     }
     set
@@ -568,7 +569,8 @@ fn kernel(text: &str) -> Result<KernelChoice, Refusal> {
 }
 
 /// `a, b or c`.
-fn names<const N: usize>(all: [&str; N]) -> String {
+fn names<'a>(all: impl IntoIterator<Item = &'a str>) -> String {
+    let all: Vec<&str> = all.into_iter().collect();
     match &all[..] {
         [rest @ .., last] if !rest.is_empty() => format!("{} or {last}", rest.join(", ")),
         list => list.concat(),

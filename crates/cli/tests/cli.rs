@@ -5,7 +5,7 @@
 
 use ceg4n_driver::Precision;
 use ceg4n_driver::bench::{BenchOptions, BenchPreset, Scales};
-use ceg4n_driver::options::{Boundary, Demand, Preset, Strategy};
+use ceg4n_driver::options::{Boundary, Demand, EmitSet, Preset, Strategy};
 use ceg4n_ir::{Domain, Property, Rounding};
 use ceg4nc::args::{BenchCommand, Cli, Command};
 use ceg4nc::{Console, run_on, translate};
@@ -264,7 +264,7 @@ fn options_get_their_types() {
     assert_eq!(o.rounding, Some(Rounding::HalfEven));
     assert_eq!((o.preset, o.strategy), (Preset::Auto, Strategy::Nsga2));
     assert_eq!((o.weight_bits, o.activation_bits), (3..=5, Some(8..=8)));
-    assert!(o.emit.c && !o.emit.rust && o.emit.onnx);
+    assert!(o.emit.has("c") && !o.emit.has("rust") && o.emit.has("onnx"));
     assert_eq!(o.output.as_deref(), Some(Path::new("d")));
     assert_eq!((o.prefix.as_deref(), o.ir_version), (Some("p"), Some(2)));
     assert_eq!((o.budget.effort, o.budget.jobs, o.budget.seed), (3, 2, 9));
@@ -358,7 +358,7 @@ fn what_is_left_out_has_the_defaults_of_the_book() {
         (o.boundary, o.rounding, o.preset),
         (None, None, Preset::Auto)
     );
-    assert!(o.emit.c && o.emit.rust && !o.emit.onnx);
+    assert_eq!(o.emit, EmitSet::default());
     assert_eq!(o.output_folder("n"), Path::new("n.ceg4n"));
     assert_eq!((o.budget.effort, o.budget.seed), (1, 0));
     assert_eq!(o.budget.solver, "embedded");

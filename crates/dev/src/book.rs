@@ -6,8 +6,10 @@ use std::path::Path;
 /// Pages written by `cargo run -p ceg4n-dev -- book`: path in the repository, and text.
 pub fn generated() -> Vec<(&'static str, String)> {
     let operators = ceg4n_opspec::reference_markdown(ceg4n_opspec::catalogue());
+    let rules = ceg4n_opspec::rules_markdown(ceg4n_opspec::rewrite_rules());
     vec![
         ("book/src/reference/operators.md", operators),
+        ("book/src/reference/rules.md", rules),
         ("book/src/reference/passes.md", passes()),
         ("book/src/reference/diagnostics.md", diagnostics()),
     ]
@@ -17,27 +19,34 @@ pub fn generated() -> Vec<(&'static str, String)> {
 fn passes() -> String {
     let mut out = String::from(
         "# Passes\n\nGenerated from the registry in `crates/passes`. \"Keeps\" is what a pass leaves \
-         as it is, exactly and on every input.\n\n| pass | does | keeps |\n|---|---|---|\n",
+         as it is, exactly and on every input: the real function of the network (the reference), the \
+         integer functions of all versions (the kernels). A pass that keeps kernels is *exact*: what \
+         was proved of a version holds after it. Any other is *refining*: versions are to be verified \
+         anew.\n\n| pass | does | keeps | |\n|---|---|---|---|\n",
     );
-    for pass in ceg4n_passes::REGISTRY {
-        let keeps = pass.keeps();
-        let kept = match (keeps.reference, keeps.kernels) {
-            (true, true) => "reference and kernels",
-            (true, false) => "reference",
-            (false, true) => "kernels",
-            (false, false) => "",
+    for pass in ceg4n_driver::opt::passes() {
+        let name = pass.name();
+        let mut row = |name: &str, parameter: Option<&str>, does: &str| {
+            let keeps = pass.keeps(parameter);
+            let (kept, kind) = (keeps.words(), keeps.invariant());
+            out.push_str(&format!("| `{name}` | {does} | {kept} | {kind} |\n"));
         };
-        let (name, does) = (pass.name(), pass.description());
-        out.push_str(&format!("| `{name}` | {does} | {kept} |\n"));
+        row(name, None, pass.description());
+        for p in pass.parameters() {
+            row(&format!("{name}:{}", p.syntax), Some(p.syntax), p.does);
+        }
     }
-    out.push_str("\n| pipeline | purpose | passes |\n|---|---|---|\n");
-    for (name, purpose, names) in ceg4n_passes::PIPELINES {
-        let names: Vec<_> = names.iter().map(|n| format!("`{n}`")).collect();
-        out.push_str(&format!(
-            "| `{name}` | {purpose} | {} |\n",
-            names.join(", ")
-        ));
+    out.push_str("\n| pipeline | purpose | passes | rounds |\n|---|---|---|---|\n");
+    for named in ceg4n_passes::PIPELINES {
+        let names: Vec<_> = named.passes.iter().map(|n| format!("`{n}`")).collect();
+        let (name, purpose, rounds) = (named.name, named.purpose, named.rounds);
+        let names = names.join(", ");
+        out.push_str(&format!("| `{name}` | {purpose} | {names} | {rounds} |\n"));
     }
+    out.push_str(
+        "\nA pipeline of several rounds starts again until nothing changes, as often as it says at \
+         most.\n",
+    );
     out
 }
 

@@ -6,8 +6,10 @@
 //! - [`book`]: generated pages, the table of contents, links.
 //! - [`commands`]: the command-line page knows every command and option.
 //! - [`networks`]: generated networks of two million parameters.
+//! - [`examples`]: the worked examples of the book, carried out.
 //! - [`formulas`]: what rewriting does to formulas and their solving time, as a table.
 //! - [`kernels`]: what emitted kernels take on microcontrollers, as a table.
+//! - [`untested`]: what has no text test, and files that no test needs.
 //! - [`licences`]: what the dependencies' licences and sources may be.
 //!
 //! Every check returns what it found as [`Finding`]s; the tests demand that there are none, and
@@ -15,6 +17,7 @@
 
 pub mod book;
 pub mod commands;
+pub mod examples;
 pub mod formulas;
 pub mod kernels;
 pub mod layers;
@@ -22,6 +25,7 @@ pub mod licences;
 pub mod networks;
 pub mod tidy;
 pub mod tree;
+pub mod untested;
 
 pub use tree::Tree;
 

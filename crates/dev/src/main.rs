@@ -1,10 +1,12 @@
 //! `cargo run -p ceg4n-dev -- book`: writes the generated pages of the book;
 //! `… -- network NAME OUT.nnir`: writes a generated network;
+//! `… -- examples [PAGE]`: carries out the worked examples of the book;
 //! `… -- kernels`: measures emitted kernels, see `--help`;
-//! `… -- formulas`: measures formulas with and without the rewriter, see `--help`.
+//! `… -- formulas`: measures formulas with and without the rewriter, see `--help`;
+//! `… -- untested`: lists what has no text test.
 
-use ceg4n_dev::{Tree, book, formulas, kernels, networks};
-use clap::Parser;
+use ceg4n_dev::{Tree, book, examples, formulas, kernels, networks, untested};
+use clap::{CommandFactory, Parser};
 use std::path::Path;
 use std::process::ExitCode;
 
@@ -39,6 +41,10 @@ fn main() -> ExitCode {
                 ExitCode::from(2)
             }
         },
+        ["examples", ref page @ ..] if page.len() < 2 => {
+            let page = page.first().copied();
+            ended(examples::run(page, &mut |line| println!("{line}")))
+        }
         ["kernels", ..] => {
             let options = kernels::Options::parse_from(&arguments);
             ended(kernels::table(&options, &mut |line| print!("{line}")))
@@ -47,9 +53,22 @@ fn main() -> ExitCode {
             let options = formulas::Options::parse_from(&arguments);
             ended(formulas::table(&options, &mut |line| print!("{line}")))
         }
+        ["untested"] => match Tree::read(&Tree::root()) {
+            Ok(tree) => {
+                print!(
+                    "{}",
+                    untested::listing(&tree, &ceg4nc::args::Cli::command())
+                );
+                ExitCode::SUCCESS
+            }
+            Err(e) => {
+                eprintln!("error: {e}");
+                ExitCode::FAILURE
+            }
+        },
         _ => {
             eprintln!(
-                "usage: cargo run -p ceg4n-dev -- book|network dense|mobile OUT.nnir|kernels [OPTIONS]|formulas [OPTIONS]"
+                "usage: cargo run -p ceg4n-dev -- book|network dense|mobile OUT.nnir|examples [PAGE]|kernels [OPTIONS]|formulas [OPTIONS]|untested"
             );
             ExitCode::from(2)
         }

@@ -1,6 +1,6 @@
 //! The house rules hold in this repository. That each rule can be broken is shown beside it.
 
-use ceg4n_dev::{Error, Finding, Tree, book, commands, layers, licences, listed, tidy};
+use ceg4n_dev::{Error, Finding, Tree, book, commands, layers, licences, listed, tidy, untested};
 use clap::CommandFactory;
 
 fn expect_none(findings: &[Finding]) {
@@ -42,6 +42,20 @@ fn links_and_quotations_are_right() -> Result<(), Error> {
 fn the_command_line_page_is_complete() -> Result<(), Error> {
     let tree = Tree::read(&Tree::root())?;
     expect_none(&commands::check(&tree, &ceg4nc::args::Cli::command()));
+    Ok(())
+}
+
+#[test]
+fn everything_has_a_text_test() -> Result<(), Error> {
+    let tree = Tree::read(&Tree::root())?;
+    let program = ceg4nc::args::Cli::command();
+    expect_none(&untested::check(&tree, &program, untested::EXEMPT));
+    Ok(())
+}
+
+#[test]
+fn tests_hold_nothing_that_no_test_needs() -> Result<(), Error> {
+    expect_none(&untested::unused(&Tree::read(&Tree::root())?));
     Ok(())
 }
 

@@ -6,9 +6,7 @@ use crate::options::CompileOptions;
 use crate::outcome::TOOL_VERSION;
 use crate::output::Staged;
 use ceg4n_base::{ContentHash, Diagnostic, Diagnostics, Exact, codes};
-use ceg4n_emit::{
-    Claim, EmitError, EmitInfo, EmitInput, OutputFile, TestVector, emit_c, emit_onnx, emit_rust,
-};
+use ceg4n_emit::{Claim, EmitError, EmitInfo, EmitInput, EmitSet, OutputFile, TestVector};
 use ceg4n_ir::{Anchor, Annotation, Module, Op, Program};
 use ceg4n_refine::{Ended, State, Version};
 use ceg4n_report::{Cost, Report, Status};
@@ -59,7 +57,7 @@ impl Artifacts<'_> {
             },
             options: self.options.written,
         };
-        let fits = if self.options.emit.c {
+        let fits = if self.options.emit.has(EmitSet::C) {
             fit(self.options, &input)?
         } else {
             Fit::Written(input.options)
@@ -78,14 +76,8 @@ impl Artifacts<'_> {
         };
         input.options = written;
         let mut files: Vec<OutputFile> = Vec::new();
-        if self.options.emit.c {
-            files.extend(emit_c(&input).map_err(failed)?);
-        }
-        if self.options.emit.rust {
-            files.extend(emit_rust(&input).map_err(failed)?);
-        }
-        if self.options.emit.onnx {
-            files.extend(emit_onnx(&input).map_err(failed)?);
+        for backend in self.options.emit.backends() {
+            files.extend((backend.files)(&input).map_err(failed)?);
         }
         for f in &files {
             self.staged.write(&f.path, &f.content)?;

@@ -1,7 +1,7 @@
 //! `doctor`: which helpers are installed.
 
 use ceg4n_jit::CodeCache;
-use ceg4n_smt::solver::available;
+use ceg4n_smt::solver::{available, names};
 use serde::Serialize;
 use std::io::Read;
 use std::path::{Path, PathBuf};
@@ -24,9 +24,6 @@ const TOOLS: &[(&str, &str)] = &[
     ("cppcheck", "checks emitted C against MISRA C"),
     ("frama-c", "proves emitted C free of run-time errors"),
 ];
-
-/// Solvers that are looked for; the first is built in.
-const SOLVERS: &[&str] = &["embedded", "z3", "cvc5", "bitwuzla"];
 
 /// How long a program may take to say its version.
 const VERSION_TIME: Duration = Duration::from_secs(5);
@@ -62,10 +59,10 @@ pub struct Found {
 pub fn doctor() -> Report {
     let vectors = CodeCache::new().options().vectors;
     let installed = available();
-    let solvers = SOLVERS.iter().map(|name| {
-        let found = installed.iter().find(|s| s.name == *name);
+    let solvers = names().map(|name| {
+        let found = installed.iter().find(|s| s.name == name);
         Found {
-            name: (*name).to_owned(),
+            name: name.to_owned(),
             purpose: "",
             path: found.and_then(|s| s.path.clone()),
             version: found.map(|s| s.version.clone()),

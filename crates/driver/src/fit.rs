@@ -1,6 +1,6 @@
 //! Whether a kernel can be written for its target within the limits of flash and memory.
 
-use crate::options::{CompileOptions, EmitOptions};
+use crate::options::{CompileOptions, EmitOptions, EmitSet};
 use ceg4n_base::{Diagnostic, codes};
 use ceg4n_emit::{EmitError, EmitInput, KernelChoice, MOST_UNROLLED, footprint};
 use ceg4n_ir::ValueId;
@@ -22,7 +22,7 @@ pub(crate) enum Fit {
 /// [`codes::USAGE`]: straight-line code of a large network, or a limit that no widths meet.
 pub(crate) fn foresee(options: &CompileOptions, space: &AnnotationSpace) -> Result<(), Diagnostic> {
     let products: u64 = space.layers().iter().map(|l| l.macs as u64).sum();
-    let straight = options.written.kernel == KernelChoice::Unrolled && options.emit.c;
+    let straight = options.written.kernel == KernelChoice::Unrolled && options.emit.has(EmitSet::C);
     if straight && products > MOST_UNROLLED as u64 {
         let message = format!(
             "--kernel unrolled: the network has {products} multiplications, and straight-line code at most {MOST_UNROLLED}"
@@ -36,7 +36,7 @@ pub(crate) fn foresee(options: &CompileOptions, space: &AnnotationSpace) -> Resu
         .map(|l| (l.weight, l.weights as u64))
         .collect();
     let least = weights.values().sum::<u64>().div_ceil(8);
-    let loops = products > MOST_UNROLLED as u64 && options.emit.c;
+    let loops = products > MOST_UNROLLED as u64 && options.emit.has(EmitSet::C);
     match options.max_flash.filter(|most| least > *most && loops) {
         None => Ok(()),
         Some(most) => {

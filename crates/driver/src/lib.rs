@@ -31,10 +31,15 @@ pub mod points;
 pub mod progress;
 mod quantize_uniform;
 pub mod query;
+pub mod reduce;
 mod regions;
 mod resources;
+pub mod rules;
 pub mod run;
+pub mod scalar;
+pub mod simplify;
 pub mod smt;
+pub mod validate;
 pub mod verify;
 
 pub use ceg4n_verify::Precision;

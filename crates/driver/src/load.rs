@@ -64,9 +64,10 @@ pub fn load(options: &LoadOptions) -> Result<Loaded, Failure> {
 
 impl Loaded {
     /// Makes the network one that formats can be given to: normalization becomes part of weights, a
-    /// quantized model a version of its integers. A module with versions, or without anything to
-    /// do, stays as it is, and so does what is compared with runs in single precision: those of a
-    /// folded network have other rounding errors.
+    /// quantized model a version of its integers; what computes nothing goes, as a comment in the
+    /// module says then. A module with versions, or without anything to do, stays as it is, and so
+    /// does what is compared with runs in single precision: those of another network have other
+    /// rounding errors.
     ///
     /// # Errors
     /// Those of the passes.
@@ -86,18 +87,20 @@ impl Loaded {
             ));
             return Ok(());
         }
-        if precision == Precision::Float32 {
+        if precision == Precision::Float32 || !self.module.versions.is_empty() {
             return Ok(());
         }
-        let before = self.module.network.hash();
-        let mut module = self.module.clone();
-        for name in PREPARATION {
-            module = run_pass(&module, name)?;
-            if module.network.hash() == before {
-                return Ok(());
-            }
-        }
+        self.module = run_pass(&self.module, "fold-affine")?;
+        let (module, done) = changing(&self.module, SIMPLIFICATION)?;
         self.module = module;
+        if !done.is_empty() {
+            let text = format!(
+                "Made smaller, as the same real function: {}.",
+                done.join(", ")
+            );
+            let header = self.module.comments.entry(Anchor::Header).or_default();
+            header.push(text);
+        }
         Ok(())
     }
 
@@ -115,15 +118,26 @@ impl Loaded {
 }
 
 fn run_pass(module: &Module, name: &str) -> Result<Module, Diagnostics> {
-    let mut module = module.clone();
-    for step in ceg4n_passes::Pipeline::parse(name, ceg4n_passes::REGISTRY)?.0 {
-        module = step.pass.run(&module, step.parameter.as_deref())?;
-    }
-    Ok(module)
+    changing(module, name).map(|(module, _)| module)
 }
 
-/// What runs before formats are chosen.
-const PREPARATION: [&str; 2] = ["fold-affine", "drop-unused"];
+/// Runs a pipeline; with the names of the passes that changed something.
+fn changing(module: &Module, passes: &str) -> Result<(Module, Vec<String>), Diagnostics> {
+    let pipeline = ceg4n_passes::Pipeline::parse(passes, ceg4n_passes::REGISTRY)?;
+    let mut changed: Vec<String> = Vec::new();
+    let module = pipeline.run(module, &mut |step, before, after| {
+        let name = step.pass.name();
+        if !ceg4n_passes::is_same(before, after) && !changed.iter().any(|c| c == name) {
+            changed.push(name.to_owned());
+        }
+        Ok(())
+    })?;
+    Ok((module, changed))
+}
+
+/// What runs before formats are chosen: passes that keep the real function, which make search, formulas and kernels
+/// smaller.
+const SIMPLIFICATION: &str = "simplify";
 
 type Read = (Module, Diagnostics, ContentHash);
 

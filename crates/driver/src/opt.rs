@@ -4,12 +4,15 @@ use crate::failure::Failure;
 use crate::load::{Loaded, load};
 use crate::options::LoadOptions;
 use crate::quantize_uniform::QuantizeUniform;
+use crate::validate::{Comparison, compare};
 use ceg4n_base::{Diagnostic, Diagnostics, codes};
 use ceg4n_ir::{Module, Op};
-pub use ceg4n_passes::Pass;
-use ceg4n_passes::{PIPELINES, Pipeline, REGISTRY, verify_step};
+use ceg4n_jit::CodeCache;
+pub use ceg4n_passes::{Change, Named, Pass, Size, Step};
+use ceg4n_passes::{PIPELINES, Pipeline, REGISTRY, is_same, verify_step};
 use ceg4n_syntax::{PrintOptions, print};
 use std::fmt::Write;
+use std::time::Instant;
 
 /// What to do.
 #[derive(Clone, Debug, Default)]
@@ -18,8 +21,24 @@ pub struct OptOptions {
     pub load: LoadOptions,
     /// `a,b:PARAMETER,c`; empty for no pass.
     pub passes: String,
-    /// Check every pass's result, and that it keeps the functions it claims to keep.
+    /// Check every pass's result, and that it keeps the functions it claims to keep: by exact
+    /// evaluation on sample points, by native code on many inputs, by a solver for small programs.
     pub verify_each: bool,
+}
+
+/// What is known of one application of a pass.
+#[derive(Clone, Debug)]
+pub struct Application {
+    /// The pass with its parameter.
+    pub pass: String,
+    /// False if it left the module as it was.
+    pub changed: bool,
+    /// Sizes.
+    pub size: Change,
+    /// Seconds that the pass took, without checks.
+    pub seconds: f64,
+    /// Under `verify_each`, the versions that it had to keep and did change.
+    pub compared: Vec<Comparison>,
 }
 
 /// Every pass that a pipeline can name.
@@ -30,17 +49,20 @@ pub fn passes() -> Vec<&'static dyn Pass> {
     all
 }
 
-/// The named pipelines: name, purpose, passes.
-pub fn pipelines() -> &'static [(&'static str, &'static str, &'static [&'static str])] {
+/// The named pipelines.
+pub fn pipelines() -> &'static [Named] {
     PIPELINES
 }
 
-/// Runs the passes; `after` sees the module after each one.
+/// Runs the passes; `after` sees each application and the module after it.
 ///
 /// # Errors
 /// An unknown pass, whatever is wrong with the file, a pass that refuses the module or, under
 /// `verify_each`, breaks it.
-pub fn opt(options: &OptOptions, after: &mut dyn FnMut(&str, &Module)) -> Result<Loaded, Failure> {
+pub fn opt(
+    options: &OptOptions,
+    after: &mut dyn FnMut(&Application, &Module),
+) -> Result<Loaded, Failure> {
     let known = passes();
     // An unknown pass is wrong usage, whatever the file holds.
     let pipeline = match options.passes.trim() {
@@ -57,22 +79,44 @@ pub fn opt(options: &OptOptions, after: &mut dyn FnMut(&str, &Module)) -> Result
     }
 }
 
-fn run(
+/// Runs a pipeline on a module.
+///
+/// # Errors
+/// As [`opt`].
+pub fn run(
     module: &Module,
     pipeline: &Pipeline<'_>,
     verify_each: bool,
-    after: &mut dyn FnMut(&str, &Module),
+    after: &mut dyn FnMut(&Application, &Module),
 ) -> Result<Module, Diagnostics> {
-    let mut now = module.clone();
-    for step in &pipeline.0 {
-        let next = step.pass.run(&now, step.parameter.as_deref())?;
+    let cache = CodeCache::new();
+    let mut started = Instant::now();
+    pipeline.run(module, &mut |step, before, result| {
+        let seconds = started.elapsed().as_secs_f64();
+        let keeps = step.pass.keeps(step.parameter.as_deref());
+        let changed = !is_same(before, result);
+        let mut compared = Vec::new();
         if verify_each {
-            verify_step(step.pass.name(), step.pass.keeps(), &now, &next)?;
+            let name = step.pass.name();
+            verify_step(name, keeps, before, result)?;
+            if changed {
+                compared = compare(name, keeps, before, result, &cache)?;
+            }
         }
-        after(step.pass.name(), &next);
-        now = next;
-    }
-    Ok(now)
+        let found = Application {
+            pass: format!("{step:?}"),
+            changed,
+            size: Change {
+                before: Size::of(before),
+                after: Size::of(result),
+            },
+            seconds,
+            compared,
+        };
+        after(&found, result);
+        started = Instant::now();
+        Ok(())
+    })
 }
 
 /// The module as one `.nnir` text, constants inline.

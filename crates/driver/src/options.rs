@@ -3,7 +3,7 @@
 
 use crate::data::Demands;
 use ceg4n_base::Exact;
-pub use ceg4n_emit::{EmitOptions, KernelChoice, Target};
+pub use ceg4n_emit::{BACKENDS, EmitOptions, EmitSet, KernelChoice, Target};
 pub use ceg4n_import::{DataSource, FileKind, LabelSource, Pixels};
 use ceg4n_ir::{Domain, Property, Rounding};
 use ceg4n_verify::Precision;
@@ -168,27 +168,6 @@ pub enum Strategy {
 
 pub use ceg4n_quantize::formats::Granularity;
 pub use ceg4n_search::Cost;
-
-/// Which backends write the kernel.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct EmitSet {
-    /// C99 under `c/`.
-    pub c: bool,
-    /// A `no_std` crate under `rust/`.
-    pub rust: bool,
-    /// An ONNX model of the same integers under `onnx/`.
-    pub onnx: bool,
-}
-
-impl Default for EmitSet {
-    fn default() -> Self {
-        Self {
-            c: true,
-            rust: true,
-            onnx: false,
-        }
-    }
-}
 
 /// Everything that `compile` can be told.
 #[derive(Clone, Debug)]

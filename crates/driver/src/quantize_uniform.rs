@@ -4,7 +4,7 @@
 use crate::options::{ACTIVATION_BITS, WEIGHT_BITS};
 use ceg4n_base::{Diagnostic, Diagnostics, codes};
 use ceg4n_ir::{Module, Rounding, check};
-use ceg4n_passes::{Keeps, Pass};
+use ceg4n_passes::{Keeps, Parameter, Pass};
 use ceg4n_quantize::{BiasRule, Model, Nearest, Quantizer};
 use ceg4n_verify::Reference;
 
@@ -24,10 +24,17 @@ impl Pass for QuantizeUniform {
     }
 
     fn description(&self) -> &'static str {
-        "add a version with W-bit weights and A-bit activations (quantize-uniform:W:A); scales follow from the regions"
+        "add a version of given widths; scales follow from the regions"
     }
 
-    fn keeps(&self) -> Keeps {
+    fn parameters(&self) -> &'static [Parameter] {
+        &[Parameter {
+            syntax: "W:A",
+            does: "W-bit weights and A-bit activations; needed",
+        }]
+    }
+
+    fn keeps(&self, _: Option<&str>) -> Keeps {
         Keeps {
             reference: true,
             kernels: false,

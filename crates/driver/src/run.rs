@@ -309,8 +309,7 @@ fn traced(
         KernelOp::Gather { .. } => "gather",
         KernelOp::Clip { .. } => "clip",
         KernelOp::LeakyRelu { .. } => "leaky_relu",
-        KernelOp::Abs { .. } => "abs",
-        KernelOp::Sign { .. } => "sign",
+        KernelOp::Unary { function, .. } => function.name(),
         KernelOp::Table { .. } => "table",
     };
     let values = mantissas

@@ -7,6 +7,7 @@ use ceg4n_base::{Diagnostic, Diagnostics, codes};
 use ceg4n_ir::{Checked, Domain, Kernel, Program, Property, Rounding, check};
 pub use ceg4n_smt::Logic;
 use ceg4n_smt::lower::{Question, Rewriting, breaks_on_grid, leaves_class};
+pub use ceg4n_smt::solver::names as solver_names;
 use ceg4n_verify::space::{Part, Space};
 use ceg4n_verify::{Effort, Label, Reference, Stop, label};
 
@@ -87,8 +88,16 @@ fn on_grid(
         let text = "the question is none of a real reference on a grid";
         return Err(Diagnostic::error(codes::INTERNAL, text).into());
     };
-    let question = breaks_on_grid(logic, real, kernel, grid, &root.grid, asked.property)
-        .map_err(|e| not_askable(&e.to_string()))?;
+    let question = breaks_on_grid(
+        logic,
+        real,
+        kernel,
+        grid,
+        &root.grid,
+        asked.property,
+        Rewriting::On,
+    )
+    .map_err(|e| not_askable(&e.to_string()))?;
     let meaning = format!("a point of the grid {grid} breaks the requirement");
     Ok((question, meaning))
 }

@@ -8,6 +8,7 @@
 //! operators, the constants with the weights, and neither with positions.
 //! The output is a pure function of [`EmitInput`]: no dates, no paths.
 
+mod backend;
 mod c;
 mod elem;
 mod ident;
@@ -21,6 +22,7 @@ mod straight;
 mod tests;
 mod text;
 
+pub use backend::{BACKENDS, Backend, EmitSet};
 pub use ident::{c_identifier, check_identifier};
 
 use ceg4n_base::ContentHash;
@@ -29,6 +31,7 @@ use ceg4n_scalar::{Simplified, simplify};
 pub use ceg4n_target::{KernelChoice, Target};
 use ceg4n_verify::Verified;
 use plan::{Given, Plan};
+use std::sync::Arc;
 
 /// What is emitted.
 #[derive(Clone, Debug)]
@@ -422,12 +425,11 @@ fn unrolled(mut plan: Plan<'_>, options: EmitOptions) -> Option<Plan<'_>> {
     c::unroll::fits(&plan).then_some(plan)
 }
 
-fn prepare_for<'a>(
-    input: &EmitInput<'_>,
-    given: Given<'a>,
-    target: Target,
-    kernel: KernelChoice,
-) -> Result<Plan<'a>, EmitError> {
+/// What every backend checks first: a name that can be written, and a claim about this program.
+///
+/// # Errors
+/// See [`EmitError`].
+pub(crate) fn checked<'a>(input: &EmitInput<'a>) -> Result<&'a Kernel, EmitError> {
     check_identifier(input.name)?;
     if let Claim::Verified { proof, .. } = &input.claim {
         let (verified, emitted) = (proof.program().hash(), input.program.hash());
@@ -435,6 +437,17 @@ fn prepare_for<'a>(
             return Err(EmitError::OtherProgram { verified, emitted });
         }
     }
+    let kernel = input.program.kernel();
+    kernel.map(Arc::as_ref).ok_or(EmitError::NotFixedPoint)
+}
+
+fn prepare_for<'a>(
+    input: &EmitInput<'_>,
+    given: Given<'a>,
+    target: Target,
+    kernel: KernelChoice,
+) -> Result<Plan<'a>, EmitError> {
+    checked(input)?;
     let plan = plan::plan(given, target, kernel)?;
     plan.fits(target)?;
     for (index, v) in input.vectors.iter().enumerate() {

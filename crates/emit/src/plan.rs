@@ -26,7 +26,7 @@ pub(crate) use windows::{Axis, Taps, Windows};
 use crate::EmitError;
 use crate::elem::{Elem, hull};
 use crate::straight::Straight;
-use ceg4n_ir::{Kernel, NodeId};
+use ceg4n_ir::{Kernel, NodeId, Unary};
 use ceg4n_target::{KernelChoice, License, Machine, Target, Work};
 use std::borrow::Cow;
 
@@ -103,8 +103,7 @@ pub(crate) enum StepKind {
     Relu,
     /// `max(acc·2^s, acc)`.
     LeakyRelu(u8),
-    Abs,
-    Sign,
+    Unary(Unary),
     /// `acc·M`.
     Multiply(Operand),
     /// `round(acc·2^-s)`; a shift `≤ 0` is an exact left shift.
@@ -142,8 +141,7 @@ impl StepKind {
             Self::AddVector(_)
             | Self::Relu
             | Self::LeakyRelu(_)
-            | Self::Abs
-            | Self::Sign
+            | Self::Unary(_)
             | Self::Floor(_)
             | Self::Clamp { .. }
             | Self::Lookup { .. } => None,
@@ -163,8 +161,7 @@ impl StepKind {
             | Self::AtMost(_)
             | Self::Relu
             | Self::LeakyRelu(_)
-            | Self::Abs
-            | Self::Sign
+            | Self::Unary(_)
             | Self::Floor(_)
             | Self::Lookup { .. } => false,
         }

@@ -77,8 +77,7 @@ fn node_values(node: &KernelNode, rule: Rounding, trace: &Trace<i128>) -> Result
             let image = |x: &i128| Ok(shl(*x, u32::from(*shift))?.max(*x));
             trace.node(*x).iter().map(image).collect()
         }
-        KernelOp::Abs { x } => each(x, &|v| v.max(-v)),
-        KernelOp::Sign { x } => each(x, &i128::signum),
+        KernelOp::Unary { x, function } => each(x, &|v| function.mantissa(v)),
         KernelOp::Table {
             x, least, table, ..
         } => lookup(trace.node(*x), *least, table),

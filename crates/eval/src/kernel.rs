@@ -78,8 +78,7 @@ pub fn interpret_kernel<D: Domain>(
             | KernelOp::Relu { .. }
             | KernelOp::Clip { .. }
             | KernelOp::LeakyRelu { .. }
-            | KernelOp::Abs { .. }
-            | KernelOp::Sign { .. }
+            | KernelOp::Unary { .. }
             | KernelOp::Table { .. }
             | KernelOp::Requantize { .. }
             | KernelOp::Align { .. }
@@ -183,8 +182,7 @@ fn call<'a, V: Clone>(node: &'a KernelNode, trace: &'a Trace<V>) -> Call<'a, V> 
         KernelOp::LeakyRelu { x, shift } => {
             on(OpName::LeakyRelu, x).parameter("t", vec![i64::from(*shift)])
         }
-        KernelOp::Abs { x } => on(OpName::Abs, x),
-        KernelOp::Sign { x } => on(OpName::Sign, x),
+        KernelOp::Unary { x, function } => on(function.spec(), x),
         KernelOp::Table {
             x, least, table, ..
         } => on(OpName::Table, x)

@@ -15,6 +15,7 @@ mod operands;
 mod real;
 mod reference;
 mod runs;
+pub mod small;
 mod weighted;
 
 pub use ceg4n_base::elementary::Enclosure;

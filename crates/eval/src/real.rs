@@ -111,8 +111,7 @@ fn call<'a, D: Domain>(
                 parameters: vec![("t", vec![t])],
             }
         }
-        RealOp::Abs { x } => on(OpName::Abs, x),
-        RealOp::Sign { x } => on(OpName::Sign, x),
+        RealOp::Unary { x, function } => on(function.spec(), x),
         RealOp::Curve { x, curve } => match curve {
             Curve::Sigmoid => on(OpName::Sigmoid, x),
             Curve::Tanh => on(OpName::Tanh, x),

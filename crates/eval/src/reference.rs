@@ -133,8 +133,7 @@ fn other_node<D: Domain>(
         | RealOp::Relu { .. }
         | RealOp::Clip { .. }
         | RealOp::LeakyRelu { .. }
-        | RealOp::Abs { .. }
-        | RealOp::Sign { .. }
+        | RealOp::Unary { .. }
         | RealOp::Curve { .. }
         | RealOp::Snap { .. } => real_node(node, trace, domain, constant),
     }
@@ -215,8 +214,7 @@ fn linear_layer(node: &RealNode) -> Option<Linear<'_>> {
         | RealOp::Relu { .. }
         | RealOp::Clip { .. }
         | RealOp::LeakyRelu { .. }
-        | RealOp::Abs { .. }
-        | RealOp::Sign { .. }
+        | RealOp::Unary { .. }
         | RealOp::Curve { .. }
         | RealOp::Snap { .. }
         | RealOp::Move { .. } => None,

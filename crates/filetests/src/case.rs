@@ -8,6 +8,8 @@ use std::path::{Path, PathBuf};
 
 /// What marks the lines that say how to run.
 const RUN: &str = "// RUN:";
+/// What stands for the tool as a program, among the arguments of a command that calls it.
+const TOOL: &str = "$CEG4NC";
 /// What the name of an expectation ends in.
 const EXPECT: &str = "expect";
 /// Files that are tests by their extension.
@@ -137,11 +139,17 @@ impl Case {
     fn transcript(&self) -> Result<String, String> {
         let folder = tempfile::tempdir().map_err(|e| e.to_string())?;
         let tmp = folder.path().to_string_lossy().into_owned();
+        let tool = folder.path().join("bin/ceg4nc");
+        if self.commands.iter().any(|c| c.contains(TOOL)) {
+            link_tool(&tool).map_err(|e| e.to_string())?;
+        }
+        let tool = tool.to_string_lossy();
         let mut out = String::new();
         for command in &self.commands {
             let words: Vec<String> = command
                 .split_whitespace()
                 .map(|w| w.replace("%s", &self.path).replace("$TMP", &tmp))
+                .map(|w| w.replace(TOOL, &tool))
                 .collect();
             let (code, stdout, stderr) = execute(&words)?;
             let tidy = |text: Vec<u8>| {
@@ -162,6 +170,12 @@ impl Case {
         }
         Ok(out)
     }
+}
+
+/// Makes the program that runs the tests callable as the tool: it is one under the tool's name.
+fn link_tool(path: &Path) -> io::Result<()> {
+    path.parent().map_or(Ok(()), fs::create_dir_all)?;
+    std::os::unix::fs::symlink(std::env::current_exe()?, path)
 }
 
 type Output = (i32, Vec<u8>, Vec<u8>);
@@ -324,7 +338,7 @@ mod tests {
     fn a_case_passes_fails_and_is_blessed() {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("a.test");
-        fs::write(&file, "// RUN: ceg4nc rules\n").unwrap();
+        fs::write(&file, "// RUN: ceg4nc runs\n").unwrap();
         fs::write(folder.path().join("b.test.expect"), "").unwrap();
         let cases = find(folder.path()).unwrap();
         assert_eq!(cases.len(), 1);

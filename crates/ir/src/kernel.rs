@@ -2,10 +2,10 @@
 //! mantissas, with the type range of every element. Interpreter, JIT, SMT, bounds and emitters
 //! start from here.
 
-use crate::NodeId;
 use crate::network::{Curve, ValueId};
 use crate::types::{Format, Rounding};
 use crate::window::{Conv, Window};
+use crate::{NodeId, Unary};
 use ceg4n_base::Exact;
 use ceg4n_base::entity::PrimaryMap;
 use std::sync::Arc;
@@ -159,15 +159,12 @@ pub enum KernelOp {
         /// 1 to 30.
         shift: u8,
     },
-    /// `|x|`.
-    Abs {
+    /// A function of each element.
+    Unary {
         /// Operand.
         x: NodeId,
-    },
-    /// -1, 0 or 1, at scale 1.
-    Sign {
-        /// Operand.
-        x: NodeId,
+        /// Which.
+        function: Unary,
     },
     /// `table[x - least]`, where `least` is the least mantissa of the operand's format.
     Table {
@@ -223,8 +220,7 @@ impl KernelOp {
             | Self::Relu { x }
             | Self::Clip { x, .. }
             | Self::LeakyRelu { x, .. }
-            | Self::Abs { x }
-            | Self::Sign { x }
+            | Self::Unary { x, .. }
             | Self::Table { x, .. }
             | Self::Requantize { x, .. }
             | Self::Align { x, .. }

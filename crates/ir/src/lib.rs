@@ -18,6 +18,7 @@ pub mod real;
 pub mod spec;
 pub mod tables;
 pub mod types;
+pub mod unary;
 pub mod window;
 
 pub use annotate::{AccAnnotation, Annotation, Annotations, Patch, Program};
@@ -31,6 +32,7 @@ pub use network::{
 pub use real::{RealNode, RealOp, RealProgram, Reals};
 pub use spec::{OutputConstraint, OutputSpec};
 pub use types::{Format, MULTIPLIER_LIMIT, Rounding, Shape, TensorFormat};
+pub use unary::Unary;
 pub use window::{Conv, Tap, Window};
 
 use ceg4n_base::entity;

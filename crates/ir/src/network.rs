@@ -5,6 +5,7 @@ pub(crate) mod windows;
 
 pub use build::NetworkBuilder;
 
+use crate::Unary;
 use crate::types::Shape;
 use ceg4n_base::entity::{PrimaryMap, entity_impl};
 use ceg4n_base::{ContentHash, Diagnostics, Exact, Span};
@@ -295,15 +296,12 @@ pub enum Op {
         /// 1 to 30.
         shift: u8,
     },
-    /// `|x|`.
-    Abs {
+    /// A function of each element.
+    Unary {
         /// Any tensor.
         x: ValueId,
-    },
-    /// -1, 0 or 1.
-    Sign {
-        /// Any tensor.
-        x: ValueId,
+        /// Which.
+        function: Unary,
     },
     /// A smooth activation.
     Curve {
@@ -364,8 +362,7 @@ impl Op {
             Self::Relu { .. } => "relu",
             Self::Clip { .. } => "clip",
             Self::LeakyRelu { .. } => "leaky_relu",
-            Self::Abs { .. } => "abs",
-            Self::Sign { .. } => "sign",
+            Self::Unary { function, .. } => function.name(),
             Self::Curve { curve, .. } => curve.name(),
             Self::Snap { .. } => "snap",
             Self::Reshape { .. } => "reshape",
@@ -391,8 +388,7 @@ impl Op {
             | Self::Relu { x }
             | Self::Clip { x, .. }
             | Self::LeakyRelu { x, .. }
-            | Self::Abs { x }
-            | Self::Sign { x }
+            | Self::Unary { x, .. }
             | Self::Curve { x, .. }
             | Self::Snap { x, .. }
             | Self::Reshape { x }
@@ -428,8 +424,7 @@ impl Op {
             | Self::Relu { .. }
             | Self::Clip { .. }
             | Self::LeakyRelu { .. }
-            | Self::Abs { .. }
-            | Self::Sign { .. }
+            | Self::Unary { .. }
             | Self::Curve { .. }
             | Self::Snap { .. }
             | Self::Reshape { .. }
@@ -469,8 +464,7 @@ impl Op {
             | Self::Relu { x }
             | Self::Clip { x, .. }
             | Self::LeakyRelu { x, .. }
-            | Self::Abs { x }
-            | Self::Sign { x }
+            | Self::Unary { x, .. }
             | Self::Curve { x, .. }
             | Self::Snap { x, .. }
             | Self::Reshape { x }
@@ -593,8 +587,7 @@ impl Network {
                 | Op::Relu { .. }
                 | Op::Clip { .. }
                 | Op::LeakyRelu { .. }
-                | Op::Abs { .. }
-                | Op::Sign { .. }
+                | Op::Unary { .. }
                 | Op::Curve { .. }
                 | Op::Snap { .. }
                 | Op::Reshape { .. }

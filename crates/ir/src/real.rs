@@ -1,10 +1,10 @@
 //! The real-valued lowered program: the reference, also with fixed-point weights.
 
-use crate::NodeId;
 #[cfg(doc)]
 use crate::kernel::FILL;
 use crate::network::{Curve, ENCLOSED_LOG2, ValueId};
 use crate::window::{Conv, Window};
+use crate::{NodeId, Unary};
 use ceg4n_base::Exact;
 use ceg4n_base::entity::PrimaryMap;
 use std::sync::Arc;
@@ -214,15 +214,12 @@ pub enum RealOp {
         /// 1 to 30.
         shift: u8,
     },
-    /// `|x|`.
-    Abs {
+    /// A function of each element.
+    Unary {
         /// Operand.
         x: NodeId,
-    },
-    /// -1, 0 or 1.
-    Sign {
-        /// Operand.
-        x: NodeId,
+        /// Which.
+        function: Unary,
     },
     /// A smooth activation.
     Curve {
@@ -265,8 +262,7 @@ impl RealOp {
             | Self::Relu { x }
             | Self::Clip { x, .. }
             | Self::LeakyRelu { x, .. }
-            | Self::Abs { x }
-            | Self::Sign { x }
+            | Self::Unary { x, .. }
             | Self::Curve { x, .. }
             | Self::Snap { x, .. }
             | Self::Move { x } => vec![*x],
@@ -292,8 +288,7 @@ impl RealOp {
             | Self::Relu { x }
             | Self::Clip { x, .. }
             | Self::LeakyRelu { x, .. }
-            | Self::Abs { x }
-            | Self::Sign { x }
+            | Self::Unary { x, .. }
             | Self::Curve { x, .. }
             | Self::Snap { x, .. }
             | Self::Move { x } => *x = f(*x),
@@ -349,8 +344,7 @@ impl RealProgram {
             | RealOp::Relu { .. }
             | RealOp::Clip { .. }
             | RealOp::LeakyRelu { .. }
-            | RealOp::Abs { .. }
-            | RealOp::Sign { .. }
+            | RealOp::Unary { .. }
             | RealOp::Snap { .. }
             | RealOp::Move { .. } => true,
         })

@@ -357,8 +357,7 @@ fn c_source(checked: &Checked<Program>, input: &[i64]) -> Result<Option<String>,
             | KernelOp::Gather { .. }
             | KernelOp::Clip { .. }
             | KernelOp::LeakyRelu { .. }
-            | KernelOp::Abs { .. }
-            | KernelOp::Sign { .. }
+            | KernelOp::Unary { .. }
             | KernelOp::Table { .. }
             | KernelOp::Requantize { .. }
             | KernelOp::Align { .. } => return Ok(None),

@@ -6,6 +6,7 @@
 mod epilogue;
 
 use crate::shape::{Args, Before, Body, Elem, ProductQuad, Quad, Row, Shape, TILE, VectorEpilogue};
+use ceg4n_ir::Unary;
 use cranelift_codegen::ir::condcodes::IntCC;
 use cranelift_codegen::ir::{BlockArg, Endianness, InstBuilder, MemFlagsData, Type, Value, types};
 use cranelift_frontend::FunctionBuilder;
@@ -85,8 +86,8 @@ impl Function {
                     let up = b.ins().ishl(x, places);
                     b.ins().smax(up, x)
                 }
-                Before::Abs => b.ins().iabs(x),
-                Before::Sign => {
+                Before::Unary(Unary::Abs) => b.ins().iabs(x),
+                Before::Unary(Unary::Sign) => {
                     let above = b.ins().icmp_imm_s(IntCC::SignedGreaterThan, x, 0);
                     let below = b.ins().icmp_imm_s(IntCC::SignedLessThan, x, 0);
                     let above = b.ins().uextend(types::I64, above);

@@ -208,8 +208,7 @@ impl Planner<'_> {
             }
             KernelOp::MulConst { x, .. } => self.map(id, *x, Before::Scale),
             KernelOp::LeakyRelu { x, .. } => self.map(id, *x, Before::Leaky),
-            KernelOp::Abs { x } => self.map(id, *x, Before::Abs),
-            KernelOp::Sign { x } => self.map(id, *x, Before::Sign),
+            KernelOp::Unary { x, function } => self.map(id, *x, Before::Unary(*function)),
             KernelOp::AddConst { x, .. }
             | KernelOp::Relu { x }
             | KernelOp::Clip { x, .. }

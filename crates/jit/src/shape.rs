@@ -1,6 +1,6 @@
 //! Operator shapes, the keys of the code cache, and the data layouts that native code reads.
 
-use ceg4n_ir::{Interval, Rounding};
+use ceg4n_ir::{Interval, Rounding, Unary};
 
 /// Element type of a buffer or of weights; two's complement.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -83,10 +83,8 @@ pub(crate) enum Before {
     Scale,
     /// `max(x << factor, x)`.
     Leaky,
-    /// `|x|`.
-    Abs,
-    /// -1, 0 or 1.
-    Sign,
+    /// A function of the element.
+    Unary(Unary),
 }
 
 /// The epilogue of [`Body::DenseVector`] and [`Body::ElementVector`].

@@ -6,7 +6,8 @@ use crate::spec::Spec;
 use ceg4n_base::{Diagnostic, Diagnostics, Sources, codes};
 use std::sync::LazyLock;
 
-/// The files of `ir-specs`: path inside that folder, and text.
+/// The files of `ir-specs` that say what operators and their rules mean: path inside that folder,
+/// and text.
 pub const EMBEDDED: &[(&str, &str)] = include!(concat!(env!("OUT_DIR"), "/specs.rs"));
 
 /// All specifications: exactly one for every name.

@@ -20,6 +20,8 @@ pub enum MeaningError {
     },
     /// Division by zero.
     DivisionByZero,
+    /// The logarithm of a number that is not positive.
+    Logarithm,
     /// A form that only rationals have, met over integers: the spec does not apply.
     RealOnly(&'static str),
     /// A value that is no rational number.
@@ -46,6 +48,7 @@ impl fmt::Display for MeaningError {
                 write!(f, "index {index} is not below its extent {extent}")
             }
             Self::DivisionByZero => f.write_str("division by zero"),
+            Self::Logarithm => f.write_str("the logarithm of a number that is not positive"),
             Self::RealOnly(form) => write!(f, "`{form}` has a meaning for real numbers only"),
             Self::Irrational(what) => write!(f, "{what} has no exact rational value"),
             Self::Empty => f.write_str("`max` of nothing"),

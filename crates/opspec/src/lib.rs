@@ -41,7 +41,10 @@ pub use enclosures::EnclosureDomain;
 pub use interpret::Interpreter;
 pub use names::{InputName, OpName, RoundingName, SaturationName};
 pub use reference::reference_markdown;
-pub use rule::{Fact, RewriteRule, Term, Truth, Variable, VariableId, VariableKind};
+pub use rule::{
+    Direction, EMBEDDED_RULES, Fact, Instance, Number, RewriteRule, Sides, Term, Truth, Variable,
+    VariableId, VariableKind, read_expression, read_rules, rewrite_rules, rules_markdown,
+};
 pub use spec::{
     Condition, Example, Meaning, OperandDecl, OperandId, OperandKind, ParameterDecl, ParameterId,
     ResultDecl, SizeId, Spec,

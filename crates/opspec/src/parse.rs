@@ -7,6 +7,7 @@ use pest::error::InputLocation;
 use pest::iterators::Pair;
 use pest::pratt_parser::{Assoc, Op, PrattParser};
 use std::sync::LazyLock;
+use toml::Spanned;
 
 /// pest's derive makes items without documentation; they stay in this module.
 mod generated {
@@ -24,6 +25,19 @@ pub(crate) struct Origin {
 }
 
 impl Origin {
+    /// Where the content of a string of a TOML file starts: after its quotes. `None` for one with
+    /// escapes, whose places are not those of the file.
+    pub(crate) fn of(source: SourceId, file: &str, string: &Spanned<String>) -> Option<Self> {
+        let content = string.get_ref();
+        let written = file.get(string.span()).unwrap_or("");
+        let offset = match content.is_empty() {
+            true => 0,
+            false => written.find(content.as_str())?,
+        };
+        let start = string.span().start + offset;
+        Some(Self { source, start })
+    }
+
     fn span(self, range: std::ops::Range<usize>) -> Span {
         Span::new(
             self.source,

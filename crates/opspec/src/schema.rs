@@ -424,21 +424,9 @@ impl Reader<'_> {
         })
     }
 
-    /// Where the content of a TOML string starts: after its quotes, without escapes.
     fn origin(&self, text: &Spanned<String>) -> Result<Origin> {
-        let content = text.get_ref();
-        let written = self.text.get(text.span()).unwrap_or("");
-        let offset = if content.is_empty() {
-            Some(0)
-        } else {
-            written.find(content.as_str())
-        };
-        let offset = offset
-            .ok_or_else(|| self.error(codes::SPEC, text, "an expression cannot contain escapes"))?;
-        Ok(Origin {
-            source: self.source,
-            start: text.span().start + offset,
-        })
+        Origin::of(self.source, self.text, text)
+            .ok_or_else(|| self.error(codes::SPEC, text, "an expression cannot contain escapes"))
     }
 }
 

@@ -16,7 +16,7 @@ impl Pass for ClearFormats {
         "remove every format block"
     }
 
-    fn keeps(&self) -> Keeps {
+    fn keeps(&self, _: Option<&str>) -> Keeps {
         Keeps {
             reference: true,
             kernels: false,

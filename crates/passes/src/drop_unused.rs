@@ -1,9 +1,9 @@
 //! `drop-unused`: values that the output does not depend on.
 
+use crate::draft::Draft;
 use crate::pass::{Keeps, Pass};
-use crate::rebuild::{Rewiring, rebuild};
 use ceg4n_base::Diagnostics;
-use ceg4n_ir::{Module, ValueId};
+use ceg4n_ir::Module;
 use std::collections::BTreeSet;
 
 /// Removes dead values. The input stays, used or not.
@@ -18,7 +18,7 @@ impl Pass for DropUnused {
         "remove values that the output does not depend on"
     }
 
-    fn keeps(&self) -> Keeps {
+    fn keeps(&self, _: Option<&str>) -> Keeps {
         Keeps::ALL
     }
 
@@ -30,14 +30,10 @@ impl Pass for DropUnused {
                 live.extend(net.value(v).op.operands());
             }
         }
-        let dropped: BTreeSet<ValueId> =
-            net.values().keys().filter(|v| !live.contains(v)).collect();
-        rebuild(
-            module,
-            &Rewiring {
-                dropped,
-                ..Rewiring::default()
-            },
-        )
+        let mut draft = Draft::new(module);
+        for v in net.values().keys().filter(|v| !live.contains(v)) {
+            draft.remove(v);
+        }
+        draft.finish()
     }
 }

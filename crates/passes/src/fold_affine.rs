@@ -1,6 +1,9 @@
-//! `fold-affine`: normalization of inputs, and divisions, as weights.
+//! `fold-affine`: normalization, and divisions, as weights.
+
+mod behind;
 
 use crate::pass::{Keeps, Pass};
+use crate::tensors::transposed;
 use ceg4n_base::{Diagnostics, Exact, elementary};
 use ceg4n_ir::{
     Anchor, Comments, Constant, Module, Network, NetworkBuilder, Op, Shape, ValueId, Wide,
@@ -8,8 +11,8 @@ use ceg4n_ir::{
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-/// Sums, products and quotients with constants in front of a layer become part of its weights and
-/// bias; a division that is left, by anything but a power of two, a product with the inverse. Where
+/// Sums, products and quotients with constants in front of a layer, or behind it, become part of its
+/// weights and bias; a division that is left, by anything but a power of two, a product with the inverse. Where
 /// the new constants are no sum of two float64 they are enclosed
 /// ([`ceg4n_ir::ENCLOSED_LOG2`]).
 ///
@@ -22,10 +25,10 @@ impl Pass for FoldAffine {
     }
 
     fn description(&self) -> &'static str {
-        "make products, and sums and quotients beside them, part of the weights of the layer behind them, and other quotients products"
+        "make products, and sums and quotients beside them, part of the weights of the layer behind or in front of them, and other quotients products"
     }
 
-    fn keeps(&self) -> Keeps {
+    fn keeps(&self, _: Option<&str>) -> Keeps {
         // Of a network without versions there is no kernel to keep.
         Keeps {
             reference: false,
@@ -37,37 +40,43 @@ impl Pass for FoldAffine {
         if !module.versions.is_empty() {
             return Ok(module.clone());
         }
-        let net = &module.network;
-        let folds = folds(net);
-        let gone: BTreeSet<ValueId> = folds.values().flat_map(|f| f.gone.clone()).collect();
-        let mut build = Build {
-            net,
-            builder: NetworkBuilder::new(net.name()),
-            ids: BTreeMap::new(),
-        };
-        for (v, value) in net.values().iter() {
-            if gone.contains(&v) {
-                continue;
-            }
-            match folds.get(&v) {
-                Some(fold) => build.folded(v, fold),
-                None => build.kept(v),
-            }
-            debug_assert!(build.ids.contains_key(&v), "%{} has an image", value.name);
-        }
-        let output = build.ids.get(&net.output()).copied();
-        let Some(output) = output else {
-            return Ok(module.clone());
-        };
-        let comments = comments(module, &build.ids);
-        Ok(Module {
-            network: Arc::new(build.builder.finish(output)?),
-            versions: Vec::new(),
-            regions: module.regions.clone(),
-            requirements: module.requirements.clone(),
-            comments,
-        })
+        // First: what stands in front of no layer, and would become a product.
+        in_front(&behind::behind(module)?)
     }
+}
+
+/// The module with what stands in front of layers in their weights.
+fn in_front(module: &Module) -> Result<Module, Diagnostics> {
+    let net = &module.network;
+    let folds = folds(net);
+    let gone: BTreeSet<ValueId> = folds.values().flat_map(|f| f.gone.clone()).collect();
+    let mut build = Build {
+        net,
+        builder: NetworkBuilder::new(net.name()),
+        ids: BTreeMap::new(),
+    };
+    for (v, value) in net.values().iter() {
+        if gone.contains(&v) {
+            continue;
+        }
+        match folds.get(&v) {
+            Some(fold) => build.folded(v, fold),
+            None => build.kept(v),
+        }
+        debug_assert!(build.ids.contains_key(&v), "%{} has an image", value.name);
+    }
+    let output = build.ids.get(&net.output()).copied();
+    let Some(output) = output else {
+        return Ok(module.clone());
+    };
+    let comments = comments(module, &build.ids);
+    Ok(Module {
+        network: Arc::new(build.builder.finish(output)?),
+        versions: Vec::new(),
+        regions: module.regions.clone(),
+        requirements: module.requirements.clone(),
+        comments,
+    })
 }
 
 /// `scale·x + shift`, element by element of what a layer reads.
@@ -224,8 +233,7 @@ impl Fold {
             | Op::Relu { .. }
             | Op::Clip { .. }
             | Op::LeakyRelu { .. }
-            | Op::Abs { .. }
-            | Op::Sign { .. }
+            | Op::Unary { .. }
             | Op::Curve { .. }
             | Op::Snap { .. }
             | Op::Reshape { .. }
@@ -234,23 +242,6 @@ impl Fold {
         }
         Some(())
     }
-}
-
-/// For each element of a transposition, row-major, its place in the operand.
-fn transposed(from: &Shape, perm: &[usize]) -> Vec<usize> {
-    let mut steps = vec![1; from.0.len()];
-    for i in (1..steps.len()).rev() {
-        steps[i - 1] = steps[i] * from.0[i];
-    }
-    let mut out = vec![0];
-    for p in perm {
-        let step = steps[*p];
-        let all = out
-            .iter()
-            .flat_map(|b| (0..from.0[*p]).map(move |i| b + i * step));
-        out = all.collect();
-    }
-    out
 }
 
 /// True if the layer can take it in: a convolution needs one scale and shift per channel, and no

@@ -36,7 +36,7 @@ impl Pass for LowerSnaps {
         "write a quantized model in units of its integers, and add the version that computes with them"
     }
 
-    fn keeps(&self) -> Keeps {
+    fn keeps(&self, _: Option<&str>) -> Keeps {
         Keeps {
             reference: false,
             kernels: false,
@@ -133,7 +133,6 @@ impl Lower<'_> {
                 x, weight, bias, ..
             } => self.layer(v, *x, *weight, *bias),
             Op::Relu { x }
-            | Op::Abs { x }
             | Op::LeakyRelu { x, .. }
             | Op::MaxPool { x, .. }
             | Op::Reshape { x }
@@ -145,6 +144,7 @@ impl Lower<'_> {
                 self.store_between(made)
             }
             Op::Pad { x, value, .. } if *value == 0.0 => self.same_unit(v, *x),
+            Op::Unary { x, function } if function.format().is_none() => self.same_unit(v, *x),
             Op::Clip { x, lo, hi } => self.clip(v, *x, *lo, *hi),
             Op::Sum { x, y } => self.sum(v, *x, *y),
             Op::Concat { xs, .. } => self.concat(v, xs),
@@ -154,7 +154,7 @@ impl Lower<'_> {
             | Op::Mul { .. }
             | Op::Div { .. }
             | Op::Pad { .. }
-            | Op::Sign { .. }
+            | Op::Unary { .. }
             | Op::Curve { .. } => {
                 Err(self.refuse(v, "cannot be computed in the integers of a quantized model"))
             }
@@ -239,7 +239,7 @@ impl Lower<'_> {
         let op = value.op.map_operands(|_| made.id);
         let keeps = !matches!(
             op,
-            Op::Abs { .. } | Op::LeakyRelu { .. } | Op::AveragePool { .. }
+            Op::Unary { .. } | Op::LeakyRelu { .. } | Op::AveragePool { .. }
         );
         let id = self.push(&name, op, shape);
         Ok(Made {
@@ -438,10 +438,10 @@ impl Lower<'_> {
             }
             match &value.op {
                 Op::Snap { scale, .. } => return Exact::from_f32(*scale),
+                Op::Unary { function, .. } if function.format().is_none() => at = user,
                 Op::Relu { .. }
                 | Op::Clip { .. }
                 | Op::LeakyRelu { .. }
-                | Op::Abs { .. }
                 | Op::MaxPool { .. }
                 | Op::AveragePool { .. }
                 | Op::Reshape { .. }
@@ -459,7 +459,7 @@ impl Lower<'_> {
                 | Op::Sum { .. }
                 | Op::Concat { .. }
                 | Op::Pad { .. }
-                | Op::Sign { .. }
+                | Op::Unary { .. }
                 | Op::Curve { .. } => return None,
             }
         }

@@ -18,7 +18,7 @@ impl Pass for Materialize {
         "write out the mantissas of every constant that has a format"
     }
 
-    fn keeps(&self) -> Keeps {
+    fn keeps(&self, _: Option<&str>) -> Keeps {
         Keeps::ALL
     }
 

@@ -85,13 +85,12 @@ fn sample() -> Module {
 }
 
 fn run(module: &Module, passes: &str) -> Module {
-    let mut now = module.clone();
-    for step in Pipeline::parse(passes, REGISTRY).unwrap().0 {
-        let next = step.pass.run(&now, step.parameter.as_deref()).unwrap();
-        verify_step(step.pass.name(), step.pass.keeps(), &now, &next).unwrap();
-        now = next;
-    }
-    now
+    let pipeline = Pipeline::parse(passes, REGISTRY).unwrap();
+    let checked = pipeline.run(module, &mut |step, before, after| {
+        let keeps = step.pass.keeps(step.parameter.as_deref());
+        verify_step(step.pass.name(), keeps, before, after)
+    });
+    checked.unwrap()
 }
 
 fn names(module: &Module) -> Vec<&str> {

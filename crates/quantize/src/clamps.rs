@@ -95,8 +95,7 @@ fn stored(kernel: &Kernel) -> Option<Vec<Clamp>> {
             | KernelOp::Gather { .. }
             | KernelOp::Clip { .. }
             | KernelOp::LeakyRelu { .. }
-            | KernelOp::Abs { .. }
-            | KernelOp::Sign { .. }
+            | KernelOp::Unary { .. }
             | KernelOp::Table { .. } => return None,
         };
     }

@@ -209,8 +209,7 @@ fn natural(
         | Op::Transpose { .. }
         | Op::Clip { .. }
         | Op::LeakyRelu { .. }
-        | Op::Abs { .. }
-        | Op::Sign { .. }
+        | Op::Unary { .. }
         | Op::Curve { .. }
         | Op::Snap { .. } => windowed(model, a, notes, v, pairs)?,
     })

@@ -280,7 +280,7 @@ impl Model {
                 Op::LeakyRelu { x, shift } => of(x) + i32::from(*shift),
                 // Of one scale with its operands; a pool's mean has a format.
                 Op::Concat { xs, .. } => xs.first().map_or(0, of),
-                Op::Sign { .. } => 0,
+                Op::Unary { x, function } => function.format().map_or_else(|| of(x), Format::frac),
                 Op::Relu { x }
                 | Op::MaxPool { x, .. }
                 | Op::AveragePool { x, .. }
@@ -288,7 +288,6 @@ impl Model {
                 | Op::Pad { x, .. }
                 | Op::Transpose { x, .. }
                 | Op::Clip { x, .. }
-                | Op::Abs { x }
                 | Op::Curve { x, .. }
                 | Op::Snap { x, .. }
                 | Op::Reshape { x }

@@ -346,8 +346,7 @@ fn chain(program: &RealProgram) -> Option<Vec<Vec<ValueId>>> {
                 | RealOp::Gather { .. }
                 | RealOp::Clip { .. }
                 | RealOp::LeakyRelu { .. }
-                | RealOp::Abs { .. }
-                | RealOp::Sign { .. }
+                | RealOp::Unary { .. }
                 | RealOp::Curve { .. }
                 | RealOp::Snap { .. },
                 _,

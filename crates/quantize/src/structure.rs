@@ -88,8 +88,7 @@ fn origins(network: &Network, v: ValueId) -> Vec<ValueId> {
         | Op::Relu { .. }
         | Op::Clip { .. }
         | Op::LeakyRelu { .. }
-        | Op::Abs { .. }
-        | Op::Sign { .. }
+        | Op::Unary { .. }
         | Op::Curve { .. }
         | Op::Snap { .. } => vec![v],
     }
@@ -143,8 +142,7 @@ impl Stored {
                 | Op::Relu { .. }
                 | Op::Clip { .. }
                 | Op::LeakyRelu { .. }
-                | Op::Abs { .. }
-                | Op::Sign { .. }
+                | Op::Unary { .. }
                 | Op::Snap { .. }
                 | Op::Reshape { .. }
                 | Op::Flatten { .. }

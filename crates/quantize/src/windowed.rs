@@ -83,8 +83,7 @@ pub(crate) fn windowed(
         | Op::Transpose { .. }
         | Op::Clip { .. }
         | Op::LeakyRelu { .. }
-        | Op::Abs { .. }
-        | Op::Sign { .. }
+        | Op::Unary { .. }
         | Op::Curve { .. }
         | Op::Snap { .. } => elementwise(model, v, pairs)?,
         Op::Input
@@ -156,8 +155,7 @@ fn elementwise(model: &Model, v: ValueId, pairs: &BTreeMap<ValueId, Pair>) -> Op
             let slope = 2f64.powi(-i32::from(*shift));
             pairs[x].each(|x| x.map(|_, v| v.max(v * slope)))
         }
-        Op::Abs { x } => pairs[x].each(|x| x.map(|_, v| v.abs())),
-        Op::Sign { x } => pairs[x].each(|x| x.map(|_, v| if v == 0.0 { 0.0 } else { v.signum() })),
+        Op::Unary { x, function } => pairs[x].each(|x| x.map(|_, v| function.real(v))),
         Op::Curve { x, curve } => {
             let f = |v: f64| match curve {
                 Curve::Sigmoid => 1.0 / (1.0 + (-v).exp()),

@@ -43,3 +43,25 @@ pub(crate) fn renamed(dag: &Dag, id: DagId, new: &HashMap<DagId, DagId>) -> Resu
         Node::Lookup(a, table) => Node::Lookup(of(a)?, table.clone()),
     })
 }
+
+impl Dag {
+    /// The part of the graph that `roots` depend on, with all that was learned, and the roots in
+    /// it.
+    ///
+    /// # Errors
+    /// [`DagError::Contradiction`] for a graph that contradicts itself.
+    pub fn restricted(&self, roots: &[DagId]) -> Result<(Self, Vec<DagId>), DagError> {
+        let mut part = Self::new(self.inputs().to_vec());
+        let mut new: HashMap<DagId, DagId> = HashMap::new();
+        for id in self.reachable(roots) {
+            let copy = match renamed(self, id, &new)? {
+                Node::Linear(form) => part.sum(form)?,
+                other => part.add(other)?,
+            };
+            part.learn(copy, self.facts(id))?;
+            new.insert(id, copy);
+        }
+        let roots = roots.iter().map(|r| found(&new, *r));
+        Ok((part, roots.collect::<Result<_, _>>()?))
+    }
+}

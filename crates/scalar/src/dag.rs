@@ -3,7 +3,7 @@
 use crate::DagError;
 use crate::facts::Facts;
 use ceg4n_base::entity::{PrimaryMap, entity_impl};
-use std::collections::HashMap;
+use rustc_hash::FxHashMap;
 use std::sync::Arc;
 
 /// A node of a [`Dag`]. Operands have smaller ids than their users.
@@ -80,7 +80,7 @@ pub struct Dag {
     nodes: PrimaryMap<DagId, Node>,
     facts: PrimaryMap<DagId, Facts>,
     inputs: Vec<Facts>,
-    known: HashMap<Node, DagId>,
+    known: FxHashMap<Node, DagId>,
 }
 
 impl Dag {
@@ -127,9 +127,22 @@ impl Dag {
     /// # Errors
     /// [`DagError::Contradiction`] if no value is left, which says that something proved is wrong.
     pub fn learn(&mut self, id: DagId, facts: Facts) -> Result<(), DagError> {
-        let both = self.facts[id].both(facts);
-        self.facts[id] = both.ok_or(DagError::Contradiction)?;
-        Ok(())
+        let both = self.facts[id].both(facts).ok_or(DagError::Contradiction)?;
+        if self.facts[id] == both {
+            return Ok(());
+        }
+        self.facts[id] = both;
+        // Of a node beside a constant the same is known.
+        let Node::Linear(form) = &self.nodes[id] else {
+            return Ok(());
+        };
+        let ([(t, 1)], Some(minus)) = (form.terms.as_slice(), form.constant.checked_neg()) else {
+            return Ok(());
+        };
+        match both.add(Facts::constant(minus)) {
+            Some(part) => self.learn(*t, part),
+            None => Ok(()),
+        }
     }
 
     /// Learns again from the operands, of which more may be known now.
@@ -220,7 +233,7 @@ impl Dag {
     }
 
     /// What is proved of a node from its operands.
-    fn facts_of(&self, node: &Node) -> Result<Facts, DagError> {
+    pub(crate) fn facts_of(&self, node: &Node) -> Result<Facts, DagError> {
         let of = |id: &DagId| self.facts[*id];
         let truth = Facts::within(0, 1);
         Ok(match node {
@@ -324,7 +337,8 @@ impl LinearForm {
                 (None, None) => break,
                 (Some((s, c)), Some((t, d))) if s == t => {
                     let both = (*s, c.checked_add(*d)?);
-                    (a.next(), b.next());
+                    a.next();
+                    b.next();
                     both
                 }
                 (Some((s, _)), Some((t, _))) if s > t => *b.next()?,

@@ -17,6 +17,10 @@ pub struct Facts {
     pub zeros: u32,
 }
 
+#[expect(
+    clippy::should_implement_trait,
+    reason = "the operators of Rust give no Option and take no bare amount"
+)]
 impl Facts {
     /// Of a known value.
     pub fn constant(v: i128) -> Self {

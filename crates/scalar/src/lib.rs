@@ -10,15 +10,19 @@
 //! question about that box, and nothing else.
 
 mod copy;
+pub mod cost;
 mod dag;
+pub mod egraph;
 mod evaluate;
 mod facts;
 mod lower;
 mod offset;
+mod print;
 mod relational;
 mod share;
 mod simplify;
 
+pub use cost::Cost;
 pub use dag::{Dag, DagId, LinearForm, Node};
 pub use evaluate::Seen;
 pub use facts::Facts;

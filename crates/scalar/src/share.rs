@@ -11,11 +11,14 @@
 use crate::DagError;
 use crate::copy::{found, renamed};
 use crate::dag::{Dag, DagId, LinearForm, Node};
+use rustc_hash::FxHashMap;
 use std::collections::{BTreeMap, BinaryHeap, HashMap};
 
-/// Pairs are sought among this many nodes of a sum at a time, so that the work grows linearly with
-/// the length of a sum.
-const CHUNK: usize = 96;
+/// Pairs that are counted for the sums of one level, about: some 100 ns each. Where there are more,
+/// nodes are taken in chunks, and pairs sought in a chunk alone.
+const PAIRS: usize = 1_000_000;
+/// The least chunk.
+const CHUNK: usize = 8;
 
 /// What sharing pays.
 #[derive(Clone, Copy, Debug)]
@@ -82,7 +85,7 @@ pub fn share(dag: &Dag, roots: &[DagId], sharing: &Sharing) -> Result<(Dag, Vec<
             for id in &ids {
                 rows.push(row(dag, *id, &new)?);
             }
-            Sharer::new(&mut out, sharing).run(&mut rows)?;
+            share_rows(&mut out, sharing, &mut rows)?;
             for (id, row) in ids.iter().zip(rows) {
                 let sum = out.sum(row.form()?)?;
                 out.learn(sum, dag.facts(*id))?;
@@ -201,16 +204,60 @@ fn bits(most: i128) -> i64 {
     i64::from(128 - most.max(0).leading_zeros())
 }
 
+/// Takes the nodes of a level in chunks.
+fn share_rows(dag: &mut Dag, sharing: &Sharing, rows: &mut [Row]) -> Result<(), DagError> {
+    let digits: usize = rows.iter().map(|r| r.digits.len()).sum();
+    let mut nodes: Vec<DagId> = rows
+        .iter()
+        .flat_map(|r| r.digits.keys().map(|(t, _)| *t))
+        .collect();
+    nodes.sort_unstable();
+    nodes.dedup();
+    // A digit is paired with those of its chunk in its row.
+    let dense = digits
+        .div_ceil(rows.len().max(1) * nodes.len().max(1))
+        .max(1);
+    let size = (2 * PAIRS / digits.max(1) / dense).max(CHUNK);
+    let mut done: Vec<Row> = rows
+        .iter()
+        .map(|r| Row {
+            constant: r.constant,
+            ..Row::default()
+        })
+        .collect();
+    for chunk in nodes.chunks(size) {
+        let (Some(first), Some(last)) = (chunk.first(), chunk.last()) else {
+            continue;
+        };
+        let range = (*first, i16::MIN)..=(*last, i16::MAX);
+        let part = |r: &Row| Row {
+            digits: r
+                .digits
+                .range(range.clone())
+                .map(|(k, v)| (*k, *v))
+                .collect(),
+            constant: 0,
+        };
+        let mut parts: Vec<Row> = rows.iter().map(part).collect();
+        Sharer::new(dag, sharing).run(&mut parts)?;
+        for (row, part) in done.iter_mut().zip(parts) {
+            for digit in part.digits {
+                row.put(digit);
+            }
+        }
+    }
+    rows.clone_from_slice(&done);
+    Ok(())
+}
+
 struct Sharer<'a> {
     dag: &'a mut Dag,
     sharing: &'a Sharing,
-    counts: HashMap<Pattern, i64>,
+    counts: FxHashMap<Pattern, i64>,
     /// By what they save; entries may be out of date.
     queue: BinaryHeap<(i64, std::cmp::Reverse<Pattern>)>,
     /// The queue is built: patterns that become more frequent enter it.
     counted: bool,
-    /// Which part of the nodes a node is paired in.
-    chunk: HashMap<DagId, usize>,
 }
 
 impl<'a> Sharer<'a> {
@@ -218,23 +265,13 @@ impl<'a> Sharer<'a> {
         Self {
             dag,
             sharing,
-            counts: HashMap::new(),
+            counts: FxHashMap::default(),
             queue: BinaryHeap::new(),
             counted: false,
-            chunk: HashMap::new(),
         }
     }
 
     fn run(mut self, rows: &mut [Row]) -> Result<(), DagError> {
-        let mut nodes: Vec<DagId> = rows
-            .iter()
-            .flat_map(|r| r.digits.keys().map(|(t, _)| *t))
-            .collect();
-        nodes.sort_unstable();
-        nodes.dedup();
-        for (i, t) in nodes.iter().enumerate() {
-            self.chunk.insert(*t, i / CHUNK);
-        }
         for row in rows.iter() {
             let digits: Vec<Digit> = row.digits.iter().map(|(k, v)| (*k, *v)).collect();
             for (i, a) in digits.iter().enumerate() {
@@ -243,7 +280,7 @@ impl<'a> Sharer<'a> {
                 }
             }
         }
-        let mut queue = Vec::with_capacity(self.counts.len());
+        let mut queue = Vec::new();
         for (p, n) in &self.counts {
             if *n > 1 {
                 queue.push((self.saving(p, *n), std::cmp::Reverse(*p)));
@@ -267,9 +304,6 @@ impl<'a> Sharer<'a> {
     }
 
     fn count(&mut self, a: Digit, b: Digit, by: i64) {
-        if self.chunk.get(&a.0.0) != self.chunk.get(&b.0.0) {
-            return;
-        }
         let Some(p) = pattern(a, b, self.sharing.shifts) else {
             return;
         };
@@ -362,9 +396,6 @@ impl<'a> Sharer<'a> {
         own.put(((p.first, -low), false));
         own.put(((p.second, p.shift - low), p.negative));
         let sum = self.dag.sum(own.form()?)?;
-        if let Some(c) = self.chunk.get(&p.first).copied() {
-            self.chunk.entry(sum).or_insert(c);
-        }
         for (r, at, negative) in places {
             let second = (p.second, at.1 + p.shift);
             self.take(&mut rows[r], at);

@@ -95,8 +95,7 @@ fn is_outward(kernel: &Kernel, n: NodeId) -> bool {
             | KernelOp::Relu { .. }
             | KernelOp::Clip { .. }
             | KernelOp::LeakyRelu { .. }
-            | KernelOp::Abs { .. }
-            | KernelOp::Sign { .. }
+            | KernelOp::Unary { .. }
             | KernelOp::Table { .. }
             | KernelOp::Requantize { .. }
             | KernelOp::Align { .. } => return false,

@@ -4,7 +4,7 @@
 use ceg4n_eval::kernel_outputs;
 use ceg4n_ir::{
     Checked, Constant, Format, Kernel, KernelOp, NetworkBuilder, Op, Origin, Program, Rounding,
-    Shape, TensorFormat, ValueId, check,
+    Shape, TensorFormat, Unary, ValueId, check,
 };
 use ceg4n_scalar::simplify;
 use rand::{RngExt, SeedableRng};
@@ -175,7 +175,10 @@ fn random(rng: &mut ChaCha8Rng) -> Option<Checked<Program>> {
         let x = g.at;
         match rng.random_range(0..4) {
             0 => {}
-            1 => g.push(Op::Abs { x }),
+            1 => g.push(Op::Unary {
+                x,
+                function: Unary::Abs,
+            }),
             _ => g.push(Op::Relu { x }),
         }
         let last = layer + 1 == layers;

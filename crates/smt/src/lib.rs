@@ -29,6 +29,7 @@
 
 mod arith;
 mod integer;
+pub mod law;
 pub mod lower;
 pub mod model;
 mod query;

@@ -6,6 +6,8 @@ mod operators;
 mod questions;
 mod specs;
 
+pub use operators::operators;
+
 use crate::ast::{Data, Document, List, Name, Notes};
 use crate::document;
 use crate::files::{Cache, Files, Stored};

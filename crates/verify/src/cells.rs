@@ -169,8 +169,7 @@ impl Cells<'_> {
                 | KernelOp::Relu { .. }
                 | KernelOp::Clip { .. }
                 | KernelOp::LeakyRelu { .. }
-                | KernelOp::Abs { .. }
-                | KernelOp::Sign { .. }
+                | KernelOp::Unary { .. }
                 | KernelOp::Requantize { .. }
                 | KernelOp::Align { .. }
                 | KernelOp::Move { .. } => 0,

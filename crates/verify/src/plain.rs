@@ -86,8 +86,7 @@ fn step<'a>(op: &RealOp, input: &[f64], of: impl Fn(NodeId) -> &'a Vec<f64>) -> 
             let slope = 2f64.powi(-i32::from(*shift));
             each(x, &|v| v.max(v * slope))
         }
-        RealOp::Abs { x } => each(x, &f64::abs),
-        RealOp::Sign { x } => each(x, &|v| Function::Sign.value(v)),
+        RealOp::Unary { x, function } => each(x, &|v| function.real(v)),
         RealOp::Curve { x, curve } => {
             let f = Function::Curve((*curve).into());
             each(x, &|v| f.value(v))

@@ -264,8 +264,7 @@ pub(crate) fn not_single(real: &RealProgram) -> Option<&'static str> {
         | RealOp::Relu { .. }
         | RealOp::Clip { .. }
         | RealOp::LeakyRelu { .. }
-        | RealOp::Abs { .. }
-        | RealOp::Sign { .. }
+        | RealOp::Unary { .. }
         | RealOp::Move { .. } => None,
     })
 }

@@ -73,7 +73,15 @@ impl Leaf for SolverLeaf {
 
     fn breaks_on_grid(&mut self, b: GridBox<'_>, effort: &Effort, stop: &Stop) -> LeafAnswer {
         let logic = self.solver.logic();
-        let question = breaks_on_grid(logic, b.reference, b.kernel, b.grid, b.points, b.property);
+        let question = breaks_on_grid(
+            logic,
+            b.reference,
+            b.kernel,
+            b.grid,
+            b.points,
+            b.property,
+            Rewriting::On,
+        );
         self.ask(question, effort, stop)
     }
 }

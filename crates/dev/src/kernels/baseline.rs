@@ -73,8 +73,7 @@ pub(crate) fn chain(net: &Net) -> Option<Vec<Layer>> {
             | Op::Transpose { .. }
             | Op::Clip { .. }
             | Op::LeakyRelu { .. }
-            | Op::Abs { .. }
-            | Op::Sign { .. }
+            | Op::Unary { .. }
             | Op::Curve { .. }
             | Op::Snap { .. } => return None,
         }

@@ -466,8 +466,7 @@ impl<'a> Walk<'a> {
                 | KernelOp::Relu { .. }
                 | KernelOp::Clip { .. }
                 | KernelOp::LeakyRelu { .. }
-                | KernelOp::Abs { .. }
-                | KernelOp::Sign { .. }
+                | KernelOp::Unary { .. }
                 | KernelOp::Table { .. }
                 | KernelOp::Align { .. }
                 | KernelOp::Move { .. } => continue,

@@ -33,8 +33,7 @@ pub(super) fn objection(program: &RealProgram) -> Option<&'static str> {
         | RealOp::Gather { .. }
         | RealOp::Clip { .. }
         | RealOp::LeakyRelu { .. }
-        | RealOp::Abs { .. }
-        | RealOp::Sign { .. } => None,
+        | RealOp::Unary { .. } => None,
     })
 }
 

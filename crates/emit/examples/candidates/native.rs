@@ -207,8 +207,7 @@ fn plain(kernel: &Kernel) -> Outcome<String> {
             | KernelOp::Gather { .. }
             | KernelOp::Clip { .. }
             | KernelOp::LeakyRelu { .. }
-            | KernelOp::Abs { .. }
-            | KernelOp::Sign { .. }
+            | KernelOp::Unary { .. }
             | KernelOp::Table { .. }
             | KernelOp::Align { .. } => {
                 return Err("the benchmark's network has no such operator".into());

@@ -73,8 +73,7 @@ pub(crate) fn candidate(net: &Arc<Network>, bits: u8) -> Outcome<Program> {
             | Op::Transpose { .. }
             | Op::Clip { .. }
             | Op::LeakyRelu { .. }
-            | Op::Abs { .. }
-            | Op::Sign { .. }
+            | Op::Unary { .. }
             | Op::Curve { .. }
             | Op::Snap { .. }
             | Op::Reshape { .. }

@@ -6,7 +6,7 @@ use crate::plan::{
     Axis, Body, By, Dense, Nest, Operand, Plan, Stage, Step, StepKind, Taps, Windows,
 };
 use crate::text::{Code, hole};
-use ceg4n_ir::Rounding;
+use ceg4n_ir::{Rounding, Unary};
 use ceg4n_target::Form;
 
 /// A stage's parameters and body, braces included, with holes where constants stand.
@@ -472,8 +472,8 @@ impl Printer<'_> {
                 let factor = number(word, 1 << s);
                 vec![format!("if ({acc} > 0) {{ {acc} = {acc} * {factor}; }}")]
             }
-            StepKind::Abs => vec![format!("if ({acc} < 0) {{ {acc} = -{acc}; }}")],
-            StepKind::Sign => {
+            StepKind::Unary(Unary::Abs) => vec![format!("if ({acc} < 0) {{ {acc} = -{acc}; }}")],
+            StepKind::Unary(Unary::Sign) => {
                 let ty = word.c();
                 vec![format!("{acc} = ({ty})(({acc} > 0) - ({acc} < 0));")]
             }

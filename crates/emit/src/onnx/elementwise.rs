@@ -4,7 +4,7 @@ use super::graph::{Value, Word};
 use super::lower::Lowering;
 use crate::EmitError;
 use crate::elem::hull;
-use ceg4n_ir::{Interval, KernelNode, NodeId};
+use ceg4n_ir::{Interval, KernelNode, NodeId, Unary};
 
 /// Constants by element of a vector of `shape`, in the least dimensions that broadcast to it.
 pub(super) fn compressed(values: Vec<i64>, shape: &[usize]) -> (Vec<usize>, Vec<i64>) {
@@ -73,15 +73,18 @@ impl Lowering<'_> {
         Ok(self.graph.in_word(&x, own.max(Word::of_width(node.width))))
     }
 
-    /// An operator of one operand.
+    /// A function of each element.
     pub(super) fn unary(
         &mut self,
-        op: &str,
+        function: Unary,
         node: &KernelNode,
         x: NodeId,
     ) -> Result<Value, EmitError> {
         let x = self.operand(node, x, Interval::new(0, 0))?;
-        let name = self.graph.node(op, &[&x.name], vec![]);
+        let name = match function {
+            Unary::Abs => self.graph.node("Abs", &[&x.name], vec![]),
+            Unary::Sign => self.graph.node("Sign", &[&x.name], vec![]),
+        };
         Ok(x.renamed(name, x.word))
     }
 

@@ -113,8 +113,7 @@ impl<'a> Lowering<'a> {
             KernelOp::Relu { x } => self.relu(node, *x),
             KernelOp::Clip { x, lo, hi } => self.clip(node, *x, lo, hi),
             KernelOp::LeakyRelu { x, shift } => self.leaky_relu(node, *x, *shift),
-            KernelOp::Abs { x } => self.unary("Abs", node, *x),
-            KernelOp::Sign { x } => self.unary("Sign", node, *x),
+            KernelOp::Unary { x, function } => self.unary(*function, node, *x),
             KernelOp::Table {
                 x, least, table, ..
             } => self.table(*x, *least, table),

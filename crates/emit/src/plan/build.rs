@@ -106,8 +106,7 @@ fn reads_elsewhere(op: &KernelOp) -> bool {
         | KernelOp::Relu { .. }
         | KernelOp::Clip { .. }
         | KernelOp::LeakyRelu { .. }
-        | KernelOp::Abs { .. }
-        | KernelOp::Sign { .. }
+        | KernelOp::Unary { .. }
         | KernelOp::Table { .. }
         | KernelOp::Requantize { .. }
         | KernelOp::Align { .. }
@@ -372,8 +371,7 @@ impl<'a> Builder<'a> {
             | KernelOp::Relu { .. }
             | KernelOp::Clip { .. }
             | KernelOp::LeakyRelu { .. }
-            | KernelOp::Abs { .. }
-            | KernelOp::Sign { .. }
+            | KernelOp::Unary { .. }
             | KernelOp::Table { .. }
             | KernelOp::Requantize { .. }
             | KernelOp::Align { .. } => self.step(stage, n)?,

@@ -97,8 +97,7 @@ fn narrow(stage: &mut Stage) {
             StepKind::Add(_)
             | StepKind::AddVector(_)
             | StepKind::LeakyRelu(_)
-            | StepKind::Abs
-            | StepKind::Sign
+            | StepKind::Unary(_)
             | StepKind::Multiply(_)
             | StepKind::Shift(_)
             | StepKind::AtLeast(_)

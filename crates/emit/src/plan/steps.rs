@@ -5,7 +5,7 @@ use super::operands::{Constants, is_block};
 use super::{Data, Operand, Stage, StepKind};
 use crate::EmitError;
 use crate::elem::{Elem, hull};
-use ceg4n_ir::{Format, Interval, KernelOp, NodeId, Rounding};
+use ceg4n_ir::{Format, Interval, KernelOp, NodeId, Rounding, Unary};
 use std::borrow::Cow;
 
 /// True if an element is always zero, whatever it is multiplied with or shifted by.
@@ -68,15 +68,11 @@ impl<'a> Builder<'a> {
                 }
                 format!("leaky relu of slope 2^-{shift}, with {shift} more fraction bits")
             }
-            KernelOp::Abs { .. } => {
-                if x.lo < 0 {
-                    stage.push(word, StepKind::Abs);
+            KernelOp::Unary { function, .. } => {
+                if *function != Unary::Abs || x.lo < 0 {
+                    stage.push(word, StepKind::Unary(*function));
                 }
-                "absolute value".to_owned()
-            }
-            KernelOp::Sign { .. } => {
-                stage.push(word, StepKind::Sign);
-                "sign".to_owned()
+                function.name().to_owned()
             }
             KernelOp::Table {
                 least,

@@ -7,6 +7,7 @@ use crate::common::{
     graph_case, prove, random_cases, run, tiny, tool, vectors, wide_constant, write,
 };
 use ceg4n_emit::{Claim, EmitError, EmitOptions, KernelChoice, Target, emit_c};
+use ceg4n_ir::Unary;
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 use std::fmt::Write as _;
@@ -347,13 +348,15 @@ fn the_random_graphs_cover_the_emitter() {
         (": relu", 30),
         (": clip", 30),
         (": leaky relu", 30),
-        (": absolute value", 20),
-        (": sign", 20),
         ("sigmoid by a table", 10),
         ("tanh by a table", 10),
     ] {
         let n = notes.matches(what).count();
         assert!(n >= least, "`{what}` occurs {n} times");
+    }
+    for function in Unary::ALL {
+        let n = notes.matches(&format!(": {}", function.name())).count();
+        assert!(n >= 20, "`{function:?}` occurs {n} times");
     }
     for (what, least) in [
         ("const size_t u0 = ", 20),

@@ -20,4 +20,5 @@ mod package;
 mod rust;
 mod rust_float;
 mod sizes;
+mod small;
 mod targets;

@@ -8,7 +8,7 @@ use ceg4n_eval::{
     real_trace_within,
 };
 use ceg4n_ir::kernel::FILL;
-use ceg4n_ir::{Curve, RealOp, RealProgram, Reals};
+use ceg4n_ir::{Curve, RealOp, RealProgram, Reals, Unary};
 use std::sync::Arc;
 
 fn holds(v: &Exact, (lo, hi): &Enclosure) -> bool {
@@ -54,7 +54,13 @@ fn everything(d: &mut Dice, constants: &mut impl FnMut(&mut Dice, usize) -> Real
             out,
         ),
         (RealOp::Sum { x: at(4), y: at(1) }, out),
-        (RealOp::Abs { x: at(5) }, out),
+        (
+            RealOp::Unary {
+                x: at(5),
+                function: Unary::Abs,
+            },
+            out,
+        ),
         (
             RealOp::Clip {
                 x: at(6),

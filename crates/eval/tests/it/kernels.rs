@@ -3,7 +3,7 @@
 use crate::common::{Dice, kernel, n};
 use ceg4n_eval::{interpret_kernel, kernel_trace};
 use ceg4n_ir::kernel::{FILL, KernelOp};
-use ceg4n_ir::{Conv, Curve, Format, Kernel, Rounding, Window};
+use ceg4n_ir::{Conv, Curve, Format, Kernel, Rounding, Unary, Window};
 use ceg4n_opspec::IntDomain;
 use std::sync::Arc;
 
@@ -137,9 +137,11 @@ fn activations() -> Vec<(KernelOp, usize)> {
         curve: Curve::Tanh,
     };
     let leaky = KernelOp::LeakyRelu { x, shift: 3 };
-    let (abs, sign) = (KernelOp::Abs { x }, KernelOp::Sign { x });
-    let all = [KernelOp::Relu { x }, clip, leaky, abs, sign, table];
-    all.map(|op| (op, 4)).to_vec()
+    let unary = Unary::ALL
+        .iter()
+        .map(|f| KernelOp::Unary { x, function: *f });
+    let all = [KernelOp::Relu { x }, clip, leaky, table];
+    all.into_iter().chain(unary).map(|op| (op, 4)).collect()
 }
 
 fn scales() -> Vec<(KernelOp, usize)> {

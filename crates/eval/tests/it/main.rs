@@ -4,3 +4,4 @@ mod common;
 mod enclosures;
 mod kernels;
 mod reals;
+mod small;

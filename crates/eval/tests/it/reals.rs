@@ -4,7 +4,7 @@ use crate::common::{Dice, n, program};
 use ceg4n_base::Exact;
 use ceg4n_eval::{EvalError, MeaningError, interpret_real, real_outputs, real_trace};
 use ceg4n_ir::kernel::FILL;
-use ceg4n_ir::{Curve, RealOp, RealProgram, Reals};
+use ceg4n_ir::{Curve, RealOp, RealProgram, Reals, Unary};
 use ceg4n_opspec::ExactDomain;
 use std::sync::Arc;
 
@@ -138,8 +138,6 @@ fn other_operators() {
                 hi: 2.5,
             }),
             one(RealOp::LeakyRelu { x, shift: 5 }),
-            one(RealOp::Abs { x }),
-            one(RealOp::Sign { x }),
             one(RealOp::Snap {
                 x,
                 scale: 0.125,
@@ -148,6 +146,16 @@ fn other_operators() {
             }),
             one(RealOp::Move { x }),
         ];
+        let unary = |function: &Unary| {
+            one(RealOp::Unary {
+                x,
+                function: *function,
+            })
+        };
+        let ops = ops
+            .into_iter()
+            .chain(Unary::ALL.iter().map(unary))
+            .collect();
         let x: Vec<Exact> = (0..len).map(|_| d.exact()).collect();
         agree(&program(len, ops), &x);
     }
@@ -185,7 +193,13 @@ fn known_values() {
         ["0", "1", "0.5", "0", "-1", "2", "-1.5", "0.5"].map(e)
     );
     assert_eq!(
-        at(RealOp::Sign { x }, &["-1/3", "0", "1e-9"]),
+        at(
+            RealOp::Unary {
+                x,
+                function: Unary::Sign
+            },
+            &["-1/3", "0", "1e-9"]
+        ),
         [e("-1"), e("0"), e("1")]
     );
 }

@@ -65,7 +65,7 @@ impl<'a> Lowering<'a> {
             OpKind::Min => self.fold(node, Fold::Min),
             OpKind::QuantizeLinear => self.quantized_constant(node),
             OpKind::DequantizeLinear => self.dequantized_constant(node),
-            OpKind::Abs
+            OpKind::Unary(_)
             | OpKind::AveragePool
             | OpKind::BatchNormalization
             | OpKind::Clip
@@ -94,7 +94,6 @@ impl<'a> Lowering<'a> {
             | OpKind::Relu
             | OpKind::Scaler
             | OpKind::Sigmoid
-            | OpKind::Sign
             | OpKind::Sum
             | OpKind::Tanh => Err(unsupported(format!(
                 "{} of constants only is not supported",

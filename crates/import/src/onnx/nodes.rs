@@ -74,9 +74,7 @@ impl<'a> Lowering<'a> {
             OpKind::Add | OpKind::Sub | OpKind::Mul | OpKind::Div => self.arithmetic(node),
             OpKind::Sum => self.sum(node),
             OpKind::Max | OpKind::Min => self.extreme(node),
-            OpKind::Relu | OpKind::Abs | OpKind::Sign | OpKind::Sigmoid | OpKind::Tanh => {
-                self.unary(node)
-            }
+            OpKind::Relu | OpKind::Unary(_) | OpKind::Sigmoid | OpKind::Tanh => self.unary(node),
             OpKind::Neg => self.neg(node),
             OpKind::Clip => self.clip(node),
             OpKind::LeakyRelu => self.leaky_relu(node),
@@ -135,14 +133,13 @@ impl<'a> Lowering<'a> {
         real_numbers(node, self.operand(node, i)?)
     }
 
-    /// Relu, Abs, Sign, Sigmoid and Tanh.
+    /// Functions of each element.
     fn unary(&mut self, node: &Node<'a>) -> Outcome {
         let x = self.real(node, 0)?;
         let given = ir_shape(&x.dims);
         let id = x.id;
         let op = match node.kind {
-            OpKind::Abs => Op::Abs { x: id },
-            OpKind::Sign => Op::Sign { x: id },
+            OpKind::Unary(function) => Op::Unary { x: id, function },
             OpKind::Sigmoid => Op::Curve {
                 x: id,
                 curve: Curve::Sigmoid,

@@ -1,12 +1,11 @@
 //! The operators of the importer and how many operands each needs.
 
 use super::proto::NodeProto;
+use ceg4n_ir::Unary;
 
 /// An operator.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum OpKind {
-    /// `|x|`.
-    Abs,
     /// Elementwise sum of two.
     Add,
     /// Mean of windows.
@@ -107,12 +106,12 @@ pub(crate) enum OpKind {
     Shape,
     /// `1/(1 + e^-x)`.
     Sigmoid,
-    /// -1, 0 or 1.
-    Sign,
     /// The number of elements of a value.
     Size,
     /// Part of a constant.
     Slice,
+    /// A function of each element.
+    Unary(Unary),
     /// Without dimensions of size 1.
     Squeeze,
     /// Elementwise difference.
@@ -138,8 +137,8 @@ const RUNTIME: &str = "com.microsoft";
 
 impl OpKind {
     /// Every operator: its domain, its name there, and how many operands must be there.
-    pub(crate) const ALL: [(&'static str, &'static str, Self, usize); 63] = [
-        (STANDARD, "Abs", Self::Abs, 1),
+    pub(crate) const ALL: &'static [(&'static str, &'static str, Self, usize)] = &[
+        (STANDARD, "Abs", Self::Unary(Unary::Abs), 1),
         (STANDARD, "Add", Self::Add, 2),
         (STANDARD, "AveragePool", Self::AveragePool, 1),
         (STANDARD, "BatchNormalization", Self::BatchNormalization, 5),
@@ -182,7 +181,7 @@ impl OpKind {
         (STANDARD, "Reshape", Self::Reshape, 1),
         (STANDARD, "Shape", Self::Shape, 1),
         (STANDARD, "Sigmoid", Self::Sigmoid, 1),
-        (STANDARD, "Sign", Self::Sign, 1),
+        (STANDARD, "Sign", Self::Unary(Unary::Sign), 1),
         (STANDARD, "Size", Self::Size, 1),
         (STANDARD, "Slice", Self::Slice, 1),
         (STANDARD, "Squeeze", Self::Squeeze, 1),

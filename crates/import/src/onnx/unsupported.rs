@@ -134,7 +134,7 @@ pub(super) fn unsupported_form(node: &Node<'_>, computed: &BTreeSet<&str>) -> Op
         | OpKind::Range
         | OpKind::ReduceProd
         | OpKind::Where => " of a computed operand",
-        OpKind::Abs
+        OpKind::Unary(_)
         | OpKind::Add
         | OpKind::AveragePool
         | OpKind::BatchNormalization
@@ -180,7 +180,6 @@ pub(super) fn unsupported_form(node: &Node<'_>, computed: &BTreeSet<&str>) -> Op
         | OpKind::Scaler
         | OpKind::Shape
         | OpKind::Sigmoid
-        | OpKind::Sign
         | OpKind::Size
         | OpKind::Slice
         | OpKind::Squeeze
@@ -225,7 +224,7 @@ fn folds(kind: OpKind) -> bool {
         | OpKind::Transpose
         | OpKind::Unsqueeze
         | OpKind::Where => true,
-        OpKind::Abs
+        OpKind::Unary(_)
         | OpKind::AveragePool
         | OpKind::BatchNormalization
         | OpKind::Clip
@@ -254,7 +253,6 @@ fn folds(kind: OpKind) -> bool {
         | OpKind::Relu
         | OpKind::Scaler
         | OpKind::Sigmoid
-        | OpKind::Sign
         | OpKind::Sum
         | OpKind::Tanh => false,
     }

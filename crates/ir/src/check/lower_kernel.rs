@@ -125,8 +125,7 @@ impl Lowering<'_> {
             }
             Op::Clip { x, lo, hi } => self.clip(v, x, lo, hi),
             Op::LeakyRelu { x, shift } => self.leaky_relu(v, x, shift),
-            Op::Abs { x } => self.abs(v, x),
-            Op::Sign { x } => self.sign(v, x),
+            Op::Unary { x, function } => self.unary(v, x, function),
             Op::Curve { x, curve } => self.table(v, x, curve),
             Op::Snap { .. } => self.no_meaning(v),
             Op::Reshape { x } | Op::Flatten { x } | Op::Identity { x } => {

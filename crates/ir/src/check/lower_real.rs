@@ -89,8 +89,7 @@ impl Lowering<'_> {
             | Op::Relu { .. }
             | Op::Clip { .. }
             | Op::LeakyRelu { .. }
-            | Op::Abs { .. }
-            | Op::Sign { .. }
+            | Op::Unary { .. }
             | Op::Curve { .. }
             | Op::Snap { .. }
             | Op::Reshape { .. }
@@ -159,8 +158,10 @@ impl Lowering<'_> {
                 x: node(x),
                 shift: *shift,
             },
-            Op::Abs { x } => RealOp::Abs { x: node(x) },
-            Op::Sign { x } => RealOp::Sign { x: node(x) },
+            Op::Unary { x, function } => RealOp::Unary {
+                x: node(x),
+                function: *function,
+            },
             Op::Curve { x, curve } => RealOp::Curve {
                 x: node(x),
                 curve: *curve,

@@ -237,8 +237,7 @@ fn hash_attributes(h: &mut Hasher, op: &Op) {
         | Op::Div { .. }
         | Op::Sum { .. }
         | Op::Relu { .. }
-        | Op::Abs { .. }
-        | Op::Sign { .. }
+        | Op::Unary { .. }
         | Op::Curve { .. }
         | Op::Reshape { .. }
         | Op::Flatten { .. }

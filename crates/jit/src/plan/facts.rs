@@ -65,8 +65,7 @@ pub(super) fn wanted_planes(kernel: &Kernel) -> SecondaryMap<NodeId, Option<(usi
             | KernelOp::Relu { .. }
             | KernelOp::Clip { .. }
             | KernelOp::LeakyRelu { .. }
-            | KernelOp::Abs { .. }
-            | KernelOp::Sign { .. }
+            | KernelOp::Unary { .. }
             | KernelOp::Table { .. }
             | KernelOp::Requantize { .. }
             | KernelOp::Align { .. }

@@ -82,7 +82,7 @@ impl StagePlan {
             KernelOp::LeakyRelu { shift, .. } => {
                 stage.each(|row, _| row.factor = i64::from(*shift));
             }
-            KernelOp::Sum { .. } | KernelOp::Abs { .. } | KernelOp::Sign { .. } => {}
+            KernelOp::Sum { .. } | KernelOp::Unary { .. } => {}
             KernelOp::AddConst { .. }
             | KernelOp::Relu { .. }
             | KernelOp::Clip { .. }
@@ -169,8 +169,7 @@ impl StagePlan {
             | KernelOp::Concat { .. }
             | KernelOp::Gather { .. }
             | KernelOp::LeakyRelu { .. }
-            | KernelOp::Abs { .. }
-            | KernelOp::Sign { .. }
+            | KernelOp::Unary { .. }
             | KernelOp::Table { .. }
             | KernelOp::Move { .. } => false,
         };

@@ -334,8 +334,7 @@ pub(crate) fn reference(program: &Program, input: &[i64]) -> Vec<i64> {
             | Op::Transpose { .. }
             | Op::Clip { .. }
             | Op::LeakyRelu { .. }
-            | Op::Abs { .. }
-            | Op::Sign { .. }
+            | Op::Unary { .. }
             | Op::Curve { .. }
             | Op::Snap { .. } => unreachable!("not generated"),
             Op::Relu { x } => at(*x).iter().map(|(m, f)| ((*m).max(0), *f)).collect(),

@@ -89,8 +89,7 @@ fn values_of(kernel: &Kernel, op: &KernelOp, values: &[Vec<i128>], input: &[i64]
             at(x).iter().enumerate().map(clip).collect()
         }
         KernelOp::LeakyRelu { x, shift } => at(x).iter().map(|x| *x.max(&(x << shift))).collect(),
-        KernelOp::Abs { x } => at(x).iter().map(|x| x.abs()).collect(),
-        KernelOp::Sign { x } => at(x).iter().map(|x| x.signum()).collect(),
+        KernelOp::Unary { x, function } => at(x).iter().map(|x| function.mantissa(*x)).collect(),
         KernelOp::Table {
             x, least, table, ..
         } => {
@@ -166,8 +165,7 @@ fn name(op: &KernelOp) -> &'static str {
         KernelOp::Relu { .. } => "relu",
         KernelOp::Clip { .. } => "clip",
         KernelOp::LeakyRelu { .. } => "leaky_relu",
-        KernelOp::Abs { .. } => "abs",
-        KernelOp::Sign { .. } => "sign",
+        KernelOp::Unary { function, .. } => function.name(),
         KernelOp::Table { .. } => "table",
         KernelOp::Requantize { .. } => "requantize",
         KernelOp::Align { .. } => "align",

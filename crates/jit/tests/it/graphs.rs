@@ -4,7 +4,9 @@
 use crate::common::{Builder, CACHES, Rng, compare_with, fmt, times};
 use crate::direct::{self, live};
 use ceg4n_ir::network::{Curve, Slide};
-use ceg4n_ir::{Checked, Format, Op, Program, Rounding, Shape, TensorFormat, ValueId, check};
+use ceg4n_ir::{
+    Checked, Format, Op, Program, Rounding, Shape, TensorFormat, Unary, ValueId, check,
+};
 use std::collections::BTreeMap;
 
 const PROGRAMS: u64 = 4000;
@@ -65,7 +67,10 @@ impl Graph<'_> {
                 let y = self.b.push(Op::LeakyRelu { x, shift }, None);
                 return (y, i64::from(shift));
             }
-            4 => Op::Abs { x },
+            4 => Op::Unary {
+                x,
+                function: Unary::Abs,
+            },
             _ => return (x, 0),
         };
         (self.b.push(op, None), 0)
@@ -365,8 +370,13 @@ impl Graph<'_> {
                 self.store(y, 6);
             }
             1 => {
-                let y = self.b.push(Op::Sign { x }, None);
-                self.stored.push((y, fmt(true, 2, 0)));
+                let last = Unary::ALL.len() as i64 - 1;
+                let function = Unary::ALL[self.rng.range(0, last) as usize];
+                let y = self.b.push(Op::Unary { x, function }, None);
+                match function.format() {
+                    Some(format) => self.stored.push((y, format)),
+                    None => self.store(y, frac),
+                }
             }
             _ => {
                 let (y, added) = self.activation(x);
@@ -463,16 +473,15 @@ fn random_graphs_agree_with_the_definitions() {
         "relu",
         "clip",
         "leaky_relu",
-        "abs",
-        "sign",
         "table",
         "requantize",
         "align",
         "move",
     ];
     assert!(operators.iter().all(often), "{seen:?}");
+    assert!(Unary::ALL.iter().all(|f| often(&f.name())), "{seen:?}");
     let functions = format!("{CACHES:?}");
-    for body in ["Scale", "Leaky", "Abs", "Sign", "Sum { z: I64 }"] {
+    for body in ["Scale", "Leaky", "Sum { z: I64 }"] {
         assert!(functions.contains(body), "{body} was not tested");
     }
     for body in [

@@ -9,3 +9,4 @@ mod graphs;
 mod operators;
 mod random;
 mod samples;
+mod small;

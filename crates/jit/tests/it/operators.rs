@@ -4,7 +4,9 @@
 use crate::common::{Builder, Rng, compare_with, fmt, times};
 use crate::direct;
 use ceg4n_ir::network::{Curve, Slide};
-use ceg4n_ir::{Checked, Format, Op, Program, Rounding, Shape, TensorFormat, ValueId, check};
+use ceg4n_ir::{
+    Checked, Format, Op, Program, Rounding, Shape, TensorFormat, Unary, ValueId, check,
+};
 use ceg4n_jit::{CodeCache, Evaluator};
 
 /// Every pair of mantissas of a format.
@@ -70,9 +72,8 @@ fn small() -> [Format; 4] {
 #[test]
 fn every_element_of_unary_operators() {
     let shifts = [-2, 0, 1, 3, 6];
-    type Unary = fn(ValueId) -> Op;
-    let unary: [(&str, Unary); 7] = [
-        ("abs", |x| Op::Abs { x }),
+    type Make = fn(ValueId) -> Op;
+    let unary: [(&str, Make); 6] = [
         ("relu", |x| Op::Relu { x }),
         ("leaky 1", |x| Op::LeakyRelu { x, shift: 1 }),
         ("leaky 5", |x| Op::LeakyRelu { x, shift: 5 }),
@@ -111,10 +112,20 @@ fn every_element_of_unary_operators() {
             (y, frac + added)
         });
     }
-    // Signs are stored integers of their own format.
-    each_program(&[2], &small(), &[-1, 0, 1], &|b, x, _| {
-        (b.push(Op::Sign { x }, None), 0)
-    });
+    for function in Unary::ALL {
+        each_program(&[2], &small(), &shifts, &|b, x, f| {
+            let y = b.push(
+                Op::Unary {
+                    x,
+                    function: *function,
+                },
+                None,
+            );
+            // Some results are stored integers of their own format.
+            let frac = function.format().unwrap_or(f).frac();
+            (y, frac.into())
+        });
+    }
 }
 
 /// Clips that follow each other, before and after a shift, even where they leave one value.

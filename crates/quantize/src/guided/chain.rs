@@ -126,8 +126,7 @@ impl Chain {
                 | KernelOp::Gather { .. }
                 | KernelOp::Clip { .. }
                 | KernelOp::LeakyRelu { .. }
-                | KernelOp::Abs { .. }
-                | KernelOp::Sign { .. }
+                | KernelOp::Unary { .. }
                 | KernelOp::Table { .. } => return None,
             }
         }
@@ -329,8 +328,7 @@ impl Build<'_> {
             | KernelOp::Gather { .. }
             | KernelOp::Clip { .. }
             | KernelOp::LeakyRelu { .. }
-            | KernelOp::Abs { .. }
-            | KernelOp::Sign { .. }
+            | KernelOp::Unary { .. }
             | KernelOp::Table { .. } => None,
         }
     }

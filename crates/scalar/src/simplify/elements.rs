@@ -112,8 +112,7 @@ impl Elements {
             KernelOp::Align { x, shift } => of(x, [shift[j].into(), 0]),
             KernelOp::Relu { x }
             | KernelOp::LeakyRelu { x, .. }
-            | KernelOp::Abs { x }
-            | KernelOp::Sign { x }
+            | KernelOp::Unary { x, .. }
             | KernelOp::Table { x, .. }
             | KernelOp::Move { x } => of(x, [0, 0]),
             KernelOp::Sum { x, y } => Some(Key::Of(self.same[*x][j], self.same[*y][j], [0, 0])),
@@ -174,8 +173,7 @@ impl Elements {
             | KernelOp::Relu { .. }
             | KernelOp::Clip { .. }
             | KernelOp::LeakyRelu { .. }
-            | KernelOp::Abs { .. }
-            | KernelOp::Sign { .. }
+            | KernelOp::Unary { .. }
             | KernelOp::Table { .. }
             | KernelOp::Requantize { .. }
             | KernelOp::Align { .. }

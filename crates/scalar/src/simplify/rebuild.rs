@@ -112,8 +112,7 @@ impl Rebuilding<'_> {
             | KernelOp::Relu { x }
             | KernelOp::Clip { x, .. }
             | KernelOp::LeakyRelu { x, .. }
-            | KernelOp::Abs { x }
-            | KernelOp::Sign { x }
+            | KernelOp::Unary { x, .. }
             | KernelOp::Table { x, .. }
             | KernelOp::Requantize { x, .. }
             | KernelOp::Align { x, .. }
@@ -251,8 +250,7 @@ impl Rebuilding<'_> {
             | KernelOp::Gather { .. }
             | KernelOp::Clip { .. }
             | KernelOp::LeakyRelu { .. }
-            | KernelOp::Abs { .. }
-            | KernelOp::Sign { .. }
+            | KernelOp::Unary { .. }
             | KernelOp::Table { .. }
             | KernelOp::Align { .. } => return,
         };
@@ -285,8 +283,7 @@ fn pick_constants(op: &mut KernelOp, node: &KernelNode, kept: &[usize]) {
         | KernelOp::Gather { .. }
         | KernelOp::Relu { .. }
         | KernelOp::LeakyRelu { .. }
-        | KernelOp::Abs { .. }
-        | KernelOp::Sign { .. }
+        | KernelOp::Unary { .. }
         | KernelOp::Table { .. }
         | KernelOp::Move { .. } => {}
     }

@@ -139,7 +139,7 @@ impl Number {
     }
 
     /// The same value with `exp` lowered to `exp`.
-    fn at(&self, exp: i64) -> Result<Self> {
+    pub(super) fn at(&self, exp: i64) -> Result<Self> {
         let up = self.exp.checked_sub(exp);
         let up = over(up.and_then(|up| u32::try_from(up).ok()))?;
         let mut terms = BTreeMap::new();
@@ -179,7 +179,7 @@ impl Terms {
     }
 
     /// The range of a number's mantissa at its exponent.
-    fn range(&self, n: &Number) -> Result<(i128, i128)> {
+    pub(super) fn range(&self, n: &Number) -> Result<(i128, i128)> {
         let (mut lo, mut hi) = (n.constant, n.constant);
         for (t, c) in &n.terms {
             let a = self
@@ -275,6 +275,9 @@ impl Terms {
     }
 
     fn extreme(&mut self, a: &Number, b: &Number, larger: bool) -> Result<Number> {
+        // Beside 0 the sign of the other one decides; its negation would take an adder.
+        let is_zero = b.known().is_some_and(|k| k.0 == 0);
+        let (a, b) = if is_zero { (b, a) } else { (a, b) };
         let (a, b) = self.aligned(a, b)?;
         let (ra, rb) = (self.range(&a)?, self.range(&b)?);
         if ra.0 >= rb.1 {

@@ -4,9 +4,11 @@
 //! Operators mean what `ir-specs` says: the walk of `ceg4n-eval` over the domain of terms.
 
 mod domain;
+mod miter;
 mod scalar;
 
 pub use domain::{LowerError, Number, Terms, Truth};
+pub use miter::differs;
 
 use crate::model::{Model, Value};
 use crate::query::Query;
@@ -175,6 +177,7 @@ pub fn breaks_on_grid(
     grid: Format,
     points: &[Interval],
     property: &Property,
+    rewriting: Rewriting,
 ) -> Result<Question, LowerError> {
     let same = reference.input_len() == kernel.input_len()
         && reference.output_len() == kernel.output_len();
@@ -199,7 +202,14 @@ pub fn breaks_on_grid(
     }
     let n = interpret_real(reference, &mut b.terms, real, |_, ends| dyadic(&ends))?
         .take(reference.output);
-    let k = interpret_kernel(kernel, &mut b.terms, quantized)?.take(kernel.output);
+    let rewritten = match rewriting {
+        Rewriting::On => scalar::outputs(&mut b.terms, kernel, &quantized)?,
+        Rewriting::Off => None,
+    };
+    let k = match rewritten {
+        Some(k) => k,
+        None => interpret_kernel(kernel, &mut b.terms, quantized)?.take(kernel.output),
+    };
     let k: Vec<Number> = k
         .iter()
         .map(|y| b.terms.scale(y, -i64::from(kernel.output_frac)))

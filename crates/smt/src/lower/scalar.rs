@@ -4,6 +4,8 @@
 use super::{LowerError, Number, Terms};
 use crate::term::Logic;
 use ceg4n_ir::{Interval, Kernel};
+use ceg4n_scalar::cost::SmtSize;
+use ceg4n_scalar::egraph::{Limits, Options, Rewritten, Rules, rewrite};
 use ceg4n_scalar::{Dag, DagError, DagId, Lowered, Sharing, offset, share};
 
 /// For every output other than `class`, in order: a number whose sign is that of its lead over
@@ -46,6 +48,45 @@ pub(super) fn leads(
         };
         *root = dag.constant(known).map_err(defect)?;
     }
+    evaluate(terms, &dag, &roots, input).map(Some)
+}
+
+/// The outputs of a kernel whose inputs are these numbers, integers. `None` for a kernel without a
+/// graph.
+pub(super) fn outputs(
+    terms: &mut Terms,
+    kernel: &Kernel,
+    input: &[Number],
+) -> Result<Option<Vec<Number>>, LowerError> {
+    let mut ranges = Vec::with_capacity(input.len());
+    for n in input {
+        let (lo, hi) = terms.range(&n.at(0)?)?;
+        let end = |v: i128| i64::try_from(v).map_err(|_| LowerError::Width);
+        ranges.push(Interval::new(end(lo)?, end(hi)?));
+    }
+    let Some(Lowered {
+        mut dag, outputs, ..
+    }) = graph(kernel, &ranges)?
+    else {
+        return Ok(None);
+    };
+    dag.tighten(&outputs).map_err(defect)?;
+    evaluate(terms, &dag, &outputs, input).map(Some)
+}
+
+/// The graph's roots over terms.
+fn evaluate(
+    terms: &mut Terms,
+    dag: &Dag,
+    roots: &[DagId],
+    input: &[Number],
+) -> Result<Vec<Number>, LowerError> {
+    let options = Options {
+        rules: Rules::shipped(),
+        cost: &SmtSize,
+        limits: Limits::default(),
+    };
+    let Rewritten { dag, roots, .. } = rewrite(dag, roots, &options).map_err(defect)?;
     let (dag, roots) = match terms.query.logic() {
         Logic::Bv => {
             let (dag, roots) = offset(&dag, &roots).map_err(defect)?;
@@ -59,7 +100,7 @@ pub(super) fn leads(
         terms.within(&n, facts.lo, facts.hi)?;
         if is_term { terms.shared(&n) } else { Ok(n) }
     };
-    Ok(Some(dag.evaluate(terms, input, &roots, seen)?))
+    dag.evaluate(terms, input, &roots, seen)
 }
 
 /// A kernel's graph over a box, unless it is too large or too wide for one.

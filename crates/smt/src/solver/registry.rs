@@ -7,6 +7,22 @@ use ceg4n_base::{Diagnostic, codes};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+/// A solver that is part of this program.
+struct BuiltIn {
+    /// What `--solver` calls it.
+    name: &'static str,
+    /// Its version; `None` if it is not built in.
+    version: fn() -> Option<String>,
+    /// A fresh one.
+    start: fn() -> Box<dyn Solver>,
+}
+
+const BUILT_IN: &[BuiltIn] = &[BuiltIn {
+    name: "embedded",
+    version: embedded::version,
+    start: || Box::new(EmbeddedSolver),
+}];
+
 /// Programs that are looked for by name, and how to get them.
 const PROGRAMS: [(&str, &str); 3] = [
     (
@@ -37,17 +53,17 @@ pub struct SolverInfo {
     pub version: String,
 }
 
-/// The solvers that can be used here: the embedded one if it was built in, and the known
-/// programs found on `PATH`.
+/// The solvers that can be used here: those that were built in, and the known programs found on
+/// `PATH`.
 pub fn available() -> Vec<SolverInfo> {
-    let mut found = Vec::new();
-    if let Some(version) = embedded::version() {
-        found.push(SolverInfo {
-            name: "embedded".into(),
+    let built_in = BUILT_IN.iter().filter_map(|b| {
+        Some(SolverInfo {
+            name: b.name.into(),
             path: None,
-            version,
-        });
-    }
+            version: (b.version)()?,
+        })
+    });
+    let mut found: Vec<SolverInfo> = built_in.collect();
     for (name, _) in PROGRAMS {
         if let Some(path) = on_path(name) {
             let version = version_of(&path);
@@ -61,16 +77,16 @@ pub fn available() -> Vec<SolverInfo> {
     found
 }
 
-/// The solver that the user names: `embedded`, `z3`, `cvc5`, `bitwuzla`, or the path or name of
+/// The solver that the user names: one that is built in, `z3`, `cvc5`, `bitwuzla`, or the path or name of
 /// an SMT-LIB 2 program that reads its standard input.
 ///
 /// # Errors
 /// If it is not built in or not found, with what to install.
 pub fn from_name(name: &str) -> Result<Box<dyn Solver>, Diagnostic> {
-    if name == "embedded" {
-        return match embedded::version() {
-            Some(_) => Ok(Box::new(EmbeddedSolver)),
-            None => Err(unusable("the embedded solver is not built in").help(
+    if let Some(solver) = BUILT_IN.iter().find(|b| b.name == name) {
+        return match (solver.version)() {
+            Some(_) => Ok((solver.start)()),
+            None => Err(unusable(format!("the {name} solver is not built in")).help(
                 "build with the default features (a C++ compiler is needed), or use `--solver z3`",
             )),
         };
@@ -91,8 +107,20 @@ pub fn from_name(name: &str) -> Result<Box<dyn Solver>, Diagnostic> {
         unusable(format!(
             "`{name}` is no solver and no program that can be run"
         ))
-        .help("use `embedded`, `z3`, `cvc5`, `bitwuzla`, or the path of an SMT-LIB 2 program")
+        .help(format!(
+            "use {}, or the path of an SMT-LIB 2 program",
+            names()
+                .map(|n| format!("`{n}`"))
+                .collect::<Vec<_>>()
+                .join(", ")
+        ))
     })
+}
+
+/// Every solver that has a name of its own, whether it can be used here or not.
+pub fn names() -> impl Iterator<Item = &'static str> {
+    let built_in = BUILT_IN.iter().map(|b| b.name);
+    built_in.chain(PROGRAMS.iter().map(|(name, _)| *name))
 }
 
 fn unusable(message: impl Into<String>) -> Diagnostic {

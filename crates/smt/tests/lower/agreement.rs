@@ -7,7 +7,7 @@ use crate::kernels::leaves;
 use ceg4n_eval::{kernel_outputs, kernel_trace};
 use ceg4n_ir::kernel::{KernelOp, argmax};
 use ceg4n_ir::{Interval, Kernel, Rounding};
-use ceg4n_smt::lower::{LowerError, Question, breaks_on_grid, leaves_class};
+use ceg4n_smt::lower::{LowerError, Question, Rewriting, breaks_on_grid, leaves_class};
 use ceg4n_smt::term::Op;
 use ceg4n_smt::{Limits, Logic, Outcome, Solver, solver};
 
@@ -98,7 +98,17 @@ fn cases<'a>(d: &mut Dice, pair: &'a Pair) -> Vec<Case<'a>> {
     let b = random_box(d, grid, kernel.input_len(), most);
     let property = random_property(d, pair, grid, &b);
     out.extend(Case::new(
-        |logic| breaks_on_grid(logic, pair.real(), kernel, grid, &b, &property),
+        |logic| {
+            breaks_on_grid(
+                logic,
+                pair.real(),
+                kernel,
+                grid,
+                &b,
+                &property,
+                Rewriting::On,
+            )
+        },
         b.clone(),
         {
             let property = property.clone();
@@ -166,8 +176,7 @@ fn shifts(kernel: &Kernel, left: bool) -> bool {
         | KernelOp::Relu { .. }
         | KernelOp::Clip { .. }
         | KernelOp::LeakyRelu { .. }
-        | KernelOp::Abs { .. }
-        | KernelOp::Sign { .. }
+        | KernelOp::Unary { .. }
         | KernelOp::Table { .. }
         | KernelOp::Align { .. }
         | KernelOp::Move { .. } => false,
@@ -204,8 +213,7 @@ fn clamps(kernel: &Kernel, input: &[i64]) -> bool {
         | KernelOp::Relu { .. }
         | KernelOp::Clip { .. }
         | KernelOp::LeakyRelu { .. }
-        | KernelOp::Abs { .. }
-        | KernelOp::Sign { .. }
+        | KernelOp::Unary { .. }
         | KernelOp::Table { .. }
         | KernelOp::Align { .. }
         | KernelOp::Move { .. } => false,

@@ -6,7 +6,7 @@ use crate::common::{
 use ceg4n_base::Exact;
 use ceg4n_eval::{kernel_outputs, real_outputs, strict_winner};
 use ceg4n_ir::{Format, Interval, OutputSpec, Property};
-use ceg4n_smt::lower::{LowerError, Question, breaks_on_grid};
+use ceg4n_smt::lower::{LowerError, Question, Rewriting, breaks_on_grid};
 use ceg4n_smt::term::Op;
 use ceg4n_smt::{Limits, Logic, Outcome, solver};
 
@@ -87,7 +87,15 @@ fn ask(
     b: &[Interval],
     property: &Property,
 ) -> Option<Question> {
-    match breaks_on_grid(logic, pair.real(), pair.kernel(), grid, b, property) {
+    match breaks_on_grid(
+        logic,
+        pair.real(),
+        pair.kernel(),
+        grid,
+        b,
+        property,
+        Rewriting::On,
+    ) {
         Ok(q) => Some(q),
         Err(LowerError::Width) => None,
         Err(e) => panic!("{e}"),
@@ -214,7 +222,15 @@ fn what_has_no_terms_is_refused() {
     let grid = pair.kernel().input_format;
     let b = vec![Interval::new(grid.min(), grid.max()); pair.kernel().input_len()];
     let question = |b: &[Interval], p: &Property| {
-        breaks_on_grid(Logic::Lia, pair.real(), pair.kernel(), grid, b, p)
+        breaks_on_grid(
+            Logic::Lia,
+            pair.real(),
+            pair.kernel(),
+            grid,
+            b,
+            p,
+            Rewriting::On,
+        )
     };
     let spec = OutputSpec {
         path: "file".to_owned(),

@@ -10,6 +10,7 @@ mod kernels;
 #[cfg(feature = "cadical")]
 #[path = "../smt/lrat.rs"]
 mod lrat;
+mod miter;
 mod nodes;
 mod operators;
 #[cfg(feature = "cadical")]

@@ -11,10 +11,10 @@ use ceg4n_eval::{Domain, Enclosure, interpret_real, kernel_outputs, real_outputs
 use ceg4n_ir::kernel::{KernelOp, argmax};
 use ceg4n_ir::{
     Constant, Curve, Format, Interval, Kernel, NetworkBuilder, Op, Program, Rounding, Shape, Slide,
-    TensorFormat, ValueId, check,
+    TensorFormat, Unary, ValueId, check,
 };
 use ceg4n_opspec::Cmp;
-use ceg4n_smt::lower::{LowerError, Number, Terms, Truth, breaks_on_grid, leaves_class};
+use ceg4n_smt::lower::{LowerError, Number, Rewriting, Terms, Truth, breaks_on_grid, leaves_class};
 use ceg4n_smt::{Limits, Logic, Model, Outcome, Value, solver};
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -167,10 +167,16 @@ impl Growth<'_> {
                 let shift = self.d.roll(1, 3) as u8;
                 self.store(Op::LeakyRelu { x, shift });
             }
-            6 => self.store(Op::Abs { x }),
-            7 => {
-                self.keep(Op::Sign { x }, None);
-                self.format = format(true, 2, 0);
+            6 | 7 => {
+                let i = self.d.roll(0, Unary::ALL.len() as i64 - 1) as usize;
+                let function = Unary::ALL[i];
+                match function.format() {
+                    None => self.store(Op::Unary { x, function }),
+                    Some(own) => {
+                        self.keep(Op::Unary { x, function }, None);
+                        self.format = own;
+                    }
+                }
             }
             8 => {
                 let lo = self.d.roll(-3, 0) as f32;
@@ -282,8 +288,7 @@ fn operator(op: &KernelOp) -> &'static str {
         KernelOp::Relu { .. } => "relu",
         KernelOp::Clip { .. } => "clip",
         KernelOp::LeakyRelu { .. } => "leaky_relu",
-        KernelOp::Abs { .. } => "abs",
-        KernelOp::Sign { .. } => "sign",
+        KernelOp::Unary { function, .. } => function.name(),
         KernelOp::Table { .. } => "table",
         KernelOp::Requantize { .. } => "requantize",
         KernelOp::Align { .. } => "align",
@@ -297,7 +302,7 @@ fn count(met: &mut BTreeMap<&'static str, usize>, kernel: &Kernel) {
     }
 }
 
-const NEW: [&str; 12] = [
+const NEW: [&str; 10] = [
     "conv",
     "max_pool",
     "sum_pool",
@@ -307,8 +312,6 @@ const NEW: [&str; 12] = [
     "gather",
     "clip",
     "leaky_relu",
-    "abs",
-    "sign",
     "table",
 ];
 
@@ -323,7 +326,9 @@ fn the_terms_of_every_node() {
             count(&mut met, pair.kernel());
             symbolic += terms_are_values(&mut d, pair.kernel(), logic, seed).1;
         }
-        assert!(NEW.iter().all(|n| met.get(n) >= Some(&15)), "{met:?}");
+        let unary = Unary::ALL.iter().map(|f| f.name());
+        let mut all = NEW.into_iter().chain(unary);
+        assert!(all.all(|n| met.get(n) >= Some(&15)), "{met:?}");
         assert!(symbolic > 5000, "{symbolic}");
     }
 }
@@ -374,7 +379,17 @@ fn questions_on_grids() {
         let grid = random_grid(&mut d, pair.kernel().input_format);
         let b = random_box(&mut d, grid, pair.kernel().input_len(), 40);
         let property = random_property(&mut d, &pair, grid, &b);
-        let ask = |logic| breaks_on_grid(logic, pair.real(), pair.kernel(), grid, &b, &property);
+        let ask = |logic| {
+            breaks_on_grid(
+                logic,
+                pair.real(),
+                pair.kernel(),
+                grid,
+                &b,
+                &property,
+                Rewriting::On,
+            )
+        };
         let [vectors, integers] = Logic::ALL.map(ask);
         let (vectors, integers) = (vectors.unwrap(), integers.unwrap());
         count(&mut met, pair.kernel());
@@ -412,7 +427,15 @@ fn irrational_references_are_refused() {
         let grid = pair.kernel().input_format;
         let b = random_box(&mut d, grid, pair.kernel().input_len(), 40);
         let property = ceg4n_ir::Property::Top1;
-        let asked = breaks_on_grid(Logic::Lia, pair.real(), pair.kernel(), grid, &b, &property);
+        let asked = breaks_on_grid(
+            Logic::Lia,
+            pair.real(),
+            pair.kernel(),
+            grid,
+            &b,
+            &property,
+            Rewriting::On,
+        );
         match asked {
             Err(LowerError::Meaning(e)) => {
                 assert!(e.to_string().contains("no exact rational value"), "{e}");

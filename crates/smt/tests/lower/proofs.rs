@@ -6,7 +6,7 @@ use crate::lrat::Checker;
 use crate::simulate::simulate;
 use ceg4n_eval::kernel_outputs;
 use ceg4n_ir::kernel::argmax;
-use ceg4n_smt::lower::leaves_class;
+use ceg4n_smt::lower::{Rewriting, leaves_class};
 use ceg4n_smt::solver::embedded::{clauses, prove};
 use ceg4n_smt::{Limits, Logic, Outcome};
 

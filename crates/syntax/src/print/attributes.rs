@@ -73,8 +73,7 @@ pub(super) fn attributes(op: &Op) -> String {
         | Op::Div { .. }
         | Op::Sum { .. }
         | Op::Relu { .. }
-        | Op::Abs { .. }
-        | Op::Sign { .. }
+        | Op::Unary { .. }
         | Op::Curve { .. }
         | Op::Reshape { .. }
         | Op::Flatten { .. }

@@ -3,10 +3,11 @@
 use crate::ast::{Attribute, Name};
 use crate::suggest;
 use ceg4n_base::{Diagnostic, Span, codes};
-use ceg4n_ir::{Curve, Op, Slide, ValueId};
+use ceg4n_ir::{Curve, Op, Slide, Unary, ValueId};
 use std::ops::RangeInclusive;
 
 /// How an operator is written.
+#[derive(Clone)]
 struct Operator {
     name: &'static str,
     operands: RangeInclusive<usize>,
@@ -18,8 +19,8 @@ const MANY: usize = 4096;
 
 const SLIDE: [&str; 4] = ["stride", "dilation", "before", "after"];
 
-/// Operators that take operands.
-const OPERATORS: [Operator; 23] = [
+/// Operators that take operands, but for functions of each element.
+const OPERATORS: &[Operator] = &[
     operator("dense", 2..=3, &[]),
     operator(
         "conv",
@@ -54,8 +55,6 @@ const OPERATORS: [Operator; 23] = [
     operator("relu", 1..=1, &[]),
     operator("clip", 1..=1, &["min", "max"]),
     operator("leaky_relu", 1..=1, &["shift"]),
-    operator("abs", 1..=1, &[]),
-    operator("sign", 1..=1, &[]),
     operator("sigmoid", 1..=1, &[]),
     operator("tanh", 1..=1, &[]),
     operator("snap", 1..=1, &["scale", "zero", "min", "max"]),
@@ -63,6 +62,17 @@ const OPERATORS: [Operator; 23] = [
     operator("reshape", 1..=1, &[]),
     operator("identity", 1..=1, &[]),
 ];
+
+/// The names of the operators that take operands, in the order of the book.
+pub fn operators() -> impl Iterator<Item = &'static str> + Clone {
+    all().map(|o| o.name)
+}
+
+/// Every operator that takes operands.
+fn all() -> impl Iterator<Item = Operator> + Clone {
+    let functions = Unary::ALL.iter().map(|f| operator(f.name(), 1..=1, &[]));
+    OPERATORS.iter().cloned().chain(functions)
+}
 
 const fn operator(
     name: &'static str,
@@ -78,9 +88,9 @@ const fn operator(
 
 /// The operator of a name, how many operands it takes checked.
 pub(super) fn known(operator: &Name, operands: usize) -> Result<(), Diagnostic> {
-    let Some(found) = OPERATORS.iter().find(|o| o.name == operator.text) else {
+    let Some(found) = all().find(|o| o.name == operator.text) else {
         let message = format!("there is no operator `{}`", operator.text);
-        let names = OPERATORS.iter().map(|o| o.name);
+        let names = operators();
         return Err(Diagnostic::error(codes::UNKNOWN_NAME, message)
             .at(Some(operator.span), "not an operator")
             .help(match suggest::nearest(&operator.text, names.clone()) {
@@ -171,8 +181,6 @@ pub(super) fn build(
             x,
             shift: u8::try_from(given.count("shift", None)).unwrap_or(u8::MAX),
         },
-        "abs" => Op::Abs { x },
-        "sign" => Op::Sign { x },
         "sigmoid" => Op::Curve {
             x,
             curve: Curve::Sigmoid,
@@ -196,7 +204,10 @@ pub(super) fn build(
         }
         "flatten" => Op::Flatten { x },
         "reshape" => Op::Reshape { x },
-        _ => Op::Identity { x },
+        name => match Unary::from_name(name) {
+            Some(function) => Op::Unary { x, function },
+            None => Op::Identity { x },
+        },
     };
     match given.errors.is_empty() {
         true => Ok(op),
@@ -214,7 +225,7 @@ struct Given<'a> {
 impl<'a> Given<'a> {
     /// With an error for each one that is unknown or written twice.
     fn new(operator: &'a Name, attributes: &'a [Attribute]) -> Self {
-        let known = OPERATORS.iter().find(|o| o.name == operator.text);
+        let known = all().find(|o| o.name == operator.text);
         let known = known.map_or(&[][..], |o| o.attributes);
         let mut errors = Vec::new();
         for (i, a) in attributes.iter().enumerate() {

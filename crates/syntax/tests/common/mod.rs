@@ -6,7 +6,7 @@ use ceg4n_base::Exact;
 use ceg4n_ir::{
     AccAnnotation, Anchor, Annotation, Annotations, Constant, Curve, Domain, Format, Module,
     Network, NetworkBuilder, Op, Origin, OutputConstraint, OutputSpec, Program, Property, Region,
-    Requirement, Rounding, Selection, Shape, Slide, TensorFormat, ValueId, Wide,
+    Requirement, Rounding, Selection, Shape, Slide, TensorFormat, Unary, ValueId, Wide,
 };
 use dice::Dice;
 use std::sync::Arc;
@@ -178,8 +178,10 @@ fn attributed(dice: &mut Dice, b: &mut NetworkBuilder, x: ValueId, shape: &Shape
             hi: 127,
         },
         _ => match dice.below(4) {
-            0 => Op::Abs { x },
-            1 => Op::Sign { x },
+            0 | 1 => Op::Unary {
+                x,
+                function: *dice.pick(Unary::ALL),
+            },
             2 => Op::Curve {
                 x,
                 curve: *dice.pick(&[Curve::Sigmoid, Curve::Tanh]),

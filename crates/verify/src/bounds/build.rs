@@ -1,10 +1,11 @@
 //! Makes a chain of a program that branches: the state is the list of values that are still
 //! needed, one after the other.
 
+use super::curve::Function;
 use super::graph::{Constant, Graph, Linear, Node, Op};
 use super::linear::{Conv, Map, Sparse};
 use ceg4n_base::entity::SecondaryMap;
-use ceg4n_ir::{FILL, NodeId, Window};
+use ceg4n_ir::{FILL, NodeId, Unary, Window};
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -293,8 +294,16 @@ impl Builder {
         self.again(id, n, vec![(0, Map::Sparse(sum))]);
     }
 
+    /// A function of each element: pieces that have their own bounds, or constant ones.
+    pub(super) fn unary(&mut self, id: NodeId, function: Unary) {
+        match function {
+            Unary::Abs => self.abs(id),
+            Unary::Sign => self.each(id, Op::Curve(Arc::new(Function::Unary(function)))),
+        }
+    }
+
     /// `|x| = relu(x) + relu(-x)`.
-    pub(super) fn abs(&mut self, id: NodeId) {
+    fn abs(&mut self, id: NodeId) {
         let n = self.place(id).len();
         let mut minus = Sparse::new(n);
         (0..n).for_each(|i| minus.push([(i, -1.0)]));

@@ -7,6 +7,7 @@
 
 use super::relax::Line;
 use crate::float::{Bound, down, up};
+use ceg4n_ir::Unary;
 use std::sync::Arc;
 
 /// A smooth S-shaped function.
@@ -32,8 +33,8 @@ impl From<ceg4n_ir::Curve> for Curve {
 pub enum Function {
     /// A smooth one.
     Curve(Curve),
-    /// -1, 0 or 1.
-    Sign,
+    /// One that is bounded by its image alone.
+    Unary(Unary),
     /// A step function.
     Table(Table),
 }
@@ -326,14 +327,7 @@ impl Function {
     pub fn image(&self, b: Bound) -> Bound {
         match self {
             Self::Curve(c) => c.image(b),
-            Self::Sign => {
-                let sign = |v: f64| f64::from(i8::from(v > 0.0) - i8::from(v < 0.0));
-                if b.lo.is_nan() || b.hi.is_nan() {
-                    Bound::new(-1.0, 1.0)
-                } else {
-                    Bound::new(sign(b.lo), sign(b.hi))
-                }
-            }
+            Self::Unary(f) => unary(*f, b),
             Self::Table(t) => t.image(b),
         }
     }
@@ -342,7 +336,7 @@ impl Function {
     pub fn lines(&self, b: Bound) -> Lines {
         match self {
             Self::Curve(c) => c.lines(b),
-            Self::Sign => flat(self.image(b)),
+            Self::Unary(_) => flat(self.image(b)),
             Self::Table(t) => {
                 let image = t.image(b);
                 // Beyond the table its ends hold, which no line follows.
@@ -397,7 +391,7 @@ impl Function {
             (slope, strip)
         };
         let found = match self {
-            Self::Sign => flat,
+            Self::Unary(_) => flat,
             Self::Curve(c) => of(*c, 0.0),
             Self::Table(t) => {
                 let lines = self.lines(b);
@@ -419,7 +413,7 @@ impl Function {
     pub fn curve(&self) -> Option<(Curve, f64)> {
         match self {
             Self::Curve(c) => Some((*c, 0.0)),
-            Self::Sign => None,
+            Self::Unary(_) => None,
             Self::Table(t) => t.near,
         }
     }
@@ -428,9 +422,26 @@ impl Function {
     pub fn value(&self, x: f64) -> f64 {
         match self {
             Self::Curve(c) => c.near(x),
-            Self::Sign | Self::Table(_) => self.image(Bound::new(x, x)).lo,
+            Self::Unary(f) => f.real(x),
+            Self::Table(_) => self.image(Bound::new(x, x)).lo,
         }
     }
+}
+
+/// The image of an interval under a function that is linear or constant on either side of 0.
+fn unary(f: Unary, b: Bound) -> Bound {
+    // An end that is not known counts as unbounded.
+    let lo = if b.lo.is_nan() {
+        f64::NEG_INFINITY
+    } else {
+        b.lo
+    };
+    let hi = if b.hi.is_nan() { f64::INFINITY } else { b.hi };
+    let near = [-f64::MIN_POSITIVE, 0.0, f64::MIN_POSITIVE].map(|v| v.max(lo).min(hi));
+    let values = [lo, hi].into_iter().chain(near).map(|v| f.real(v));
+    values.fold(Bound::new(f64::INFINITY, f64::NEG_INFINITY), |b, v| {
+        Bound::new(b.lo.min(v), b.hi.max(v))
+    })
 }
 
 #[cfg(test)]

@@ -183,14 +183,14 @@ fn step<'a>(
         KernelOp::Relu { x } => each(of(*x), |_, v| v.max(0)),
         KernelOp::Clip { x, lo, hi } => each(of(*x), |i, v| v.max(lo[i].into()).min(hi[i].into())),
         KernelOp::LeakyRelu { x, shift } => each(of(*x), |_, v| v.max(v << shift)),
-        KernelOp::Abs { x } => {
-            let one = |r: &Interval| Interval {
-                lo: r.lo.max(r.hi.saturating_neg()).max(0),
-                hi: i64::try_from(r.magnitude()).unwrap_or(i64::MAX),
+        KernelOp::Unary { x, function } => {
+            let near = |v: i128| v.clamp(i64::MIN.into(), i64::MAX.into()) as i64;
+            let one = |r: &Interval| {
+                let (lo, hi) = function.image(*r);
+                Interval::new(near(lo), near(hi))
             };
             of(*x).iter().map(one).collect()
         }
-        KernelOp::Sign { x } => each(of(*x), |_, v| v.signum()),
         KernelOp::Table {
             x, least, table, ..
         } => looked_up(of(*x), *least, table),
@@ -287,8 +287,7 @@ pub fn form(kernel: &Kernel, forward: &Forward, form: Form) -> Wide {
             | KernelOp::Relu { .. }
             | KernelOp::Clip { .. }
             | KernelOp::LeakyRelu { .. }
-            | KernelOp::Abs { .. }
-            | KernelOp::Sign { .. }
+            | KernelOp::Unary { .. }
             | KernelOp::Table { .. }
             | KernelOp::Requantize { .. } => return apart,
         }

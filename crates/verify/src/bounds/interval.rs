@@ -144,11 +144,7 @@ pub fn step<'a>(op: &RealOp, input: &[Bound], of: impl Fn(NodeId) -> &'a [Bound]
             // Exact but for underflow.
             each(x, &|b| Bound::new(down(end(b.lo), 0.0), up(end(b.hi), 0.0)))
         }
-        RealOp::Abs { x } => each(x, &|b| {
-            let low = b.lo.max(-b.hi).max(0.0);
-            Bound::new(low, b.magnitude())
-        }),
-        RealOp::Sign { x } => each(x, &|b| Function::Sign.image(b)),
+        RealOp::Unary { x, function } => each(x, &|b| Function::Unary(*function).image(b)),
         RealOp::Curve { x, curve } => {
             let f = Function::Curve((*curve).into());
             each(x, &|b| f.image(b))

@@ -48,8 +48,7 @@ fn renames(kernel: &Kernel, id: NodeId) -> bool {
         | KernelOp::Relu { .. }
         | KernelOp::Clip { .. }
         | KernelOp::LeakyRelu { .. }
-        | KernelOp::Abs { .. }
-        | KernelOp::Sign { .. }
+        | KernelOp::Unary { .. }
         | KernelOp::Table { .. }
         | KernelOp::Requantize { .. } => false,
     }
@@ -171,8 +170,7 @@ fn push(b: &mut Builder, kernel: &Kernel, id: NodeId, from: From) {
         | KernelOp::Relu { x }
         | KernelOp::Clip { x, .. }
         | KernelOp::LeakyRelu { x, .. }
-        | KernelOp::Abs { x }
-        | KernelOp::Sign { x }
+        | KernelOp::Unary { x, .. }
         | KernelOp::Table { x, .. }
         | KernelOp::Requantize { x, .. } => {
             b.take(id, *x);
@@ -198,8 +196,7 @@ fn activation(b: &mut Builder, kernel: &Kernel, id: NodeId, x: NodeId) {
             let slope = 2f64.powi(-i32::from(*shift));
             b.bent(id, slope, 1.0 - slope);
         }
-        KernelOp::Abs { .. } => b.abs(id),
-        KernelOp::Sign { .. } => b.each(id, Op::Curve(Arc::new(Function::Sign))),
+        KernelOp::Unary { function, .. } => b.unary(id, *function),
         KernelOp::Table {
             least,
             table,

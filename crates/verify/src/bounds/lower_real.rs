@@ -147,8 +147,7 @@ fn push(b: &mut Builder, program: &RealProgram, id: NodeId) -> usize {
         | RealOp::Relu { .. }
         | RealOp::Clip { .. }
         | RealOp::LeakyRelu { .. }
-        | RealOp::Abs { .. }
-        | RealOp::Sign { .. }
+        | RealOp::Unary { .. }
         | RealOp::Curve { .. }
         | RealOp::Snap { .. } => activation(b, id, node),
     }
@@ -188,8 +187,7 @@ fn activation(b: &mut Builder, id: NodeId, node: &RealNode) -> usize {
             b.bent(id, slope, 1.0 - slope);
             return 1;
         }
-        RealOp::Abs { .. } => b.abs(id),
-        RealOp::Sign { .. } => b.each(id, Op::Curve(Arc::new(Function::Sign))),
+        RealOp::Unary { function, .. } => b.unary(id, *function),
         RealOp::Curve { curve, .. } => {
             b.each(id, Op::Curve(Arc::new(Function::Curve((*curve).into()))));
         }

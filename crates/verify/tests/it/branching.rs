@@ -7,7 +7,7 @@ use ceg4n_base::entity::SecondaryMap;
 use ceg4n_ir::network::{Constant, Origin};
 use ceg4n_ir::{
     Checked, Curve, FILL, Format, Kernel, KernelOp, Network, NetworkBuilder, NodeId, Op, Program,
-    RealOp, RealProgram, Reals, Shape, Slide, ValueId, Wide, check, kernel, tables,
+    RealOp, RealProgram, Reals, Shape, Slide, Unary, ValueId, Wide, check, kernel, tables,
 };
 use std::sync::Arc;
 
@@ -245,7 +245,10 @@ impl Grower<'_> {
                 lo: self.rng.one_in(2).then_some(-0.5),
                 hi: Some(1.0),
             },
-            9 => Op::Abs { x },
+            9 => Op::Unary {
+                x,
+                function: Unary::Abs,
+            },
             10 => return self.constants(x, &shape),
             11 => return self.join(x, &shape),
             12 => Op::Pad {
@@ -266,7 +269,10 @@ impl Grower<'_> {
                     Curve::Tanh
                 },
             },
-            16 => Op::Sign { x },
+            16 => Op::Unary {
+                x,
+                function: self.jump(),
+            },
             17 | 18 => self.snap(x),
             _ => {
                 let f = self.weights();
@@ -302,6 +308,12 @@ impl Grower<'_> {
             out.push((n - reach) / slide.strides[a] + 1);
         }
         Some(out)
+    }
+
+    /// A function that jumps: one of them after the other as networks grow.
+    fn jump(&self) -> Unary {
+        let jumps: Vec<_> = Unary::ALL.iter().filter(|f| f.format().is_some()).collect();
+        *jumps[self.pool.len() % jumps.len()]
     }
 
     fn conv(&mut self, x: ValueId, shape: &[usize]) {
@@ -572,19 +584,23 @@ fn elements(op: &RealOp, all: &SecondaryMap<NodeId, Vec<Span>>) -> Vec<Span> {
         RealOp::LeakyRelu { x, shift } => {
             rising(of(x), |v| v.clone().max(v.shifted(-i64::from(*shift))))
         }
-        RealOp::Abs { x } => {
-            let abs = |(a, b): &Span| {
-                if a.signum() >= 0 {
-                    (a.clone(), b.clone())
-                } else if b.signum() <= 0 {
-                    (-b, -a)
-                } else {
-                    (zero(), b.clone().max(-a))
+        RealOp::Unary { x, function } => {
+            let at = |v: &Exact| {
+                let unit = Exact::from(function.mantissa(v.signum().into()) as i64);
+                match function.format() {
+                    Some(_) => unit,
+                    None => &unit * &v.clone().max(-v),
                 }
             };
-            of(x).iter().map(abs).collect()
+            let one = |(a, b): &Span| {
+                let inside = a.signum() <= 0 && b.signum() >= 0;
+                let ends = [a.clone(), b.clone()].into_iter().chain(inside.then(zero));
+                let values: Vec<Exact> = ends.map(|v| at(&v)).collect();
+                let least = values.iter().min().expect("two ends").clone();
+                (least, values.into_iter().max().expect("two ends"))
+            };
+            of(x).iter().map(one).collect()
         }
-        RealOp::Sign { x } => rising(of(x), |v| Exact::from(i64::from(v.signum()))),
         RealOp::Curve { x, curve } => {
             let f = |(a, b): &Span| {
                 let low = tables::enclosure(*curve, a, 80).0;
@@ -697,8 +713,7 @@ pub(crate) fn kernel_trace(k: &Kernel, input: &[i64]) -> SecondaryMap<NodeId, Ve
             KernelOp::Relu { x } => each(x, &|_, v| v.max(0)),
             KernelOp::Clip { x, lo, hi } => each(x, &|i, v| v.max(lo[i].into()).min(hi[i].into())),
             KernelOp::LeakyRelu { x, shift } => each(x, &|_, v| v.max(v << shift)),
-            KernelOp::Abs { x } => each(x, &|_, v| v.abs()),
-            KernelOp::Sign { x } => each(x, &|_, v| v.signum()),
+            KernelOp::Unary { x, function } => each(x, &|_, v| function.mantissa(v)),
             KernelOp::Table {
                 x, least, table, ..
             } => each(x, &|_, v| {

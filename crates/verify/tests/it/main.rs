@@ -26,6 +26,7 @@ mod recheck;
 mod renames;
 mod signs;
 mod single;
+mod small;
 mod soundness;
 mod specs;
 mod traps;

@@ -140,8 +140,7 @@ impl Benchmark {
                 | Op::Sum { .. }
                 | Op::Clip { .. }
                 | Op::LeakyRelu { .. }
-                | Op::Abs { .. }
-                | Op::Sign { .. }
+                | Op::Unary { .. }
                 | Op::Curve { .. }
                 | Op::Mul { .. }
                 | Op::Snap { .. } => give(v, fitting(size(v), a)),

@@ -33,11 +33,7 @@ impl<'a> Sheet<'a> {
         // The default is written out: it is part of the question.
         options.boundary = Some(options.boundary.unwrap_or(Boundary::Margin));
         // Flash and RAM are those of the C kernel.
-        options.emit = EmitSet {
-            c: true,
-            rust: false,
-            onnx: false,
-        };
+        options.emit = EmitSet::only_c();
         let set = case.data.and_then(|(i, _)| bench.data.get(i));
         options.data = match set {
             Some(set) => DataOptions {

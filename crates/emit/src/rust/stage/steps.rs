@@ -4,7 +4,7 @@ use super::{Printer, cast, factor};
 use crate::elem::Elem;
 use crate::plan::{Operand, Step, StepKind};
 use crate::text::{Code, grouped};
-use ceg4n_ir::Rounding;
+use ceg4n_ir::{Rounding, Unary};
 
 impl Printer<'_> {
     /// All steps on the variable `acc`, and the store of the result.
@@ -67,8 +67,8 @@ impl Printer<'_> {
                     grouped(1i64 << s)
                 )
             }
-            StepKind::Abs => "acc.abs()".to_owned(),
-            StepKind::Sign => "acc.signum()".to_owned(),
+            StepKind::Unary(Unary::Abs) => "acc.abs()".to_owned(),
+            StepKind::Unary(Unary::Sign) => "acc.signum()".to_owned(),
             StepKind::Lookup { table, least } => {
                 let t = &self.plan.tables[table];
                 let index = match least {

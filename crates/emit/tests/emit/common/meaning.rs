@@ -136,8 +136,7 @@ impl Run<'_> {
             Op::Relu { .. }
             | Op::Clip { .. }
             | Op::LeakyRelu { .. }
-            | Op::Abs { .. }
-            | Op::Sign { .. }
+            | Op::Unary { .. }
             | Op::Curve { .. }
             | Op::Reshape { .. }
             | Op::Flatten { .. }
@@ -301,14 +300,13 @@ impl Run<'_> {
                 e.with(if e.m > 0 { up } else { e.m })
                     .at(e.frac + i64::from(*shift))
             })),
-            Op::Abs { x } => free(self.each(*x, |_, e| e.with(e.m.abs()))),
-            Op::Sign { x } => {
-                let f = Format::new(true, 2, 0).unwrap();
-                Tensor {
-                    elements: self.each(*x, |_, e| Element::plain(e.m.signum(), f)),
+            Op::Unary { x, function } => match function.format() {
+                None => free(self.each(*x, |_, e| e.with(function.mantissa(e.m)))),
+                Some(f) => Tensor {
+                    elements: self.each(*x, |_, e| Element::plain(function.mantissa(e.m), f)),
                     format: Some(f),
-                }
-            }
+                },
+            },
             Op::Curve { x, curve } => {
                 let f = self.program.annotations.format(v).unwrap();
                 let f = f.single().unwrap();

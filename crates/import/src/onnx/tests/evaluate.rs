@@ -85,8 +85,7 @@ fn result(op: &RealOp, values: &BTreeMap<NodeId, Vec<f64>>, input: &[f64]) -> Ve
         RealOp::Relu { x } => each(x, &|v| v.max(0.0)),
         RealOp::Clip { x, lo, hi } => each(x, &|v| v.clamp(*lo, *hi)),
         RealOp::LeakyRelu { x, shift } => each(x, &|v| v.max(v * 2f64.powi(-i32::from(*shift)))),
-        RealOp::Abs { x } => each(x, &f64::abs),
-        RealOp::Sign { x } => each(x, &|v| if v == 0.0 { 0.0 } else { v.signum() }),
+        RealOp::Unary { x, function } => each(x, &|v| function.real(v)),
         RealOp::Curve { x, curve } => each(x, &|v| match curve {
             Curve::Sigmoid => 1.0 / (1.0 + (-v).exp()),
             Curve::Tanh => v.tanh(),

@@ -1,11 +1,11 @@
 //! Operators that act on each element: sums, products, activations.
 
 use super::{Draft, Lowering};
-use crate::NodeId;
 use crate::kernel::{Interval, KernelOp, TABLE_BITS};
 use crate::network::{Curve, ValueId};
 use crate::tables::table;
 use crate::types::Format;
+use crate::{NodeId, Unary};
 use ceg4n_base::{Diagnostic, Exact, codes};
 use num_traits::ToPrimitive;
 use std::sync::Arc;
@@ -185,28 +185,19 @@ impl Lowering<'_> {
         self.push(v, KernelOp::LeakyRelu { x: xn, shift }, draft)
     }
 
-    pub(super) fn abs(&mut self, v: ValueId, x: ValueId) -> Option<NodeId> {
+    pub(super) fn unary(&mut self, v: ValueId, x: ValueId, function: Unary) -> Option<NodeId> {
         let xn = *self.node_of.get(&x)?;
         let mut draft = Draft::like(&self.nodes[xn]).accumulator();
         for r in &mut draft.range {
-            self.fits(v, i128::from(r.magnitude()))?;
-            let most = r.magnitude() as i64;
-            let least = if r.lo <= 0 && 0 <= r.hi {
-                0
-            } else {
-                r.lo.abs().min(r.hi.abs())
-            };
-            *r = Interval::new(least, most);
+            let (lo, hi) = function.image(*r);
+            let ends = (i64::try_from(lo).ok(), i64::try_from(hi).ok());
+            self.fits(v, lo.abs().max(hi))?;
+            *r = Interval::new(ends.0?, ends.1?);
         }
-        self.push(v, KernelOp::Abs { x: xn }, draft)
-    }
-
-    pub(super) fn sign(&mut self, v: ValueId, x: ValueId) -> Option<NodeId> {
-        let xn = *self.node_of.get(&x)?;
-        let image = |r: &Interval| Interval::new(r.lo.signum(), r.hi.signum());
-        let range = self.nodes[xn].range.iter().map(image).collect();
-        let format = Format::new(true, 2, 0)?;
-        self.push(v, KernelOp::Sign { x: xn }, Draft::stored(format, range))
+        if let Some(format) = function.format() {
+            draft = Draft::stored(format, draft.range);
+        }
+        self.push(v, KernelOp::Unary { x: xn, function }, draft)
     }
 
     pub(super) fn table(&mut self, v: ValueId, x: ValueId, curve: Curve) -> Option<NodeId> {

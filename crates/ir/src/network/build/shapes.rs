@@ -128,11 +128,9 @@ pub(super) fn infer(values: &Values, name: &str, op: &Op, declared: Option<&Shap
             }
             with_constant(values, name, *x, *c)
         }
-        Op::Relu { x }
-        | Op::Abs { x }
-        | Op::Sign { x }
-        | Op::Curve { x, .. }
-        | Op::Identity { x } => Ok(values[*x].shape.clone()),
+        Op::Relu { x } | Op::Unary { x, .. } | Op::Curve { x, .. } | Op::Identity { x } => {
+            Ok(values[*x].shape.clone())
+        }
         Op::Flatten { x } => Ok(Shape::vector(values[*x].shape.len())),
         Op::Reshape { x } => reshape(name, &values[*x].shape, declared),
     }

@@ -1,6 +1,6 @@
 //! Propositional gates as clauses (Tseitin), with constants propagated and equal gates shared.
 
-use std::collections::{HashMap, HashSet};
+use rustc_hash::{FxHashMap, FxHashSet};
 use std::ops::Not;
 
 /// A literal: a variable (from 1) with a sign, or one of the constants.
@@ -79,8 +79,8 @@ pub(super) struct Cnf {
     full: bool,
     /// An empty clause was added.
     contradiction: bool,
-    gates: HashMap<Gate, Lit>,
-    adders: HashSet<[Lit; 3]>,
+    gates: FxHashMap<Gate, Lit>,
+    adders: FxHashSet<[Lit; 3]>,
 }
 
 impl Cnf {
@@ -96,8 +96,8 @@ impl Cnf {
             limit,
             full: false,
             contradiction: false,
-            gates: HashMap::new(),
-            adders: HashSet::new(),
+            gates: FxHashMap::default(),
+            adders: FxHashSet::default(),
         }
     }
 

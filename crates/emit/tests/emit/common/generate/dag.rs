@@ -5,7 +5,8 @@ use super::{Annotated, random_format, random_mantissas};
 use crate::common::numbers;
 use ceg4n_ir::network::{Curve, Slide};
 use ceg4n_ir::{
-    Checked, Format, NetworkBuilder, Op, Program, Rounding, Shape, TensorFormat, ValueId, check,
+    Checked, Format, NetworkBuilder, Op, Program, Rounding, Shape, TensorFormat, Unary, ValueId,
+    check,
 };
 use rand::RngExt;
 use rand_chacha::ChaCha8Rng;
@@ -343,8 +344,12 @@ impl Dag<'_> {
                     x.frac + i32::from(shift),
                 )
             }
-            4 => self.push(Op::Abs { x: v }, None, x.frac),
-            5 => self.push(Op::Sign { x: v }, Format::new(true, 2, 0), 0),
+            4 | 5 => {
+                let function = Unary::ALL[self.rng.random_range(0..Unary::ALL.len())];
+                let format = function.format();
+                let frac = format.map_or(x.frac, Format::frac);
+                self.push(Op::Unary { x: v, function }, format, frac)
+            }
             6 => {
                 let k = self.rng.random_range(-2..=3);
                 let f = Format::new(true, 8, 0).unwrap();

@@ -1,0 +1,43 @@
+//! `rules`: proofs of the rewrite rules, their list, or what they make of an expression.
+
+use super::{Done, json};
+use crate::args::{Format, RulesArgs};
+use crate::console::Console;
+use crate::{render, translate};
+use ceg4n_driver::rules::RulesOptions;
+use ceg4n_driver::simplify::{SimplifyOptions, simplify};
+
+pub(super) fn rules(args: &RulesArgs, console: &Console<'_>) -> Done {
+    let options = translate::rules(args)?;
+    if let Some(expression) = &args.simplify {
+        return simplified(expression, args, &options);
+    }
+    if args.list {
+        let list = ceg4n_driver::rules::list(&options)?;
+        let text = match args.format.format {
+            Format::Json => json(&list)?,
+            Format::Text => render::rule_list(&list),
+        };
+        return Ok((text, 0));
+    }
+    let found = ceg4n_driver::rules::rules(&options, &console.cancel)?;
+    let text = match args.format.format {
+        Format::Json => json(&found)?,
+        Format::Text => render::rules(&found),
+    };
+    Ok((text, found.exit_code()))
+}
+
+fn simplified(expression: &str, args: &RulesArgs, options: &RulesOptions) -> Done {
+    let asked = SimplifyOptions {
+        expression: expression.to_owned(),
+        ranges: args.range.clone(),
+        cost: translate::cost_model(args.cost.as_deref())?,
+    };
+    let found = simplify(&asked, options)?;
+    let text = match args.format.format {
+        Format::Json => json(&found)?,
+        Format::Text => render::simplification(&found),
+    };
+    Ok((text, 0))
+}
