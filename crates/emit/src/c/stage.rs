@@ -368,6 +368,9 @@ impl Printer<'_> {
 
     fn copy(&self, code: &mut Code, fill: Option<i64>, nests: &[Nest]) {
         let ty = self.stage.ty;
+        if nests.is_empty() {
+            code.line("(void)x;");
+        }
         if let Some(fill) = fill {
             let value = literal(ty.own_word(), fill);
             code.open(format!(

@@ -86,10 +86,12 @@ impl Printer<'_> {
         }
     }
 
-    /// What marks the name of an operand that is not read: windows of padding alone.
+    /// What marks the name of an operand that is not read: windows of padding alone, and vectors
+    /// that are only filled.
     fn unread(&self, i: usize) -> &'static str {
         match &self.stage.body {
             Body::Windows(w) if i == 0 && w.axes.iter().any(Axis::is_empty) => "_",
+            Body::Copy { nests, .. } if nests.is_empty() => "_",
             Body::Windows(_)
             | Body::Load
             | Body::Dense(_)

@@ -203,30 +203,29 @@ static void graph_stage7(const int8_t *x0, const int8_t *x1, const int8_t *x2, i
     }
 }
 
-/* padded: elements moved, 136 filled with 4; proved range [-32, 48] */
+/* padded: elements moved; proved range [-32, 48]
+ * padded: of 280 elements removed: 136 constant, 39 never read
+ */
 static void graph_stage8(const int8_t *x, int8_t *y)
 {
-    for (size_t j = 0; j < 280; ++j) {
-        y[j] = (int8_t)INT32_C(4);
-    }
-    for (size_t i0 = 0; i0 < 8; ++i0) {
-        for (size_t i1 = 0; i1 < 6; ++i1) {
-            for (size_t i2 = 0; i2 < 3; ++i2) {
-                y[5 + i0 * 35 + i1 * 5 + i2] = (int8_t)x[i0 * 18 + i1 * 3 + i2];
-            }
-        }
+    for (size_t j = 0; j < 105; ++j) {
+        const size_t k = (size_t)graph_i0[j];
+        y[j] = (int8_t)x[k];
     }
 }
 
 /* scaled: multiply by constants; proved range [-144, 144]
+ * scaled: of 280 elements removed: 154 constant, 21 never read
  * scaled: requantize to s8q4, shift right 1, rounding half-up; proved range [-72, 72]
+ * scaled: of 280 elements removed: 154 constant, 21 never read
  * tanh: tanh by a table of s8q7; proved range [-128, 127]
+ * tanh: of 280 elements removed: 154 constant, 21 never read
  */
 static void graph_stage9(const int8_t *x, int8_t *y)
 {
-    for (size_t c = 0; c < 8; ++c) {
-        for (size_t p = 0; p < 35; ++p) {
-            const size_t j = c * 35 + p;
+    for (size_t c = 0; c < 7; ++c) {
+        for (size_t p = 0; p < 15; ++p) {
+            const size_t j = c * 15 + p;
             int32_t acc = (int32_t)x[j];
             acc = acc * (int32_t)graph_f0[c];
             acc = (acc + INT32_C(1)) >> 1;
@@ -236,16 +235,16 @@ static void graph_stage9(const int8_t *x, int8_t *y)
     }
 }
 
-/* y: dense 280 -> 3, weights s3q2; accumulator at scale 2^-9, any order of sums in 17 bits; proved range [-25080, 25620] */
+/* y: dense 105 -> 3, weights s3q2; accumulator at scale 2^-9, any order of sums in 17 bits; proved range [-25080, 25620] */
 static void graph_stage10(const int8_t *x, int32_t *y)
 {
     const graph_FLASH int8_t *w = graph_w2;
     for (size_t j = 0; j < 3; ++j) {
-        int32_t acc = 0;
-        for (size_t k = 0; k < 280; ++k) {
+        int32_t acc = (int32_t)graph_b0[j];
+        for (size_t k = 0; k < 105; ++k) {
             acc += (int32_t)w[k] * (int32_t)x[k];
         }
-        w += 280;
+        w += 105;
         y[j] = (int32_t)acc;
     }
 }
@@ -260,9 +259,9 @@ void graph_infer(const graph_in_t in[graph_IN_SIZE], graph_out_t out[graph_OUT_S
     graph_stage5(scratch->v2, scratch->v0);
     graph_stage6(scratch->v2, scratch->v1.i8);
     graph_stage7(scratch->v0, scratch->v1.i8, scratch->v0, scratch->v2);
-    graph_stage8(scratch->v2, scratch->v1.i8);
-    graph_stage9(scratch->v1.i8, scratch->v2);
-    graph_stage10(scratch->v2, out);
+    graph_stage8(scratch->v2, scratch->v0);
+    graph_stage9(scratch->v0, scratch->v1.i8);
+    graph_stage10(scratch->v1.i8, out);
 }
 
 size_t graph_argmax(const graph_out_t out[graph_OUT_SIZE])
