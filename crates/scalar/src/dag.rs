@@ -247,7 +247,7 @@ impl Dag {
                 sum
             }
             Node::Shr(a, s) => of(a).shr(*s),
-            Node::Low(a, s) => of(a).low(*s),
+            Node::Low(a, s) => of(a).low(*s).ok_or(DagError::Range)?,
             Node::Min(a, b) => of(a).min(of(b)),
             Node::Max(a, b) => of(a).max(of(b)),
             Node::Negative(a) => match of(a) {

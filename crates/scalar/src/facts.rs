@@ -129,37 +129,21 @@ impl Facts {
         .normal()
     }
 
-    /// Of the low `s` bits as a natural number.
-    pub fn low(self, s: u32) -> Self {
+    /// Of the low `s` bits as a natural number; `None` beyond what is represented.
+    pub fn low(self, s: u32) -> Option<Self> {
         if s == 0 || self.zeros >= s {
-            return Self::constant(0);
+            return Some(Self::constant(0));
         }
-        if let Some(most) = 1i128.checked_shl(s).filter(|m| *m > 0 && s < 127) {
-            if self.lo >> s == self.hi >> s {
-                let lo = self.lo & (most - 1);
-                return Self {
-                    lo,
-                    hi: lo + (self.hi - self.lo),
-                    zeros: self.zeros,
-                }
-                .normal();
-            }
-            let step = (1i128 << self.zeros) - 1;
-            return Self {
-                lo: 0,
-                hi: (most - 1) & !step,
-                zeros: self.zeros,
-            }
-            .normal();
+        let Some(most) = 1i128.checked_shl(s).filter(|m| *m > 0) else {
+            // Natural numbers are below 2^127, and of others the low bits are near 2^s.
+            return (self.lo >= 0).then_some(self);
+        };
+        if self.lo >> s == self.hi >> s {
+            let lo = self.lo & (most - 1);
+            return Self::checked(lo, lo + (self.hi - self.lo), self.zeros);
         }
-        match self.lo >= 0 {
-            true => self,
-            false => Self {
-                lo: 0,
-                hi: FARTHEST,
-                zeros: self.zeros,
-            },
-        }
+        let step = (1i128 << self.zeros) - 1;
+        Self::checked(0, (most - 1) & !step, self.zeros)
     }
 
     /// Of the smaller of two values.

@@ -10,7 +10,9 @@ use ceg4n_base::entity::SecondaryMap;
 use ceg4n_eval::interpret_kernel;
 use ceg4n_ir::{Interval, Kernel, NodeId};
 use ceg4n_opspec::{Cmp, Domain, MeaningError};
+use rustc_hash::FxHashSet;
 use std::fmt;
+use std::sync::Arc;
 
 /// Terms of sums beyond which a kernel has no graph: some 64 bytes each.
 const MOST_TERMS: usize = 4 << 20;
@@ -74,6 +76,7 @@ impl Dag {
         let mut builder = Builder {
             dag: Self::new(input.iter().map(|r| Facts::of(*r)).collect()),
             terms: 0,
+            tables: FxHashSet::default(),
         };
         let mut numbers = Vec::with_capacity(input.len());
         for i in 0..input.len() {
@@ -101,6 +104,8 @@ impl Dag {
 struct Builder {
     dag: Dag,
     terms: usize,
+    /// Every list once: the elements of a layer look up in the same one.
+    tables: FxHashSet<Arc<[i64]>>,
 }
 
 impl Builder {
@@ -331,8 +336,15 @@ impl Domain for Builder {
                 entry(i.ok_or(DagError::Index)?)?.into(),
             ));
         }
-        let table = (0..len).map(entry).collect::<Result<Vec<_>, _>>()?;
+        let table = (0..len).map(entry).collect::<Result<Arc<[i64]>, _>>()?;
+        let table = match self.tables.get(&table) {
+            Some(same) => same.clone(),
+            None => {
+                self.tables.insert(table.clone());
+                table
+            }
+        };
         let at = self.whole(at)?;
-        self.node(Node::Lookup(at, table.into()))
+        self.node(Node::Lookup(at, table))
     }
 }

@@ -78,12 +78,12 @@ impl Dag {
         state[id.as_u32() as usize] = sign * ONE;
         let mut constant = 0i128;
         let mut result = Some(());
-        while let (Some(t), true) = (open.pop_last(), result.is_some()) {
+        while let Some(t) = open.pop_last() {
+            // What is left when the bound is given up must not count in the next one.
             let c = std::mem::take(&mut state[t.as_u32() as usize]);
-            result = self.put_in(t, c, state, &mut open, &mut constant, work);
-        }
-        for t in open {
-            state[t.as_u32() as usize] = 0;
+            if result.is_some() {
+                result = self.put_in(t, c, state, &mut open, &mut constant, work);
+            }
         }
         result?;
         // An integer below a fraction is at most its floor.
@@ -222,5 +222,5 @@ fn identity() -> Line {
 
 /// The ceiling of `a / b`, for a ≥ 0 and b > 0.
 fn div_up(a: i128, b: i128) -> i128 {
-    (a + b - 1) / b
+    a / b + i128::from(a % b != 0)
 }

@@ -92,10 +92,11 @@ impl Bound {
                 let (a, s) = (self.value(a)?, shift(s)?);
                 Some(a & (power(s)? - 1))
             }
-            Term::Select(c, a, b) => match self.holds(c)? {
-                true => self.value(a),
-                false => self.value(b),
-            },
+            // Both arms need a value, as they do where the law is proved.
+            Term::Select(c, a, b) => {
+                let (c, a, b) = (self.holds(c)?, self.value(a)?, self.value(b)?);
+                Some(if c { a } else { b })
+            }
             Term::Truth(c) => self.holds(c).map(i128::from),
         }
     }

@@ -135,7 +135,7 @@ pub(crate) fn facts_of(
         Expr::Add([a, b]) => of(a)?.add(of(b)?),
         Expr::Mul([a, b]) => of(a)?.mul(of(b)?),
         Expr::Shr([a, s]) => Some(of(a)?.shr(amount(of(s))?)),
-        Expr::Low([a, s]) => Some(of(a)?.low(amount(of(s))?)),
+        Expr::Low([a, s]) => of(a)?.low(amount(of(s))?),
         Expr::Min([a, b]) => Some(of(a)?.min(of(b)?)),
         Expr::Max([a, b]) => Some(of(a)?.max(of(b)?)),
         Expr::Less([a, b]) => match (of(a), of(b)) {
