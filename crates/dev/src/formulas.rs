@@ -13,19 +13,18 @@ use ceg4n_smt::solver::{Limits, Outcome, Solver};
 use ceg4n_smt::term::Sort;
 use clap::Parser;
 use std::path::PathBuf;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 /// Network, bits of weights and activations, region by its place in the file, and eighths of the
 /// region's radius.
 type Row = (&'static str, &'static str, usize, i64);
 
-/// Questions that a solver answers, and that bounds alone leave open or nearly so.
+/// Twenty questions that intervals alone leave open.
 const QUERIES: &[Row] = &[
     ("iris_4x2", "8:8", 5, 16),
     ("iris_4x2", "5:10", 5, 16),
     ("iris_10x2", "8:8", 5, 8),
     ("iris_10x2", "8:8", 5, 16),
-    ("iris_10x2", "4:12", 5, 8),
     ("iris_10x2", "4:12", 5, 16),
     ("seeds_10x1", "8:8", 2, 8),
     ("seeds_10x1", "8:8", 8, 12),
@@ -34,35 +33,14 @@ const QUERIES: &[Row] = &[
     ("seeds_6x1", "8:12", 2, 8),
     ("seeds_6x1", "8:12", 8, 16),
     ("mnist_64_10x1", "4:6", 2, 8),
-    ("mnist_64_10x1", "4:6", 5, 16),
     ("mnist_64_10x1", "4:6", 14, 12),
-    ("mnist_64_10x1", "8:8", 2, 8),
-    ("mnist_64_10x1", "8:8", 5, 16),
-    ("mnist_64_10x1", "8:8", 14, 12),
-    ("mnist_64_25x1", "4:6", 2, 16),
-    ("mnist_64_25x1", "4:6", 5, 12),
-    ("mnist_64_25x1", "4:6", 14, 16),
-    ("mnist_64_25x1", "8:8", 2, 16),
     ("mnist_64_25x1", "8:8", 5, 12),
-    ("mnist_64_25x1", "8:8", 14, 16),
     ("mnist_64_10x2", "4:8", 2, 2),
-    ("mnist_64_10x2", "4:8", 3, 8),
-    ("mnist_64_10x2", "8:8", 2, 2),
     ("mnist_64_10x2", "8:8", 3, 8),
-    ("mnist_64_25x2", "4:8", 2, 8),
     ("mnist_64_25x2", "4:8", 3, 12),
-    ("mnist_784_10x1", "4:8", 0, 8),
-    ("mnist_784_10x1", "4:8", 5, 4),
-    ("mnist_784_10x1", "8:8", 0, 8),
-    ("mnist_784_10x1", "8:8", 5, 4),
-    ("mnist_784_10x1", "8:8", 5, 24),
-    ("mnist_784_25x1", "8:8", 5, 24),
     ("ACASXU_run2a_1_1_batch_2000", "8:8", 0, 1),
     ("ACASXU_run2a_1_1_batch_2000", "8:8", 3, 2),
-    ("ACASXU_run2a_1_1_batch_2000", "8:8", 4, 2),
-    ("ACASXU_run2a_1_1_batch_2000", "4:8", 0, 1),
     ("ACASXU_run2a_1_1_batch_2000", "4:8", 3, 2),
-    ("ACASXU_run2a_1_1_batch_2000", "4:8", 4, 2),
 ];
 
 /// `formulas`.
@@ -210,6 +188,12 @@ fn question(
     Some((input, argmax(&y)?))
 }
 
+/// Processor time of this thread: a machine's other work is not in it.
+fn cpu_seconds() -> f64 {
+    let now = rustix::time::clock_gettime(rustix::time::ClockId::ThreadCPUTime);
+    now.tv_sec as f64 + now.tv_nsec as f64 / 1e9
+}
+
 fn measure(
     kernel: &Kernel,
     input: &[Interval],
@@ -217,10 +201,10 @@ fn measure(
     rewriting: Rewriting,
     options: &Options,
 ) -> Result<Measured, String> {
-    let start = Instant::now();
+    let start = cpu_seconds();
     let asked = leaves_class(Logic::Bv, kernel, input, class, rewriting);
     let Question { query, .. } = asked.map_err(|e| e.to_string())?;
-    let building = start.elapsed().as_secs_f64();
+    let building = cpu_seconds() - start;
     let width = |sort: Sort| match sort {
         Sort::Bits(w) => u64::from(w),
         Sort::Bool | Sort::Int => 1,
@@ -228,7 +212,7 @@ fn measure(
     let bits = query.terms().map(|(_, d)| width(d.sort)).sum();
     let formula = clauses(&query, &Limits::default())?;
     let clauses = formula.literals.iter().filter(|l| **l == 0).count();
-    let start = Instant::now();
+    let start = cpu_seconds();
     let answer = if options.sizes {
         "not asked"
     } else {
@@ -243,7 +227,7 @@ fn measure(
         terms: query.len(),
         bits,
         clauses,
-        seconds: start.elapsed().as_secs_f64() + building,
+        seconds: cpu_seconds() - start + building,
         building,
         answer,
     })

@@ -281,6 +281,10 @@ impl<'a> Sharer<'a> {
             }
         }
         let mut queue = Vec::new();
+        #[expect(
+            clippy::iter_over_hash_type,
+            reason = "the queue orders its entries, all of which differ"
+        )]
         for (p, n) in &self.counts {
             if *n > 1 {
                 queue.push((self.saving(p, *n), std::cmp::Reverse(*p)));

@@ -1,4 +1,6 @@
 //! Linear bounds where some of them leave what is represented: the others hold all the same.
+// `cfg(test)` is what lets helpers of tests unwrap.
+#![cfg(test)]
 
 use ceg4n_opspec::IntDomain;
 use ceg4n_scalar::{Dag, DagId, Facts, LinearForm, Node};

@@ -1,5 +1,6 @@
 //! Every transformation of a graph keeps every value, and everything that is proved of a node is
 //! true, on random graphs over all of their inputs.
+
 // `cfg(test)` is what lets helpers of tests unwrap.
 #![cfg(test)]
 

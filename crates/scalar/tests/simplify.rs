@@ -1,5 +1,7 @@
 //! Simplified kernels give the same integers: on every input of small kernels, on extreme and random
 //! inputs of others; and what can be removed is.
+// `cfg(test)` is what lets helpers of tests unwrap.
+#![cfg(test)]
 
 use ceg4n_eval::kernel_outputs;
 use ceg4n_ir::{
@@ -11,10 +13,13 @@ use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use std::sync::Arc;
 
+/// A value with its format and its mantissas, if they are not those of rounding.
+type Given = (ValueId, TensorFormat, Option<Arc<[i32]>>);
+
 /// A network that grows, and its annotations.
 struct Growing {
     b: NetworkBuilder,
-    formats: Vec<(ValueId, TensorFormat, Option<Arc<[i32]>>)>,
+    formats: Vec<Given>,
     at: ValueId,
     len: usize,
     frac: i32,

@@ -23,6 +23,7 @@ mod polynomial;
 #[cfg(test)]
 mod tests;
 mod translate;
+mod wide;
 
 use crate::query::Query;
 use crate::solver::{Limits, Outcome, Solver};
@@ -137,6 +138,13 @@ pub fn prove(rule: &RewriteRule, solver: &mut dyn Solver, effort: &Effort) -> Ve
             AtWidth::Undecided(reason) => {
                 undecided.get_or_insert_with(|| format!("at {}: {reason}", bits(width)));
             }
+        }
+    }
+    if !identity && let Some(at) = wide::violation(rule) {
+        match prover.replayed(wide::WIDTH, at) {
+            AtWidth::Fails(at) => return Verdict::Refuted(at),
+            AtWidth::Undecided(reason) => undecided = Some(reason),
+            AtWidth::Holds(_) => {}
         }
     }
     match undecided {
