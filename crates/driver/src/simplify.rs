@@ -1,7 +1,8 @@
 //! `rules --simplify`: what the rules make of one expression.
 
 use crate::failure::Failure;
-use crate::rules::{RulesOptions, chosen};
+use crate::progress::Cancel;
+use crate::rules::{RuleReport, RulesOptions, RulesReport, VerdictReport, chosen, rules as prove};
 use crate::scalar::CostModel;
 use ceg4n_base::entity::PrimaryMap;
 use ceg4n_base::{Diagnostic, Sources, codes};
@@ -22,11 +23,11 @@ pub struct SimplifyOptions {
 }
 
 /// What became of it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, Serialize)]
 pub struct Simplification {
     /// The expression as it was read.
     pub before: String,
-    /// The cheapest one found that is equal.
+    /// The cheapest one found; equal if `unproved` is empty.
     pub after: String,
     /// What is proved of its value.
     pub facts: String,
@@ -40,6 +41,20 @@ pub struct Simplification {
     pub fired: Vec<String>,
     /// No rule had more to say.
     pub saturated: bool,
+    /// What the prover says of the rules that fired, where they are not the shipped ones, which
+    /// are proved by the tests.
+    #[serde(skip)]
+    pub proofs: Option<RulesReport>,
+    /// The rules that fired without a proof.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub unproved: Vec<String>,
+}
+
+impl Simplification {
+    /// 0 if the two are equal, else that of the rules which say so.
+    pub fn exit_code(&self) -> i32 {
+        self.proofs.as_ref().map_or(0, RulesReport::exit_code)
+    }
 }
 
 /// More than for a neuron: people look at one expression at a time.
@@ -49,13 +64,14 @@ const LIMITS: Limits = Limits {
 };
 
 /// Applies the rules of a folder, or the shipped ones, to the expression; those with given names
-/// only, if there are any.
+/// only, if there are any. Rules of a folder that fired are proved.
 ///
 /// # Errors
 /// What is wrong with the expression or the ranges, and rules that contradict themselves.
 pub fn simplify(
     options: &SimplifyOptions,
     which: &RulesOptions,
+    cancel: &Cancel,
 ) -> Result<Simplification, Failure> {
     let rules = chosen(which)?;
     let rules = rules.as_slice();
@@ -98,7 +114,15 @@ pub fn simplify(
         let mut names = variables.values().map(|v| v.name.clone());
         names.nth(n as usize).unwrap_or_default()
     };
-    let names = |all: &[usize]| all.iter().map(|r| rules[*r].name.clone()).collect();
+    let names = |all: &[usize]| -> Vec<String> {
+        let names = all.iter().map(|r| rules[*r].name.clone());
+        names.collect()
+    };
+    let fired = names(&found.fired);
+    let proofs = match which.folder.is_some() && !fired.is_empty() {
+        true => Some(proofs(&fired, which, cancel)?),
+        false => None,
+    };
     let root = found.expression.facts(found.expression.root());
     Ok(Simplification {
         before: expression.display(&name).to_string(),
@@ -107,9 +131,27 @@ pub fn simplify(
         model: cost.name(),
         cost: [expression.cost(cost), found.expression.cost(cost)],
         needed: names(&needed),
-        fired: names(&found.fired),
+        fired,
         saturated: found.saturated,
+        unproved: proofs.iter().flat_map(open).collect(),
+        proofs,
     })
+}
+
+/// The proofs of some rules.
+fn proofs(names: &[String], which: &RulesOptions, cancel: &Cancel) -> Result<RulesReport, Failure> {
+    let some = RulesOptions {
+        names: names.to_vec(),
+        ..which.clone()
+    };
+    prove(&some, cancel)
+}
+
+/// The names of those that are not proved.
+fn open(report: &RulesReport) -> Vec<String> {
+    let proved = |r: &RuleReport| matches!(r.verdict, Some(VerdictReport::Proved { .. }));
+    let open = report.rules.iter().filter(|r| !proved(r));
+    open.map(|r| r.name.clone()).collect()
 }
 
 /// `x=LO..HI`, `x=LO..HI step N`, `p=truth`.

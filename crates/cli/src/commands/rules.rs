@@ -10,7 +10,7 @@ use ceg4n_driver::simplify::{SimplifyOptions, simplify};
 pub(super) fn rules(args: &RulesArgs, console: &Console<'_>) -> Done {
     let options = translate::rules(args)?;
     if let Some(expression) = &args.simplify {
-        return simplified(expression, args, &options);
+        return simplified(expression, args, &options, console);
     }
     if args.list {
         let list = ceg4n_driver::rules::list(&options)?;
@@ -28,16 +28,21 @@ pub(super) fn rules(args: &RulesArgs, console: &Console<'_>) -> Done {
     Ok((text, found.exit_code()))
 }
 
-fn simplified(expression: &str, args: &RulesArgs, options: &RulesOptions) -> Done {
+fn simplified(
+    expression: &str,
+    args: &RulesArgs,
+    options: &RulesOptions,
+    console: &Console<'_>,
+) -> Done {
     let asked = SimplifyOptions {
         expression: expression.to_owned(),
         ranges: args.range.clone(),
         cost: translate::cost_model(args.cost.as_deref())?,
     };
-    let found = simplify(&asked, options)?;
+    let found = simplify(&asked, options, &console.cancel)?;
     let text = match args.format.format {
         Format::Json => json(&found)?,
         Format::Text => render::simplification(&found),
     };
-    Ok((text, 0))
+    Ok((text, found.exit_code()))
 }

@@ -7,12 +7,20 @@ use std::fmt::Write;
 pub(crate) fn simplification(found: &Simplification) -> String {
     let mut out = String::new();
     // Writing to a string does not fail.
-    let _ = writeln!(out, "{}\n= {}", found.before, found.after);
+    let equal = if found.unproved.is_empty() { "=" } else { "->" };
+    let _ = writeln!(out, "{}\n{equal} {}", found.before, found.after);
     let _ = writeln!(out, "in {}", found.facts);
     let [before, after] = found.cost;
     let _ = writeln!(out, "cost ({}) {before} -> {after}", found.model);
     let _ = writeln!(out, "needs {}", names(&found.needed));
     let _ = writeln!(out, "fired {}", names(&found.fired));
+    if !found.unproved.is_empty() {
+        let _ = writeln!(
+            out,
+            "not proved: {}; the two may differ",
+            names(&found.unproved)
+        );
+    }
     if !found.saturated {
         let _ = writeln!(out, "cut short: more rules apply than the limits allow");
     }

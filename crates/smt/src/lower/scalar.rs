@@ -90,7 +90,11 @@ fn evaluate(
     let (dag, roots) = match terms.query.logic() {
         Logic::Bv => {
             let (dag, roots) = offset(&dag, &roots).map_err(defect)?;
-            share(&dag, &roots, &Sharing::default()).map_err(defect)?
+            match share(&dag, &roots, &Sharing::default()) {
+                // Shared sums may be wider than what they are shared by: then they are not.
+                Err(DagError::Range) => (dag, roots),
+                shared => shared.map_err(defect)?,
+            }
         }
         // A solver of linear arithmetic eliminates what sums have in common by itself.
         Logic::Lia => (dag, roots),
