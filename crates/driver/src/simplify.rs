@@ -29,7 +29,7 @@ pub struct Simplification {
     pub before: String,
     /// The cheapest one found; equal if `unproved` is empty.
     pub after: String,
-    /// What is proved of its value.
+    /// What is known of its value: proved if `unproved` is empty, for these rules speak of it too.
     pub facts: String,
     /// The cost model.
     pub model: String,

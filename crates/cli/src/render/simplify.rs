@@ -7,9 +7,15 @@ use std::fmt::Write;
 pub(crate) fn simplification(found: &Simplification) -> String {
     let mut out = String::new();
     // Writing to a string does not fail.
-    let equal = if found.unproved.is_empty() { "=" } else { "->" };
-    let _ = writeln!(out, "{}\n{equal} {}", found.before, found.after);
-    let _ = writeln!(out, "in {}", found.facts);
+    // Of a range that a wrong rule may have narrowed nothing is said.
+    let _ = match found.unproved.is_empty() {
+        true => writeln!(
+            out,
+            "{}\n= {}\nin {}",
+            found.before, found.after, found.facts
+        ),
+        false => writeln!(out, "{}\n-> {}", found.before, found.after),
+    };
     let [before, after] = found.cost;
     let _ = writeln!(out, "cost ({}) {before} -> {after}", found.model);
     let _ = writeln!(out, "needs {}", names(&found.needed));
