@@ -2,6 +2,7 @@
 
 mod query;
 mod rules;
+mod runs;
 mod scalar;
 
 use crate::args::{
@@ -43,8 +44,8 @@ pub(crate) fn run(command: Command, console: &mut Console<'_>) -> i32 {
         Command::Explain(args) => explain(&args, console),
         Command::Rules(args) => rules::rules(&args, console),
         Command::Reduce(args) => reduce(&args, console),
-        Command::Runs(_) => Err(translate::not_built("runs").into()),
-        Command::Diff(_) => Err(translate::not_built("diff").into()),
+        Command::Runs(args) => runs::runs(&args),
+        Command::Diff(args) => runs::diff(&args),
         Command::Supports(args) => query::supports(&args),
     };
     match done {
@@ -98,19 +99,37 @@ fn code_of(report: &Report) -> i32 {
 }
 
 fn compile(args: &CompileArgs, console: &mut Console<'_>) -> Done {
-    let options = translate::compile(args)?;
+    let options = match &args.resume {
+        None => translate::compile(args)?,
+        Some(folder) => match runs::resume(folder, args)? {
+            runs::Resumed::Going(options) => *options,
+            runs::Resumed::Finished(report) => {
+                let told = format!("the run in {} has its result", folder.display());
+                return compiled(args, &report, &told);
+            }
+        },
+    };
     let shown = shows_progress(args.budget.progress, console);
     let cancel = console.cancel.clone();
     let made = ceg4n_driver::compile::compile(&options, &console.progress(shown), &cancel)?;
     console.show(&made.warnings, &Sources::default());
+    let folder = made.folder.display();
+    let mut told = format!("written to {folder}");
+    if made.resumable && options.store.keep {
+        told.push_str(&format!(
+            "\nnot through yet; to go on: ceg4nc compile --resume {folder}"
+        ));
+    }
+    compiled(args, &made.report, &told)
+}
+
+/// A result of `compile`, and what is told of it.
+fn compiled(args: &CompileArgs, report: &Report, told: &str) -> Done {
     let text = match args.format.format {
-        Format::Json => json(&made.report)?,
-        Format::Text => {
-            let folder = made.folder.display();
-            format!("{}written to {folder}\n", render::report(&made.report))
-        }
+        Format::Json => json(report)?,
+        Format::Text => format!("{}{told}\n", render::report(report)),
     };
-    Ok((text, code_of(&made.report)))
+    Ok((text, code_of(report)))
 }
 
 fn verify(args: &VerifyArgs, console: &mut Console<'_>) -> Done {

@@ -9,7 +9,7 @@ pub mod translate;
 
 pub use console::{Console, Lines};
 
-use args::Cli;
+use args::{Cli, Command};
 use clap::Parser;
 use std::ffi::OsString;
 use std::io::{self, Write};
@@ -34,8 +34,14 @@ pub fn run(
 
 /// Runs one call on a console; returns the exit code.
 pub fn run_on(args: impl IntoIterator<Item = OsString>, console: &mut Console<'_>) -> i32 {
-    match Cli::try_parse_from(args) {
+    let args: Vec<OsString> = args.into_iter().collect();
+    match Cli::try_parse_from(&args) {
         Ok(cli) => match cli.command {
+            Some(Command::Compile(mut compile)) => {
+                let words = args.iter().map(|w| w.to_string_lossy().into_owned());
+                compile.words = words.collect();
+                commands::run(Command::Compile(compile), console)
+            }
             Some(command) => commands::run(command, console),
             None => about(cli.name, console),
         },
