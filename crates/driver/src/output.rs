@@ -30,7 +30,12 @@ fn cannot(what: &str, path: &Path, e: &io::Error) -> Diagnostic {
         codes::FILE_WRITE,
         format!("cannot {what} {}: {e}", path.display()),
     )
-    .help("choose another folder with -o, or mend its permissions")
+    .help(match e.kind() {
+        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
+            "free some space, or choose another folder with -o"
+        }
+        _ => "choose another folder with -o, or mend its permissions",
+    })
 }
 
 impl Staged {

@@ -127,6 +127,9 @@ fn all<T>(
     let path = folder.join(FILE);
     let connection: Connection = schema::open_readable(&path)?;
     let read = || -> rusqlite::Result<Vec<T>> {
+        if schema::is_empty(&connection)? {
+            return Ok(Vec::new());
+        }
         let mut statement = connection.prepare(query)?;
         statement.query_map(values, row)?.collect()
     };

@@ -129,7 +129,8 @@ pub(crate) fn open_readable(path: &Path) -> Result<Connection, Error> {
     Ok(connection)
 }
 
-fn is_empty(connection: &Connection) -> rusqlite::Result<bool> {
+/// Nothing was ever written: the process that made the file was killed before it made tables.
+pub(crate) fn is_empty(connection: &Connection) -> rusqlite::Result<bool> {
     let tables: i64 =
         connection.query_row("SELECT count(*) FROM sqlite_schema", [], |r| r.get(0))?;
     Ok(tables == 0)
@@ -146,6 +147,9 @@ fn check(connection: &Connection, path: &Path) -> Result<(), Error> {
         path: path.to_owned(),
         what,
     };
+    if is_empty(connection).map_err(fail)? {
+        return Ok(());
+    }
     if number("application_id")? != APPLICATION {
         return Err(damaged("a database of another program".into()));
     }
