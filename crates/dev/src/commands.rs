@@ -25,6 +25,8 @@ pub fn check(tree: &Tree, program: &Command) -> Vec<Finding> {
             known.extend(visible.filter_map(|a| a.get_long()));
         }
     }
+    // Options of every command.
+    known.extend(program.get_arguments().filter_map(|a| a.get_long()));
     known.extend(["help", "version"]);
     let mentioned = mentioned(page);
     for option in &known {
