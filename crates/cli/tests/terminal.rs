@@ -171,6 +171,26 @@ fn the_environment_is_read() {
     assert!(coloured(&["check", "no-such-file.nnir", "--color=always"]));
 }
 
+#[test]
+#[cfg(target_os = "linux")]
+fn a_real_terminal_is_asked_for_its_width() {
+    let (tool, tiny) = (env!("CARGO_BIN_EXE_ceg4nc"), net("tiny.nnir"));
+    let commands = format!(
+        "stty cols 50 rows 24; unset COLUMNS NO_COLOR; '{tool}' check '{tiny}'; \
+         '{tool}' -q check missing.nnir"
+    );
+    // Everything that the commands print, as a terminal shows it.
+    let args = ["-qec", &commands, "/dev/null"];
+    let Some(output) = through("script", &args, "") else {
+        return;
+    };
+    let text = String::from_utf8(output.stdout).unwrap();
+    let rows: Vec<_> = text.lines().filter(|l| l.starts_with("  ")).collect();
+    let wide = |l: &&&str| l.trim_end().chars().count() > 50;
+    assert!(rows.len() > 3 && !rows.iter().any(|l| wide(&l)), "{text}");
+    assert!(text.contains(ESCAPE) && text.contains("E0501"), "{text}");
+}
+
 /// What a program makes of a text; `None` if it is not installed, which is an error under
 /// `CEG4N_REQUIRE_TOOLS=1`.
 #[expect(clippy::print_stderr, reason = "a skipped test says so")]
