@@ -5,6 +5,7 @@
 //! built are recognised and refused, never ignored; they are hidden from the help.
 
 mod bench_compile;
+mod global;
 mod query;
 mod reduce;
 mod rules;
@@ -12,6 +13,7 @@ mod runs;
 mod scalar;
 
 pub use bench_compile::{BenchCompileArgs, BenchDataArgs, TableFormat};
+pub use global::{ColorWhen, CompletionsArgs, DoctorArgs, EXIT_CODES, GlobalArgs, ManArgs};
 pub use query::{BenchInstancesArgs, QueryArgs, SupportsArgs};
 pub use reduce::ReduceArgs;
 pub use rules::RulesArgs;
@@ -24,11 +26,8 @@ use std::path::PathBuf;
 
 /// Compiles a neural network to fixed-point code that is proved to give the same answers.
 #[derive(Parser, Debug)]
-#[command(name = "ceg4nc", max_term_width = 100, arg_required_else_help = true)]
-#[command(
-    after_help = "Exit codes: 0 everything PROVED or done, 10 REFUTED, 20 UNKNOWN or limit \
-    reached, 2 wrong usage, 3 bad input, 1 a failure of the tool itself."
-)]
+#[command(name = "ceg4nc", arg_required_else_help = true)]
+#[command(after_help = global::exit_codes())]
 pub struct Cli {
     /// Print the name of the program
     #[arg(long, exclusive = true)]
@@ -36,6 +35,9 @@ pub struct Cli {
     /// Print its version
     #[arg(long, short = 'V', exclusive = true)]
     pub version: bool,
+    /// How the call speaks.
+    #[command(flatten)]
+    pub global: GlobalArgs,
     /// What to do.
     #[command(subcommand)]
     pub command: Option<Command>,
@@ -62,8 +64,12 @@ pub enum Command {
     Bench(BenchArgs),
     /// Tell why a compile ended as it did, from its output folder
     Explain(ExplainArgs),
-    /// List the solvers, compilers and cross tools found
+    /// Check that everything needed works, and list the optional programs found
     Doctor(DoctorArgs),
+    /// Print a script that completes commands and options in a shell
+    Completions(CompletionsArgs),
+    /// Print the manual page, or write one for every command
+    Man(ManArgs),
     /// Prove the rewrite rules
     Rules(RulesArgs),
     /// Make a network that a command fails on small
@@ -484,14 +490,6 @@ pub struct ExplainArgs {
     /// Threads; no result depends on it
     #[arg(long, short, value_name = "N")]
     pub jobs: Option<String>,
-    /// How results are printed.
-    #[command(flatten)]
-    pub format: FormatArgs,
-}
-
-/// `doctor`.
-#[derive(Args, Debug)]
-pub struct DoctorArgs {
     /// How results are printed.
     #[command(flatten)]
     pub format: FormatArgs,

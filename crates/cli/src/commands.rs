@@ -1,5 +1,6 @@
 //! The commands: from arguments through the driver to text and exit code.
 
+mod program;
 mod query;
 mod rules;
 mod runs;
@@ -7,8 +8,8 @@ mod scalar;
 
 use crate::args::{
     BenchArgs, BenchCommand, BenchCompileArgs, BenchVerifyArgs, CheckArgs, Command, CompileArgs,
-    DoctorArgs, ExplainArgs, Format, ImportArgs, OptArgs, Print, ProgressWhen, ReduceArgs, RunArgs,
-    SmtArgs, TableFormat, VerifyArgs,
+    ExplainArgs, Format, ImportArgs, OptArgs, Print, ProgressWhen, ReduceArgs, RunArgs, SmtArgs,
+    TableFormat, VerifyArgs,
 };
 use crate::console::Console;
 use crate::{render, translate};
@@ -20,12 +21,14 @@ use ceg4n_driver::{Failure, Loaded};
 use ceg4n_report::{Report, Status};
 use serde::Serialize;
 use std::io::{self, ErrorKind};
+use std::time::Instant;
 
 /// The text of a result and the exit code.
 type Done = Result<(String, i32), Failure>;
 
 /// Runs a command; returns the exit code.
 pub(crate) fn run(command: Command, console: &mut Console<'_>) -> i32 {
+    let begin = Instant::now();
     let done = match command {
         Command::Compile(args) => compile(&args, console),
         Command::Check(args) => check(&args, console),
@@ -40,21 +43,26 @@ pub(crate) fn run(command: Command, console: &mut Console<'_>) -> i32 {
             BenchCommand::Compile(args) => bench_compile(&args, console),
             BenchCommand::Instances(args) => query::bench_instances(&args, console),
         },
-        Command::Doctor(args) => doctor(&args),
+        Command::Doctor(args) => program::doctor(&args, console),
+        Command::Completions(args) => program::completions(&args),
+        Command::Man(args) => program::man(&args),
         Command::Explain(args) => explain(&args, console),
         Command::Rules(args) => rules::rules(&args, console),
         Command::Reduce(args) => reduce(&args, console),
-        Command::Runs(args) => runs::runs(&args),
-        Command::Diff(args) => runs::diff(&args),
+        Command::Runs(args) => runs::runs(&args, console),
+        Command::Diff(args) => runs::diff(&args, console),
         Command::Supports(args) => query::supports(&args),
     };
-    match done {
+    let code = match done {
         Ok((text, code)) => {
             let written = console.print(&text);
             finish(written, code, console)
         }
         Err(failure) => console.fail(&failure),
-    }
+    };
+    let took = render::verbose::took(begin.elapsed(), &ceg4n_driver::usage());
+    console.detail(&took);
+    code
 }
 
 /// The exit code after results were written. A reader that went away wanted no more of them.
@@ -85,7 +93,7 @@ fn json(value: &impl Serialize) -> Result<String, Failure> {
 
 fn shows_progress(when: ProgressWhen, console: &Console<'_>) -> bool {
     match when {
-        ProgressWhen::Auto => console.err_is_terminal,
+        ProgressWhen::Auto => console.err_is_terminal && !console.manners.quiet,
         ProgressWhen::Never => false,
     }
 }
@@ -105,14 +113,16 @@ fn compile(args: &CompileArgs, console: &mut Console<'_>) -> Done {
             runs::Resumed::Going(options) => *options,
             runs::Resumed::Finished(report) => {
                 let told = format!("the run in {} has its result", folder.display());
-                return compiled(args, &report, &told);
+                return compiled(args, &report, &told, console);
             }
         },
     };
+    console.detail(&render::verbose::compile(&options));
     let shown = shows_progress(args.budget.progress, console);
     let cancel = console.cancel.clone();
     let made = ceg4n_driver::compile::compile(&options, &console.progress(shown), &cancel)?;
     console.show(&made.warnings, &Sources::default());
+    console.detail(&render::verbose::stages(&made.report.seconds));
     let folder = made.folder.display();
     let mut told = format!("written to {folder}");
     if made.resumable && options.store.keep {
@@ -120,27 +130,32 @@ fn compile(args: &CompileArgs, console: &mut Console<'_>) -> Done {
             "\nnot through yet; to go on: ceg4nc compile --resume {folder}"
         ));
     }
-    compiled(args, &made.report, &told)
+    compiled(args, &made.report, &told, console)
 }
 
 /// A result of `compile`, and what is told of it.
-fn compiled(args: &CompileArgs, report: &Report, told: &str) -> Done {
+fn compiled(args: &CompileArgs, report: &Report, told: &str, console: &Console<'_>) -> Done {
     let text = match args.format.format {
         Format::Json => json(report)?,
-        Format::Text => format!("{}{told}\n", render::report(report)),
+        Format::Text => format!(
+            "{}{told}\n",
+            render::report(report, console.manners.table())
+        ),
     };
     Ok((text, code_of(report)))
 }
 
 fn verify(args: &VerifyArgs, console: &mut Console<'_>) -> Done {
     let options = translate::verify(args)?;
+    console.detail(&render::verbose::verify(&options));
     let shown = shows_progress(args.budget.progress, console);
     let cancel = console.cancel.clone();
     let found = ceg4n_driver::verify::verify(&options, &console.progress(shown), &cancel)?;
     console.show(&found.warnings, &Sources::default());
+    console.detail(&render::verbose::stages(&found.report.seconds));
     let text = match args.format.format {
         Format::Json => json(&found.report)?,
-        Format::Text => render::report(&found.report),
+        Format::Text => render::report(&found.report, console.manners.table()),
     };
     Ok((text, code_of(&found.report)))
 }
@@ -158,7 +173,7 @@ fn bench_verify(args: &BenchVerifyArgs, console: &mut Console<'_>) -> Done {
     }
     let text = match args.format.format {
         Format::Json => json(&bench)?,
-        Format::Text => render::bench(&bench, args.each),
+        Format::Text => render::bench(&bench, args.each, console.manners.table()),
     };
     // What is refuted or open is a result; only a run that was cut short is not what was asked.
     Ok((text, if bench.clock_limited { 20 } else { 0 }))
@@ -172,7 +187,7 @@ fn bench_compile(args: &BenchCompileArgs, console: &mut Console<'_>) -> Done {
     let bench = run(&options, &console.progress(shown), &cancel)?;
     let text = match args.format {
         TableFormat::Json => bench.to_json(),
-        TableFormat::Text => render::bench_compile(&bench),
+        TableFormat::Text => render::bench_compile(&bench, console.manners.table()),
         TableFormat::Markdown => render::bench_compile_markdown(&bench),
     };
     // As for `bench verify`: a row's verdict is a result, whatever it is.
@@ -185,7 +200,7 @@ fn check(args: &CheckArgs, console: &mut Console<'_>) -> Done {
     warn(&loaded, console);
     let text = match args.format.format {
         Format::Json => json(&summary)?,
-        Format::Text => render::summary(&summary),
+        Format::Text => render::summary(&summary, console.manners.table()),
     };
     Ok((text, 0))
 }
@@ -210,7 +225,8 @@ fn import(args: &ImportArgs, console: &mut Console<'_>) -> Done {
 
 fn optimize(args: &OptArgs, console: &mut Console<'_>) -> Done {
     if args.list_passes {
-        return Ok((render::passes(&passes(), pipelines()), 0));
+        let columns = console.manners.table();
+        return Ok((render::passes(&passes(), pipelines(), columns), 0));
     }
     let options = OptOptions {
         load: LoadOptions {
@@ -310,7 +326,7 @@ fn explain(args: &ExplainArgs, console: &Console<'_>) -> Done {
     let told = ceg4n_driver::explain::explain(&options)?;
     let text = match args.format.format {
         Format::Json => json(&told)?,
-        Format::Text => render::explanation(&told),
+        Format::Text => render::explanation(&told, console.manners.table()),
     };
     Ok((text, 0))
 }
@@ -325,13 +341,4 @@ fn reduce(args: &ReduceArgs, console: &mut Console<'_>) -> Done {
         Format::Text => render::reduction(&found),
     };
     Ok((text, if found.ended == "fixpoint" { 0 } else { 20 }))
-}
-
-fn doctor(args: &DoctorArgs) -> Done {
-    let report = ceg4n_driver::doctor::doctor();
-    let text = match args.format.format {
-        Format::Json => json(&report)?,
-        Format::Text => render::doctor(&report),
-    };
-    Ok((text, 0))
 }

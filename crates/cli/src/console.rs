@@ -1,7 +1,8 @@
 //! Where the command line reads and writes: results to one stream, messages and progress to the
 //! other.
 
-use ceg4n_base::{Diagnostics, Sources};
+use crate::manners::Manners;
+use ceg4n_base::{Diagnostics, Severity, Sources};
 use ceg4n_driver::{Cancel, Event, Failure, Progress};
 use std::io::{self, Read, Write};
 use std::sync::{Mutex, PoisonError};
@@ -18,6 +19,8 @@ pub struct Console<'a> {
     pub err_is_terminal: bool,
     /// `NO_COLOR` was not set.
     pub colours: bool,
+    /// Widths, and what the call asks for.
+    pub manners: Manners,
     /// Set by the first Ctrl-C.
     pub cancel: Cancel,
 }
@@ -38,9 +41,34 @@ impl<'a> Console<'a> {
         let _ = self.err.write_all(text.as_bytes());
     }
 
-    /// Shows diagnostics.
+    /// Shows lines that only `--verbose` asks for, wrapped.
+    pub fn detail(&mut self, text: &str) {
+        if self.manners.verbose {
+            let options = textwrap::Options::new(self.manners.messages());
+            let options = options.subsequent_indent("  ");
+            let lines = text.lines().map(|l| textwrap::fill(l, &options) + "\n");
+            self.say(&lines.collect::<String>());
+        }
+    }
+
+    /// Whether messages are coloured.
+    pub fn colours_messages(&self) -> bool {
+        self.manners.colours(self.err_is_terminal, self.colours)
+    }
+
+    /// Shows diagnostics; under `--quiet` the errors among them.
     pub fn show(&mut self, diagnostics: &Diagnostics, sources: &Sources) {
-        let text = sources.render(diagnostics, self.colours && self.err_is_terminal);
+        let errors;
+        let shown = match self.manners.quiet {
+            true => {
+                let all = diagnostics.0.iter();
+                let all = all.filter(|d| d.severity == Severity::Error);
+                errors = Diagnostics(all.cloned().collect());
+                &errors
+            }
+            false => diagnostics,
+        };
+        let text = sources.render(shown, self.colours_messages());
         // There is no other place to complain about this one.
         let _ = self.err.write_all(text.as_bytes());
     }

@@ -4,13 +4,16 @@
 pub mod args;
 mod commands;
 mod console;
+mod manners;
 mod render;
 pub mod translate;
 
 pub use console::{Console, Lines};
+pub use manners::Manners;
 
 use args::{Cli, Command};
-use clap::Parser;
+use ceg4n_base::{Diagnostic, codes};
+use clap::{CommandFactory, FromArgMatches};
 use std::ffi::OsString;
 use std::io::{self, Write};
 
@@ -27,6 +30,7 @@ pub fn run(
         input: &mut io::empty(),
         err_is_terminal: false,
         colours: false,
+        manners: Manners::default(),
         cancel: Default::default(),
     };
     run_on(args, &mut console)
@@ -35,18 +39,33 @@ pub fn run(
 /// Runs one call on a console; returns the exit code.
 pub fn run_on(args: impl IntoIterator<Item = OsString>, console: &mut Console<'_>) -> i32 {
     let args: Vec<OsString> = args.into_iter().collect();
-    match Cli::try_parse_from(&args) {
-        Ok(cli) => match cli.command {
-            Some(Command::Compile(mut compile)) => {
-                let words = args.iter().map(|w| w.to_string_lossy().into_owned());
-                compile.words = words.collect();
-                commands::run(Command::Compile(compile), console)
-            }
-            Some(command) => commands::run(command, console),
-            None => about(cli.name, console),
-        },
-        Err(e) => usage(&e, console),
+    console.manners.color = manners::color_in(&args);
+    let cli = match read(&args, console.manners.prose()) {
+        Ok(cli) => cli,
+        Err(e) => return usage(&e, console),
+    };
+    console.manners = console.manners.asked(cli.global);
+    if cli.global.quiet && cli.global.verbose {
+        let text = "--quiet has no effect: --verbose asks for more";
+        let error = Diagnostic::error(codes::USAGE, text).help("leave one of the two out");
+        return console.fail(&error.into());
     }
+    match cli.command {
+        Some(Command::Compile(mut compile)) => {
+            let words = args.iter().map(|w| w.to_string_lossy().into_owned());
+            compile.words = words.collect();
+            commands::run(Command::Compile(compile), console)
+        }
+        Some(command) => commands::run(command, console),
+        None => about(cli.name, console),
+    }
+}
+
+/// The call that `args` make; help is at most `width` columns wide.
+fn read(args: &[OsString], width: usize) -> Result<Cli, clap::Error> {
+    let mut program = Cli::command().term_width(width);
+    let found = program.try_get_matches_from_mut(args)?;
+    Cli::from_arg_matches(&found).map_err(|e| e.format(&mut program))
 }
 
 /// The name, or the version alone, as tools that call solvers expect them.
@@ -62,16 +81,18 @@ fn about(name: bool, console: &mut Console<'_>) -> i32 {
 /// Help and version are results; anything else is wrong usage.
 fn usage(e: &clap::Error, console: &mut Console<'_>) -> i32 {
     let text = e.render();
+    let shown = |coloured: bool| match coloured {
+        true => text.ansi().to_string(),
+        false => text.to_string(),
+    };
     if e.use_stderr() {
-        let text = if console.colours && console.err_is_terminal {
-            text.ansi().to_string()
-        } else {
-            text.to_string()
-        };
+        let text = shown(console.colours_messages());
         // There is no other place to complain.
         let _ = console.err.write_all(text.as_bytes());
         return 2;
     }
-    let written = console.print(&text.to_string());
+    let manners = console.manners;
+    let text = shown(manners.colours(manners.out_is_terminal, console.colours));
+    let written = console.print(&text);
     commands::finish(written, 0, console)
 }

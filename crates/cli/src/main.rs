@@ -1,6 +1,6 @@
 //! The program: the real streams, and Ctrl-C.
 
-use ceg4nc::Console;
+use ceg4nc::{Console, Manners};
 use std::io::{self, IsTerminal, Write as _};
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -25,6 +25,7 @@ fn main() -> ExitCode {
         input: &mut io::stdin(),
         err_is_terminal: io::stderr().is_terminal(),
         colours: std::env::var_os("NO_COLOR").is_none_or(|v| v.is_empty()),
+        manners: Manners::of_process(),
         cancel,
     };
     let code = ceg4nc::run_on(std::env::args_os(), &mut console);

@@ -8,7 +8,7 @@ use ceg4n_driver::bench::{BenchOptions, BenchPreset, Scales};
 use ceg4n_driver::options::{Boundary, Demand, EmitSet, Preset, Strategy};
 use ceg4n_ir::{Domain, Property, Rounding};
 use ceg4nc::args::{BenchCommand, Cli, Command};
-use ceg4nc::{Console, run_on, translate};
+use ceg4nc::{Console, Manners, run_on, translate};
 use clap::Parser;
 use std::ffi::OsString;
 use std::io::{self, Write};
@@ -29,6 +29,7 @@ struct Call<'a> {
     terminal: bool,
     colours: bool,
     cancelled: bool,
+    manners: Manners,
 }
 
 impl<'a> Call<'a> {
@@ -39,6 +40,7 @@ impl<'a> Call<'a> {
             terminal: false,
             colours: false,
             cancelled: false,
+            manners: Manners::default(),
         }
     }
 
@@ -50,6 +52,7 @@ impl<'a> Call<'a> {
             input: &mut self.input.as_bytes(),
             err_is_terminal: self.terminal,
             colours: self.colours,
+            manners: self.manners,
             cancel: Default::default(),
         };
         console.cancel.store(self.cancelled, Ordering::Relaxed);

@@ -49,3 +49,4 @@ pub use ceg4n_verify::Precision;
 pub use failure::Failure;
 pub use load::{Loaded, Obligation};
 pub use progress::{Cancel, Event, Progress, Quiet};
+pub use resources::{Usage, usage};

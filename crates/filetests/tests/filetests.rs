@@ -68,8 +68,11 @@ fn trials() -> io::Result<Vec<Trial>> {
 fn report(case: &Case, bless: bool) -> Result<(), Failed> {
     match case.run(bless) {
         Outcome::Passed => Ok(()),
-        Outcome::Blessed => {
+        Outcome::Blessed(attention) => {
             eprintln!("blessed {}", case.expectation().display());
+            for line in attention {
+                eprintln!("LOOK at {}: {line}", case.expectation().display());
+            }
             Ok(())
         }
         Outcome::Failed(why) => Err(why.into()),

@@ -102,7 +102,7 @@ pub(super) fn bench_instances(args: &BenchInstancesArgs, console: &mut Console<'
     let found = run(&options, &console.progress(shown), &cancel)?;
     let text = match args.format.format {
         Format::Json => json(&found)?,
-        Format::Text => render::instances(&found),
+        Format::Text => render::instances(&found, console.manners.table()),
     };
     let code = match (found.counts.defects, found.interrupted) {
         (0, false) => 0,

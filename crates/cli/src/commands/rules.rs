@@ -16,14 +16,14 @@ pub(super) fn rules(args: &RulesArgs, console: &Console<'_>) -> Done {
         let list = ceg4n_driver::rules::list(&options)?;
         let text = match args.format.format {
             Format::Json => json(&list)?,
-            Format::Text => render::rule_list(&list),
+            Format::Text => render::rule_list(&list, console.manners.table()),
         };
         return Ok((text, 0));
     }
     let found = ceg4n_driver::rules::rules(&options, &console.cancel)?;
     let text = match args.format.format {
         Format::Json => json(&found)?,
-        Format::Text => render::rules(&found),
+        Format::Text => render::rules(&found, console.manners.table()),
     };
     Ok((text, found.exit_code()))
 }

@@ -2,6 +2,7 @@
 
 use super::{Done, json};
 use crate::args::{Cli, Command, CompileArgs, DiffArgs, Format, RunsArgs};
+use crate::console::Console;
 use crate::{render, translate};
 use ceg4n_base::{Diagnostic, Diagnostics, codes};
 use ceg4n_driver::options::CompileOptions;
@@ -12,20 +13,20 @@ use clap::parser::ValueSource;
 use clap::{CommandFactory, Parser};
 use std::path::Path;
 
-pub(super) fn runs(args: &RunsArgs) -> Done {
+pub(super) fn runs(args: &RunsArgs, console: &Console<'_>) -> Done {
     let listings = list(&args.folder)?;
     let text = match args.format.format {
         Format::Json => json(&listings)?,
-        Format::Text => render::runs(&listings),
+        Format::Text => render::runs(&listings, console.manners.table()),
     };
     Ok((text, 0))
 }
 
-pub(super) fn diff(args: &DiffArgs) -> Done {
+pub(super) fn diff(args: &DiffArgs, console: &Console<'_>) -> Done {
     let found = compare(&args.a, &args.b)?;
     let text = match args.format.format {
         Format::Json => json(&found)?,
-        Format::Text => render::difference(&found, args.all),
+        Format::Text => render::difference(&found, args.all, console.manners.table()),
     };
     Ok((text, 0))
 }
@@ -40,13 +41,14 @@ pub(super) enum Resumed {
 
 /// Options that may be given anew when a run goes on: none of them changes a result that no limit cut
 /// short.
-const ANEW: [&str; 7] = [
+const ANEW: [&str; 8] = [
     "resume",
     "time_limit",
     "jobs",
     "progress",
     "format",
     "color",
+    "quiet",
     "verbose",
 ];
 

@@ -5,7 +5,7 @@ use ceg4n_driver::runs::{Difference, Entry, Listing, Side};
 use std::fmt::Write;
 
 /// `runs`.
-pub(crate) fn runs(listings: &[Listing]) -> String {
+pub(crate) fn runs(listings: &[Listing], columns: Option<usize>) -> String {
     let mut text = String::new();
     for l in listings {
         // Writing to a string does not fail.
@@ -15,7 +15,7 @@ pub(crate) fn runs(listings: &[Listing]) -> String {
         ];
         let mut rows = vec![head.map(str::to_owned).to_vec()];
         rows.extend(l.runs.iter().map(row));
-        text.push_str(&table(&rows, 2));
+        text.push_str(&table(&rows, 2, columns));
     }
     text
 }
@@ -41,7 +41,7 @@ fn row(e: &Entry) -> Vec<String> {
 }
 
 /// `diff`.
-pub(crate) fn difference(d: &Difference, all: bool) -> String {
+pub(crate) fn difference(d: &Difference, all: bool, columns: Option<usize>) -> String {
     let dash = |t: Option<&String>| t.cloned().unwrap_or_else(|| "-".to_owned());
     let [a, b] = &d.sides;
     let mut text = String::new();
@@ -51,7 +51,7 @@ pub(crate) fn difference(d: &Difference, all: bool) -> String {
     if d.same_program {
         text.push_str("the programs are the same\n");
     }
-    text.push_str(&table(&sides(a, b), 0));
+    text.push_str(&table(&sides(a, b), 0, columns));
     let mut rows = vec![["layer", &a.name, &b.name].map(str::to_owned).to_vec()];
     for l in d.layers.iter().filter(|l| all || !l.same()) {
         let [x, y] = &l.formats;
@@ -61,7 +61,7 @@ pub(crate) fn difference(d: &Difference, all: bool) -> String {
             dash(y.as_ref()),
         ]);
     }
-    block(&mut text, &rows, "formats", d.layers.len());
+    block(&mut text, &rows, "formats", d.layers.len(), columns);
     let mut rows = vec![
         ["region", "asked", &a.name, &b.name]
             .map(str::to_owned)
@@ -77,15 +77,15 @@ pub(crate) fn difference(d: &Difference, all: bool) -> String {
             dash(y.as_ref()),
         ]);
     }
-    block(&mut text, &rows, "verdicts", d.regions.len());
+    block(&mut text, &rows, "verdicts", d.regions.len(), columns);
     text
 }
 
-fn block(text: &mut String, rows: &[Vec<String>], what: &str, of: usize) {
+fn block(text: &mut String, rows: &[Vec<String>], what: &str, of: usize, columns: Option<usize>) {
     // Writing to a string does not fail.
     let _ = match rows.len() - 1 {
         0 => writeln!(text, "{what}: all {of} the same"),
-        _ => write!(text, "{what}:\n{}", table(rows, 2)),
+        _ => write!(text, "{what}:\n{}", table(rows, 2, columns)),
     };
 }
 
