@@ -1,6 +1,8 @@
 //! A run that ends early and goes on from its store ends as one that nothing disturbed, wherever
 //! it ended.
 
+#![expect(clippy::unwrap_used, reason = "helpers of tests")]
+
 use ceg4n_driver::Quiet;
 use ceg4n_driver::compile::{Compilation, compile};
 use ceg4n_driver::options::{CompileOptions, Preset, Strategy};
