@@ -21,6 +21,7 @@ pub mod commands;
 pub mod examples;
 pub mod formulas;
 pub mod kernels;
+pub mod kills;
 pub mod layers;
 pub mod licences;
 pub mod networks;

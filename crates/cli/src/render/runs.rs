@@ -35,7 +35,7 @@ fn row(e: &Entry) -> Vec<String> {
         r.status.clone().unwrap_or_else(dash),
         e.cost.map_or_else(dash, |c| c.to_string()),
         r.versions.to_string(),
-        format!("{:.1}", r.seconds),
+        format!("{:.3}", r.seconds),
         r.command_line.clone(),
     ]
 }
@@ -44,15 +44,15 @@ fn row(e: &Entry) -> Vec<String> {
 pub(crate) fn difference(d: &Difference, all: bool, columns: Option<usize>) -> String {
     let dash = |t: Option<&String>| t.cloned().unwrap_or_else(|| "-".to_owned());
     let [a, b] = &d.sides;
-    let mut text = String::new();
+    let mut text = format!("A: {}\nB: {}\n", a.name, b.name);
     if !d.same_network {
         text.push_str("the networks differ\n");
     }
     if d.same_program {
         text.push_str("the programs are the same\n");
     }
-    text.push_str(&table(&sides(a, b), 0, columns));
-    let mut rows = vec![["layer", &a.name, &b.name].map(str::to_owned).to_vec()];
+    text.push_str(&table(&sides(a, b), 2, columns));
+    let mut rows = vec![["layer", "A", "B"].map(str::to_owned).to_vec()];
     for l in d.layers.iter().filter(|l| all || !l.same()) {
         let [x, y] = &l.formats;
         rows.push(vec![
@@ -62,11 +62,7 @@ pub(crate) fn difference(d: &Difference, all: bool, columns: Option<usize>) -> S
         ]);
     }
     block(&mut text, &rows, "formats", d.layers.len(), columns);
-    let mut rows = vec![
-        ["region", "asked", &a.name, &b.name]
-            .map(str::to_owned)
-            .to_vec(),
-    ];
+    let mut rows = vec![["region", "asked", "A", "B"].map(str::to_owned).to_vec()];
     for r in d.regions.iter().filter(|r| all || !r.same()) {
         let [x, y] = &r.verdicts;
         let asked = r.requirement.clone();
@@ -98,7 +94,7 @@ fn sides(a: &Side, b: &Side) -> Vec<Vec<String>> {
     };
     let row = |name: &str, x: String, y: String| vec![name.to_owned(), x, y];
     vec![
-        row("", a.name.clone(), b.name.clone()),
+        row("", "A".to_owned(), "B".to_owned()),
         row("status", a.status.clone(), b.status.clone()),
         row(&cost, number(a.cost), number(b.cost)),
         row(
@@ -109,8 +105,8 @@ fn sides(a: &Side, b: &Side) -> Vec<Vec<String>> {
         row("versions", number(a.versions), number(b.versions)),
         row(
             "seconds",
-            format!("{:.1}", a.seconds),
-            format!("{:.1}", b.seconds),
+            format!("{:.3}", a.seconds),
+            format!("{:.3}", b.seconds),
         ),
     ]
 }
