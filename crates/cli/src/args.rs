@@ -7,12 +7,14 @@
 mod bench_compile;
 mod query;
 mod reduce;
+mod report;
 mod rules;
 mod scalar;
 
 pub use bench_compile::{BenchCompileArgs, BenchDataArgs, TableFormat};
 pub use query::{BenchInstancesArgs, QueryArgs, SupportsArgs};
 pub use reduce::ReduceArgs;
+pub use report::ReportArgs;
 pub use rules::RulesArgs;
 pub use scalar::ScalarArgs;
 
@@ -61,6 +63,8 @@ pub enum Command {
     Bench(BenchArgs),
     /// Tell why a compile ended as it did, from its output folder
     Explain(ExplainArgs),
+    /// Write the page of a report again
+    Report(ReportArgs),
     /// List the solvers, compilers and cross tools found
     Doctor(DoctorArgs),
     /// Prove the rewrite rules
@@ -75,6 +79,17 @@ pub enum Command {
     Diff(NotBuilt),
     /// List what queries and networks a solver of VNN-LIB queries supports
     Supports(SupportsArgs),
+}
+
+impl Command {
+    /// Keeps the words of the command line where a report states them; the program's own path is
+    /// no part of what was asked.
+    pub(crate) fn set_typed(&mut self, args: &[OsString]) {
+        if let Self::Compile(compile) = self {
+            let words = args.iter().skip(1).map(|a| a.to_string_lossy().into_owned());
+            compile.typed = std::iter::once("ceg4nc".to_owned()).chain(words).collect();
+        }
+    }
 }
 
 /// Whatever follows a command that is not built.
@@ -312,6 +327,9 @@ pub struct CompileArgs {
     /// What is refused.
     #[command(flatten)]
     pub planned: PlannedArgs,
+    /// The words that were typed, for the report.
+    #[arg(skip)]
+    pub typed: Vec<String>,
 }
 
 /// Options of `compile` that are not built.

@@ -1,6 +1,7 @@
 //! The commands: from arguments through the driver to text and exit code.
 
 mod query;
+mod report;
 mod rules;
 mod scalar;
 
@@ -43,6 +44,7 @@ pub(crate) fn run(command: Command, console: &mut Console<'_>) -> i32 {
         Command::Explain(args) => explain(&args, console),
         Command::Rules(args) => rules::rules(&args, console),
         Command::Reduce(args) => reduce(&args, console),
+        Command::Report(args) => report::report(&args),
         Command::Runs(_) => Err(translate::not_built("runs").into()),
         Command::Diff(_) => Err(translate::not_built("diff").into()),
         Command::Supports(args) => query::supports(&args),

@@ -34,9 +34,13 @@ pub fn run(
 
 /// Runs one call on a console; returns the exit code.
 pub fn run_on(args: impl IntoIterator<Item = OsString>, console: &mut Console<'_>) -> i32 {
-    match Cli::try_parse_from(args) {
+    let args: Vec<OsString> = args.into_iter().collect();
+    match Cli::try_parse_from(&args) {
         Ok(cli) => match cli.command {
-            Some(command) => commands::run(command, console),
+            Some(mut command) => {
+                command.set_typed(&args);
+                commands::run(command, console)
+            }
             None => about(cli.name, console),
         },
         Err(e) => usage(&e, console),

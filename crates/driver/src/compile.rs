@@ -1,5 +1,6 @@
 //! `compile`: labels, the loop over IR versions, emission, and the output folder.
 
+use crate::account::{self, Account};
 use crate::artifacts::Artifacts;
 use crate::candidates::{Decider, Points};
 use crate::data::{Data, few_regions_warning, random_agreement};
@@ -25,7 +26,7 @@ use ceg4n_refine::strategy::List;
 use ceg4n_refine::{
     Counterexample, Ended, Engines, State, Status as LoopStatus, Strategy, Version,
 };
-use ceg4n_report::{Loop, Report, Seconds, SetAside, Status};
+use ceg4n_report::{Loop, Report, Run, Seconds, SetAside, Status, html};
 use ceg4n_verify::{Reference, RegionResult, Verified};
 use std::path::PathBuf;
 use std::time::Instant;
@@ -115,6 +116,8 @@ struct Session<'a> {
     folder: PathBuf,
     prefix: String,
     data: Option<Data>,
+    /// How the run was called.
+    called: Run,
     started: Instant,
 }
 
@@ -138,6 +141,7 @@ fn run(
             loaded.shape(),
             options.budget.jobs,
         )?,
+        called: account::begin(options),
         started,
     };
     // A place that cannot be written is told before the work begins.
@@ -239,6 +243,16 @@ impl Session<'_> {
             staged.write("pareto.svg", plot.to_svg().as_bytes())?;
             report.pareto = Some(pareto);
         }
+        let account = Account {
+            options: self.options,
+            loaded: self.loaded,
+            run: &self.called,
+            plan,
+            engine,
+            state: found.state.as_ref(),
+            chosen: found.chosen.as_ref(),
+        };
+        account.fill(&mut report)?;
         report.seconds = Seconds {
             total: self.started.elapsed().as_secs_f64(),
             search: found.seconds,
@@ -251,6 +265,7 @@ impl Session<'_> {
             .and_then(|text| serde_json::from_str::<Report>(&text).ok())
             .is_some_and(|r| r.status == Status::Proved);
         staged.write("report.json", report.to_json().as_bytes())?;
+        staged.write("report.html", html(&report).as_bytes())?;
         let kept = staged.commit(was_proved && report.status != Status::Proved)?;
         Ok(Written {
             report,
@@ -642,6 +657,8 @@ fn loop_of(state: &State) -> Loop {
         candidates: state.candidates,
         counterexamples: state.counterexamples.len() as u64,
         set_aside,
+        start_points: None,
+        versions: Vec::new(),
         optimality: None,
         certificate: None,
     }

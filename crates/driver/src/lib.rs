@@ -3,6 +3,7 @@
 //! Nothing here prints: a command returns a value, or a [`Failure`] whose diagnostics the caller
 //! renders.
 
+mod account;
 mod artifacts;
 pub mod bench;
 mod candidates;
@@ -25,6 +26,7 @@ pub mod options;
 mod outcome;
 pub mod output;
 mod parallel;
+pub mod page;
 mod pareto;
 mod plan;
 pub mod points;

@@ -215,6 +215,8 @@ pub struct CompileOptions {
     pub prefix: Option<String>,
     /// Start from this IR version of the file: its formats are decided first.
     pub ir_version: Option<u32>,
+    /// The words of the command line, for the report; empty for a library call.
+    pub command_line: Vec<String>,
 }
 
 impl CompileOptions {
@@ -245,6 +247,7 @@ impl CompileOptions {
             output: None,
             prefix: None,
             ir_version: None,
+            command_line: Vec::new(),
         }
     }
 
