@@ -86,7 +86,10 @@ impl Command {
     /// no part of what was asked.
     pub(crate) fn set_typed(&mut self, args: &[OsString]) {
         if let Self::Compile(compile) = self {
-            let words = args.iter().skip(1).map(|a| a.to_string_lossy().into_owned());
+            let words = args
+                .iter()
+                .skip(1)
+                .map(|a| a.to_string_lossy().into_owned());
             compile.typed = std::iter::once("ceg4nc".to_owned()).chain(words).collect();
         }
     }

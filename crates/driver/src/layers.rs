@@ -50,7 +50,16 @@ pub(crate) fn layers(program: &Checked<Program>) -> Vec<Layer> {
     for node in kernel.nodes.values() {
         let (
             KernelOp::Dense { x, .. } | KernelOp::Conv { x, .. },
-            Op::Dense { weight, bias: biases, .. } | Op::Conv { weight, bias: biases, .. },
+            Op::Dense {
+                weight,
+                bias: biases,
+                ..
+            }
+            | Op::Conv {
+                weight,
+                bias: biases,
+                ..
+            },
         ) = (&node.op, &network.value(node.value).op)
         else {
             continue;
@@ -127,7 +136,8 @@ fn activation(network: &Network, kernel: &Kernel, x: NodeId) -> Activation {
 /// The range of a node's elements over every input of the input's format, in real units.
 fn type_range(kernel: &Kernel, x: NodeId) -> Option<Span> {
     let node = &kernel.nodes[x];
-    let end = |j: usize, m: i64| m as f64 * f64::from(node.multiplier(j)) * 2f64.powi(-node.frac[j]);
+    let end =
+        |j: usize, m: i64| m as f64 * f64::from(node.multiplier(j)) * 2f64.powi(-node.frac[j]);
     let ends = |j: usize| [end(j, node.range[j].lo), end(j, node.range[j].hi)];
     Span::around((0..node.range.len()).flat_map(ends))
 }

@@ -150,7 +150,12 @@ impl Summary<'_> {
                 parameters: module.network.parameters(),
                 macs: module.network.macs(),
                 input: self.loaded.shape().to_vec(),
-                output: module.network.value(module.network.output()).shape.0.to_vec(),
+                output: module
+                    .network
+                    .value(module.network.output())
+                    .shape
+                    .0
+                    .to_vec(),
             },
             program: self.program.map(Checked::hash),
             requirement: requirement.join("\n"),

@@ -12,9 +12,7 @@ mod html;
 mod optimality;
 pub mod plot;
 
-pub use account::{
-    ImageCenter, Images, InputFile, LoopVersion, Run, Span, TargetCost,
-};
+pub use account::{ImageCenter, Images, InputFile, LoopVersion, Run, Span, TargetCost};
 pub use accuracy::{Accuracy, AgreementSample, ChangedRow, DemandsReport};
 pub use bench::{
     BENCH_SCHEMA, BENCH_SCHEMA_VERSION, Bench, BenchLabel, BenchNetwork, BenchRegion, LabelRow,

@@ -82,7 +82,11 @@ impl Account<'_> {
             && let Some(point) = state.counterexamples.get(place)
             && let Some(asked) = self.engine.asked.get(point.question)
         {
-            let program = self.plan.space.model().check((*version.annotations).clone())?;
+            let program = self
+                .plan
+                .space
+                .model()
+                .check((*version.annotations).clone())?;
             let point = Point {
                 version: version.version,
                 counterexample: Some(place),

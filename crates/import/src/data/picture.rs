@@ -67,7 +67,9 @@ pub fn picture(source: &DataSource, inputs: usize) -> Option<Picture> {
             let files = source.files().ok()?;
             let size = image::size(&file::bytes(files.first()?).ok()?)?;
             let pixels = size.height.checked_mul(size.width)?;
-            let channels = [1, 3].into_iter().find(|c| pixels.checked_mul(*c) == Some(inputs))?;
+            let channels = [1, 3]
+                .into_iter()
+                .find(|c| pixels.checked_mul(*c) == Some(inputs))?;
             Picture {
                 height: size.height,
                 width: size.width,

@@ -228,7 +228,9 @@ fn images() -> Images {
 
 fn run() -> Run {
     Run {
-        command_line: ["ceg4nc", "compile", "tiny.nnir"].map(str::to_owned).to_vec(),
+        command_line: ["ceg4nc", "compile", "tiny.nnir"]
+            .map(str::to_owned)
+            .to_vec(),
         started: "2026-01-02T03:04:05Z".to_owned(),
         platform: "x86_64-linux".to_owned(),
         effort: 1,
