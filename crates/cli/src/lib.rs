@@ -5,11 +5,13 @@ pub mod args;
 mod commands;
 mod console;
 mod manners;
+mod progress;
 mod render;
 pub mod translate;
 
-pub use console::{Console, Lines};
+pub use console::Console;
 pub use manners::Manners;
+pub use progress::Screen;
 
 use args::Cli;
 use ceg4n_base::{Diagnostic, codes};
@@ -31,6 +33,7 @@ pub fn run(
         err_is_terminal: false,
         colours: false,
         manners: Manners::default(),
+        screen: Screen::default(),
         cancel: Default::default(),
     };
     run_on(args, &mut console)

@@ -15,7 +15,8 @@ use crate::outcome::{Summary, region_rows, status_of};
 use crate::output::Staged;
 use crate::pareto::{Measure, plot};
 use crate::plan::Plan;
-use crate::progress::{Cancel, Event, Progress};
+use crate::progress::{Cancel, Event, Progress, Stage, told as told_as};
+use crate::told;
 use crate::verify::reference_name;
 use ceg4n_base::{Diagnostic, Diagnostics, codes};
 use ceg4n_emit::check_identifier;
@@ -50,8 +51,21 @@ pub fn compile(
     progress: &dyn Progress,
     cancel: &Cancel,
 ) -> Result<Compilation, Failure> {
+    let status = |done: &Compilation| told::status_name(done.report.status);
+    told_as(progress, ("compile", &options.load.net), status, || {
+        compile_quietly(options, progress, cancel)
+    })
+}
+
+/// The command without its first and last event.
+fn compile_quietly(
+    options: &CompileOptions,
+    progress: &dyn Progress,
+    cancel: &Cancel,
+) -> Result<Compilation, Failure> {
     let started = Instant::now();
     let mut loaded = load(&options.load)?;
+    progress.note(&told::loaded(&loaded));
     if let Err(d) = loaded.prepare(options.reference) {
         return Err(loaded.fail(d));
     }
@@ -156,9 +170,9 @@ fn run(
         cancel,
     );
     if let Some(m) = &engine.boundary_margin {
-        progress.note(&Event::Note(format!(
-            "where the reference changes class: top1 margin {m}"
-        )));
+        progress.note(&Event::Note {
+            text: format!("where the reference changes class: top1 margin {m}"),
+        });
     }
     let own = match loaded.original {
         None => None,
@@ -181,6 +195,11 @@ fn run(
         },
         _ => search(&session, &plan, &mut engine, progress)?,
     };
+    progress.note(&Event::Stage {
+        stage: Stage::Emit,
+        detail: session.folder.display().to_string(),
+        of: None,
+    });
     let written = session.write(&plan, &engine, &found, true)?;
     Ok((written, session.folder))
 }
@@ -252,6 +271,10 @@ impl Session<'_> {
             .is_some_and(|r| r.status == Status::Proved);
         staged.write("report.json", report.to_json().as_bytes())?;
         let kept = staged.commit(was_proved && report.status != Status::Proved)?;
+        engine.note(&Event::Written {
+            path: self.folder.display().to_string(),
+            complete,
+        });
         Ok(Written {
             report,
             kept,
@@ -387,8 +410,9 @@ fn search(
         .collect();
     plan.quantizable()?;
     progress.note(&Event::Stage {
-        name: "search",
+        stage: Stage::Search,
         detail: plan.space.name(),
+        of: None,
     });
     let (data, budget) = (session.data.as_ref(), &session.options.budget);
     let mut walk = Walk {
@@ -449,6 +473,7 @@ impl Walk<'_, '_> {
                     return Err(told.unwrap_or_else(defect));
                 }
             };
+            self.decider.engine().note(&told::iteration(&state));
             let newest = state.versions.last().map(|v| v.version);
             let best = state.proved().map(|v| v.version);
             let known = self.best.as_ref().map(|(v, _)| *v);

@@ -180,17 +180,15 @@ impl ceg4n_refine::Guide for Guide<'_> {
         let outcome = self
             .settings
             .improve(model, &start, &self.latents, goal, effort, &stop);
-        self.progress.note(&Event::Note(format!(
-            "guided: {}, round {}: objective {:.4} to {:.4}, {} of {} regions hold at the worst points, {} mantissas moved, {:.2} s",
-            attempt.assignment,
-            attempt.round + 1,
-            outcome.before,
-            outcome.after,
-            outcome.held.0,
-            outcome.held.1,
-            outcome.moved,
-            begin.elapsed().as_secs_f64(),
-        )));
+        self.progress.note(&Event::Guided {
+            formats: attempt.assignment.to_string(),
+            round: attempt.round + 1,
+            before: outcome.before,
+            after: outcome.after,
+            held: outcome.held.0,
+            of: outcome.held.1,
+            moved: outcome.moved,
+        });
         self.latents = outcome.latents;
         let mut notes = outcome.annotations;
         notes.version = attempt.version;

@@ -39,11 +39,12 @@ pub mod run;
 pub mod scalar;
 pub mod simplify;
 pub mod smt;
+mod told;
 pub mod validate;
 pub mod verify;
 
 pub use ceg4n_verify::Precision;
 pub use failure::Failure;
 pub use load::{Loaded, Obligation};
-pub use progress::{Cancel, Event, Progress, Quiet};
+pub use progress::{Cancel, Event, Live, Progress, Quiet, Stage};
 pub use resources::{Usage, usage};
