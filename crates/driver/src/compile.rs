@@ -460,6 +460,7 @@ impl Walk<'_, '_> {
     /// Steps until the strategy is through; writes each proved version that is the best so far.
     fn advance(&mut self, mut state: State, last: bool) -> Result<State, Diagnostics> {
         while state.status == LoopStatus::Running {
+            let before = state.versions.len();
             let mut engines = Engines {
                 evaluate: &mut self.evaluate,
                 guide: &mut self.guide,
@@ -473,7 +474,9 @@ impl Walk<'_, '_> {
                     return Err(told.unwrap_or_else(defect));
                 }
             };
-            self.decider.engine().note(&told::iteration(&state));
+            if let Some(event) = told::iteration(&state, before) {
+                self.decider.engine().note(&event);
+            }
             let newest = state.versions.last().map(|v| v.version);
             let best = state.proved().map(|v| v.version);
             let known = self.best.as_ref().map(|(v, _)| *v);

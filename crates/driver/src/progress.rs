@@ -86,7 +86,7 @@ pub enum Event {
         /// The file or folder that it works on.
         subject: String,
         /// [`EVENTS_VERSION`].
-        version: u32,
+        schema_version: u32,
     },
     /// A part of its work begins; the one before has ended.
     Stage {
@@ -127,7 +127,8 @@ pub enum Event {
         formats: String,
         /// Of this assignment, from 1.
         round: u32,
-        /// The objective before; less is better.
+        /// The objective before; less is better. Infinite where it cannot be computed, in JSON
+        /// null.
         before: f64,
         /// The objective after.
         after: f64,
@@ -168,10 +169,10 @@ pub enum Event {
     },
     /// An iteration of the search ends.
     Iteration {
-        /// IR versions so far.
-        versions: u32,
-        /// What became of the last one: `proved`, `refuted` or `unknown`.
-        ended: Option<&'static str>,
+        /// Its candidate's IR version.
+        version: u32,
+        /// What became of it: `proved`, `refuted` or `unknown`.
+        ended: &'static str,
         /// Candidates evaluated on points so far.
         candidates: u64,
         /// Counterexamples so far, start points included.
@@ -311,7 +312,7 @@ pub(crate) fn told<T, E>(
     progress.note(&Event::Started {
         command,
         subject: subject.clone(),
-        version: EVENTS_VERSION,
+        schema_version: EVENTS_VERSION,
     });
     progress.note(&Event::Stage {
         stage: Stage::Load,

@@ -28,21 +28,23 @@ pub(crate) fn candidate(candidate: &Candidate, version: u32, cost: u64) -> Event
     }
 }
 
-/// An iteration ends.
-pub(crate) fn iteration(state: &State) -> Event {
+/// An iteration ends, unless there was none: a strategy that has nothing more to propose ends
+/// without a version.
+pub(crate) fn iteration(state: &State, before: usize) -> Option<Event> {
+    let last = state.versions.get(before..)?.last()?;
     let best = state.proved();
-    Event::Iteration {
-        versions: state.versions.len() as u32,
-        ended: state.versions.last().map(|v| match &v.ended {
+    Some(Event::Iteration {
+        version: last.version,
+        ended: match &last.ended {
             Ended::Proved => "proved",
             Ended::Refuted(_) => "refuted",
             Ended::Unknown(_) => "unknown",
-        }),
+        },
         candidates: state.candidates,
         counterexamples: state.counterexamples.len(),
         best: best.map(|v| v.version),
         best_cost: best.map(|v| v.cost),
-    }
+    })
 }
 
 /// A region is decided.

@@ -46,3 +46,21 @@ pub(crate) fn line(event: &impl Serialize, now: Duration) -> String {
     // Events are flat objects with text keys, which can always be written.
     line.map_or(String::new(), |l| l + "\n")
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_the_clock_tells_is_documented() {
+        let page = include_str!("../../../../book/src/progress.md");
+        let time = Duration::from_micros(1_234_567);
+        let live = line(&Clocked::counts(&Live::default()), time);
+        let written = r#"{"event":"live","open_boxes":0,"boxes":0,"candidates":0,"seconds":1.235}"#;
+        assert_eq!(live, format!("{written}\n"));
+        assert!(page.contains("| `live` | `open_boxes`, `boxes`, `candidates` |"));
+        let stopping = line(&Clocked::Stopping, time);
+        assert_eq!(stopping, "{\"event\":\"stopping\",\"seconds\":1.235}\n");
+        assert!(page.contains("| `stopping` | |"));
+    }
+}

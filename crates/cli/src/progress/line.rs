@@ -145,18 +145,17 @@ pub(crate) fn of_event(event: &Event) -> Option<String> {
             format!("  [{done}/{of}] {id:?} {verdict}: {requirement}{why}")
         }
         Event::Iteration {
-            versions,
+            version,
             ended,
             candidates,
             counterexamples,
             best,
             best_cost,
         } => {
-            let ended = ended.unwrap_or("nothing more to try");
             let best = best.zip(*best_cost);
             let best = best.map_or(String::new(), |(v, c)| format!("; best v{v}, cost {c}"));
             format!(
-                "v{versions} {ended}: {candidates} candidates, {counterexamples} counterexamples{best}"
+                "v{version} {ended}: {candidates} candidates, {counterexamples} counterexamples{best}"
             )
         }
         Event::Rule {
@@ -196,7 +195,7 @@ mod tests {
         vec![
             part(Rank::Stage, "search"),
             part(Rank::Time, "0:12"),
-            part(Rank::Iteration, "version 7"),
+            part(Rank::Iteration, "v7"),
             part(Rank::Formats, "w 4,4 b 8,8 a 6,6"),
             part(Rank::Pieces, "12 of 150"),
             part(Rank::Best, "best cost 320"),
@@ -208,12 +207,12 @@ mod tests {
         let line = whole(parts());
         assert_eq!(
             line,
-            "search 0:12, version 7, w 4,4 b 8,8 a 6,6, 12 of 150, best cost 320"
+            "search 0:12, v7, w 4,4 b 8,8 a 6,6, 12 of 150, best cost 320"
         );
         assert_eq!(fit(parts(), line.len()), line);
         assert_eq!(
             fit(parts(), 50),
-            "search 0:12, version 7, 12 of 150, best cost 320"
+            "search 0:12, v7, 12 of 150, best cost 320"
         );
         assert_eq!(fit(parts(), 37), "search 0:12, 12 of 150, best cost 320");
         assert_eq!(fit(parts(), 11), "search 0:12");

@@ -102,6 +102,9 @@ impl Screen {
         if let Shown::Bar(bar) = &*self.lock() {
             bar.set_message(line.to_owned());
             bar.tick();
+            // The bar is padded to the last column, where the echo of a Ctrl-C would wrap and
+            // leave it behind. That it cannot be moved is no reason to stop.
+            let _ = io::stderr().write_all(b"\r");
         }
     }
 

@@ -37,12 +37,26 @@ pub(crate) struct State {
     rows: (usize, usize),
     /// The candidate before the verifier: version and widths.
     candidate: Option<(u32, String)>,
+    /// Rounds of guided rounding since the last one.
+    rounds: u64,
     candidates: u64,
     counterexamples: usize,
     best: Option<(u32, u64)>,
     /// Bytes and runs of a reduction.
     reduced: Option<(u64, u64)>,
     live: Option<Arc<Live>>,
+}
+
+impl Now {
+    /// What its pieces of work are.
+    fn unit(&self) -> &'static str {
+        match self.stage {
+            Stage::Label | Stage::Search | Stage::Verify => " regions",
+            Stage::Kernels => " programs",
+            Stage::Prove => " rules",
+            Stage::Load | Stage::Emit | Stage::Row | Stage::Reduce => "",
+        }
+    }
 }
 
 impl State {
@@ -59,7 +73,8 @@ impl State {
         match event {
             Event::Started { .. } => self.depth += 1,
             Event::Stage { stage, detail, of } => self.stage(*stage, detail, *of, now),
-            Event::Loaded { .. } | Event::Guided { .. } | Event::Written { .. } => {}
+            Event::Loaded { .. } | Event::Written { .. } => {}
+            Event::Guided { .. } => self.rounds += 1,
             Event::Labelled { done, of, .. }
             | Event::Region { done, of, .. }
             | Event::Rule { done, of, .. } => self.piece(*done, *of, now),
@@ -67,6 +82,7 @@ impl State {
                 version, formats, ..
             } => {
                 self.candidate = Some((*version, formats.clone()));
+                self.rounds = 0;
                 self.restart(now);
             }
             Event::Iteration {
@@ -77,11 +93,11 @@ impl State {
                 ..
             } => {
                 (self.candidates, self.counterexamples) = (*candidates, *counterexamples);
-                self.candidate = None;
+                (self.candidate, self.rounds) = (None, 0);
                 self.restart(now);
                 let known = std::mem::replace(&mut self.best, best.zip(*best_cost));
                 if self.best != known {
-                    let told = |(v, cost)| format!("version {v} is proved, cost {cost}");
+                    let told = |(v, cost)| format!("v{v} is proved, cost {cost}");
                     return self.best.map(told);
                 }
             }
@@ -113,7 +129,7 @@ impl State {
                     ..Self::default()
                 };
             }
-            Stage::Emit => self.candidate = None,
+            Stage::Emit => (self.candidate, self.rounds) = (None, 0),
             Stage::Load
             | Stage::Label
             | Stage::Kernels
@@ -193,11 +209,15 @@ impl State {
         add(Rank::Stage, stage.to_owned());
         add(Rank::Time, clock(now));
         if let Some((version, formats)) = &self.candidate {
-            add(Rank::Iteration, format!("version {version}"));
+            add(Rank::Iteration, format!("v{version}"));
             add(Rank::Formats, formats.clone());
         }
-        if let Some((done, of)) = self.now.as_ref().and_then(|n| Some((n.done, n.of?))) {
-            add(Rank::Pieces, format!("{done} of {of}"));
+        if self.rounds > 0 {
+            let n = thousands(self.rounds);
+            add(Rank::Iteration, format!("{n} rounds of guided rounding"));
+        }
+        if let Some((at, of)) = self.now.as_ref().and_then(|n| Some((n, n.of?))) {
+            add(Rank::Pieces, format!("{} of {of}{}", at.done, at.unit()));
         }
         if let Some(left) = self.left(now) {
             add(Rank::Left, format!("about {} left", clock(left)));
@@ -206,8 +226,8 @@ impl State {
         if open > 0 {
             add(Rank::Boxes, format!("{} open boxes", thousands(open)));
         }
-        if let Some((version, cost)) = self.best {
-            add(Rank::Best, format!("best cost {cost} (version {version})"));
+        if let Some((_, cost)) = self.best {
+            add(Rank::Best, format!("best cost {cost}"));
         }
         if self.counterexamples > 0 {
             let n = self.counterexamples as u64;
@@ -292,27 +312,27 @@ mod tests {
         state.take(&stage, s(0));
         (1..10).for_each(|i| assert_eq!(state.take(&region(i, 10), s(i as u64)), None));
         assert_eq!(state.left(s(9)), None);
-        assert_eq!(whole(state.parts(s(9))), "search 0:09, 9 of 10");
+        assert_eq!(whole(state.parts(s(9))), "search 0:09, 9 of 10 regions");
     }
 
     #[test]
     fn a_better_version_is_news_once() {
         let mut state = verify(1);
         let iteration = |best: u32, cost| Event::Iteration {
-            versions: 4,
-            ended: Some("proved"),
+            version: best,
+            ended: "proved",
             candidates: 12_345,
             counterexamples: 2,
             best: Some(best),
             best_cost: Some(cost),
         };
         let news = state.take(&iteration(3, 70), s(1));
-        assert_eq!(news.as_deref(), Some("version 3 is proved, cost 70"));
+        assert_eq!(news.as_deref(), Some("v3 is proved, cost 70"));
         assert_eq!(state.take(&iteration(3, 70), s(2)), None);
         assert!(state.take(&iteration(4, 60), s(3)).is_some());
         assert_eq!(
             whole(state.parts(s(75))),
-            "verify 1:15, best cost 60 (version 4), 2 counterexamples, 12,345 candidates"
+            "verify 1:15, best cost 60, 2 counterexamples, 12,345 candidates"
         );
     }
 }
