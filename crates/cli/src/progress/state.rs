@@ -9,7 +9,7 @@ use std::time::Duration;
 const PIECES: usize = 8;
 /// … which are at least this share of all, as one of so many …
 const SHARE: usize = 5;
-/// … none of which, the ones under way included, took longer than so many mean ones.
+/// … none of which, the ones under way included, took longer than so many of the others.
 const UNIFORM: u32 = 8;
 
 /// The stage under way.
@@ -184,9 +184,12 @@ impl State {
             return None;
         }
         let spent = at.last.saturating_sub(at.begun);
-        let mean = spent / u32::try_from(done).ok()?;
+        let pieces = u32::try_from(done).ok()?;
+        let mean = spent / pieces;
+        // One that took long must not hide in the mean.
+        let others = spent.saturating_sub(at.longest) / (pieces - 1);
         let longest = at.longest.max(now.saturating_sub(at.last));
-        if longest > mean * UNIFORM {
+        if longest > others * UNIFORM {
             return None;
         }
         let rest = mean * u32::try_from(of - done).ok()?;
