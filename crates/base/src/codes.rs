@@ -70,6 +70,8 @@ codes! {
     QUANTIZED = "E0409", "a quantized model, whose formats are its own";
     FILE_READ = "E0501", "a file that cannot be read";
     FILE_WRITE = "E0502", "a file or folder that cannot be written";
+    STORE = "E0503", "a run store that cannot be used";
+    IN_USE = "E0504", "a folder in which another run is at work";
     USAGE = "E0601", "an option that cannot be used so";
     NOT_BUILT = "E0602", "an option that this version does not have yet";
     UNKNOWN_PASS = "E0603", "a pass that does not exist";

@@ -9,6 +9,7 @@ mod global;
 mod query;
 mod reduce;
 mod rules;
+mod runs;
 mod scalar;
 
 pub use bench_compile::{BenchCompileArgs, BenchDataArgs, TableFormat};
@@ -16,11 +17,11 @@ pub use global::{ColorWhen, CompletionsArgs, DoctorArgs, EXIT_CODES, GlobalArgs,
 pub use query::{BenchInstancesArgs, QueryArgs, SupportsArgs};
 pub use reduce::ReduceArgs;
 pub use rules::RulesArgs;
+pub use runs::{DiffArgs, RunsArgs};
 pub use scalar::ScalarArgs;
 
 use crate::translate;
 use clap::{Args, Parser, Subcommand, ValueEnum};
-use std::ffi::OsString;
 use std::path::PathBuf;
 
 /// Compiles a neural network to fixed-point code that is proved to give the same answers.
@@ -73,23 +74,12 @@ pub enum Command {
     Rules(RulesArgs),
     /// Make a network that a command fails on small
     Reduce(Box<ReduceArgs>),
-    /// Planned.
-    #[command(hide = true)]
-    Runs(NotBuilt),
-    /// Planned.
-    #[command(hide = true)]
-    Diff(NotBuilt),
+    /// List the runs of an output folder
+    Runs(RunsArgs),
+    /// Compare two results: formats, cost, verdicts
+    Diff(DiffArgs),
     /// List what queries and networks a solver of VNN-LIB queries supports
     Supports(SupportsArgs),
-}
-
-/// Whatever follows a command that is not built.
-#[derive(Args, Debug)]
-#[command(disable_help_flag = true)]
-pub struct NotBuilt {
-    /// Not looked at.
-    #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
-    pub rest: Vec<OsString>,
 }
 
 /// How results are printed.
@@ -246,8 +236,18 @@ pub struct BoundaryArgs {
 /// `compile`.
 #[derive(Args, Debug)]
 pub struct CompileArgs {
+    /// The words of the call, which the run's store keeps.
+    #[arg(skip)]
+    pub words: Vec<String>,
     /// A .nnir or .onnx file
-    pub net: PathBuf,
+    #[arg(required_unless_present = "resume")]
+    pub net: Option<PathBuf>,
+    /// Go on with the last run of this output folder, which was interrupted or killed
+    #[arg(long, value_name = "DIR")]
+    pub resume: Option<PathBuf>,
+    /// Keep no run.sqlite in the output folder: the run cannot go on if it is interrupted
+    #[arg(long)]
+    pub no_store: bool,
     /// The folder to write, NAME.ceg4n by default
     #[arg(short, long, value_name = "DIR")]
     pub output: Option<PathBuf>,
@@ -317,17 +317,6 @@ pub struct CompileArgs {
     /// How results are printed.
     #[command(flatten)]
     pub format: FormatArgs,
-    /// What is refused.
-    #[command(flatten)]
-    pub planned: PlannedArgs,
-}
-
-/// Options of `compile` that are not built.
-#[derive(Args, Debug, Default)]
-#[expect(missing_docs, reason = "refused, whatever they say")]
-pub struct PlannedArgs {
-    #[arg(long, hide = true)]
-    pub resume: Option<String>,
 }
 
 /// `verify`.

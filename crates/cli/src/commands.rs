@@ -3,6 +3,7 @@
 mod program;
 mod query;
 mod rules;
+mod runs;
 mod scalar;
 
 use crate::args::{
@@ -48,8 +49,8 @@ pub(crate) fn run(command: Command, console: &mut Console<'_>) -> i32 {
         Command::Explain(args) => explain(&args, console),
         Command::Rules(args) => rules::rules(&args, console),
         Command::Reduce(args) => reduce(&args, console),
-        Command::Runs(_) => Err(translate::not_built("runs").into()),
-        Command::Diff(_) => Err(translate::not_built("diff").into()),
+        Command::Runs(args) => runs::runs(&args, console),
+        Command::Diff(args) => runs::diff(&args, console),
         Command::Supports(args) => query::supports(&args),
     };
     let code = match done {
@@ -99,24 +100,41 @@ fn code_of(report: &Report) -> i32 {
 }
 
 fn compile(args: &CompileArgs, console: &mut Console<'_>) -> Done {
-    let options = translate::compile(args)?;
+    let options = match &args.resume {
+        None => translate::compile(args)?,
+        Some(folder) => match runs::resume(folder, args)? {
+            runs::Resumed::Going(options) => *options,
+            runs::Resumed::Finished(report) => {
+                let told = format!("the run in {} has its result", folder.display());
+                return compiled(args, &report, &told, console);
+            }
+        },
+    };
     console.detail(&render::verbose::compile(&options));
     let when = args.budget.progress;
     let made = console.watch(when, |p, c| ceg4n_driver::compile::compile(&options, p, c))?;
     console.show(&made.warnings, &Sources::default());
     console.detail(&render::verbose::stages(&made.report.seconds));
+    let folder = made.folder.display();
+    let mut told = format!("written to {folder}");
+    if made.resumable && options.store.keep {
+        told.push_str(&format!(
+            "\nnot through yet; to go on: ceg4nc compile --resume {folder}"
+        ));
+    }
+    compiled(args, &made.report, &told, console)
+}
+
+/// A result of `compile`, and what is told of it.
+fn compiled(args: &CompileArgs, report: &Report, told: &str, console: &Console<'_>) -> Done {
     let text = match args.format.format {
-        Format::Json => json(&made.report)?,
-        Format::Text => {
-            let folder = made.folder.display();
-            let columns = console.manners.table();
-            format!(
-                "{}written to {folder}\n",
-                render::report(&made.report, columns)
-            )
-        }
+        Format::Json => json(report)?,
+        Format::Text => format!(
+            "{}{told}\n",
+            render::report(report, console.manners.table())
+        ),
     };
-    Ok((text, code_of(&made.report)))
+    Ok((text, code_of(report)))
 }
 
 fn verify(args: &VerifyArgs, console: &mut Console<'_>) -> Done {

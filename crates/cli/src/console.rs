@@ -44,10 +44,13 @@ impl<'a> Console<'a> {
         let _ = self.err.write_all(text.as_bytes());
     }
 
-    /// Shows lines that only `--verbose` asks for.
+    /// Shows lines that only `--verbose` asks for, wrapped.
     pub fn detail(&mut self, text: &str) {
         if self.manners.verbose {
-            self.say(text);
+            let options = textwrap::Options::new(self.manners.messages());
+            let options = options.subsequent_indent("  ");
+            let lines = text.lines().map(|l| textwrap::fill(l, &options) + "\n");
+            self.say(&lines.collect::<String>());
         }
     }
 

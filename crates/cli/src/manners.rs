@@ -3,6 +3,7 @@
 use crate::args::{ColorWhen, GlobalArgs};
 use std::ffi::OsString;
 use std::io::{self, IsTerminal};
+use terminal_size::{Height, Width, terminal_size_of};
 
 /// The width of help where there is no terminal to ask, and the most that it takes of one.
 pub(crate) const PROSE: usize = 100;
@@ -18,6 +19,8 @@ pub struct Manners {
     /// The columns that results may take: those of the terminal, or what `COLUMNS` says; `None`
     /// without either.
     pub columns: Option<usize>,
+    /// The same of messages, which go to standard error.
+    pub message_columns: Option<usize>,
     /// `--quiet`.
     pub quiet: bool,
     /// `--verbose`.
@@ -27,16 +30,14 @@ pub struct Manners {
 }
 
 impl Manners {
-    /// What standard output is and how wide.
+    /// What the process's streams are and how wide.
     pub fn of_process() -> Self {
-        let out_is_terminal = io::stdout().is_terminal();
-        let terminal = || {
-            let (width, _) = terminal_size::terminal_size_of(io::stdout())?;
-            Some(usize::from(width.0))
-        };
+        let said = columns(std::env::var_os("COLUMNS"));
+        let width = |size: Option<(Width, Height)>| Some(usize::from(size?.0.0));
         Self {
-            out_is_terminal,
-            columns: columns(std::env::var_os("COLUMNS")).or_else(terminal),
+            out_is_terminal: io::stdout().is_terminal(),
+            columns: said.or_else(|| width(terminal_size_of(io::stdout()))),
+            message_columns: said.or_else(|| width(terminal_size_of(io::stderr()))),
             ..Self::default()
         }
     }
@@ -65,6 +66,13 @@ impl Manners {
     /// The columns of help.
     pub(crate) fn prose(self) -> usize {
         self.columns.unwrap_or(PROSE).clamp(NARROWEST, PROSE)
+    }
+
+    /// The columns of messages.
+    pub(crate) fn messages(self) -> usize {
+        self.message_columns
+            .unwrap_or(PROSE)
+            .clamp(NARROWEST, PROSE)
     }
 
     /// The columns that a table must fit into; `None` leaves every row on a line of its own.
@@ -110,6 +118,13 @@ mod tests {
             ..Manners::default()
         };
         let widths = |c| (of(c).prose(), of(c).table());
+        let messages = |message_columns| Manners {
+            message_columns,
+            ..of(Some(50))
+        };
+        assert_eq!(messages(None).messages(), PROSE);
+        assert_eq!(messages(Some(72)).messages(), 72);
+        assert_eq!(messages(Some(300)).messages(), PROSE);
         assert_eq!(widths(None), (PROSE, None));
         assert_eq!(widths(Some(72)), (72, Some(72)));
         assert_eq!(widths(Some(300)), (PROSE, Some(300)));

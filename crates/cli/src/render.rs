@@ -10,6 +10,7 @@ mod opt;
 mod reduce;
 mod report;
 mod rules;
+mod runs;
 mod simplify;
 mod table;
 pub(crate) mod verbose;
@@ -23,6 +24,7 @@ pub(crate) use opt::{after, compared, passes, stats, timing};
 pub(crate) use reduce::reduction;
 pub(crate) use report::report;
 pub(crate) use rules::{rule_list, rules};
+pub(crate) use runs::{difference, runs};
 pub(crate) use simplify::simplification;
 
 use ceg4n_base::Exact;

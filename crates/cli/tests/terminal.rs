@@ -172,6 +172,57 @@ fn the_environment_is_read() {
     assert!(coloured(&["check", "no-such-file.nnir", "--color=always"]));
 }
 
+#[test]
+fn doctor_tells_what_fails_and_what_is_missing() {
+    let text = |output: &Output| String::from_utf8(output.stdout.clone()).unwrap();
+    let none = process(&["doctor"], &[("PATH", "/no-such-folder")]);
+    let told = text(&none);
+    // Nothing optional is needed.
+    assert_eq!(none.status.code(), Some(0), "{told}");
+    assert!(told.contains("missing, none of it needed"), "{told}");
+    assert!(told.contains("arm-none-eabi-gcc") && told.contains("estimated, not measured"));
+    assert!(told.contains("z3, from github.com/Z3Prover/z3"), "{told}");
+
+    let broken = process(&["doctor"], &[("TMPDIR", "/no-such-folder")]);
+    let told = text(&broken);
+    assert_eq!(broken.status.code(), Some(1), "{told}");
+    assert!(told.contains("FAILS  /no-such-folder"), "{told}");
+
+    let json = process(
+        &["doctor", "--format", "json"],
+        &[("PATH", "/no-such-folder")],
+    );
+    let json: serde_json::Value = serde_json::from_str(&text(&json)).unwrap();
+    assert_eq!(json["ready"], true);
+    let missing = |list: &str| {
+        let all = json[list].as_array().unwrap().iter();
+        all.filter(|f| f["install"].is_string() && f["without"].is_string())
+            .count()
+    };
+    assert_eq!(missing("solvers"), 3);
+    assert_eq!(missing("tools"), json["tools"].as_array().unwrap().len());
+}
+
+#[test]
+#[cfg(target_os = "linux")]
+fn a_real_terminal_is_asked_for_its_width() {
+    let (tool, tiny) = (env!("CARGO_BIN_EXE_ceg4nc"), net("tiny.nnir"));
+    let commands = format!(
+        "stty cols 50 rows 24; unset COLUMNS NO_COLOR; '{tool}' check '{tiny}'; \
+         '{tool}' -q check missing.nnir"
+    );
+    // Everything that the commands print, as a terminal shows it.
+    let args = ["-qec", &commands, "/dev/null"];
+    let Some(output) = through("script", &args, "") else {
+        return;
+    };
+    let text = String::from_utf8(output.stdout).unwrap();
+    let rows: Vec<_> = text.lines().filter(|l| l.starts_with("  ")).collect();
+    let wide = |l: &&&str| l.trim_end().chars().count() > 50;
+    assert!(rows.len() > 3 && !rows.iter().any(|l| wide(&l)), "{text}");
+    assert!(text.contains(ESCAPE) && text.contains("E0501"), "{text}");
+}
+
 /// What a program makes of a text; `None` if it is not installed, which is an error under
 /// `CEG4N_REQUIRE_TOOLS=1`.
 #[expect(clippy::print_stderr, reason = "a skipped test says so")]

@@ -1,9 +1,10 @@
 //! The book: its generated pages, its table of contents, its links.
 
-use crate::{Error, Finding, Tree};
+use crate::{Error, Finding, Tree, textmate};
 use std::path::Path;
 
-/// Pages written by `cargo run -p ceg4n-dev -- book`: path in the repository, and text.
+/// Files written by `cargo run -p ceg4n-dev -- book`, pages of the book and the grammar for editors:
+/// path in the repository, and text.
 pub fn generated() -> Vec<(&'static str, String)> {
     let operators = ceg4n_opspec::reference_markdown(ceg4n_opspec::catalogue());
     let rules = ceg4n_opspec::rules_markdown(ceg4n_opspec::rewrite_rules());
@@ -12,6 +13,7 @@ pub fn generated() -> Vec<(&'static str, String)> {
         ("book/src/reference/rules.md", rules),
         ("book/src/reference/passes.md", passes()),
         ("book/src/reference/diagnostics.md", diagnostics()),
+        (textmate::PATH, textmate::grammar()),
     ]
 }
 

@@ -5,8 +5,9 @@ use crate::demand::Demanded;
 use crate::engine::{Engine, Timed};
 use crate::parallel::parallel;
 use crate::progress::Live;
+use crate::record::Record;
 use crate::told;
-use ceg4n_base::{Diagnostics, Exact};
+use ceg4n_base::{ContentHash, Diagnostics, Exact};
 use ceg4n_eval::strict_winner;
 use ceg4n_ir::kernel::argmax;
 use ceg4n_ir::{Annotation, Annotations, Checked, Format, Kernel, Program, Property};
@@ -36,8 +37,19 @@ pub(crate) struct Points<'a> {
     mantissas: Mutex<BTreeMap<String, Arc<Vec<i64>>>>,
     demands: Option<Demanded<'a>>,
     live: Arc<Live>,
+    record: Option<&'a Record>,
     /// Seconds spent.
     pub seconds: f64,
+}
+
+/// The points of a step, for the hash of its question: they only grow, and earlier steps named the
+/// earlier ones.
+pub(crate) fn newest(points: &[Counterexample]) -> String {
+    let last = points.last();
+    let x: Vec<String> = last
+        .map(|p| p.x.iter().map(Exact::to_string).collect())
+        .unwrap_or_default();
+    format!("{} {:?} {x:?}", points.len(), last.map(|p| p.question))
 }
 
 impl<'a> Points<'a> {
@@ -46,8 +58,10 @@ impl<'a> Points<'a> {
         engine: &Engine<'_>,
         data: Option<&'a Data>,
         jobs: usize,
+        record: Option<&'a Record>,
     ) -> Self {
         Self {
+            record,
             demands: Demanded::new(data),
             space,
             reference: engine.reference.clone(),
@@ -131,10 +145,9 @@ impl<'a> Points<'a> {
             breaks_at(&self.reference, property, &p.x, n, &y)
         }
     }
-}
 
-impl Evaluate for Points<'_> {
-    fn first(
+    /// The first candidate that passes.
+    fn sweep(
         &mut self,
         candidates: &[Assignment],
         version: u32,
@@ -164,10 +177,60 @@ impl Evaluate for Points<'_> {
         found
     }
 
+    /// Does a program pass?
+    fn passes(&mut self, program: &Checked<Program>, points: &[Counterexample]) -> bool {
+        self.learn(points);
+        self.holds(program, points)
+    }
+}
+
+impl Evaluate for Points<'_> {
+    fn first(
+        &mut self,
+        candidates: &[Assignment],
+        version: u32,
+        points: &[Counterexample],
+    ) -> Option<(usize, Checked<Program>)> {
+        let Some(record) = self.record else {
+            return self.sweep(candidates, version, points);
+        };
+        let mut hasher = record.question("first");
+        let list = serde_json::to_string(candidates).unwrap_or_default();
+        hasher
+            .int(i64::from(version))
+            .str(&list)
+            .str(&newest(points));
+        let asked = hasher.finish();
+        if let Some((found, seconds)) = record.replay::<Option<usize>>("first", asked) {
+            self.seconds += seconds;
+            let place = found?;
+            let program = self.space.program(candidates.get(place)?, version).ok()?;
+            return Some((place, program));
+        }
+        let begin = Instant::now();
+        let found = self.sweep(candidates, version, points);
+        let place = found.as_ref().map(|(i, _)| *i);
+        let seconds = begin.elapsed().as_secs_f64();
+        record.keep("first", asked, &place, None, seconds, false);
+        found
+    }
+
     fn satisfies(&mut self, program: &Checked<Program>, points: &[Counterexample]) -> bool {
         let begin = Instant::now();
-        self.learn(points);
-        let holds = self.holds(program, points);
+        let asked = |record: &Record| -> ContentHash {
+            let mut hasher = record.question("satisfies");
+            hasher.bytes(&program.hash().0).str(&newest(points));
+            hasher.finish()
+        };
+        let holds = match self.record {
+            None => self.passes(program, points),
+            Some(record) => record.step(
+                "satisfies",
+                asked(record),
+                || self.passes(program, points),
+                || false,
+            ),
+        };
         self.seconds += begin.elapsed().as_secs_f64();
         holds
     }
@@ -250,6 +313,7 @@ impl Verify for Decider<'_, '_> {
             self.failure = Some(d);
             text
         })?;
+        self.engine.tell_verdicts(version, &self.last);
         Ok(self
             .last
             .iter()

@@ -3,7 +3,7 @@
 use crate::artifacts::Artifacts;
 use crate::candidates::{Decider, Points};
 use crate::data::{Data, few_regions_warning, random_agreement};
-use crate::engine::{Engine, Timed, questions};
+use crate::engine::{Asked, Engine, Surroundings, Timed, questions};
 use crate::failure::Failure;
 use crate::fit::foresee;
 use crate::guide::Guide;
@@ -16,6 +16,7 @@ use crate::output::Staged;
 use crate::pareto::{Measure, plot};
 use crate::plan::Plan;
 use crate::progress::{Cancel, Event, Progress, Stage, told as told_as};
+use crate::record::{Identity, Record, inputs};
 use crate::told;
 use crate::verify::reference_name;
 use ceg4n_base::{Diagnostic, Diagnostics, codes};
@@ -27,7 +28,9 @@ use ceg4n_refine::{
     Counterexample, Ended, Engines, State, Status as LoopStatus, Strategy, Version,
 };
 use ceg4n_report::{Loop, Report, Seconds, SetAside, Status};
+use ceg4n_store::Row;
 use ceg4n_verify::{Reference, RegionResult, Verified};
+use std::cell::Cell;
 use std::path::PathBuf;
 use std::time::Instant;
 
@@ -40,6 +43,8 @@ pub struct Compilation {
     pub folder: PathBuf,
     /// What the user should know besides.
     pub warnings: Diagnostics,
+    /// The run was interrupted or ran out of time, and can go on from its store.
+    pub resumable: bool,
 }
 
 /// Runs `compile`.
@@ -87,6 +92,7 @@ fn compile_quietly(
                 report: written.report,
                 folder,
                 warnings,
+                resumable: written.resumable,
             })
         }
         Err(d) => Err(loaded.fail(d)),
@@ -120,6 +126,8 @@ struct Written {
     kept: Option<PathBuf>,
     /// What the user should know of the kernel.
     warning: Option<Diagnostic>,
+    /// The run can go on.
+    resumable: bool,
 }
 
 /// What stays the same while a run writes its results.
@@ -130,6 +138,8 @@ struct Session<'a> {
     prefix: String,
     data: Option<Data>,
     started: Instant,
+    /// The run has put a result in its place.
+    wrote: Cell<bool>,
 }
 
 fn run(
@@ -153,27 +163,10 @@ fn run(
             options.budget.jobs,
         )?,
         started,
+        wrote: Cell::new(false),
     };
     // A place that cannot be written is told before the work begins.
     drop(Staged::begin(&session.folder)?);
-    let boundary = (
-        options.boundary.unwrap_or(Boundary::Margin),
-        options.boundary_margin.clone(),
-    );
-    let mut engine = Engine::new(
-        reference,
-        asked,
-        boundary,
-        &options.budget,
-        started,
-        progress,
-        cancel,
-    );
-    if let Some(m) = &engine.boundary_margin {
-        progress.note(&Event::Note {
-            text: format!("where the reference changes class: top1 margin {m}"),
-        });
-    }
     let own = match loaded.original {
         None => None,
         Some(_) => Some(Reference::new(&check(loaded.module.reference())?)),
@@ -181,10 +174,47 @@ fn run(
     let plan = Plan::new(
         options,
         loaded,
-        own.as_ref().unwrap_or(&engine.reference),
+        own.as_ref().unwrap_or(&reference),
         session.data.as_ref(),
     )?;
     foresee(options, &plan.space)?;
+    let record = match options.store.keep {
+        true => Some(session.record(&reference, &asked)?),
+        false => None,
+    };
+    let around = Surroundings {
+        progress,
+        cancel,
+        record: record.as_ref(),
+    };
+    let ended = decide(&session, &plan, reference, asked, around);
+    if let (Err(_), Some(record)) = (&ended, &record) {
+        // Of the two failures the first one is told.
+        let _ = record.end("failed", None, None, started.elapsed().as_secs_f64());
+    }
+    Ok((ended?, session.folder))
+}
+
+/// Labels, search, and the output folder.
+fn decide(
+    session: &Session<'_>,
+    plan: &Plan,
+    reference: Reference,
+    asked: Vec<Asked>,
+    around: Surroundings<'_>,
+) -> Result<Written, Diagnostics> {
+    let (options, loaded) = (session.options, session.loaded);
+    let boundary = (
+        options.boundary.unwrap_or(Boundary::Margin),
+        options.boundary_margin.clone(),
+    );
+    let started = session.started;
+    let mut engine = Engine::new(reference, asked, boundary, &options.budget, started, around);
+    if let Some(m) = &engine.boundary_margin {
+        around.progress.note(&Event::Note {
+            text: format!("where the reference changes class: top1 margin {m}"),
+        });
+    }
     let given = given_version(options, loaded, &mut engine)?;
     let found = match given {
         // Of a quantized model there is nothing to search.
@@ -193,18 +223,48 @@ fn run(
             chosen: Some(chosen),
             ..Found::default()
         },
-        _ => search(&session, &plan, &mut engine, progress)?,
+        _ => search(session, plan, &mut engine, around.progress)?,
     };
-    progress.note(&Event::Stage {
+    around.progress.note(&Event::Stage {
         stage: Stage::Emit,
         detail: session.folder.display().to_string(),
         of: None,
     });
-    let written = session.write(&plan, &engine, &found, true)?;
-    Ok((written, session.folder))
+    let mut written = session.write(plan, &engine, &found, true)?;
+    if let Some(record) = around.record {
+        written.resumable = engine.stopped();
+        let state = if written.resumable {
+            "stopped"
+        } else {
+            "finished"
+        };
+        let status = serde_json::to_value(written.report.status).ok();
+        let status = status.as_ref().and_then(|v| v.as_str());
+        let report = written.report.to_json();
+        let seconds = started.elapsed().as_secs_f64();
+        record.end(state, status, Some(&report), seconds)?;
+    }
+    Ok(written)
 }
 
 impl Session<'_> {
+    /// The run's place in the store of its output folder.
+    fn record(&self, reference: &Reference, asked: &[Asked]) -> Result<Record, Diagnostics> {
+        let budget = &self.options.budget;
+        let inputs = inputs(reference, asked, self.loaded, self.data.as_ref());
+        Record::begin(
+            &self.folder,
+            &Identity {
+                options: &self.options.store,
+                network: &self.loaded.name,
+                file: self.loaded.sha256,
+                inputs,
+                seed: budget.seed,
+                effort: budget.effort,
+            },
+        )
+    }
+
     /// Writes the output folder. An unfinished run writes each best proved program, so that it is
     /// there whatever happens.
     fn write(
@@ -270,7 +330,11 @@ impl Session<'_> {
             .and_then(|text| serde_json::from_str::<Report>(&text).ok())
             .is_some_and(|r| r.status == Status::Proved);
         staged.write("report.json", report.to_json().as_bytes())?;
-        let kept = staged.commit(was_proved && report.status != Status::Proved)?;
+        let _paused = engine.record().map(Record::pause);
+        // What the run itself wrote before can be made again from its store; the output of an
+        // earlier run cannot.
+        let durable = complete || !self.wrote.replace(true);
+        let kept = staged.commit(was_proved && report.status != Status::Proved, durable)?;
         engine.note(&Event::Written {
             path: self.folder.display().to_string(),
             complete,
@@ -279,6 +343,7 @@ impl Session<'_> {
             report,
             kept,
             warning,
+            resumable: false,
         })
     }
 
@@ -418,10 +483,11 @@ fn search(
     let mut walk = Walk {
         session,
         plan,
-        evaluate: Points::new(&plan.space, engine, data, budget.jobs),
+        evaluate: Points::new(&plan.space, engine, data, budget.jobs, engine.record()),
         guide: Guide::new(&plan.space, engine, data, budget.seed, progress),
         decider: Decider::new(&plan.space, engine, plan.early),
         best: None,
+        told: (0, 0),
     };
     let mut state: Option<State> = None;
     for (i, stage) in plan.stages.iter().enumerate() {
@@ -454,6 +520,8 @@ struct Walk<'a, 'e> {
     decider: Decider<'a, 'e>,
     /// The cheapest proved version with its verdicts.
     best: Option<(u32, Vec<Timed>)>,
+    /// Versions and counterexamples that the store has.
+    told: (usize, usize),
 }
 
 impl Walk<'_, '_> {
@@ -477,6 +545,7 @@ impl Walk<'_, '_> {
             if let Some(event) = told::iteration(&state, before) {
                 self.decider.engine().note(&event);
             }
+            self.tell(&state)?;
             let newest = state.versions.last().map(|v| v.version);
             let best = state.proved().map(|v| v.version);
             let known = self.best.as_ref().map(|(v, _)| *v);
@@ -489,6 +558,29 @@ impl Walk<'_, '_> {
             }
         }
         Ok(state)
+    }
+
+    /// Keeps what a step found.
+    fn tell(&mut self, state: &State) -> Result<(), Diagnostics> {
+        let seconds = self.session.started.elapsed().as_secs_f64();
+        let engine = self.decider.engine();
+        let Some(record) = engine.record() else {
+            return Ok(());
+        };
+        let (versions, points) = self.told;
+        for v in state.versions.iter().skip(versions) {
+            record.put(version_row(v, state, seconds));
+        }
+        for (i, c) in state.counterexamples.iter().enumerate().skip(points) {
+            record.put(Row::Counterexample {
+                number: i as u64,
+                region: engine.asked[c.question].region.id.clone(),
+                ended: c.ended,
+                x: serde_json::to_string(&c.x).unwrap_or_default(),
+            });
+        }
+        self.told = (state.versions.len(), state.counterexamples.len());
+        Ok(record.check()?)
     }
 
     /// Puts the best proved version in its place.
@@ -548,6 +640,26 @@ impl Walk<'_, '_> {
             last,
             seconds,
         })
+    }
+}
+
+fn version_row(v: &Version, state: &State, seconds: f64) -> Row {
+    let assignment = &v.assignment;
+    Row::Version {
+        version: v.version,
+        program: v.program,
+        assignment: assignment.to_string(),
+        guided: v.guided,
+        cost: v.cost,
+        candidates: state.candidates,
+        counterexamples: state.counterexamples.len() as u64,
+        ended: match &v.ended {
+            Ended::Proved => "proved".to_owned(),
+            Ended::Refuted(i) => format!("refuted by counterexample {i}"),
+            Ended::Unknown(reason) => format!("open: {reason}"),
+        },
+        seconds,
+        annotations: serde_json::to_string(&*v.annotations).unwrap_or_default(),
     }
 }
 

@@ -4,12 +4,14 @@ use crate::load::Loaded;
 use crate::options::{Boundary, Budget};
 use crate::parallel::parallel;
 use crate::progress::{Cancel, Event, Live, Progress, Stage};
+use crate::record::{Record, blank};
 use crate::resources::MemoryGuard;
 use crate::told::{label_name, region};
-use ceg4n_base::{ContentHash, Diagnostic, Diagnostics, Exact, codes};
+use ceg4n_base::{ContentHash, Diagnostic, Diagnostics, Exact, Hasher, codes};
 use ceg4n_ir::{Checked, Domain, Format, Program, Property, Region, Requirement, Selection};
 use ceg4n_jit::CodeCache;
 use ceg4n_refine::Counterexample;
+use ceg4n_store::{AnswerKind, Row};
 use ceg4n_verify::attack::{Target, simplify};
 use ceg4n_verify::space::Space;
 use ceg4n_verify::tree::Tree;
@@ -18,6 +20,7 @@ use ceg4n_verify::{
     Effort, Known, Label, Labelled, Obligation, Question, Reference, RegionResult, SolverLeaf,
     Stop, Subject, Verdict, decide_from, label,
 };
+use serde::de::DeserializeOwned;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -51,6 +54,26 @@ pub(crate) struct Timed {
     pub result: RegionResult,
     /// Wall time.
     pub seconds: f64,
+    /// Where the run's store has the verdict with its evidence.
+    pub key: Option<ContentHash>,
+}
+
+/// What a run tells, what may end it, and what it keeps.
+#[derive(Clone, Copy)]
+pub(crate) struct Surroundings<'a> {
+    /// Takes events.
+    pub progress: &'a dyn Progress,
+    /// Ends the run.
+    pub cancel: &'a Cancel,
+    /// Its store, if it has one.
+    pub record: Option<&'a Record>,
+}
+
+impl Asked {
+    /// Property and domain in words.
+    pub(crate) fn words(&self) -> String {
+        format!("{} {}", self.property, self.domain)
+    }
 }
 
 /// Everything that stays the same over the candidates of a run.
@@ -82,6 +105,7 @@ pub(crate) struct Engine<'a> {
     progress: &'a dyn Progress,
     /// What displays read while the run goes on.
     pub live: Arc<Live>,
+    record: Option<&'a Record>,
 }
 
 /// Every obligation of a loaded network, as questions.
@@ -162,9 +186,13 @@ impl<'a> Engine<'a> {
         boundary: (Boundary, Option<Exact>),
         budget: &'a Budget,
         started: Instant,
-        progress: &'a dyn Progress,
-        cancel: &Cancel,
+        around: Surroundings<'a>,
     ) -> Self {
+        let Surroundings {
+            progress,
+            cancel,
+            record,
+        } = around;
         let deadline = budget.time_limit.and_then(|t| started.checked_add(t));
         let memory = MemoryGuard::new(budget.memory_limit_mib, cancel);
         let live = Arc::new(Live::default());
@@ -191,6 +219,7 @@ impl<'a> Engine<'a> {
             memory,
             progress,
             live,
+            record,
         };
         let begin = Instant::now();
         engine.label_all();
@@ -242,6 +271,29 @@ impl<'a> Engine<'a> {
             domain: a.domain,
         };
         self.asked.iter().map(obligation).collect()
+    }
+
+    /// The run's store.
+    pub(crate) fn record(&self) -> Option<&'a Record> {
+        self.record
+    }
+
+    /// Keeps what was found of a version.
+    pub(crate) fn tell_verdicts(&self, version: u32, verdicts: &[Timed]) {
+        let Some(record) = self.record else {
+            return;
+        };
+        for t in verdicts {
+            let asked = &self.asked[t.question];
+            record.put(Row::Verdict {
+                version,
+                region: asked.region.id.clone(),
+                asked: asked.words(),
+                verdict: t.result.verdict.name(),
+                seconds: t.seconds,
+                key: t.key,
+            });
+        }
     }
 
     /// Passes an event on.
@@ -312,7 +364,57 @@ impl<'a> Engine<'a> {
     }
 
     fn label(&self, i: usize, stop: &Stop) -> Labelled {
-        label_of(&self.reference, &self.asked[i], &self.effort, stop)
+        let asked = &self.asked[i];
+        let compute = || label_of(&self.reference, asked, &self.effort, stop);
+        let Some(record) = self.record else {
+            return compute();
+        };
+        let mut hasher = record.question("label");
+        self.identify(&mut hasher, asked, &self.effort);
+        let key = hasher.finish();
+        let begin = Instant::now();
+        if let Some((stored, _)) = self.recall::<Labelled>(record, key) {
+            return stored;
+        }
+        let found = compute();
+        if let Some(key) = self.lasting(record, key, stop.now().is_some()) {
+            let seconds = begin.elapsed().as_secs_f64();
+            let name = match found.label {
+                Label::Robust(_) => "robust",
+                Label::Changes(_) => "changes",
+                Label::Undecided => "undecided",
+            };
+            record.keep_answer(asked, blank(key, AnswerKind::Label, name, seconds), &found);
+        }
+        found
+    }
+
+    /// Everything but the program that decides a label or verdict.
+    fn identify(&self, hasher: &mut Hasher, asked: &Asked, effort: &Effort) {
+        hasher
+            .bytes(&self.reference.hash().0)
+            .str(&format!("{:?}", self.reference.precision()))
+            .bytes(&asked.region.hash().0)
+            .str(&asked.region.id)
+            .str(&format!("{:?} {:?}", asked.property, asked.domain))
+            .str(&format!("{effort:?}"));
+    }
+
+    /// An answer of this or another run; or what this run's own limits decided.
+    fn recall<T: DeserializeOwned>(&self, record: &Record, key: ContentHash) -> Option<(T, f64)> {
+        let limited = self.budget.region_time_limit.is_some();
+        let own = || record.answer(record.own(key)).filter(|_| limited);
+        record.answer(key).or_else(own)
+    }
+
+    /// The key under which an answer is kept: of all runs, or where the region's clock ended the
+    /// work of this run alone. What the run's end cut short is not kept.
+    fn lasting(&self, record: &Record, key: ContentHash, cut: bool) -> Option<ContentHash> {
+        match (cut, self.stopped()) {
+            (false, _) => Some(key),
+            (true, false) => Some(record.own(key)),
+            (true, true) => None,
+        }
     }
 
     fn settle_boundary(&mut self, (boundary, margin): (Boundary, Option<Exact>)) {
@@ -354,8 +456,11 @@ impl<'a> Engine<'a> {
         let decided = AtomicUsize::new(0);
         for questions in order.chunks(wave) {
             let results = self.parallel(questions.len(), |i, stop| {
-                self.decide(&subject, questions[i], &decided, stop)
+                self.answer(&subject, questions[i], &decided, stop)
             });
+            if let Some(record) = self.record {
+                record.check()?;
+            }
             for r in results {
                 let timed = r?;
                 self.learn(&timed);
@@ -421,13 +526,110 @@ impl<'a> Engine<'a> {
         self.order.insert(at, timed.question);
     }
 
-    fn decide(
+    /// The verdict on a question: taken from the store, or found.
+    fn answer(
         &self,
         subject: &Subject,
         i: usize,
         decided: &AtomicUsize,
         stop: &Stop,
     ) -> Result<Timed, Diagnostics> {
+        let timed = match self.record {
+            None => self.decide(subject, i, stop)?,
+            Some(record) => {
+                let key = self.verdict_key(record, subject, i);
+                match self.recalled(record, key, subject, i) {
+                    Some(timed) => timed,
+                    None => {
+                        let found = self.decide(subject, i, stop)?;
+                        self.kept(record, key, subject, found, stop)
+                    }
+                }
+            }
+        };
+        let place = decided.fetch_add(1, Ordering::Relaxed) + 1;
+        self.note(&region(&timed.result, place, self.asked.len()));
+        Ok(timed)
+    }
+
+    /// Everything that decides a verdict: what a run knows already counts too, for it decides how
+    /// far a limited effort gets.
+    fn verdict_key(&self, record: &Record, subject: &Subject, i: usize) -> ContentHash {
+        let asked = &self.asked[i];
+        let mut hasher = record.question("verdict");
+        self.identify(&mut hasher, asked, &self.work());
+        let json = |v: Result<String, serde_json::Error>| v.unwrap_or_default();
+        hasher
+            .bytes(&subject.program().hash().0)
+            .str(&json(serde_json::to_string(&asked.label)))
+            .str(&json(serde_json::to_string(&self.divisions[i])))
+            .str(&json(serde_json::to_string(&self.hints)))
+            .str(&self.budget.solver)
+            .str(&format!("{:?}", self.budget.memory_limit_mib));
+        hasher.finish()
+    }
+
+    /// A stored verdict. A counterexample is replayed; a proof stands for the hash of all that was
+    /// asked.
+    fn recalled(
+        &self,
+        record: &Record,
+        key: ContentHash,
+        subject: &Subject,
+        i: usize,
+    ) -> Option<Timed> {
+        let asked = &self.asked[i];
+        let (result, seconds) = self.recall::<RegionResult>(record, key)?;
+        let sound = match &result.verdict {
+            Verdict::Refuted(w) => {
+                let space = Space::new(&asked.region, asked.domain, subject.input_format());
+                let found = subject.replay(&self.reference, &space, &asked.property, &w.x);
+                matches!(found, Ok(Some(found)) if found == **w)
+            }
+            Verdict::Proved(e) => {
+                e.program == subject.program().hash()
+                    && e.reference == self.reference.hash()
+                    && e.region == asked.region.hash()
+            }
+            Verdict::Unknown(_) => true,
+        };
+        let same = result.id == asked.region.id && result.property == asked.property;
+        (sound && same).then_some(Timed {
+            question: i,
+            result,
+            seconds,
+            key: Some(key),
+        })
+    }
+
+    /// Keeps a verdict that was found.
+    fn kept(
+        &self,
+        record: &Record,
+        key: ContentHash,
+        subject: &Subject,
+        mut timed: Timed,
+        stop: &Stop,
+    ) -> Timed {
+        let cut = timed.result.clock_limited || stop.now().is_some();
+        timed.key = self.lasting(record, key, cut);
+        if let Some(key) = timed.key {
+            let name = timed.result.verdict.name();
+            let mut answer = blank(key, AnswerKind::Verdict, name, timed.seconds);
+            answer.program = Some(subject.program().hash());
+            record.keep_answer(&self.asked[timed.question], answer, &timed.result);
+        }
+        timed
+    }
+
+    fn work(&self) -> Effort {
+        match self.brief {
+            true => self.effort.brief(),
+            false => self.effort,
+        }
+    }
+
+    fn decide(&self, subject: &Subject, i: usize, stop: &Stop) -> Result<Timed, Diagnostics> {
         let a = &self.asked[i];
         let begin = Instant::now();
         let mut leaf = SolverLeaf::new(&self.budget.solver, self.budget.memory_limit_mib)?;
@@ -444,18 +646,12 @@ impl<'a> Engine<'a> {
             hints: &self.hints,
             partial: None,
         };
-        let effort = match self.brief {
-            true => self.effort.brief(),
-            false => self.effort,
-        };
-        let result = decide_from(&question, known, &effort, stop, &mut leaf);
-        let seconds = begin.elapsed().as_secs_f64();
-        let place = decided.fetch_add(1, Ordering::Relaxed) + 1;
-        self.note(&region(&result, place, self.asked.len()));
+        let result = decide_from(&question, known, &self.work(), stop, &mut leaf);
         Ok(Timed {
             question: i,
             result,
-            seconds,
+            seconds: begin.elapsed().as_secs_f64(),
+            key: None,
         })
     }
 

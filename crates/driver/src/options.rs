@@ -169,6 +169,31 @@ pub enum Strategy {
 pub use ceg4n_quantize::formats::Granularity;
 pub use ceg4n_search::Cost;
 
+/// What a run keeps of itself.
+#[derive(Clone, Debug)]
+pub struct StoreOptions {
+    /// Keep `run.sqlite` in the output folder, so that the run can go on after an interruption.
+    pub keep: bool,
+    /// The words of a command line that asks for the same, as the store tells it; may be empty.
+    pub arguments: Vec<String>,
+    /// Go on with this run of the folder's store; the other options must be those it began with.
+    pub resume: Option<i64>,
+    /// Keep no more than so many steps: for tests of runs that end early.
+    #[doc(hidden)]
+    pub stop_after: Option<u64>,
+}
+
+impl Default for StoreOptions {
+    fn default() -> Self {
+        Self {
+            keep: true,
+            arguments: Vec::new(),
+            resume: None,
+            stop_after: None,
+        }
+    }
+}
+
 /// Everything that `compile` can be told.
 #[derive(Clone, Debug)]
 pub struct CompileOptions {
@@ -215,6 +240,8 @@ pub struct CompileOptions {
     pub prefix: Option<String>,
     /// Start from this IR version of the file: its formats are decided first.
     pub ir_version: Option<u32>,
+    /// What the run keeps of itself.
+    pub store: StoreOptions,
 }
 
 impl CompileOptions {
@@ -245,6 +272,7 @@ impl CompileOptions {
             output: None,
             prefix: None,
             ir_version: None,
+            store: StoreOptions::default(),
         }
     }
 

@@ -2,6 +2,9 @@
 //!
 //! A folder of ours has a manifest of the files that the tool wrote. It is replaced only if it
 //! holds nothing else; a proved result that a run without proof would replace is kept beside.
+//!
+//! The files of the run store stay where they are while the rest is replaced: a new folder gets links
+//! to them before it takes the place of the old one.
 
 use ceg4n_base::{Diagnostic, codes};
 use std::collections::BTreeSet;
@@ -27,7 +30,12 @@ fn cannot(what: &str, path: &Path, e: &io::Error) -> Diagnostic {
         codes::FILE_WRITE,
         format!("cannot {what} {}: {e}", path.display()),
     )
-    .help("choose another folder with -o, or mend its permissions")
+    .help(match e.kind() {
+        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
+            "free some space, or choose another folder with -o"
+        }
+        _ => "choose another folder with -o, or mend its permissions",
+    })
 }
 
 impl Staged {
@@ -38,13 +46,7 @@ impl Staged {
     /// A target that exists and holds anything that this tool did not write, or that cannot be
     /// written.
     pub fn begin(target: &Path) -> Result<Self, Diagnostic> {
-        // A link stays what it is; what it points to is replaced.
-        let target = match fs::symlink_metadata(target) {
-            Ok(m) if m.is_symlink() => {
-                fs::canonicalize(target).unwrap_or_else(|_| target.to_owned())
-            }
-            Ok(_) | Err(_) => target.to_owned(),
-        };
+        let target = place(target);
         refuse_foreign(&target)?;
         let name = target
             .file_name()
@@ -88,11 +90,16 @@ impl Staged {
     }
 
     /// Puts the folder in its place. An earlier output of this tool there is replaced; with
-    /// `keep_earlier` it is moved beside, and the place is returned.
+    /// `keep_earlier` it is moved beside, and the place is returned. `durable` waits until all of it
+    /// is on the disk.
     ///
     /// # Errors
     /// What the file system says; then the earlier output stands as it was.
-    pub fn commit(mut self, keep_earlier: bool) -> Result<Option<PathBuf>, Diagnostic> {
+    pub fn commit(
+        mut self,
+        keep_earlier: bool,
+        durable: bool,
+    ) -> Result<Option<PathBuf>, Diagnostic> {
         let files = files_of(&self.temporary).map_err(|e| cannot("read", &self.temporary, &e))?;
         let list: Vec<String> = files.into_iter().collect();
         self.write(
@@ -100,30 +107,39 @@ impl Staged {
             format!("{TITLE}\n{}\n", list.join("\n")).as_bytes(),
         )?;
         refuse_foreign(&self.target)?;
-        let had = self.target.exists();
-        let earlier = if keep_earlier {
-            free_name(&self.target)
-        } else {
-            self.temporary.with_extension("replaced")
-        };
-        if had {
-            fs::rename(&self.target, &earlier).map_err(|e| cannot("replace", &self.target, &e))?;
+        if durable {
+            sync(&self.temporary, &list).map_err(|e| cannot("write", &self.temporary, &e))?;
         }
-        if let Err(e) = fs::rename(&self.temporary, &self.target) {
-            if had {
-                // The earlier output goes back to its place.
-                let _ = fs::rename(&earlier, &self.target);
+        if !self.target.exists() {
+            fs::rename(&self.temporary, &self.target)
+                .map_err(|e| cannot("write", &self.target, &e))?;
+            self.committed = true;
+            return Ok(None);
+        }
+        link_store(&self.target, &self.temporary)?;
+        // An earlier output that is to be kept stands under its new name from the moment on that it
+        // is replaced.
+        let from = match keep_earlier {
+            true => {
+                let kept = free_name(&self.target);
+                fs::rename(&self.temporary, &kept).map_err(|e| cannot("write", &kept, &e))?;
+                kept
             }
-            return Err(cannot("write", &self.target, &e));
+            false => self.temporary.clone(),
+        };
+        if let Err(e) = exchange(&from, &self.target) {
+            let _ = fs::rename(&from, &self.temporary);
+            return Err(cannot("replace", &self.target, &e));
         }
         self.committed = true;
-        if had && keep_earlier {
-            return Ok(Some(earlier));
+        if !keep_earlier {
+            let _ = fs::remove_dir_all(&from);
+            return Ok(None);
         }
-        if had {
-            let _ = fs::remove_dir_all(&earlier);
+        for name in ceg4n_store::FILES {
+            let _ = fs::remove_file(from.join(name));
         }
-        Ok(None)
+        Ok(Some(from))
     }
 
     /// The text of a file of the earlier output, if there is one.
@@ -138,6 +154,70 @@ impl Drop for Staged {
             let _ = fs::remove_dir_all(&self.temporary);
         }
     }
+}
+
+/// Where a folder really stands: a link stays what it is; what it points to is replaced.
+fn place(target: &Path) -> PathBuf {
+    match fs::symlink_metadata(target) {
+        Ok(m) if m.is_symlink() => fs::canonicalize(target).unwrap_or_else(|_| target.to_owned()),
+        Ok(_) | Err(_) => target.to_owned(),
+    }
+}
+
+/// Makes an output folder for a run that has no result yet, unless there is one; returns its place.
+///
+/// # Errors
+/// As [`Staged::begin`].
+pub(crate) fn prepare(target: &Path) -> Result<PathBuf, Diagnostic> {
+    let target = place(target);
+    refuse_foreign(&target)?;
+    fs::create_dir_all(&target).map_err(|e| cannot("create", &target, &e))?;
+    let manifest = target.join(MANIFEST);
+    if !manifest.exists() {
+        fs::write(&manifest, format!("{TITLE}\n")).map_err(|e| cannot("write", &manifest, &e))?;
+    }
+    Ok(target)
+}
+
+/// Gives the new folder the store of the old one.
+fn link_store(old: &Path, new: &Path) -> Result<(), Diagnostic> {
+    for name in ceg4n_store::FILES {
+        let (from, to) = (old.join(name), new.join(name));
+        match fs::hard_link(&from, &to) {
+            Err(e) if e.kind() == io::ErrorKind::NotFound => {}
+            Err(e) => return Err(cannot("link", &from, &e)),
+            Ok(()) => {}
+        }
+    }
+    Ok(())
+}
+
+/// Brings files to the disk before the folder takes its place: a loss of power shall not leave a
+/// folder of empty files.
+fn sync(folder: &Path, files: &[String]) -> io::Result<()> {
+    for file in files.iter().map(String::as_str).chain([MANIFEST]) {
+        fs::File::open(folder.join(file))?.sync_all()?;
+    }
+    Ok(())
+}
+
+/// Two folders change places: at once where the system can, else one after the other.
+fn exchange(new: &Path, target: &Path) -> io::Result<()> {
+    #[cfg(target_os = "linux")]
+    {
+        use rustix::fs::{CWD, RenameFlags, renameat_with};
+        if renameat_with(CWD, new, CWD, target, RenameFlags::EXCHANGE).is_ok() {
+            return Ok(());
+        }
+    }
+    let aside = new.with_extension("replaced");
+    fs::rename(target, &aside)?;
+    if let Err(e) = fs::rename(new, target) {
+        // The earlier output goes back to its place.
+        let _ = fs::rename(&aside, target);
+        return Err(e);
+    }
+    fs::rename(&aside, new)
 }
 
 /// Refuses a target that is no folder of ours, or holds files that this tool did not write.
@@ -161,7 +241,7 @@ fn refuse_foreign(target: &Path) -> Result<(), Diagnostic> {
     if lines.next() != Some(TITLE) {
         return foreign(format!("{place} exists and is no output folder of ceg4nc"));
     }
-    let ours: BTreeSet<&str> = lines.chain([MANIFEST]).collect();
+    let ours: BTreeSet<&str> = lines.chain([MANIFEST]).chain(ceg4n_store::FILES).collect();
     match found.iter().find(|f| !ours.contains(f.as_str())) {
         Some(file) => foreign(format!("{place} holds {file}, which ceg4nc did not write")),
         None => Ok(()),
@@ -240,11 +320,11 @@ mod tests {
 
         let staged = Staged::begin(&target).unwrap();
         staged.write("report.json", b"{}").unwrap();
-        staged.commit(false).unwrap();
+        staged.commit(false, true).unwrap();
         let again = Staged::begin(&target).unwrap();
         assert_eq!(again.earlier("report.json").as_deref(), Some("{}"));
         again.write("report.json", b"2").unwrap();
-        again.commit(false).unwrap();
+        again.commit(false, true).unwrap();
         assert_eq!(fs::read(target.join("report.json")).unwrap(), b"2");
         assert_eq!(entries(dir.path()), 1);
     }
@@ -271,13 +351,13 @@ mod tests {
         let target = dir.path().join("out");
         let staged = Staged::begin(&target).unwrap();
         staged.write("c/a.c", b"1").unwrap();
-        staged.commit(false).unwrap();
+        staged.commit(false, true).unwrap();
         let running = Staged::begin(&target).unwrap();
         fs::write(target.join("c/main.c"), b"mine").unwrap();
         let told = Staged::begin(&target).unwrap_err().message;
         assert!(told.contains("c/main.c"), "{told}");
         // Added while a run is under way, it is found when the run ends.
-        assert!(running.commit(false).is_err());
+        assert!(running.commit(false, true).is_err());
         assert_eq!(fs::read(target.join("c/main.c")).unwrap(), b"mine");
         assert_eq!(entries(dir.path()), 1);
     }
@@ -289,7 +369,7 @@ mod tests {
         for (text, keep) in [("1", false), ("2", true), ("3", true)] {
             let staged = Staged::begin(&target).unwrap();
             staged.write("report.json", text.as_bytes()).unwrap();
-            staged.commit(keep).unwrap();
+            staged.commit(keep, true).unwrap();
         }
         let read = |p: &str| fs::read_to_string(dir.path().join(p).join("report.json")).unwrap();
         assert_eq!(
@@ -307,7 +387,7 @@ mod tests {
         std::os::unix::fs::symlink(&real, &link).unwrap();
         let staged = Staged::begin(&link).unwrap();
         staged.write("report.json", b"1").unwrap();
-        staged.commit(false).unwrap();
+        staged.commit(false, true).unwrap();
         assert!(fs::symlink_metadata(&link).unwrap().is_symlink());
         assert_eq!(fs::read(real.join("report.json")).unwrap(), b"1");
     }

@@ -2,7 +2,7 @@
 //! another program.
 
 use crate::data::Data;
-use crate::engine::{Engine, Timed, questions};
+use crate::engine::{Engine, Surroundings, Timed, questions};
 use crate::failure::Failure;
 use crate::load::{Loaded, load};
 use crate::options::{Boundary, LoadOptions, VerifyOptions};
@@ -106,8 +106,11 @@ fn run(
         boundary,
         &options.budget,
         started,
-        progress,
-        cancel,
+        Surroundings {
+            progress,
+            cancel,
+            record: None,
+        },
     );
     progress.note(&Event::Stage {
         stage: Stage::Verify,

@@ -238,7 +238,7 @@ fn execute(words: &[String]) -> Result<Output, String> {
     Ok((code, out, err))
 }
 
-/// Replaces times by `[..]`: `0.12 s`, `seconds: 1.5` and `"seconds": 1e-3`.
+/// Replaces times by `[..]`: `0.12 s`, `seconds: 1.5`, `"seconds": 1e-3`, and moments.
 fn without_times(text: &str) -> String {
     let mut out = String::new();
     for line in text.split_inclusive('\n') {
@@ -268,7 +268,32 @@ const MEASURED: [&str; 12] = [
     "jobs",
 ];
 
+/// `2026-01-31T12:00:00Z` as `[..]`, wherever it stands.
+fn without_moments(line: &str) -> String {
+    let is_moment = |t: &[u8]| {
+        let digits = [0, 1, 2, 3, 5, 6, 8, 9, 11, 12, 14, 15, 17, 18];
+        t.len() == 20
+            && digits.iter().all(|i| t[*i].is_ascii_digit())
+            && [
+                (4, b'-'),
+                (7, b'-'),
+                (10, b'T'),
+                (13, b':'),
+                (16, b':'),
+                (19, b'Z'),
+            ]
+            .iter()
+            .all(|(i, c)| t[*i] == *c)
+    };
+    let mut out = line.to_owned();
+    while let Some(at) = out.as_bytes().windows(20).position(is_moment) {
+        out.replace_range(at..at + 20, "[..]");
+    }
+    out
+}
+
 fn line_without_times(line: &str) -> String {
+    let line = &without_moments(line);
     let is_number = |t: &str| !t.is_empty() && t.parse::<f64>().is_ok();
     // Objects of times are one key a line, all numbers.
     if let Some((key, value)) = line.split_once(": ") {
@@ -345,6 +370,7 @@ mod tests {
         for (line, tidy) in [
             ("  left  proved  0.12 s", "  left  proved  [..] s"),
             ("seconds: 1.50", "seconds: [..]"),
+            ("  1  2026-11-27T14:28:58Z  iris", "  1  [..]  iris"),
             ("  \"seconds\": 1e-3,", "  \"seconds\": [..],"),
             ("    \"total\": 12", "    \"total\": [..]"),
             ("cost: 12", "cost: 12"),

@@ -1,17 +1,18 @@
 //! Columns of text. Where the width is known, a table fits it: columns of words are wrapped, and
-//! if that is not enough the columns stand in several blocks that repeat the first one. Numbers are
-//! never broken. Without a width every row is one line, so that programs can read it.
+//! if that is not enough the columns stand in several blocks that repeat those that tell rows apart.
+//! Numbers are never broken. Without a width every row is one line, so that programs can read it.
 
 use comfy_table::{
     Cell, CellAlignment, ColumnConstraint, ContentArrangement, Table, Width, presets::NOTHING,
 };
+use std::collections::BTreeSet;
 
 /// Blanks between columns.
 const GAP: usize = 2;
 /// A column of words is wrapped to no less, unless a third of the width is less.
 const WORDS: usize = 14;
 /// The same of the first column, which says what a row is about.
-const NAMES: usize = 24;
+const NAMES: usize = 28;
 
 /// Rows with left-aligned columns, two blanks between them, indented; no blanks at line ends.
 /// `columns` is the width to fit.
@@ -60,18 +61,35 @@ impl<F: Fn(usize) -> bool> Layout<'_, F> {
         let Some(columns) = self.columns else {
             return self.block(&widths, &(0..widths.len()).collect::<Vec<_>>());
         };
+        let keys = self.keys(&widths, columns);
         let mut blocks: Vec<Vec<usize>> = Vec::new();
         for c in 0..widths.len() {
             match blocks.last_mut() {
                 Some(block) if self.least(&widths, block, Some(c)) <= columns => block.push(c),
-                // The first column says what a row is about; a block of it alone says nothing.
-                Some(block) if block.len() < 2 => block.push(c),
-                Some(_) => blocks.push(vec![0, c]),
+                // A block of keys alone says nothing.
+                Some(block) if block.len() <= keys => block.push(c),
+                Some(_) => blocks.push((0..keys).chain([c]).collect()),
                 None => blocks.push(vec![c]),
             }
         }
         let blocks: Vec<_> = blocks.iter().map(|b| self.block(&widths, b)).collect();
         blocks.join("\n")
+    }
+
+    /// How many of the first columns every block repeats: as many columns of words as tell the rows
+    /// apart, if they leave half of the width to others, else the first one.
+    fn keys(&self, widths: &[usize], columns: usize) -> usize {
+        let words = (0..widths.len()).take_while(|c| !(self.right)(*c)).count();
+        let tell_apart = |keys: usize| {
+            let starts = self.rows.iter().map(|r| &r[..keys.min(r.len())]);
+            starts.collect::<BTreeSet<_>>().len() == self.rows.len()
+        };
+        let found = (1..=words).find(|keys| tell_apart(*keys)).unwrap_or(1);
+        let block: Vec<usize> = (0..found).collect();
+        match self.least(widths, &block, None) <= columns / 2 {
+            true => found,
+            false => 1,
+        }
     }
 
     /// The widths of the columns as they are.
@@ -201,5 +219,29 @@ mod tests {
         for i in 1..9 {
             assert_eq!(text.matches(&format!("{i}.000")).count(), 1, "{text}");
         }
+    }
+
+    #[test]
+    fn blocks_repeat_what_tells_rows_apart() {
+        let rows = [
+            row(&["net", "radius", "count", "seconds", "boxes"]),
+            row(&["a", "0.1", "1", "2", "3"]),
+            row(&["a", "0.2", "4", "5", "6"]),
+        ];
+        let text = numbers(&rows, 0, 2, Some(24));
+        assert_eq!(
+            text,
+            "net  radius  count\n\
+             a    0.1         1\n\
+             a    0.2         4\n\
+             \n\
+             net  radius  seconds\n\
+             a    0.1           2\n\
+             a    0.2           5\n\
+             \n\
+             net  radius  boxes\n\
+             a    0.1         3\n\
+             a    0.2         6\n"
+        );
     }
 }
