@@ -216,3 +216,85 @@ impl Drop for End<'_, '_> {
         self.0.screen.end();
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use ceg4n_driver::Stage;
+    use std::io;
+    use std::panic::{AssertUnwindSafe, catch_unwind};
+    use std::sync::mpsc::{Sender, channel};
+
+    /// Hands each line to who waits for it.
+    struct Lines(Sender<String>);
+
+    impl Write for Lines {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            let text = String::from_utf8_lossy(bytes).into_owned();
+            self.0.send(text).map_err(io::Error::other)?;
+            Ok(bytes.len())
+        }
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    fn stage() -> Event {
+        Event::Stage {
+            stage: Stage::Search,
+            detail: String::new(),
+            of: None,
+        }
+    }
+
+    #[test]
+    fn lines_come_by_the_clock_and_json_by_the_event() {
+        let (sender, lines) = channel();
+        let (mut err, cancel, screen) = (Lines(sender), Cancel::default(), Screen::default());
+        let form = Form::Lines(Some(Duration::from_millis(1)));
+        let display = Display::new((form, false), &screen, &mut err, &cancel);
+        display.during(|progress| {
+            progress.note(&stage());
+            while !lines.recv().is_ok_and(|l| l.starts_with("search 0:")) {}
+        });
+        let display = Display::new((Form::Json, false), &screen, &mut err, &cancel);
+        display.during(|progress| {
+            while lines.try_recv().is_ok() {}
+            progress.note(&stage());
+            let line = lines.recv().unwrap_or_default();
+            assert!(line.starts_with(r#"{"event":"stage","stage":"search","#));
+            cancel.store(true, Ordering::Relaxed);
+            let line = lines.recv().unwrap_or_default();
+            assert!(line.starts_with(r#"{"event":"stopping","seconds":"#));
+        });
+    }
+
+    #[test]
+    fn without_a_clock_only_verbose_says_something() {
+        for verbose in [false, true] {
+            let mut err = Vec::new();
+            let (cancel, screen) = (Cancel::default(), Screen::default());
+            let form = form(ProgressWhen::Auto, false, &screen);
+            assert_eq!(form, Some(Form::Lines(None)));
+            let display = Display::new((Form::Lines(None), verbose), &screen, &mut err, &cancel);
+            display.during(|progress| progress.note(&stage()));
+            assert_eq!(err.is_empty(), !verbose);
+        }
+    }
+
+    #[test]
+    fn a_panic_leaves_nothing_on_the_screen() {
+        let mut err = Vec::new();
+        let (cancel, screen) = (Cancel::default(), Screen::default());
+        let display = Display::new((Form::Bar, false), &screen, &mut err, &cancel);
+        let work = || {
+            display.during(|progress| {
+                progress.note(&stage());
+                assert!(screen.is_drawing());
+                std::panic::resume_unwind(Box::new(()));
+            })
+        };
+        assert!(catch_unwind(AssertUnwindSafe(work)).is_err());
+        assert!(!screen.is_drawing());
+    }
+}

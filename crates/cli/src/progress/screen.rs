@@ -118,6 +118,11 @@ impl Screen {
         }
     }
 
+    #[cfg(test)]
+    pub(crate) fn is_drawing(&self) -> bool {
+        matches!(&*self.lock(), Shown::Bar(_))
+    }
+
     fn lock(&self) -> MutexGuard<'_, Shown> {
         self.shown.lock().unwrap_or_else(PoisonError::into_inner)
     }
