@@ -73,6 +73,7 @@
 //! not a run's: a [`memory limit`](options::Budget::memory_limit_mib) counts all memory of the
 //! process, and [`usage`] tells its time and memory.
 
+mod account;
 mod artifacts;
 pub mod bench;
 mod candidates;
@@ -94,6 +95,7 @@ mod optimality;
 pub mod options;
 mod outcome;
 pub mod output;
+pub mod page;
 mod parallel;
 mod pareto;
 mod plan;
