@@ -1,5 +1,6 @@
 //! Progress as text: the parts of a line, and the line of an event.
 
+use crate::render::count;
 use ceg4n_driver::Event;
 use std::time::Duration;
 
@@ -91,8 +92,8 @@ pub(crate) fn of_event(event: &Event) -> Option<String> {
     let told = match event {
         Event::Started { .. } | Event::Finished { .. } => return None,
         Event::Stage { stage, detail, of } => {
-            let n = of.map_or(String::new(), |n| format!("{n} "));
-            format!("{}: {n}{detail}", stage.name())
+            let n = of.map_or(String::new(), |n| format!(" ({n})"));
+            format!("{}: {detail}{n}", stage.name())
         }
         Event::Loaded {
             name,
@@ -101,7 +102,11 @@ pub(crate) fn of_event(event: &Event) -> Option<String> {
             parameters,
             regions,
         } => format!(
-            "@{name}: {inputs} inputs, {outputs} outputs, {parameters} parameters, {regions} regions"
+            "@{name}: {}, {}, {}, {}",
+            count(*inputs, "input"),
+            count(*outputs, "output"),
+            count(*parameters, "parameter"),
+            count(*regions, "region")
         ),
         Event::Labelled {
             id,
@@ -154,9 +159,10 @@ pub(crate) fn of_event(event: &Event) -> Option<String> {
         } => {
             let best = best.zip(*best_cost);
             let best = best.map_or(String::new(), |(v, c)| format!("; best v{v}, cost {c}"));
-            format!(
-                "v{version} {ended}: {candidates} candidates, {counterexamples} counterexamples{best}"
-            )
+            let tried = usize::try_from(*candidates).unwrap_or(usize::MAX);
+            let tried = count(tried, "candidate");
+            let points = count(*counterexamples, "counterexample");
+            format!("v{version} {ended}: {tried}, {points}{best}")
         }
         Event::Rule {
             name,
