@@ -111,14 +111,16 @@ pub enum Format {
     Json,
 }
 
-/// Whether progress is shown on standard error.
+/// How progress is shown on standard error.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
 pub enum ProgressWhen {
-    /// If it is a terminal.
+    /// A line that is redrawn on a terminal, a line every few seconds elsewhere.
     #[default]
     Auto,
     /// Not at all.
     Never,
+    /// A JSON object for each event.
+    Json,
 }
 
 /// `--format`.
@@ -201,7 +203,7 @@ pub struct BudgetArgs {
     /// The solver of leaves.
     #[arg(long, value_name = "SOLVER", help = translate::solver_help())]
     pub solver: Option<String>,
-    /// Whether progress is shown on standard error
+    /// How progress is shown on standard error
     #[arg(long, value_enum, default_value_t, value_name = "WHEN")]
     pub progress: ProgressWhen,
 }

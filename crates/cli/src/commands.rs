@@ -9,8 +9,8 @@ mod scalar;
 
 use crate::args::{
     BenchArgs, BenchCommand, BenchCompileArgs, BenchVerifyArgs, CheckArgs, Command, CompileArgs,
-    ExplainArgs, Format, ImportArgs, OptArgs, Print, ProgressWhen, ReduceArgs, RunArgs, SmtArgs,
-    TableFormat, VerifyArgs,
+    ExplainArgs, Format, ImportArgs, OptArgs, Print, ReduceArgs, RunArgs, SmtArgs, TableFormat,
+    VerifyArgs,
 };
 use crate::console::Console;
 use crate::{render, translate};
@@ -93,13 +93,6 @@ fn json(value: &impl Serialize) -> Result<String, Failure> {
     }
 }
 
-fn shows_progress(when: ProgressWhen, console: &Console<'_>) -> bool {
-    match when {
-        ProgressWhen::Auto => console.err_is_terminal && !console.manners.quiet,
-        ProgressWhen::Never => false,
-    }
-}
-
 fn code_of(report: &Report) -> i32 {
     match report.status {
         Status::Proved => 0,
@@ -120,9 +113,8 @@ fn compile(args: &CompileArgs, console: &mut Console<'_>) -> Done {
         },
     };
     console.detail(&render::verbose::compile(&options));
-    let shown = shows_progress(args.budget.progress, console);
-    let cancel = console.cancel.clone();
-    let made = ceg4n_driver::compile::compile(&options, &console.progress(shown), &cancel)?;
+    let when = args.budget.progress;
+    let made = console.watch(when, |p, c| ceg4n_driver::compile::compile(&options, p, c))?;
     console.show(&made.warnings, &Sources::default());
     console.detail(&render::verbose::stages(&made.report.seconds));
     let folder = made.folder.display();
@@ -150,9 +142,8 @@ fn compiled(args: &CompileArgs, report: &Report, told: &str, console: &Console<'
 fn verify(args: &VerifyArgs, console: &mut Console<'_>) -> Done {
     let options = translate::verify(args)?;
     console.detail(&render::verbose::verify(&options));
-    let shown = shows_progress(args.budget.progress, console);
-    let cancel = console.cancel.clone();
-    let found = ceg4n_driver::verify::verify(&options, &console.progress(shown), &cancel)?;
+    let when = args.budget.progress;
+    let found = console.watch(when, |p, c| ceg4n_driver::verify::verify(&options, p, c))?;
     console.show(&found.warnings, &Sources::default());
     console.detail(&render::verbose::stages(&found.report.seconds));
     let text = match args.format.format {
@@ -164,9 +155,10 @@ fn verify(args: &VerifyArgs, console: &mut Console<'_>) -> Done {
 
 fn bench_verify(args: &BenchVerifyArgs, console: &mut Console<'_>) -> Done {
     let options = translate::bench_verify(args)?;
-    let shown = shows_progress(args.budget.progress, console);
-    let cancel = console.cancel.clone();
-    let bench = ceg4n_driver::bench::bench_verify(&options, &console.progress(shown), &cancel)?;
+    let when = args.budget.progress;
+    let bench = console.watch(when, |p, c| {
+        ceg4n_driver::bench::bench_verify(&options, p, c)
+    })?;
     if let Some(path) = &args.csv {
         std::fs::write(path, bench.to_csv()).map_err(|e| {
             let text = format!("cannot write {}: {e}", path.display());
@@ -183,10 +175,9 @@ fn bench_verify(args: &BenchVerifyArgs, console: &mut Console<'_>) -> Done {
 
 fn bench_compile(args: &BenchCompileArgs, console: &mut Console<'_>) -> Done {
     let options = translate::bench_compile(args)?;
-    let shown = shows_progress(args.budget.progress, console);
-    let cancel = console.cancel.clone();
+    let when = args.budget.progress;
     let run = ceg4n_driver::bench::compile::bench_compile;
-    let bench = run(&options, &console.progress(shown), &cancel)?;
+    let bench = console.watch(when, |p, c| run(&options, p, c))?;
     let text = match args.format {
         TableFormat::Json => bench.to_json(),
         TableFormat::Text => render::bench_compile(&bench, console.manners.table()),
@@ -335,9 +326,8 @@ fn explain(args: &ExplainArgs, console: &Console<'_>) -> Done {
 
 fn reduce(args: &ReduceArgs, console: &mut Console<'_>) -> Done {
     let options = translate::reduce(args)?;
-    let shown = shows_progress(args.progress, console);
-    let cancel = console.cancel.clone();
-    let found = ceg4n_driver::reduce::reduce(&options, &console.progress(shown), &cancel)?;
+    let when = args.progress;
+    let found = console.watch(when, |p, c| ceg4n_driver::reduce::reduce(&options, p, c))?;
     let text = match args.format.format {
         Format::Json => json(&found)?,
         Format::Text => render::reduction(&found),

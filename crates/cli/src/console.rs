@@ -1,11 +1,12 @@
 //! Where the command line reads and writes: results to one stream, messages and progress to the
 //! other.
 
+use crate::args::ProgressWhen;
 use crate::manners::Manners;
+use crate::progress::{self, Display, Screen};
 use ceg4n_base::{Diagnostics, Severity, Sources};
-use ceg4n_driver::{Cancel, Event, Failure, Progress};
+use ceg4n_driver::{Cancel, Failure, Progress, Quiet};
 use std::io::{self, Read, Write};
-use std::sync::{Mutex, PoisonError};
 
 /// The streams of one call.
 pub struct Console<'a> {
@@ -15,12 +16,14 @@ pub struct Console<'a> {
     pub err: &'a mut (dyn Write + Send + 'a),
     /// What `-` reads.
     pub input: &'a mut dyn Read,
-    /// Colours and progress are for terminals.
+    /// Colours are for terminals.
     pub err_is_terminal: bool,
     /// `NO_COLOR` was not set.
     pub colours: bool,
     /// Widths, and what the call asks for.
     pub manners: Manners,
+    /// Where progress is drawn.
+    pub screen: Screen,
     /// Set by the first Ctrl-C.
     pub cancel: Cancel,
 }
@@ -98,43 +101,17 @@ impl<'a> Console<'a> {
         failure.exit_code()
     }
 
-    /// Shows events on the message stream until it is dropped.
-    pub fn progress(&mut self, shown: bool) -> Lines<'_, 'a> {
-        Lines {
-            err: shown.then(|| Mutex::new(&mut *self.err)),
-        }
-    }
-}
-
-/// One line of text per event.
-pub struct Lines<'c, 'a> {
-    err: Option<Mutex<&'c mut (dyn Write + Send + 'a)>>,
-}
-
-impl Progress for Lines<'_, '_> {
-    fn note(&self, event: &Event) {
-        let Some(err) = &self.err else { return };
-        let line = match event {
-            Event::Stage { name, detail } => format!("{name}: {detail}\n"),
-            Event::Candidate {
-                iteration,
-                version,
-                detail,
-            } => format!("candidate {iteration} (v{version}): {detail}\n"),
-            Event::Region {
-                id,
-                verdict,
-                detail,
-                done,
-                of,
-            } => {
-                let gap = if detail.is_empty() { "" } else { ": " };
-                format!("  [{done}/{of}] {id:?} {verdict}{gap}{detail}\n")
-            }
-            Event::Note(text) => format!("{text}\n"),
+    /// Works, and shows how far the work is.
+    pub(crate) fn watch<T>(
+        &mut self,
+        when: ProgressWhen,
+        work: impl FnOnce(&dyn Progress, &Cancel) -> T,
+    ) -> T {
+        let Some(form) = progress::form(when, self.manners.quiet, &self.screen) else {
+            return work(&Quiet, &self.cancel);
         };
-        let mut err = err.lock().unwrap_or_else(PoisonError::into_inner);
-        // Progress that cannot be shown is no reason to stop.
-        let _ = err.write_all(line.as_bytes());
+        let manner = (form, self.manners.verbose);
+        let display = Display::new(manner, &self.screen, &mut *self.err, &self.cancel);
+        display.during(|shown| work(shown, &self.cancel))
     }
 }

@@ -6,11 +6,13 @@ mod commands;
 mod console;
 mod help;
 mod manners;
+mod progress;
 mod render;
 pub mod translate;
 
-pub use console::{Console, Lines};
+pub use console::Console;
 pub use manners::Manners;
+pub use progress::Screen;
 
 use args::Cli;
 use ceg4n_base::{Diagnostic, codes};
@@ -32,6 +34,7 @@ pub fn run(
         err_is_terminal: false,
         colours: false,
         manners: Manners::default(),
+        screen: Screen::default(),
         cancel: Default::default(),
     };
     run_on(args, &mut console)

@@ -246,6 +246,7 @@ pub fn run(args: &RunArgs) -> Result<RunOptions, Diagnostics> {
         data: is_data.then_some(data),
         rows: r.option("rows", args.rows.as_deref(), rows),
         pixels: r.option("pixels", args.pixels.as_deref(), pixels),
+        points: Vec::new(),
         input: String::new(),
         input_name: args.input.display().to_string(),
         ir_version: r.option("ir-version", args.ir_version.as_deref(), version),
@@ -277,6 +278,7 @@ pub fn smt(args: &SmtArgs) -> Result<SmtOptions, Diagnostics> {
 
 fn question(r: &mut Reader, net: &Path, q: &QuestionArgs) -> LoadOptions {
     LoadOptions {
+        text: None,
         net: net.to_owned(),
         regions: q.regions.clone(),
         radius: r.option("radius", q.radius.as_deref(), not_negative),

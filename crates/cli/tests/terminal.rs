@@ -3,7 +3,7 @@
 
 #![expect(clippy::unwrap_used, reason = "helpers of tests")]
 
-use ceg4nc::{Console, Manners, run_on};
+use ceg4nc::{Console, Manners, Screen, run_on};
 use std::ffi::OsString;
 use std::io::{self, Write as _};
 use std::path::Path;
@@ -31,6 +31,7 @@ fn call(args: &[&str], terminal: bool, columns: Option<usize>) -> (i32, String, 
             columns,
             ..Manners::default()
         },
+        screen: Screen::default(),
         cancel: Default::default(),
     };
     let args = std::iter::once("ceg4nc").chain(args.iter().copied());

@@ -4,8 +4,9 @@ use crate::data::Data;
 use crate::demand::Demanded;
 use crate::engine::{Engine, Timed};
 use crate::parallel::parallel;
-use crate::progress::Event;
+use crate::progress::Live;
 use crate::record::Record;
+use crate::told;
 use ceg4n_base::{ContentHash, Diagnostics, Exact};
 use ceg4n_eval::strict_winner;
 use ceg4n_ir::kernel::argmax;
@@ -17,6 +18,7 @@ use ceg4n_search::AnnotationSpace;
 use ceg4n_verify::subject::breaks_at;
 use ceg4n_verify::{Reference, RegionResult};
 use std::collections::BTreeMap;
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
@@ -34,6 +36,7 @@ pub(crate) struct Points<'a> {
     /// Input mantissas of the points, by format, point by point.
     mantissas: Mutex<BTreeMap<String, Arc<Vec<i64>>>>,
     demands: Option<Demanded<'a>>,
+    live: Arc<Live>,
     record: Option<&'a Record>,
     /// Seconds spent.
     pub seconds: f64,
@@ -64,6 +67,7 @@ impl<'a> Points<'a> {
             reference: engine.reference.clone(),
             properties: engine.asked.iter().map(|a| a.property.clone()).collect(),
             cache: engine.cache.clone(),
+            live: engine.live.clone(),
             jobs,
             known: Vec::new(),
             mantissas: Mutex::default(),
@@ -159,6 +163,8 @@ impl<'a> Points<'a> {
                 let program = this.space.program(&block[i], version).ok()?;
                 this.holds(&program, points).then_some(program)
             });
+            let evaluated = block.len() as u64;
+            this.live.candidates.fetch_add(evaluated, Ordering::Relaxed);
             let first = programs.into_iter().enumerate();
             found = first
                 .filter_map(|(i, p)| Some((b * this.jobs.max(1) + i, p?)))
@@ -299,16 +305,8 @@ impl Verify for Decider<'_, '_> {
         candidate: &Candidate,
         version: u32,
     ) -> Result<Vec<(usize, RegionResult)>, String> {
-        let guided = if candidate.guided { ", guided" } else { "" };
-        self.engine.note(&Event::Candidate {
-            iteration: u64::from(version),
-            version,
-            detail: format!(
-                "{}{guided}, cost {}",
-                candidate.assignment,
-                self.space.cost(&candidate.assignment)
-            ),
-        });
+        let cost = self.space.cost(&candidate.assignment);
+        self.engine.note(&told::candidate(candidate, version, cost));
         let verified = self.engine.verify(&candidate.program, self.early);
         self.last = verified.map_err(|d| {
             let text = d.to_string();

@@ -16,8 +16,9 @@ use crate::outcome::{Summary, region_rows, status_of};
 use crate::output::Staged;
 use crate::pareto::{Measure, plot};
 use crate::plan::Plan;
-use crate::progress::{Cancel, Event, Progress};
+use crate::progress::{Cancel, Event, Progress, Stage, told as told_as};
 use crate::record::{Identity, Record, inputs};
+use crate::told;
 use crate::verify::reference_name;
 use ceg4n_base::{Diagnostic, Diagnostics, codes};
 use ceg4n_emit::check_identifier;
@@ -56,8 +57,21 @@ pub fn compile(
     progress: &dyn Progress,
     cancel: &Cancel,
 ) -> Result<Compilation, Failure> {
+    let status = |done: &Compilation| told::status_name(done.report.status);
+    told_as(progress, ("compile", &options.load.net), status, || {
+        compile_quietly(options, progress, cancel)
+    })
+}
+
+/// The command without its first and last event.
+fn compile_quietly(
+    options: &CompileOptions,
+    progress: &dyn Progress,
+    cancel: &Cancel,
+) -> Result<Compilation, Failure> {
     let started = Instant::now();
     let mut loaded = load(&options.load)?;
+    progress.note(&told::loaded(&loaded));
     if let Err(d) = loaded.prepare(options.reference) {
         return Err(loaded.fail(d));
     }
@@ -201,9 +215,9 @@ fn decide(
     let started = session.started;
     let mut engine = Engine::new(reference, asked, boundary, &options.budget, started, around);
     if let Some(m) = &engine.boundary_margin {
-        around.progress.note(&Event::Note(format!(
-            "where the reference changes class: top1 margin {m}"
-        )));
+        around.progress.note(&Event::Note {
+            text: format!("where the reference changes class: top1 margin {m}"),
+        });
     }
     let given = given_version(options, loaded, &mut engine)?;
     let found = match given {
@@ -215,6 +229,11 @@ fn decide(
         },
         _ => search(session, plan, &mut engine, around.progress)?,
     };
+    around.progress.note(&Event::Stage {
+        stage: Stage::Emit,
+        detail: session.folder.display().to_string(),
+        of: None,
+    });
     let mut written = session.write(plan, &engine, &found, true)?;
     if let Some(record) = around.record {
         written.resumable = engine.stopped();
@@ -332,6 +351,10 @@ impl Session<'_> {
         // earlier run cannot.
         let durable = complete || !self.wrote.replace(true);
         let kept = staged.commit(was_proved && report.status != Status::Proved, durable)?;
+        engine.note(&Event::Written {
+            path: self.folder.display().to_string(),
+            complete,
+        });
         Ok(Written {
             report,
             kept,
@@ -468,8 +491,9 @@ fn search(
         .collect();
     plan.quantizable()?;
     progress.note(&Event::Stage {
-        name: "search",
+        stage: Stage::Search,
         detail: plan.space.name(),
+        of: None,
     });
     let (data, budget) = (session.data.as_ref(), &session.options.budget);
     let mut walk = Walk {
@@ -520,6 +544,7 @@ impl Walk<'_, '_> {
     /// Steps until the strategy is through; writes each proved version that is the best so far.
     fn advance(&mut self, mut state: State, last: bool) -> Result<State, Diagnostics> {
         while state.status == LoopStatus::Running {
+            let before = state.versions.len();
             let mut engines = Engines {
                 evaluate: &mut self.evaluate,
                 guide: &mut self.guide,
@@ -533,6 +558,9 @@ impl Walk<'_, '_> {
                     return Err(told.unwrap_or_else(defect));
                 }
             };
+            if let Some(event) = told::iteration(&state, before) {
+                self.decider.engine().note(&event);
+            }
             self.tell(&state)?;
             let newest = state.versions.last().map(|v| v.version);
             let best = state.proved().map(|v| v.version);

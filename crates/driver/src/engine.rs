@@ -3,9 +3,10 @@
 use crate::load::Loaded;
 use crate::options::{Boundary, Budget};
 use crate::parallel::parallel;
-use crate::progress::{Cancel, Event, Progress};
+use crate::progress::{Cancel, Event, Live, Progress, Stage};
 use crate::record::{Record, blank};
 use crate::resources::MemoryGuard;
+use crate::told::{label_name, region};
 use ceg4n_base::{ContentHash, Diagnostic, Diagnostics, Exact, Hasher, codes};
 use ceg4n_ir::{Checked, Domain, Format, Program, Property, Region, Requirement, Selection};
 use ceg4n_jit::CodeCache;
@@ -21,6 +22,8 @@ use ceg4n_verify::{
 };
 use serde::de::DeserializeOwned;
 use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 /// Points that refuted something and are tried on other programs and regions.
@@ -100,6 +103,8 @@ pub(crate) struct Engine<'a> {
     stop: Stop,
     memory: MemoryGuard,
     progress: &'a dyn Progress,
+    /// What displays read while the run goes on.
+    pub live: Arc<Live>,
     record: Option<&'a Record>,
 }
 
@@ -190,8 +195,11 @@ impl<'a> Engine<'a> {
         } = around;
         let deadline = budget.time_limit.and_then(|t| started.checked_add(t));
         let memory = MemoryGuard::new(budget.memory_limit_mib, cancel);
+        let live = Arc::new(Live::default());
+        progress.watch(&live);
         let stop = Stop {
             jobs: budget.jobs,
+            gauge: Some(live.boxes.clone()),
             ..memory.stop(deadline)
         };
         let mut engine = Self {
@@ -210,13 +218,10 @@ impl<'a> Engine<'a> {
             stop,
             memory,
             progress,
+            live,
             record,
         };
         let begin = Instant::now();
-        progress.note(&Event::Stage {
-            name: "label",
-            detail: format!("{} regions", engine.asked.len()),
-        });
         engine.label_all();
         // Under a clock an undecided label may be the clock's doing.
         let clock = budget.time_limit.is_some()
@@ -335,7 +340,22 @@ impl<'a> Engine<'a> {
                 same[i] = Some(at);
             }
         }
-        let labels = self.parallel(once.len(), |k, stop| self.label(once[k], stop));
+        self.note(&Event::Stage {
+            stage: Stage::Label,
+            detail: "regions".to_owned(),
+            of: Some(once.len()),
+        });
+        let done = AtomicUsize::new(0);
+        let labels = self.parallel(once.len(), |k, stop| {
+            let found = self.label(once[k], stop);
+            self.note(&Event::Labelled {
+                id: self.asked[once[k]].region.id.clone(),
+                label: label_name(&found.label),
+                done: done.fetch_add(1, Ordering::Relaxed) + 1,
+                of: once.len(),
+            });
+            found
+        });
         for (a, at) in self.asked.iter_mut().zip(same) {
             if let Some(at) = at {
                 a.label = labels[at].clone();
@@ -433,10 +453,10 @@ impl<'a> Engine<'a> {
         };
         let order = self.order.clone();
         let mut done: Vec<Timed> = Vec::new();
+        let decided = AtomicUsize::new(0);
         for questions in order.chunks(wave) {
-            let before = done.len();
             let results = self.parallel(questions.len(), |i, stop| {
-                self.answer(&subject, questions[i], before + i + 1, stop)
+                self.answer(&subject, questions[i], &decided, stop)
             });
             if let Some(record) = self.record {
                 record.check()?;
@@ -511,7 +531,7 @@ impl<'a> Engine<'a> {
         &self,
         subject: &Subject,
         i: usize,
-        place: usize,
+        decided: &AtomicUsize,
         stop: &Stop,
     ) -> Result<Timed, Diagnostics> {
         let timed = match self.record {
@@ -527,13 +547,8 @@ impl<'a> Engine<'a> {
                 }
             }
         };
-        self.progress.note(&Event::Region {
-            id: timed.result.id.clone(),
-            verdict: timed.result.verdict.name(),
-            detail: timed.result.property.to_string(),
-            done: place,
-            of: self.asked.len(),
-        });
+        let place = decided.fetch_add(1, Ordering::Relaxed) + 1;
+        self.note(&region(&timed.result, place, self.asked.len()));
         Ok(timed)
     }
 

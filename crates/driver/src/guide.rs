@@ -175,7 +175,6 @@ impl<'a> Guide<'a> {
 impl Guide<'_> {
     /// One run of guided rounding.
     fn round(&mut self, attempt: &Attempt<'_>) -> Option<Annotations> {
-        let begin = Instant::now();
         self.learn(attempt.points);
         let start = self.start(attempt)?;
         let stop = || self.stop.now().is_some();
@@ -188,17 +187,15 @@ impl Guide<'_> {
         let outcome = self
             .settings
             .improve(model, &start, &self.latents, goal, effort, &stop);
-        self.progress.note(&Event::Note(format!(
-            "guided: {}, round {}: objective {:.4} to {:.4}, {} of {} regions hold at the worst points, {} mantissas moved, {:.2} s",
-            attempt.assignment,
-            attempt.round + 1,
-            outcome.before,
-            outcome.after,
-            outcome.held.0,
-            outcome.held.1,
-            outcome.moved,
-            begin.elapsed().as_secs_f64(),
-        )));
+        self.progress.note(&Event::Guided {
+            formats: attempt.assignment.to_string(),
+            round: attempt.round + 1,
+            before: outcome.before,
+            after: outcome.after,
+            held: outcome.held.0,
+            of: outcome.held.1,
+            moved: outcome.moved,
+        });
         self.latents = outcome.latents;
         let mut notes = outcome.annotations;
         notes.version = attempt.version;

@@ -16,6 +16,9 @@ use std::time::Duration;
 pub struct LoadOptions {
     /// A `.nnir` or `.onnx` file.
     pub net: PathBuf,
+    /// The network as `.nnir` text, which is read instead of the file. [`Self::net`] is then what
+    /// messages call it, and tensors that the text names are looked for in its folder.
+    pub text: Option<String>,
     /// Region files, queries and data sets; if there are any, they replace the regions of the
     /// `.nnir` file.
     pub regions: Vec<PathBuf>,
@@ -44,6 +47,22 @@ pub struct LoadOptions {
 }
 
 impl LoadOptions {
+    /// A file, with its own regions and requirements.
+    pub fn new(net: impl Into<PathBuf>) -> Self {
+        Self {
+            net: net.into(),
+            ..Self::default()
+        }
+    }
+
+    /// A `.nnir` text, with its own regions and requirements, under a name for messages.
+    pub fn from_text(name: impl Into<PathBuf>, text: impl Into<String>) -> Self {
+        Self {
+            text: Some(text.into()),
+            ..Self::new(name)
+        }
+    }
+
     /// True if a data set is among [`Self::regions`].
     pub fn has_data(&self) -> bool {
         crate::regions::has_data(self)
@@ -246,11 +265,13 @@ pub struct CompileOptions {
 impl CompileOptions {
     /// The options of `ceg4nc compile NET`.
     pub fn new(net: impl Into<PathBuf>) -> Self {
+        Self::of(LoadOptions::new(net))
+    }
+
+    /// The same for a network that is loaded in another way.
+    pub fn of(load: LoadOptions) -> Self {
         Self {
-            load: LoadOptions {
-                net: net.into(),
-                ..LoadOptions::default()
-            },
+            load,
             reference: Precision::default(),
             budget: Budget::default(),
             boundary: None,
@@ -312,11 +333,13 @@ pub struct VerifyOptions {
 impl VerifyOptions {
     /// The options of `ceg4nc verify NET`.
     pub fn new(net: impl Into<PathBuf>) -> Self {
+        Self::of(LoadOptions::new(net))
+    }
+
+    /// The same for a network that is loaded in another way.
+    pub fn of(load: LoadOptions) -> Self {
         Self {
-            load: LoadOptions {
-                net: net.into(),
-                ..LoadOptions::default()
-            },
+            load,
             reference: Precision::default(),
             budget: Budget::default(),
             boundary: None,

@@ -144,6 +144,7 @@ impl MemoryGuard {
             cancel: Some(self.cancel.clone()),
             memory: self.watcher.as_ref().map(|w| w.over.clone()),
             jobs: 1,
+            gauge: None,
         }
     }
 
