@@ -144,7 +144,7 @@ fn example(images: &Images, range: Span, e: &Raw<'_>) -> Option<Example> {
             picture(
                 grey(images, &e.x, range),
                 "the counterexample",
-                format!("counterexample: {}", e.what),
+                format!("point: {}", e.what),
             )?,
             picture(
                 signed(images, &differences, most),
