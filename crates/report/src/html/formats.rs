@@ -122,8 +122,8 @@ fn layer(l: &Layer) -> LayerView {
             format: a.format.clone(),
             range: format!(
                 "{} … {}",
-                words::real(a.proved_min as f64, 12),
-                words::real(a.proved_max as f64, 12)
+                words::integer(a.proved_min),
+                words::integer(a.proved_max)
             ),
             used: words::of(u64::from(65 - most.leading_zeros()), "bit"),
         },
@@ -142,7 +142,7 @@ fn bar_of_bits(what: &'static str, class: &'static str, bits: u8) -> Bits {
 fn constant(what: &str, format: &str, (values, holds): (Option<Span>, Option<Span>)) -> Tensor {
     let clamp = match (values, holds) {
         (Some(v), Some(h)) if v.least < h.least || v.greatest > h.greatest => {
-            Some(("clipped", "some lie outside and were clipped"))
+            Some(("clipped", "some lie outside of the format"))
         }
         _ => None,
     };

@@ -1,7 +1,7 @@
 //! The head of the page, how to run again, and the words that need a meaning.
 
 use super::regions::{Kind, number};
-use super::words::{self, bytes, count, of, percent, time};
+use super::words::{self, bytes, count, of, percent_of, time};
 use crate::{Report, Status};
 use serde::Serialize;
 
@@ -110,7 +110,7 @@ fn facts(r: &Report) -> Vec<Fact> {
     if let Some(a) = &r.accuracy {
         out.push(Fact {
             name: "Agreement on data",
-            value: percent(a.agreement),
+            value: percent_of(a.agreement, a.samples),
             more: format!("of {}", of(a.samples, "row")),
         });
     }
@@ -309,7 +309,11 @@ pub(super) fn again(r: &Report) -> Again {
     }
     rows.push(pair("Network file", r.network.sha256.to_string(), true));
     if let Some(program) = &r.program {
-        rows.push(pair("Program proved", program.to_string(), true));
+        let name = match r.status {
+            Status::Proved => "Program proved",
+            Status::Refuted | Status::Unknown => "Program",
+        };
+        rows.push(pair(name, program.to_string(), true));
     }
     if let Some(hash) = r.loop_.as_ref().and_then(|l| l.certificate.as_ref()) {
         rows.push(pair("Certificate", hash.to_string(), true));
