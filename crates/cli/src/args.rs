@@ -8,6 +8,7 @@ mod bench_compile;
 mod global;
 mod query;
 mod reduce;
+mod report;
 mod rules;
 mod runs;
 mod scalar;
@@ -16,12 +17,14 @@ pub use bench_compile::{BenchCompileArgs, BenchDataArgs, TableFormat};
 pub use global::{ColorWhen, CompletionsArgs, DoctorArgs, EXIT_CODES, GlobalArgs, ManArgs};
 pub use query::{BenchInstancesArgs, QueryArgs, SupportsArgs};
 pub use reduce::ReduceArgs;
+pub use report::ReportArgs;
 pub use rules::RulesArgs;
 pub use runs::{DiffArgs, RunsArgs};
 pub use scalar::ScalarArgs;
 
 use crate::translate;
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use std::ffi::OsString;
 use std::path::PathBuf;
 
 /// Compiles a neural network to fixed-point code that is proved to give the same answers.
@@ -64,6 +67,8 @@ pub enum Command {
     Bench(BenchArgs),
     /// Tell why a compile ended as it did, from its output folder
     Explain(ExplainArgs),
+    /// Write the page of a report again
+    Report(ReportArgs),
     /// Check that everything needed works, and list the optional programs found
     Doctor(DoctorArgs),
     /// Print a script that completes commands and options in a shell
@@ -80,6 +85,20 @@ pub enum Command {
     Diff(DiffArgs),
     /// List what queries and networks a solver of VNN-LIB queries supports
     Supports(SupportsArgs),
+}
+
+impl Command {
+    /// Keeps the words of the command line where a report states them; the program's own path is
+    /// no part of what was asked.
+    pub(crate) fn set_typed(&mut self, args: &[OsString]) {
+        if let Self::Compile(compile) = self {
+            let words = args
+                .iter()
+                .skip(1)
+                .map(|a| a.to_string_lossy().into_owned());
+            compile.typed = std::iter::once("ceg4nc".to_owned()).chain(words).collect();
+        }
+    }
 }
 
 /// How results are printed.
@@ -234,9 +253,6 @@ pub struct BoundaryArgs {
 /// `compile`.
 #[derive(Args, Debug)]
 pub struct CompileArgs {
-    /// The words of the call, which the run's store keeps.
-    #[arg(skip)]
-    pub words: Vec<String>,
     /// A .nnir or .onnx file
     #[arg(required_unless_present = "resume")]
     pub net: Option<PathBuf>,
@@ -315,6 +331,9 @@ pub struct CompileArgs {
     /// How results are printed.
     #[command(flatten)]
     pub format: FormatArgs,
+    /// The words that were typed, for the report and the store.
+    #[arg(skip)]
+    pub typed: Vec<String>,
 }
 
 /// `verify`.

@@ -2,6 +2,7 @@
 
 mod program;
 mod query;
+mod report;
 mod rules;
 mod runs;
 mod scalar;
@@ -51,6 +52,7 @@ pub(crate) fn run(command: Command, console: &mut Console<'_>) -> i32 {
         Command::Reduce(args) => reduce(&args, console),
         Command::Runs(args) => runs::runs(&args, console),
         Command::Diff(args) => runs::diff(&args, console),
+        Command::Report(args) => report::report(&args),
         Command::Supports(args) => query::supports(&args),
     };
     let code = match done {

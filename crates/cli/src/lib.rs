@@ -11,7 +11,7 @@ pub mod translate;
 pub use console::{Console, Lines};
 pub use manners::Manners;
 
-use args::{Cli, Command};
+use args::Cli;
 use ceg4n_base::{Diagnostic, codes};
 use clap::{CommandFactory, FromArgMatches};
 use std::ffi::OsString;
@@ -51,12 +51,10 @@ pub fn run_on(args: impl IntoIterator<Item = OsString>, console: &mut Console<'_
         return console.fail(&error.into());
     }
     match cli.command {
-        Some(Command::Compile(mut compile)) => {
-            let words = args.iter().map(|w| w.to_string_lossy().into_owned());
-            compile.words = words.collect();
-            commands::run(Command::Compile(compile), console)
+        Some(mut command) => {
+            command.set_typed(&args);
+            commands::run(command, console)
         }
-        Some(command) => commands::run(command, console),
         None => about(cli.name, console),
     }
 }

@@ -102,7 +102,6 @@ pub fn compile(args: &CompileArgs) -> Result<CompileOptions, Diagnostics> {
     let net = args.net.clone().unwrap_or_default();
     let mut options = CompileOptions::new(&net);
     options.store.keep = !args.no_store;
-    options.store.arguments = args.words.clone();
     options.load = question(&mut r, &net, &args.question);
     options.reference = reference(&mut r, &args.question);
     options.budget = budget(&mut r, &args.budget);
@@ -169,6 +168,7 @@ pub fn compile(args: &CompileArgs) -> Result<CompileOptions, Diagnostics> {
     options.max_ram = r.option("max-ram", args.max_ram.as_deref(), bytes);
     options.ir_version = r.option("ir-version", args.ir_version.as_deref(), version);
     options.output = args.output.clone();
+    options.command_line.clone_from(&args.typed);
     options.data = data::data(&mut r, &args.data, options.load.pixels);
     pixels_used(&mut r, &options.load, options.data.data.is_some());
     r.errors.or(options)

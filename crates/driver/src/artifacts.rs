@@ -1,5 +1,6 @@
 //! What an output folder holds besides the report: IR versions and kernels.
 
+use crate::account::targets;
 use crate::compile::Chosen;
 use crate::fit::{Fit, fit};
 use crate::options::CompileOptions;
@@ -83,6 +84,9 @@ impl Artifacts<'_> {
             self.staged.write(&f.path, &f.content)?;
         }
         report.cost = Some(cost(program, &input)?);
+        if report.complete && self.options.emit.has(EmitSet::C) {
+            report.targets = targets(&input);
+        }
         Ok(())
     }
 

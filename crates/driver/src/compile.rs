@@ -1,5 +1,6 @@
 //! `compile`: labels, the loop over IR versions, emission, and the output folder.
 
+use crate::account::{self, Account};
 use crate::artifacts::Artifacts;
 use crate::candidates::{Decider, Points};
 use crate::data::{Data, few_regions_warning, random_agreement};
@@ -26,7 +27,7 @@ use ceg4n_refine::strategy::List;
 use ceg4n_refine::{
     Counterexample, Ended, Engines, State, Status as LoopStatus, Strategy, Version,
 };
-use ceg4n_report::{Loop, Report, Seconds, SetAside, Status};
+use ceg4n_report::{Loop, Report, Run, Seconds, SetAside, Status, html};
 use ceg4n_store::Row;
 use ceg4n_verify::{Reference, RegionResult, Verified};
 use std::cell::Cell;
@@ -123,6 +124,8 @@ struct Session<'a> {
     folder: PathBuf,
     prefix: String,
     data: Option<Data>,
+    /// How the run was called.
+    called: Run,
     started: Instant,
     /// The run has put a result in its place.
     wrote: Cell<bool>,
@@ -148,6 +151,7 @@ fn run(
             loaded.shape(),
             options.budget.jobs,
         )?,
+        called: account::begin(options),
         started,
         wrote: Cell::new(false),
     };
@@ -232,11 +236,12 @@ impl Session<'_> {
     /// The run's place in the store of its output folder.
     fn record(&self, reference: &Reference, asked: &[Asked]) -> Result<Record, Diagnostics> {
         let budget = &self.options.budget;
-        let inputs = inputs(reference, asked, self.loaded, self.data.as_ref());
+        let inputs = inputs(reference, asked, self.loaded, &self.called);
         Record::begin(
             &self.folder,
             &Identity {
                 options: &self.options.store,
+                arguments: &self.options.command_line,
                 network: &self.loaded.name,
                 file: self.loaded.sha256,
                 inputs,
@@ -299,6 +304,16 @@ impl Session<'_> {
             staged.write("pareto.svg", plot.to_svg().as_bytes())?;
             report.pareto = Some(pareto);
         }
+        let account = Account {
+            options: self.options,
+            loaded: self.loaded,
+            run: &self.called,
+            plan,
+            engine,
+            state: found.state.as_ref(),
+            chosen: found.chosen.as_ref(),
+        };
+        account.fill(&mut report)?;
         report.seconds = Seconds {
             total: self.started.elapsed().as_secs_f64(),
             search: found.seconds,
@@ -311,6 +326,7 @@ impl Session<'_> {
             .and_then(|text| serde_json::from_str::<Report>(&text).ok())
             .is_some_and(|r| r.status == Status::Proved);
         staged.write("report.json", report.to_json().as_bytes())?;
+        staged.write("report.html", html(&report).as_bytes())?;
         let _paused = engine.record().map(Record::pause);
         // What the run itself wrote before can be made again from its store; the output of an
         // earlier run cannot.
@@ -754,6 +770,8 @@ fn loop_of(state: &State) -> Loop {
         candidates: state.candidates,
         counterexamples: state.counterexamples.len() as u64,
         set_aside,
+        start_points: None,
+        versions: Vec::new(),
         optimality: None,
         certificate: None,
     }

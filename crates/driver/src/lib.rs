@@ -3,6 +3,7 @@
 //! Nothing here prints: a command returns a value, or a [`Failure`] whose diagnostics the caller
 //! renders.
 
+mod account;
 mod artifacts;
 pub mod bench;
 mod candidates;
@@ -24,6 +25,7 @@ mod optimality;
 pub mod options;
 mod outcome;
 pub mod output;
+pub mod page;
 mod parallel;
 mod pareto;
 mod plan;

@@ -174,8 +174,6 @@ pub use ceg4n_search::Cost;
 pub struct StoreOptions {
     /// Keep `run.sqlite` in the output folder, so that the run can go on after an interruption.
     pub keep: bool,
-    /// The words of a command line that asks for the same, as the store tells it; may be empty.
-    pub arguments: Vec<String>,
     /// Go on with this run of the folder's store; the other options must be those it began with.
     pub resume: Option<i64>,
     /// Keep no more than so many steps: for tests of runs that end early.
@@ -187,7 +185,6 @@ impl Default for StoreOptions {
     fn default() -> Self {
         Self {
             keep: true,
-            arguments: Vec::new(),
             resume: None,
             stop_after: None,
         }
@@ -240,6 +237,8 @@ pub struct CompileOptions {
     pub prefix: Option<String>,
     /// Start from this IR version of the file: its formats are decided first.
     pub ir_version: Option<u32>,
+    /// The words of the command line, for the report and the store; empty for a library call.
+    pub command_line: Vec<String>,
     /// What the run keeps of itself.
     pub store: StoreOptions,
 }
@@ -272,6 +271,7 @@ impl CompileOptions {
             output: None,
             prefix: None,
             ir_version: None,
+            command_line: Vec::new(),
             store: StoreOptions::default(),
         }
     }

@@ -50,6 +50,8 @@ fn row(t: &Timed) -> Region {
     };
     Region {
         id: r.id.clone(),
+        lower: Vec::new(),
+        upper: Vec::new(),
         verdict: r.verdict.name().to_owned(),
         requirement: r.property.to_string(),
         margin_proved: r
@@ -147,6 +149,13 @@ impl Summary<'_> {
                 sha256: self.loaded.sha256,
                 parameters: module.network.parameters(),
                 macs: module.network.macs(),
+                input: self.loaded.shape().to_vec(),
+                output: module
+                    .network
+                    .value(module.network.output())
+                    .shape
+                    .0
+                    .to_vec(),
             },
             program: self.program.map(Checked::hash),
             requirement: requirement.join("\n"),
@@ -165,6 +174,10 @@ impl Summary<'_> {
             calibration_accuracy: None,
             demands: None,
             agreement_samples: Vec::new(),
+            divergence: None,
+            images: None,
+            targets: Vec::new(),
+            run: None,
             seconds,
             seed: self.seed,
         }

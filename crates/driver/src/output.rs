@@ -262,6 +262,24 @@ fn refuse_foreign(target: &Path) -> Result<(), Diagnostic> {
     }
 }
 
+/// Adds a file to the list of an output folder that does not have it; other folders stay as they
+/// are.
+///
+/// # Errors
+/// What the file system says.
+pub(crate) fn list_in_manifest(folder: &Path, file: &str) -> Result<(), Diagnostic> {
+    let manifest = folder.join(MANIFEST);
+    let Ok(text) = fs::read_to_string(&manifest) else {
+        return Ok(());
+    };
+    let mut lines = text.lines();
+    if lines.next() != Some(TITLE) || lines.any(|l| l == file) {
+        return Ok(());
+    }
+    let text = format!("{}\n{file}\n", text.trim_end());
+    fs::write(&manifest, text).map_err(|e| cannot("write", &manifest, &e))
+}
+
 /// Every file below a folder, relative, with `/`. Links count as files.
 fn files_of(folder: &Path) -> io::Result<BTreeSet<String>> {
     let mut found = BTreeSet::new();

@@ -5,12 +5,12 @@
 //! is the run from its beginning that takes answers from the store as long as there are any.
 //! What the clock or a user cut short is no answer and is not stored.
 
-use crate::data::Data;
 use crate::engine::Asked;
 use crate::load::Loaded;
 use crate::options::StoreOptions;
 use crate::output;
 use ceg4n_base::{ContentHash, Diagnostic, Diagnostics, Hasher, codes};
+use ceg4n_report::Run;
 use ceg4n_store::{Answer, AnswerKind, Error, Lock, NewRun, Row, Store};
 use ceg4n_verify::Reference;
 use serde::Serialize;
@@ -53,6 +53,8 @@ pub(crate) const GUIDED: &str = "guided";
 pub(crate) struct Identity<'a> {
     /// How it is kept.
     pub options: &'a StoreOptions,
+    /// The words of the command line.
+    pub arguments: &'a [String],
     /// The network's name.
     pub network: &'a str,
     /// The hash of the network's file.
@@ -337,8 +339,8 @@ pub(crate) fn blank(key: ContentHash, kind: AnswerKind, answer: &str, seconds: f
 fn new_run(identity: &Identity<'_>, build: &str) -> NewRun {
     let here = std::env::current_dir().unwrap_or_default();
     NewRun {
-        command_line: shell_words(&identity.options.arguments),
-        arguments: identity.options.arguments.clone(),
+        command_line: shell_words(identity.arguments),
+        arguments: identity.arguments.to_vec(),
         working_folder: here.display().to_string(),
         tool: format!("ceg4nc {}", env!("CARGO_PKG_VERSION")),
         build: build.to_owned(),
@@ -393,15 +395,12 @@ fn same_run(
     Ok(())
 }
 
-/// Rows of a data set that its hash reads at most: enough to tell other data.
-const ROWS: usize = 512;
-
-/// The hash of what a run reads. Of large data sets evenly chosen rows count, and all labels.
+/// The hash of what a run reads: its files, and the questions that they and the options make.
 pub(crate) fn inputs(
     reference: &Reference,
     asked: &[Asked],
     loaded: &Loaded,
-    data: Option<&Data>,
+    called: &Run,
 ) -> ContentHash {
     let mut hasher = Hasher::new("inputs");
     hasher.bytes(&loaded.sha256.0).bytes(&reference.hash().0);
@@ -410,16 +409,8 @@ pub(crate) fn inputs(
         hasher.bytes(&a.region.hash().0).str(&a.region.id);
         hasher.str(&a.words());
     }
-    let splits = data
-        .iter()
-        .flat_map(|d| [Some(&d.calibration), d.test.as_ref()]);
-    for split in splits.flatten() {
-        hasher.str(split.kind.name());
-        hasher.int(split.set.len() as i64);
-        for x in split.some_rows(ROWS) {
-            hasher.int(i64::from(x.to_bits()));
-        }
-        hasher.str(&format!("{:?} {:?}", split.set.labels, split.reference));
+    for file in &called.inputs {
+        hasher.str(&file.role).bytes(&file.sha256.0);
     }
     hasher.finish()
 }

@@ -23,6 +23,7 @@ fn made(options: &CompileOptions) -> Compilation {
 /// A report without times.
 fn timeless(mut report: Report) -> Report {
     report.seconds = Seconds::default();
+    report.run = None;
     for r in &mut report.regions {
         r.seconds = 0.0;
     }

@@ -16,6 +16,7 @@ mod labels;
 mod layout;
 mod npy;
 mod npz;
+mod picture;
 mod pixels;
 mod pnm;
 mod safetensors;
@@ -25,6 +26,7 @@ mod values;
 
 pub use balls::{Balls, Choice, Keep, regions_from_data};
 pub use labels::LabelSource;
+pub use picture::{Picture, picture};
 pub use pixels::Pixels;
 pub use set::{DataRequest, DataSet, read_data_set};
 pub use source::{DataSource, FileKind};

@@ -13,8 +13,8 @@ pub mod vnnlib;
 pub mod vnnlib2;
 
 pub use data::{
-    Balls, Choice, DataRequest, DataSet, DataSource, FileKind, Keep, LabelSource, Pixels, Values,
-    read_data_set, regions_from_data,
+    Balls, Choice, DataRequest, DataSet, DataSource, FileKind, Keep, LabelSource, Picture, Pixels,
+    Values, picture, read_data_set, regions_from_data,
 };
 pub use file::unpacked;
 pub use onnx::{Imported, import_onnx, import_onnx_file};

@@ -3,12 +3,16 @@
 //! The fields are a contract with tools that read reports; `report.schema.json` beside this crate
 //! states it, and tests hold both together.
 
+mod account;
 mod accuracy;
 mod bench;
 mod bench_compile;
+mod divergence;
+mod html;
 mod optimality;
 pub mod plot;
 
+pub use account::{ImageCenter, Images, InputFile, LoopVersion, Run, Span, TargetCost};
 pub use accuracy::{Accuracy, AgreementSample, ChangedRow, DemandsReport};
 pub use bench::{
     BENCH_SCHEMA, BENCH_SCHEMA_VERSION, Bench, BenchLabel, BenchNetwork, BenchRegion, LabelRow,
@@ -19,6 +23,8 @@ pub use bench_compile::{
     ALL, AUTO, COMPILE_BENCH_SCHEMA, COMPILE_BENCH_SCHEMA_VERSION, CompileBench, CompileCase,
     CompileRow, CompileSum, RowAccuracy, RowStatus, UNIFORM_MIN, compile_cases, compile_sums,
 };
+pub use divergence::{Cause, Divergence, LayerRow};
+pub use html::html;
 pub use optimality::{Optimality, RefutedBy, SetAsideBy};
 
 use ceg4n_base::{ContentHash, Exact};
@@ -97,6 +103,19 @@ pub struct Report {
     /// What the program does on random points, where there are no data.
     #[serde(skip_serializing_if = "Vec::is_empty", default)]
     pub agreement_samples: Vec<AgreementSample>,
+    /// A program and the reference on a counterexample: on the one that ended the last refuted
+    /// version, or on that of a verdict.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub divergence: Option<Divergence>,
+    /// Inputs as pictures, where the network or the data say that they are.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub images: Option<Images>,
+    /// What the C kernel takes on each processor that can hold it.
+    #[serde(skip_serializing_if = "Vec::is_empty", default)]
+    pub targets: Vec<TargetCost>,
+    /// How the run was called.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub run: Option<Run>,
     /// Time spent.
     pub seconds: Seconds,
     /// Seed of everything random.
@@ -115,6 +134,12 @@ pub struct Network {
     pub parameters: usize,
     /// Multiplications of one inference.
     pub macs: usize,
+    /// Dimensions of the input.
+    #[serde(skip_serializing_if = "Vec::is_empty", default)]
+    pub input: Vec<usize>,
+    /// Dimensions of the output.
+    #[serde(skip_serializing_if = "Vec::is_empty", default)]
+    pub output: Vec<usize>,
 }
 
 /// The answer for one region under one requirement.
@@ -123,6 +148,12 @@ pub struct Network {
 pub struct Region {
     /// Its id.
     pub id: String,
+    /// The box's lower ends, of networks with few inputs.
+    #[serde(skip_serializing_if = "Vec::is_empty", default)]
+    pub lower: Vec<Exact>,
+    /// Its upper ends.
+    #[serde(skip_serializing_if = "Vec::is_empty", default)]
+    pub upper: Vec<Exact>,
     /// `proved`, `refuted` or `unknown`.
     pub verdict: String,
     /// What was asked here.
@@ -203,6 +234,9 @@ pub struct Layer {
     pub name: String,
     /// Its weights.
     pub weight: Weight,
+    /// Its biases.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub bias: Option<Bias>,
     /// Its operand's format.
     pub activation: Activation,
     /// Its sums.
@@ -220,6 +254,29 @@ pub struct Weight {
     pub bits: u8,
     /// Weights and biases.
     pub parameters: usize,
+    /// The network's weights.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub values: Option<Span>,
+    /// What the format holds; of formats per channel, what any of them does.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub holds: Option<Span>,
+}
+
+/// Biases of a layer.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Bias {
+    /// The format, or the list of formats per channel.
+    #[serde(rename = "type")]
+    pub format: String,
+    /// Bits of one bias (the largest, per channel).
+    pub bits: u8,
+    /// The network's biases.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub values: Option<Span>,
+    /// What the format holds; of formats per channel, what any of them does.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub holds: Option<Span>,
 }
 
 /// The operand of a layer.
@@ -233,6 +290,23 @@ pub struct Activation {
     /// not proved; a statement alone, nothing is left out for it. Absent where it was not asked.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub clamp_inactive: Option<bool>,
+    /// The stored value's name.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub value: Option<String>,
+    /// Bits of one element.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub bits: Option<u8>,
+    /// What the format holds.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub holds: Option<Span>,
+    /// Type range: bounds of what is stored, before it is clamped, over every input of the input's
+    /// format; absent for the input itself.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub types: Option<Span>,
+    /// Region range: bounds of the same over the points of the regions; absent where none were
+    /// computed.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub regions: Option<Span>,
 }
 
 /// The sums of a layer.
@@ -280,6 +354,12 @@ pub struct Loop {
     pub counterexamples: u64,
     /// Candidates that stayed open.
     pub set_aside: Vec<SetAside>,
+    /// The start points among the points: centres of regions.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub start_points: Option<u64>,
+    /// Every candidate that reached the verifier, in order.
+    #[serde(skip_serializing_if = "Vec::is_empty", default)]
+    pub versions: Vec<LoopVersion>,
     /// What is known of everything cheaper than the result in a named search space; absent where
     /// the run did not go through the space.
     #[serde(skip_serializing_if = "Option::is_none", default)]

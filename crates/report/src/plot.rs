@@ -157,7 +157,7 @@ fn finite(points: &[(f64, f64)]) -> impl Iterator<Item = (f64, f64)> {
 }
 
 /// A linear axis with round ticks.
-struct Axis {
+pub(crate) struct Axis {
     lo: f64,
     hi: f64,
     step: f64,
@@ -165,7 +165,7 @@ struct Axis {
 }
 
 impl Axis {
-    fn around(values: impl Iterator<Item = f64>, ends: (f64, f64)) -> Self {
+    pub(crate) fn around(values: impl Iterator<Item = f64>, ends: (f64, f64)) -> Self {
         let (lo, hi) = values.fold((f64::INFINITY, f64::NEG_INFINITY), |(lo, hi), v| {
             (lo.min(v), hi.max(v))
         });
@@ -186,12 +186,12 @@ impl Axis {
         }
     }
 
-    fn place(&self, v: f64) -> f64 {
+    pub(crate) fn place(&self, v: f64) -> f64 {
         let share = (v - self.lo) / (self.hi - self.lo);
         self.ends.0 + share * (self.ends.1 - self.ends.0)
     }
 
-    fn ticks(&self) -> impl Iterator<Item = f64> {
+    pub(crate) fn ticks(&self) -> impl Iterator<Item = f64> {
         let n = ((self.hi - self.lo) / self.step).round() as usize;
         (0..=n.min(50)).map(|i| self.lo + i as f64 * self.step)
     }

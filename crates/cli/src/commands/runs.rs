@@ -54,7 +54,7 @@ const ANEW: [&str; 8] = [
 
 /// Reads the run to go on with.
 pub(super) fn resume(folder: &Path, args: &CompileArgs) -> Result<Resumed, Diagnostics> {
-    only_anew(&args.words)?;
+    only_anew(&args.typed)?;
     let run = match last(folder)? {
         Last::Finished(report) => return Ok(Resumed::Finished(report)),
         Last::Unfinished(run) => run,
@@ -86,7 +86,7 @@ pub(super) fn resume(folder: &Path, args: &CompileArgs) -> Result<Resumed, Diagn
         options.budget.jobs = new.jobs;
     }
     options.output = Some(folder.to_owned());
-    options.store.arguments = run.arguments;
+    options.command_line = run.arguments;
     options.store.resume = Some(run.id);
     Ok(Resumed::Going(Box::new(options)))
 }

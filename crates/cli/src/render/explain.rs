@@ -60,10 +60,14 @@ fn divergence(out: &mut String, d: &Divergence, columns: Option<usize>) {
         Some(v) => format!("which ended version v{v}"),
         None => "a start point".to_owned(),
     };
-    let (i, v) = (d.counterexample, d.version);
+    let v = d.version;
+    let place = match d.counterexample {
+        Some(i) => format!("stored point {i}"),
+        None => "the point of a verdict".to_owned(),
+    };
     let _ = writeln!(
         out,
-        "version v{v} on stored point {i}, {origin}: {} in region {}",
+        "version v{v} on {place}, {origin}: {} in region {}",
         d.requirement, d.region
     );
     let class = |c: Option<usize>| c.map_or(String::new(), |c| format!(", class {c}"));

@@ -15,105 +15,14 @@ use ceg4n_eval::{
     EvalError, Trace, kernel_outputs, kernel_trace, real_outputs, real_trace, strict_winner,
 };
 use ceg4n_ir::kernel::argmax;
-use ceg4n_ir::{Kernel, KernelOp, NodeId, Property, RealNode, RealOp, RealProgram, ValueId};
+use ceg4n_ir::{
+    Checked, Kernel, KernelOp, NodeId, Program, Property, RealNode, RealOp, RealProgram, ValueId,
+};
 use ceg4n_refine::Ended;
+pub use ceg4n_report::{Cause, Divergence, LayerRow};
+use ceg4n_verify::Reference;
 use ceg4n_verify::subject::breaks;
 use num_traits::ToPrimitive;
-use serde::Serialize;
-
-/// What makes most of a difference.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Cause {
-    /// Nothing: there is none.
-    None,
-    /// The operand brings it along.
-    Inherited,
-    /// The kernel's weights, biases or other constants.
-    Constants,
-    /// Rounding to the format.
-    Rounding,
-    /// The format's range.
-    Clamping,
-}
-
-/// One value of the network in reference and kernel, at the element where they differ most.
-#[derive(Clone, Debug, PartialEq, Serialize)]
-pub struct LayerRow {
-    /// The value's name, without `%`.
-    pub name: String,
-    /// The kernel's format; absent for an exact sum.
-    #[serde(rename = "type", skip_serializing_if = "Option::is_none")]
-    pub format: Option<String>,
-    /// The element, row-major.
-    pub element: usize,
-    /// The reference there.
-    pub reference: Exact,
-    /// The kernel there, in real units.
-    pub kernel: Exact,
-    /// Kernel less reference: the sum of the four parts.
-    pub difference: Exact,
-    /// Its magnitude over the width of the reference's range here: of the elements at this point,
-    /// zero included.
-    pub relative: f64,
-    /// The part that the operand brings along.
-    pub inherited: Exact,
-    /// The part of the kernel's own constants.
-    pub constants: Exact,
-    /// The part of rounding.
-    pub rounding: Exact,
-    /// The part of clamping.
-    pub clamping: Exact,
-    /// The greatest of the parts.
-    pub cause: Cause,
-    /// Elements that are clamped.
-    pub clamped: usize,
-    /// What is left of the requirement if the reference goes on from the kernel's value: below
-    /// zero it is broken, where it has a measure.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub slack: Option<Exact>,
-    /// The requirement is broken then.
-    pub broken: bool,
-}
-
-/// A version and the reference on one stored point.
-#[derive(Clone, Debug, PartialEq, Serialize)]
-pub struct Divergence {
-    /// The IR version.
-    pub version: u32,
-    /// The point's place among the stored ones, from 0.
-    pub counterexample: usize,
-    /// The version that it ended; absent for a start point.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub ended: Option<u32>,
-    /// The region that it is about.
-    pub region: String,
-    /// What was asked there.
-    pub requirement: String,
-    /// The point.
-    pub x: Vec<Exact>,
-    /// The reference's outputs.
-    pub reference: Vec<Exact>,
-    /// The kernel's outputs, in real units.
-    pub kernel: Vec<Exact>,
-    /// The reference's strict winner.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub reference_class: Option<usize>,
-    /// The kernel's class.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub kernel_class: Option<usize>,
-    /// The version breaks the requirement at the point.
-    pub broken: bool,
-    /// The first value that differs at all.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub first: Option<String>,
-    /// The first value after which the reference cannot save the requirement any more.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub lost_at: Option<String>,
-    /// The values on the way from input to output; none for a network with branches or without
-    /// exact values.
-    pub layers: Vec<LayerRow>,
-}
 
 /// The divergence that the options ask for; `None` where no version was refuted and none was
 /// asked for.
@@ -189,21 +98,56 @@ fn of(
     if asked(&versioned.loaded, question).is_none() {
         return Err(foreign("the certificate asks what the network does not require").into());
     }
-    let Some(kernel) = versioned.program.kernel() else {
+    if versioned.program.kernel().is_none() {
         return Err(foreign("the version is no fixed-point program").into());
-    };
+    }
     let reference = folder.reference(&versioned.loaded)?;
+    let stored = Point {
+        version,
+        counterexample: Some(place),
+        ended: point.ended,
+        region: &question.region,
+        property: &question.requirement,
+        x: &point.x,
+    };
+    Ok(diverge(&reference, &versioned.program, &stored)?)
+}
+
+/// A point, and what is asked of a version there.
+pub(crate) struct Point<'a> {
+    pub version: u32,
+    /// Its place among the stored ones, if it is one of them.
+    pub counterexample: Option<usize>,
+    /// The version that it ended.
+    pub ended: Option<u32>,
+    pub region: &'a str,
+    pub property: &'a Property,
+    pub x: &'a [Exact],
+}
+
+/// Follows reference and kernel of one network through a point.
+///
+/// # Errors
+/// [`codes::INTERNAL`] for a program without a kernel or a reference that is not real.
+pub(crate) fn diverge(
+    reference: &Reference,
+    program: &Checked<Program>,
+    point: &Point<'_>,
+) -> Result<Divergence, Diagnostic> {
+    let kernel = program
+        .kernel()
+        .ok_or_else(|| internal("the version is no fixed-point program"))?;
     let real = reference
         .real()
         .ok_or_else(|| internal("the reference is not real"))?;
-    let property = &question.requirement;
-    let outputs = reference.outputs(&point.x).map_err(internal)?;
-    let integers = kernel_outputs(kernel, &kernel.quantize_input(&point.x)).map_err(internal)?;
+    let property = point.property;
+    let outputs = reference.outputs(point.x).map_err(internal)?;
+    let integers = kernel_outputs(kernel, &kernel.quantize_input(point.x)).map_err(internal)?;
     let values = kernel.output_values(&integers);
-    let network = &versioned.loaded.module.network;
+    let network = &program.program().network;
     let mut layers = Vec::new();
     if is_plain(real) {
-        let walk = Walk::new(real, kernel, &point.x).map_err(internal)?;
+        let walk = Walk::new(real, kernel, point.x).map_err(internal)?;
         for node in chain(real) {
             let name = network.value(real.nodes[node].value).name.clone();
             layers.extend(walk.row(node, name, property, &outputs)?);
@@ -213,12 +157,12 @@ fn of(
     let lost = layers.iter().rposition(|r| !r.broken).map_or(0, |i| i + 1);
     let classes = outputs.len() > 1;
     Ok(Divergence {
-        version,
-        counterexample: place,
+        version: point.version,
+        counterexample: point.counterexample,
         ended: point.ended,
-        region: question.region.clone(),
+        region: point.region.to_owned(),
         requirement: property.to_string(),
-        x: point.x.clone(),
+        x: point.x.to_vec(),
         reference_class: classes.then(|| strict_winner(&outputs)).flatten(),
         kernel_class: classes.then(|| argmax(&integers)).flatten(),
         broken: breaks(property, &outputs, &values),

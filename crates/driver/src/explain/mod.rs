@@ -7,6 +7,7 @@ mod recheck;
 
 pub use bits::{BitRow, Bits};
 pub use divergence::{Cause, Divergence, LayerRow};
+pub(crate) use divergence::{Point, diverge};
 
 use crate::Failure;
 use crate::progress::Cancel;

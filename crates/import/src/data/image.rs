@@ -66,6 +66,21 @@ pub(super) fn append(
     Ok(())
 }
 
+/// The size of the image of a file; `None` for what is none.
+pub(super) fn size(bytes: &[u8]) -> Option<Size> {
+    let found = std::cell::Cell::new(None);
+    // The header is enough.
+    let fits = |size: Size| {
+        found.set(Some(size));
+        Err(malformed("only the size is wanted"))
+    };
+    let _ = match bytes.starts_with(PNG) {
+        true => png(bytes, &fits),
+        false => pnm::image(bytes, &fits),
+    };
+    found.get()
+}
+
 /// How images of a size become inputs: as they are, grey ones as colours, colours as grey.
 fn way(size: Size, shape: &[usize]) -> Option<(Layout, Size)> {
     let channels = match size.channels {

@@ -2,9 +2,10 @@
 
 use ceg4n_base::{ContentHash, Exact};
 use ceg4n_report::{
-    Accumulator, Accuracy, Activation, AgreementSample, ChangedRow, ClassPoint, Cost,
-    Counterexample, DemandsReport, Layer, Loop, Network, Open, Optimality, Pareto, ParetoPoint,
-    RefutedBy, Region, Report, SCHEMA_VERSION, Seconds, SetAside, SetAsideBy, Status, Weight,
+    Accumulator, Accuracy, Activation, AgreementSample, Bias, Cause, ChangedRow, ClassPoint, Cost,
+    Counterexample, DemandsReport, Divergence, ImageCenter, Images, InputFile, Layer, LayerRow,
+    Loop, LoopVersion, Network, Open, Optimality, Pareto, ParetoPoint, RefutedBy, Region, Report,
+    Run, SCHEMA_VERSION, Seconds, SetAside, SetAsideBy, Span, Status, TargetCost, Weight,
 };
 
 fn exact(text: &str) -> Exact {
@@ -14,6 +15,8 @@ fn exact(text: &str) -> Exact {
 fn region(id: &str, verdict: &str, method: &str) -> Region {
     Region {
         id: id.to_owned(),
+        lower: Vec::new(),
+        upper: Vec::new(),
         verdict: verdict.to_owned(),
         requirement: "top1".to_owned(),
         margin_proved: None,
@@ -42,6 +45,8 @@ pub(crate) fn minimal() -> Report {
             sha256: ContentHash::of(b"file"),
             parameters: 12,
             macs: 8,
+            input: Vec::new(),
+            output: Vec::new(),
         },
         program: Some(ContentHash::of(b"program")),
         requirement: "top1".to_owned(),
@@ -60,6 +65,10 @@ pub(crate) fn minimal() -> Report {
         calibration_accuracy: None,
         demands: None,
         agreement_samples: Vec::new(),
+        divergence: None,
+        images: None,
+        targets: Vec::new(),
+        run: None,
         seconds: Seconds::default(),
         seed: 0,
     }
@@ -68,6 +77,8 @@ pub(crate) fn minimal() -> Report {
 /// `compile` with a proved, a refuted and an open region, and every optional field.
 pub(crate) fn full() -> Report {
     let proved = Region {
+        lower: vec![exact("0.1"), exact("-4")],
+        upper: vec![exact("0.2"), exact("1/3")],
         requirement: "top1 margin 0.1".to_owned(),
         margin_proved: Some(0.046875),
         reference_changes_class: true,
@@ -104,6 +115,11 @@ pub(crate) fn full() -> Report {
     };
     Report {
         command: "compile".to_owned(),
+        network: Network {
+            input: vec![1, 2],
+            output: vec![2],
+            ..minimal().network
+        },
         requirement: "top1 margin 0.1\ntop1".to_owned(),
         domain: "real, grid u8q-2".to_owned(),
         status: Status::Refuted,
@@ -136,6 +152,20 @@ pub(crate) fn full() -> Report {
             agreement: 0.75,
             lower: 0.73,
         }],
+        divergence: Some(divergence()),
+        images: Some(images()),
+        targets: vec![TargetCost {
+            target: "cortex-m4".to_owned(),
+            kernel: "auto".to_owned(),
+            emitted: true,
+            constant_bytes: 12,
+            code_bytes: 400,
+            scratch_bytes: 4,
+            vector_bytes: 6,
+            time: 230,
+            time_unit: "instructions".to_owned(),
+        }],
+        run: Some(run()),
         seconds: Seconds {
             total: 1.5,
             search: 0.5,
@@ -145,6 +175,81 @@ pub(crate) fn full() -> Report {
         seed: u64::MAX,
         ..minimal()
     }
+}
+
+fn divergence() -> Divergence {
+    Divergence {
+        version: 1,
+        counterexample: Some(4),
+        ended: Some(1),
+        region: "left".to_owned(),
+        requirement: "top1".to_owned(),
+        x: vec![exact("0.5"), exact("-0.25")],
+        reference: vec![exact("0"), exact("2/7")],
+        kernel: vec![exact("12"), exact("-0.001953125")],
+        reference_class: Some(1),
+        kernel_class: Some(0),
+        broken: true,
+        first: Some("x".to_owned()),
+        lost_at: Some("y".to_owned()),
+        layers: vec![LayerRow {
+            name: "y".to_owned(),
+            format: Some("s4q2".to_owned()),
+            element: 0,
+            reference: exact("0"),
+            kernel: exact("12"),
+            difference: exact("12"),
+            relative: 42.0,
+            inherited: exact("1"),
+            constants: exact("10"),
+            rounding: exact("0.5"),
+            clamping: exact("0.5"),
+            cause: Cause::Constants,
+            clamped: 1,
+            slack: Some(exact("-12")),
+            broken: true,
+        }],
+    }
+}
+
+fn images() -> Images {
+    Images {
+        height: 1,
+        width: 2,
+        channels: 1,
+        channels_last: false,
+        centers: vec![ImageCenter {
+            region: "left".to_owned(),
+            class: Some(1),
+            x: vec![0.25, 0.5],
+        }],
+    }
+}
+
+fn run() -> Run {
+    Run {
+        command_line: ["ceg4nc", "compile", "tiny.nnir"]
+            .map(str::to_owned)
+            .to_vec(),
+        started: "2026-01-02T03:04:05Z".to_owned(),
+        platform: "x86_64-linux".to_owned(),
+        effort: 1,
+        solver: "embedded".to_owned(),
+        jobs: 2,
+        time_limit: Some(60.0),
+        region_time_limit: Some(2.5),
+        memory_limit: Some(2048),
+        inputs: vec![InputFile {
+            path: "tiny.nnir".to_owned(),
+            role: "network".to_owned(),
+            bytes: 800,
+            sha256: ContentHash::of(b"file"),
+        }],
+    }
+}
+
+fn span(least: f64, greatest: f64) -> Option<Span> {
+    Some(Span { least, greatest })
 }
 
 fn the_loop() -> Loop {
@@ -160,6 +265,33 @@ fn the_loop() -> Loop {
             cost: 60,
             reason: "right: boxes".to_owned(),
         }],
+        start_points: Some(3),
+        versions: vec![
+            LoopVersion {
+                version: 1,
+                weight_bits: vec![2, 4],
+                bias_bits: vec![8, 8],
+                activation_bits: vec![8, 8],
+                cost: 50,
+                guided: true,
+                ended: "refuted".to_owned(),
+                region: Some("left".to_owned()),
+                counterexample: Some(4),
+                reason: None,
+            },
+            LoopVersion {
+                version: 2,
+                weight_bits: vec![3, 4],
+                bias_bits: vec![8, 8],
+                activation_bits: vec![8, 8],
+                cost: 60,
+                guided: false,
+                ended: "unknown".to_owned(),
+                region: None,
+                counterexample: None,
+                reason: Some("right: boxes".to_owned()),
+            },
+        ],
         optimality: Some(Optimality {
             statement: "cost 64 is not shown to be least".to_owned(),
             space: "weights 2..16 bits".to_owned(),
@@ -208,10 +340,23 @@ fn layer(name: &str, format: &str) -> Layer {
             format: format.to_owned(),
             bits: 4,
             parameters: 6,
+            values: span(-1.5, 1.25),
+            holds: span(-2.0, 1.75),
         },
+        bias: Some(Bias {
+            format: "s8q6".to_owned(),
+            bits: 8,
+            values: span(-0.5, 0.25),
+            holds: span(-2.0, 1.984375),
+        }),
         activation: Activation {
             format: "u8q8".to_owned(),
             clamp_inactive: Some(true),
+            value: Some("x".to_owned()),
+            bits: Some(8),
+            holds: span(0.0, 0.99609375),
+            types: span(-0.5, 3.0),
+            regions: span(0.0, 0.75),
         },
         accumulator: Accumulator {
             format: "s64".to_owned(),
