@@ -157,10 +157,17 @@ fn constant(what: &str, format: &str, (values, holds): (Option<Span>, Option<Spa
 
 fn operand(l: &Layer) -> Tensor {
     let a = &l.activation;
-    let clamp = a.clamp_inactive.map(|inactive| match inactive {
-        true => ("held", "proved: never clamped on the regions"),
-        false => ("clipped", "clamping on the regions is not excluded"),
-    });
+    // What the checker proved for any input holds on the regions too.
+    let always = match (a.types, a.holds) {
+        (Some(t), Some(h)) => t.least >= h.least && t.greatest <= h.greatest,
+        _ => false,
+    };
+    let clamp = match a.clamp_inactive {
+        _ if always => Some(("held", "proved: never clamped, for any input")),
+        Some(true) => Some(("held", "proved: never clamped on the regions")),
+        Some(false) => Some(("clipped", "clamping on the regions is not excluded")),
+        None => None,
+    };
     Tensor {
         what: match &a.value {
             Some(v) => format!("Operand %{v}"),

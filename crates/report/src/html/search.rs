@@ -237,7 +237,12 @@ pub(super) fn front(r: &Report) -> Option<Front> {
             ),
             labels: (metric, &y),
             height: 260.0,
-            marks: p.points.iter().map(mark).collect(),
+            // The front last, so that nothing lies over it.
+            marks: {
+                let (front, dominated): (Vec<&ParetoPoint>, Vec<&ParetoPoint>) =
+                    p.points.iter().partition(|p| p.on_front);
+                dominated.into_iter().chain(front).map(mark).collect()
+            },
             lines: vec![("front", on_front)],
             whole: (true, false),
         }),

@@ -43,6 +43,9 @@ pub(super) fn summary(r: &Report) -> Summary {
     let (status, headline) = match r.status {
         Status::Proved => ("proved", proved_headline(r)),
         Status::Refuted => ("refuted", "Not proved: refuted".to_owned()),
+        Status::Unknown if number(r, Kind::Open) == 0 && number(r, Kind::Vacuous) > 0 => {
+            ("unknown", "Not proved: vacuous".to_owned())
+        }
         Status::Unknown => ("unknown", "Not proved: open".to_owned()),
     };
     let mut notes = Vec::new();
