@@ -192,9 +192,8 @@ fn run(
         record: record.as_ref(),
     };
     let ended = decide(&session, &plan, reference, asked, around);
-    if let (Err(_), Some(record)) = (&ended, &record) {
-        // Of the two failures the first one is told.
-        let _ = record.end("failed", None, None, started.elapsed().as_secs_f64());
+    if let (Err(_), Some(record)) = (&ended, record) {
+        record.fail(started.elapsed().as_secs_f64());
     }
     Ok((ended?, session.folder))
 }
