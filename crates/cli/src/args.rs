@@ -5,17 +5,21 @@
 //! built are recognised and refused, never ignored; they are hidden from the help.
 
 mod bench_compile;
+mod global;
 mod query;
 mod reduce;
 mod report;
 mod rules;
+mod runs;
 mod scalar;
 
 pub use bench_compile::{BenchCompileArgs, BenchDataArgs, TableFormat};
+pub use global::{ColorWhen, CompletionsArgs, DoctorArgs, EXIT_CODES, GlobalArgs, ManArgs};
 pub use query::{BenchInstancesArgs, QueryArgs, SupportsArgs};
 pub use reduce::ReduceArgs;
 pub use report::ReportArgs;
 pub use rules::RulesArgs;
+pub use runs::{DiffArgs, RunsArgs};
 pub use scalar::ScalarArgs;
 
 use crate::translate;
@@ -25,11 +29,8 @@ use std::path::PathBuf;
 
 /// Compiles a neural network to fixed-point code that is proved to give the same answers.
 #[derive(Parser, Debug)]
-#[command(name = "ceg4nc", max_term_width = 100, arg_required_else_help = true)]
-#[command(
-    after_help = "Exit codes: 0 everything PROVED or done, 10 REFUTED, 20 UNKNOWN or limit \
-    reached, 2 wrong usage, 3 bad input, 1 a failure of the tool itself."
-)]
+#[command(name = "ceg4nc", arg_required_else_help = true)]
+#[command(after_help = global::after_help())]
 pub struct Cli {
     /// Print the name of the program
     #[arg(long, exclusive = true)]
@@ -37,6 +38,9 @@ pub struct Cli {
     /// Print its version
     #[arg(long, short = 'V', exclusive = true)]
     pub version: bool,
+    /// How the call speaks.
+    #[command(flatten)]
+    pub global: GlobalArgs,
     /// What to do.
     #[command(subcommand)]
     pub command: Option<Command>,
@@ -65,18 +69,20 @@ pub enum Command {
     Explain(ExplainArgs),
     /// Write the page of a report again
     Report(ReportArgs),
-    /// List the solvers, compilers and cross tools found
+    /// Check that everything needed works, and list the optional programs found
     Doctor(DoctorArgs),
+    /// Print a script that completes commands and options in a shell
+    Completions(CompletionsArgs),
+    /// Print the manual page, or write one for every command
+    Man(ManArgs),
     /// Prove the rewrite rules
     Rules(RulesArgs),
     /// Make a network that a command fails on small
     Reduce(Box<ReduceArgs>),
-    /// Planned.
-    #[command(hide = true)]
-    Runs(NotBuilt),
-    /// Planned.
-    #[command(hide = true)]
-    Diff(NotBuilt),
+    /// List the runs of an output folder
+    Runs(RunsArgs),
+    /// Compare two results: formats, cost, verdicts
+    Diff(DiffArgs),
     /// List what queries and networks a solver of VNN-LIB queries supports
     Supports(SupportsArgs),
 }
@@ -95,15 +101,6 @@ impl Command {
     }
 }
 
-/// Whatever follows a command that is not built.
-#[derive(Args, Debug)]
-#[command(disable_help_flag = true)]
-pub struct NotBuilt {
-    /// Not looked at.
-    #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
-    pub rest: Vec<OsString>,
-}
-
 /// How results are printed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
 pub enum Format {
@@ -114,14 +111,16 @@ pub enum Format {
     Json,
 }
 
-/// Whether progress is shown on standard error.
+/// How progress is shown on standard error.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
 pub enum ProgressWhen {
-    /// If it is a terminal.
+    /// A line that is redrawn on a terminal, a line every few seconds elsewhere.
     #[default]
     Auto,
     /// Not at all.
     Never,
+    /// A JSON object for each event.
+    Json,
 }
 
 /// `--format`.
@@ -204,7 +203,7 @@ pub struct BudgetArgs {
     /// The solver of leaves.
     #[arg(long, value_name = "SOLVER", help = translate::solver_help())]
     pub solver: Option<String>,
-    /// Whether progress is shown on standard error
+    /// How progress is shown on standard error
     #[arg(long, value_enum, default_value_t, value_name = "WHEN")]
     pub progress: ProgressWhen,
 }
@@ -257,7 +256,14 @@ pub struct BoundaryArgs {
 #[derive(Args, Debug)]
 pub struct CompileArgs {
     /// A .nnir or .onnx file
-    pub net: PathBuf,
+    #[arg(required_unless_present = "resume")]
+    pub net: Option<PathBuf>,
+    /// Go on with the last run of this output folder, which was interrupted or killed
+    #[arg(long, value_name = "DIR")]
+    pub resume: Option<PathBuf>,
+    /// Keep no run.sqlite in the output folder: the run cannot go on if it is interrupted
+    #[arg(long)]
+    pub no_store: bool,
     /// The folder to write, NAME.ceg4n by default
     #[arg(short, long, value_name = "DIR")]
     pub output: Option<PathBuf>,
@@ -327,20 +333,9 @@ pub struct CompileArgs {
     /// How results are printed.
     #[command(flatten)]
     pub format: FormatArgs,
-    /// What is refused.
-    #[command(flatten)]
-    pub planned: PlannedArgs,
-    /// The words that were typed, for the report.
+    /// The words that were typed, for the report and the store.
     #[arg(skip)]
     pub typed: Vec<String>,
-}
-
-/// Options of `compile` that are not built.
-#[derive(Args, Debug, Default)]
-#[expect(missing_docs, reason = "refused, whatever they say")]
-pub struct PlannedArgs {
-    #[arg(long, hide = true)]
-    pub resume: Option<String>,
 }
 
 /// `verify`.
@@ -516,14 +511,6 @@ pub struct ExplainArgs {
     /// Threads; no result depends on it
     #[arg(long, short, value_name = "N")]
     pub jobs: Option<String>,
-    /// How results are printed.
-    #[command(flatten)]
-    pub format: FormatArgs,
-}
-
-/// `doctor`.
-#[derive(Args, Debug)]
-pub struct DoctorArgs {
     /// How results are printed.
     #[command(flatten)]
     pub format: FormatArgs,

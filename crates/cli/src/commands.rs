@@ -1,14 +1,16 @@
 //! The commands: from arguments through the driver to text and exit code.
 
+mod program;
 mod query;
 mod report;
 mod rules;
+mod runs;
 mod scalar;
 
 use crate::args::{
     BenchArgs, BenchCommand, BenchCompileArgs, BenchVerifyArgs, CheckArgs, Command, CompileArgs,
-    DoctorArgs, ExplainArgs, Format, ImportArgs, OptArgs, Print, ProgressWhen, ReduceArgs, RunArgs,
-    SmtArgs, TableFormat, VerifyArgs,
+    ExplainArgs, Format, ImportArgs, OptArgs, Print, ReduceArgs, RunArgs, SmtArgs, TableFormat,
+    VerifyArgs,
 };
 use crate::console::Console;
 use crate::{render, translate};
@@ -20,12 +22,14 @@ use ceg4n_driver::{Failure, Loaded};
 use ceg4n_report::{Report, Status};
 use serde::Serialize;
 use std::io::{self, ErrorKind};
+use std::time::Instant;
 
 /// The text of a result and the exit code.
 type Done = Result<(String, i32), Failure>;
 
 /// Runs a command; returns the exit code.
 pub(crate) fn run(command: Command, console: &mut Console<'_>) -> i32 {
+    let begin = Instant::now();
     let done = match command {
         Command::Compile(args) => compile(&args, console),
         Command::Check(args) => check(&args, console),
@@ -40,22 +44,27 @@ pub(crate) fn run(command: Command, console: &mut Console<'_>) -> i32 {
             BenchCommand::Compile(args) => bench_compile(&args, console),
             BenchCommand::Instances(args) => query::bench_instances(&args, console),
         },
-        Command::Doctor(args) => doctor(&args),
+        Command::Doctor(args) => program::doctor(&args, console),
+        Command::Completions(args) => program::completions(&args),
+        Command::Man(args) => program::man(&args),
         Command::Explain(args) => explain(&args, console),
         Command::Rules(args) => rules::rules(&args, console),
         Command::Reduce(args) => reduce(&args, console),
+        Command::Runs(args) => runs::runs(&args, console),
+        Command::Diff(args) => runs::diff(&args, console),
         Command::Report(args) => report::report(&args),
-        Command::Runs(_) => Err(translate::not_built("runs").into()),
-        Command::Diff(_) => Err(translate::not_built("diff").into()),
         Command::Supports(args) => query::supports(&args),
     };
-    match done {
+    let code = match done {
         Ok((text, code)) => {
             let written = console.print(&text);
             finish(written, code, console)
         }
         Err(failure) => console.fail(&failure),
-    }
+    };
+    let took = render::verbose::took(begin.elapsed(), &ceg4n_driver::usage());
+    console.detail(&took);
+    code
 }
 
 /// The exit code after results were written. A reader that went away wanted no more of them.
@@ -84,13 +93,6 @@ fn json(value: &impl Serialize) -> Result<String, Failure> {
     }
 }
 
-fn shows_progress(when: ProgressWhen, console: &Console<'_>) -> bool {
-    match when {
-        ProgressWhen::Auto => console.err_is_terminal,
-        ProgressWhen::Never => false,
-    }
-}
-
 fn code_of(report: &Report) -> i32 {
     match report.status {
         Status::Proved => 0,
@@ -100,39 +102,63 @@ fn code_of(report: &Report) -> i32 {
 }
 
 fn compile(args: &CompileArgs, console: &mut Console<'_>) -> Done {
-    let options = translate::compile(args)?;
-    let shown = shows_progress(args.budget.progress, console);
-    let cancel = console.cancel.clone();
-    let made = ceg4n_driver::compile::compile(&options, &console.progress(shown), &cancel)?;
-    console.show(&made.warnings, &Sources::default());
-    let text = match args.format.format {
-        Format::Json => json(&made.report)?,
-        Format::Text => {
-            let folder = made.folder.display();
-            format!("{}written to {folder}\n", render::report(&made.report))
-        }
+    let options = match &args.resume {
+        None => translate::compile(args)?,
+        Some(folder) => match runs::resume(folder, args)? {
+            runs::Resumed::Going(options) => *options,
+            runs::Resumed::Finished(report) => {
+                let told = format!("the run in {} has its result", folder.display());
+                return compiled(args, &report, &told, console);
+            }
+        },
     };
-    Ok((text, code_of(&made.report)))
+    console.detail(&render::verbose::compile(&options));
+    let when = args.budget.progress;
+    let made = console.watch(when, |p, c| ceg4n_driver::compile::compile(&options, p, c))?;
+    console.show(&made.warnings, &Sources::default());
+    console.detail(&render::verbose::stages(&made.report.seconds));
+    let folder = made.folder.display();
+    let mut told = format!("written to {folder}");
+    if made.resumable && options.store.keep {
+        told.push_str(&format!(
+            "\nnot through yet; to go on: ceg4nc compile --resume {folder}"
+        ));
+    }
+    compiled(args, &made.report, &told, console)
+}
+
+/// A result of `compile`, and what is told of it.
+fn compiled(args: &CompileArgs, report: &Report, told: &str, console: &Console<'_>) -> Done {
+    let text = match args.format.format {
+        Format::Json => json(report)?,
+        Format::Text => format!(
+            "{}{told}\n",
+            render::report(report, console.manners.table())
+        ),
+    };
+    Ok((text, code_of(report)))
 }
 
 fn verify(args: &VerifyArgs, console: &mut Console<'_>) -> Done {
     let options = translate::verify(args)?;
-    let shown = shows_progress(args.budget.progress, console);
-    let cancel = console.cancel.clone();
-    let found = ceg4n_driver::verify::verify(&options, &console.progress(shown), &cancel)?;
+    console.detail(&render::verbose::verify(&options));
+    let when = args.budget.progress;
+    let found = console.watch(when, |p, c| ceg4n_driver::verify::verify(&options, p, c))?;
     console.show(&found.warnings, &Sources::default());
+    console.detail(&render::verbose::stages(&found.report.seconds));
     let text = match args.format.format {
         Format::Json => json(&found.report)?,
-        Format::Text => render::report(&found.report),
+        Format::Text => render::report(&found.report, console.manners.table()),
     };
     Ok((text, code_of(&found.report)))
 }
 
 fn bench_verify(args: &BenchVerifyArgs, console: &mut Console<'_>) -> Done {
     let options = translate::bench_verify(args)?;
-    let shown = shows_progress(args.budget.progress, console);
-    let cancel = console.cancel.clone();
-    let bench = ceg4n_driver::bench::bench_verify(&options, &console.progress(shown), &cancel)?;
+    let when = args.budget.progress;
+    let bench = console.watch(when, |p, c| {
+        ceg4n_driver::bench::bench_verify(&options, p, c)
+    })?;
     if let Some(path) = &args.csv {
         std::fs::write(path, bench.to_csv()).map_err(|e| {
             let text = format!("cannot write {}: {e}", path.display());
@@ -141,7 +167,7 @@ fn bench_verify(args: &BenchVerifyArgs, console: &mut Console<'_>) -> Done {
     }
     let text = match args.format.format {
         Format::Json => json(&bench)?,
-        Format::Text => render::bench(&bench, args.each),
+        Format::Text => render::bench(&bench, args.each, console.manners.table()),
     };
     // What is refuted or open is a result; only a run that was cut short is not what was asked.
     Ok((text, if bench.clock_limited { 20 } else { 0 }))
@@ -149,13 +175,12 @@ fn bench_verify(args: &BenchVerifyArgs, console: &mut Console<'_>) -> Done {
 
 fn bench_compile(args: &BenchCompileArgs, console: &mut Console<'_>) -> Done {
     let options = translate::bench_compile(args)?;
-    let shown = shows_progress(args.budget.progress, console);
-    let cancel = console.cancel.clone();
+    let when = args.budget.progress;
     let run = ceg4n_driver::bench::compile::bench_compile;
-    let bench = run(&options, &console.progress(shown), &cancel)?;
+    let bench = console.watch(when, |p, c| run(&options, p, c))?;
     let text = match args.format {
         TableFormat::Json => bench.to_json(),
-        TableFormat::Text => render::bench_compile(&bench),
+        TableFormat::Text => render::bench_compile(&bench, console.manners.table()),
         TableFormat::Markdown => render::bench_compile_markdown(&bench),
     };
     // As for `bench verify`: a row's verdict is a result, whatever it is.
@@ -168,7 +193,7 @@ fn check(args: &CheckArgs, console: &mut Console<'_>) -> Done {
     warn(&loaded, console);
     let text = match args.format.format {
         Format::Json => json(&summary)?,
-        Format::Text => render::summary(&summary),
+        Format::Text => render::summary(&summary, console.manners.table()),
     };
     Ok((text, 0))
 }
@@ -193,7 +218,8 @@ fn import(args: &ImportArgs, console: &mut Console<'_>) -> Done {
 
 fn optimize(args: &OptArgs, console: &mut Console<'_>) -> Done {
     if args.list_passes {
-        return Ok((render::passes(&passes(), pipelines()), 0));
+        let columns = console.manners.table();
+        return Ok((render::passes(&passes(), pipelines(), columns), 0));
     }
     let options = OptOptions {
         load: LoadOptions {
@@ -293,28 +319,18 @@ fn explain(args: &ExplainArgs, console: &Console<'_>) -> Done {
     let told = ceg4n_driver::explain::explain(&options)?;
     let text = match args.format.format {
         Format::Json => json(&told)?,
-        Format::Text => render::explanation(&told),
+        Format::Text => render::explanation(&told, console.manners.table()),
     };
     Ok((text, 0))
 }
 
 fn reduce(args: &ReduceArgs, console: &mut Console<'_>) -> Done {
     let options = translate::reduce(args)?;
-    let shown = shows_progress(args.progress, console);
-    let cancel = console.cancel.clone();
-    let found = ceg4n_driver::reduce::reduce(&options, &console.progress(shown), &cancel)?;
+    let when = args.progress;
+    let found = console.watch(when, |p, c| ceg4n_driver::reduce::reduce(&options, p, c))?;
     let text = match args.format.format {
         Format::Json => json(&found)?,
         Format::Text => render::reduction(&found),
     };
     Ok((text, if found.ended == "fixpoint" { 0 } else { 20 }))
-}
-
-fn doctor(args: &DoctorArgs) -> Done {
-    let report = ceg4n_driver::doctor::doctor();
-    let text = match args.format.format {
-        Format::Json => json(&report)?,
-        Format::Text => render::doctor(&report),
-    };
-    Ok((text, 0))
 }

@@ -1,10 +1,12 @@
 //! Where the command line reads and writes: results to one stream, messages and progress to the
 //! other.
 
-use ceg4n_base::{Diagnostics, Sources};
-use ceg4n_driver::{Cancel, Event, Failure, Progress};
+use crate::args::ProgressWhen;
+use crate::manners::Manners;
+use crate::progress::{self, Display, Screen};
+use ceg4n_base::{Diagnostics, Severity, Sources};
+use ceg4n_driver::{Cancel, Failure, Progress, Quiet};
 use std::io::{self, Read, Write};
-use std::sync::{Mutex, PoisonError};
 
 /// The streams of one call.
 pub struct Console<'a> {
@@ -14,10 +16,14 @@ pub struct Console<'a> {
     pub err: &'a mut (dyn Write + Send + 'a),
     /// What `-` reads.
     pub input: &'a mut dyn Read,
-    /// Colours and progress are for terminals.
+    /// Colours are for terminals.
     pub err_is_terminal: bool,
     /// `NO_COLOR` was not set.
     pub colours: bool,
+    /// Widths, and what the call asks for.
+    pub manners: Manners,
+    /// Where progress is drawn.
+    pub screen: Screen,
     /// Set by the first Ctrl-C.
     pub cancel: Cancel,
 }
@@ -38,9 +44,44 @@ impl<'a> Console<'a> {
         let _ = self.err.write_all(text.as_bytes());
     }
 
-    /// Shows diagnostics.
+    /// Shows lines that only `--verbose` asks for, wrapped.
+    pub fn detail(&mut self, text: &str) {
+        if self.manners.verbose {
+            let options = textwrap::Options::new(self.manners.messages());
+            let options = options.subsequent_indent("  ");
+            let lines = text.lines().map(|l| textwrap::fill(l, &options) + "\n");
+            self.say(&lines.collect::<String>());
+        }
+    }
+
+    /// Whether messages are coloured.
+    pub fn colours_messages(&self) -> bool {
+        self.manners.colours(self.err_is_terminal, self.colours)
+    }
+
+    /// Shows diagnostics; under `--quiet` the errors among them.
     pub fn show(&mut self, diagnostics: &Diagnostics, sources: &Sources) {
-        let text = sources.render(diagnostics, self.colours && self.err_is_terminal);
+        let errors;
+        let shown = match self.manners.quiet {
+            true => {
+                let all = diagnostics.0.iter();
+                let all = all.filter(|d| d.severity == Severity::Error);
+                errors = Diagnostics(all.cloned().collect());
+                &errors
+            }
+            false => diagnostics,
+        };
+        let text = match self.manners.json {
+            true => sources.json(shown),
+            // Where nobody knows a width, lines are left whole for programs.
+            false => {
+                let width = self
+                    .manners
+                    .message_columns
+                    .map(|_| self.manners.messages());
+                sources.render_within(shown, self.colours_messages(), width)
+            }
+        };
         // There is no other place to complain about this one.
         let _ = self.err.write_all(text.as_bytes());
     }
@@ -48,46 +89,29 @@ impl<'a> Console<'a> {
     /// Shows why a command has no result; returns its exit code.
     pub fn fail(&mut self, failure: &Failure) -> i32 {
         self.show(&failure.diagnostics, &failure.sources);
+        let errors = failure.diagnostics.0.iter();
+        let first = errors
+            .filter(|d| d.severity == Severity::Error)
+            .map(|d| d.code);
+        if let (true, false, Some(code)) = (self.err_is_terminal, self.manners.json, first.min()) {
+            self.say(&format!(
+                "`ceg4nc help {code}` explains it, with an example\n"
+            ));
+        }
         failure.exit_code()
     }
 
-    /// Shows events on the message stream until it is dropped.
-    pub fn progress(&mut self, shown: bool) -> Lines<'_, 'a> {
-        Lines {
-            err: shown.then(|| Mutex::new(&mut *self.err)),
-        }
-    }
-}
-
-/// One line of text per event.
-pub struct Lines<'c, 'a> {
-    err: Option<Mutex<&'c mut (dyn Write + Send + 'a)>>,
-}
-
-impl Progress for Lines<'_, '_> {
-    fn note(&self, event: &Event) {
-        let Some(err) = &self.err else { return };
-        let line = match event {
-            Event::Stage { name, detail } => format!("{name}: {detail}\n"),
-            Event::Candidate {
-                iteration,
-                version,
-                detail,
-            } => format!("candidate {iteration} (v{version}): {detail}\n"),
-            Event::Region {
-                id,
-                verdict,
-                detail,
-                done,
-                of,
-            } => {
-                let gap = if detail.is_empty() { "" } else { ": " };
-                format!("  [{done}/{of}] {id:?} {verdict}{gap}{detail}\n")
-            }
-            Event::Note(text) => format!("{text}\n"),
+    /// Works, and shows how far the work is.
+    pub(crate) fn watch<T>(
+        &mut self,
+        when: ProgressWhen,
+        work: impl FnOnce(&dyn Progress, &Cancel) -> T,
+    ) -> T {
+        let Some(form) = progress::form(when, self.manners.quiet, &self.screen) else {
+            return work(&Quiet, &self.cancel);
         };
-        let mut err = err.lock().unwrap_or_else(PoisonError::into_inner);
-        // Progress that cannot be shown is no reason to stop.
-        let _ = err.write_all(line.as_bytes());
+        let manner = (form, self.manners.verbose);
+        let display = Display::new(manner, &self.screen, &mut *self.err, &self.cancel);
+        display.during(|shown| work(shown, &self.cancel))
     }
 }

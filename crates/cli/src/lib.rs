@@ -4,13 +4,19 @@
 pub mod args;
 mod commands;
 mod console;
+mod help;
+mod manners;
+mod progress;
 mod render;
 pub mod translate;
 
-pub use console::{Console, Lines};
+pub use console::Console;
+pub use manners::Manners;
+pub use progress::Screen;
 
 use args::Cli;
-use clap::Parser;
+use ceg4n_base::{Diagnostic, codes};
+use clap::{CommandFactory, FromArgMatches};
 use std::ffi::OsString;
 use std::io::{self, Write};
 
@@ -27,6 +33,8 @@ pub fn run(
         input: &mut io::empty(),
         err_is_terminal: false,
         colours: false,
+        manners: Manners::default(),
+        screen: Screen::default(),
         cancel: Default::default(),
     };
     run_on(args, &mut console)
@@ -35,16 +43,35 @@ pub fn run(
 /// Runs one call on a console; returns the exit code.
 pub fn run_on(args: impl IntoIterator<Item = OsString>, console: &mut Console<'_>) -> i32 {
     let args: Vec<OsString> = args.into_iter().collect();
-    match Cli::try_parse_from(&args) {
-        Ok(cli) => match cli.command {
-            Some(mut command) => {
-                command.set_typed(&args);
-                commands::run(command, console)
-            }
-            None => about(cli.name, console),
-        },
-        Err(e) => usage(&e, console),
+    console.manners.color = manners::color_in(&args);
+    console.manners.json = manners::json_in(&args);
+    if let Some(id) = help::code_in(&args) {
+        return help::code(&id, console);
     }
+    let cli = match read(&args, console.manners.prose()) {
+        Ok(cli) => cli,
+        Err(e) => return usage(&e, console),
+    };
+    console.manners = console.manners.asked(cli.global);
+    if cli.global.quiet && cli.global.verbose {
+        let text = "--quiet has no effect: --verbose asks for more";
+        let error = Diagnostic::error(codes::USAGE, text).help("leave one of the two out");
+        return console.fail(&error.into());
+    }
+    match cli.command {
+        Some(mut command) => {
+            command.set_typed(&args);
+            commands::run(command, console)
+        }
+        None => about(cli.name, console),
+    }
+}
+
+/// The call that `args` make; help is at most `width` columns wide.
+fn read(args: &[OsString], width: usize) -> Result<Cli, clap::Error> {
+    let mut program = Cli::command().term_width(width);
+    let found = program.try_get_matches_from_mut(args)?;
+    Cli::from_arg_matches(&found).map_err(|e| e.format(&mut program))
 }
 
 /// The name, or the version alone, as tools that call solvers expect them.
@@ -60,16 +87,30 @@ fn about(name: bool, console: &mut Console<'_>) -> i32 {
 /// Help and version are results; anything else is wrong usage.
 fn usage(e: &clap::Error, console: &mut Console<'_>) -> i32 {
     let text = e.render();
-    if e.use_stderr() {
-        let text = if console.colours && console.err_is_terminal {
-            text.ansi().to_string()
-        } else {
-            text.to_string()
-        };
-        // There is no other place to complain.
-        let _ = console.err.write_all(text.as_bytes());
+    let shown = |coloured: bool| match coloured {
+        true => text.ansi().to_string(),
+        false => text.to_string(),
+    };
+    if !e.use_stderr() {
+        let manners = console.manners;
+        let text = shown(manners.colours(manners.out_is_terminal, console.colours));
+        let written = console.print(&text);
+        return commands::finish(written, 0, console);
+    }
+    let plain = text.to_string();
+    // A call without arguments gets the help instead of an error.
+    if !plain.starts_with("error: ") {
+        console.say(&shown(console.colours_messages()));
         return 2;
     }
-    let written = console.print(&text.to_string());
-    commands::finish(written, 0, console)
+    if console.manners.json {
+        let mut lines = plain.trim_start_matches("error: ").lines();
+        let mut error = Diagnostic::error(codes::USAGE, lines.next().unwrap_or_default());
+        let rest = lines.map(str::trim).filter(|l| !l.is_empty());
+        error.help = rest.map(str::to_owned).collect();
+        return console.fail(&error.into());
+    }
+    let code = format!("error[{}]:", codes::USAGE);
+    console.say(&shown(console.colours_messages()).replacen("error:", &code, 1));
+    2
 }

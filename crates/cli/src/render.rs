@@ -3,28 +3,32 @@
 
 mod bench;
 mod bench_compile;
+mod doctor;
 mod explain;
 mod instances;
 mod opt;
 mod reduce;
 mod report;
 mod rules;
+mod runs;
 mod simplify;
 mod table;
+pub(crate) mod verbose;
 
 pub(crate) use bench::bench;
 pub(crate) use bench_compile::{bench_compile, bench_compile_markdown};
+pub(crate) use doctor::doctor;
 pub(crate) use explain::{explanation, recheck};
 pub(crate) use instances::instances;
 pub(crate) use opt::{after, compared, passes, stats, timing};
 pub(crate) use reduce::reduction;
 pub(crate) use report::report;
 pub(crate) use rules::{rule_list, rules};
+pub(crate) use runs::{difference, runs};
 pub(crate) use simplify::simplification;
 
 use ceg4n_base::Exact;
 use ceg4n_driver::check::{Summary, VersionSummary};
-use ceg4n_driver::doctor::{Found, Report};
 use ceg4n_driver::run::{Known, RunResult};
 use ceg4n_report::Layer;
 use std::fmt::Write;
@@ -48,7 +52,7 @@ pub(crate) fn count(n: usize, what: &str) -> String {
 }
 
 /// A table of layers: formats of weights and operands, widths and ranges of sums.
-fn layers(layers: &[Layer]) -> String {
+fn layers(layers: &[Layer], columns: Option<usize>) -> String {
     let head = ["layer", "weight", "operand", "accumulator", "proved range"];
     let mut rows = vec![head.map(str::to_owned).to_vec()];
     for l in layers {
@@ -61,11 +65,11 @@ fn layers(layers: &[Layer]) -> String {
             format!("{} to {}", acc.proved_min, acc.proved_max),
         ]);
     }
-    table(&rows, 2)
+    table(&rows, 2, columns)
 }
 
 /// `check`.
-pub(crate) fn summary(s: &Summary) -> String {
+pub(crate) fn summary(s: &Summary, columns: Option<usize>) -> String {
     let n = &s.network;
     let mut out = String::new();
     // Writing to a string does not fail, here and below.
@@ -85,7 +89,7 @@ pub(crate) fn summary(s: &Summary) -> String {
         .collect();
     let _ = writeln!(out, "operators: {}", operators.join(", "));
     for v in &s.versions {
-        version(&mut out, v);
+        version(&mut out, v, columns);
     }
     if !s.regions.is_empty() {
         let ids: Vec<_> = s.regions.iter().take(8).map(|r| r.id.as_str()).collect();
@@ -108,7 +112,7 @@ pub(crate) fn summary(s: &Summary) -> String {
     out
 }
 
-fn version(out: &mut String, v: &VersionSummary) {
+fn version(out: &mut String, v: &VersionSummary, columns: Option<usize>) {
     let (Some(input), Some(frac)) = (&v.input, v.output_frac) else {
         let _ = writeln!(out, "v{}: activations are real", v.version);
         return;
@@ -118,7 +122,7 @@ fn version(out: &mut String, v: &VersionSummary) {
         "v{}: input {input}, outputs at scale 2^{}, rounding {}",
         v.version, -frac, v.rounding
     );
-    out.push_str(&layers(&v.layers));
+    out.push_str(&layers(&v.layers, columns));
 }
 
 /// `run`.
@@ -178,30 +182,6 @@ fn known(v: &Known) -> String {
 
 fn integers(items: &[i64]) -> String {
     list(items, ToString::to_string)
-}
-
-/// `doctor`.
-pub(crate) fn doctor(r: &Report) -> String {
-    let mut out = format!("ceg4nc {}, native code for {}\n", r.version, r.native_code);
-    for (title, list) in [("solvers", &r.solvers), ("tools", &r.tools)] {
-        let _ = writeln!(out, "{title}");
-        let rows: Vec<_> = list.iter().map(found).collect();
-        out.push_str(&table(&rows, 2));
-    }
-    out
-}
-
-fn found(f: &Found) -> Vec<String> {
-    let version = f.version.clone().unwrap_or_else(|| "not found".to_owned());
-    let path = f.path.as_ref().map(|p| p.display());
-    let place = path.as_ref().map_or("", |_| "at ");
-    let path = path.map_or(String::new(), |p| p.to_string());
-    vec![
-        f.name.clone(),
-        version,
-        format!("{place}{path}"),
-        f.purpose.to_owned(),
-    ]
 }
 
 #[cfg(test)]

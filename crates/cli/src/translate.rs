@@ -16,7 +16,7 @@ pub use reduce::reduce;
 pub use rules::{cost_model, rules};
 
 use crate::args::{
-    BoundaryArgs, BudgetArgs, CompileArgs, PlannedArgs, QuestionArgs, RunArgs, SmtArgs, VerifyArgs,
+    BoundaryArgs, BudgetArgs, CompileArgs, QuestionArgs, RunArgs, SmtArgs, VerifyArgs,
 };
 use ceg4n_base::{Diagnostic, Diagnostics, Exact, codes};
 use ceg4n_driver::Precision;
@@ -90,13 +90,6 @@ impl Reader {
                 .push(Diagnostic::error(codes::USAGE, message).help("leave one of the two out"));
         }
     }
-
-    /// Refuses an option that was given.
-    fn planned(&mut self, name: &str, given: bool) {
-        if given {
-            self.refuse(&format!("--{name}"));
-        }
-    }
 }
 
 /// The options of `compile`.
@@ -105,9 +98,11 @@ impl Reader {
 /// [`codes::USAGE`] and [`codes::NOT_BUILT`].
 pub fn compile(args: &CompileArgs) -> Result<CompileOptions, Diagnostics> {
     let mut r = Reader::default();
-    planned(&mut r, &args.planned);
-    let mut options = CompileOptions::new(&args.net);
-    options.load = question(&mut r, &args.net, &args.question);
+    // A run that goes on takes it from its store.
+    let net = args.net.clone().unwrap_or_default();
+    let mut options = CompileOptions::new(&net);
+    options.store.keep = !args.no_store;
+    options.load = question(&mut r, &net, &args.question);
     options.reference = reference(&mut r, &args.question);
     options.budget = budget(&mut r, &args.budget);
     (options.boundary, options.boundary_margin) = boundary(&mut r, &args.boundary);
@@ -251,6 +246,7 @@ pub fn run(args: &RunArgs) -> Result<RunOptions, Diagnostics> {
         data: is_data.then_some(data),
         rows: r.option("rows", args.rows.as_deref(), rows),
         pixels: r.option("pixels", args.pixels.as_deref(), pixels),
+        points: Vec::new(),
         input: String::new(),
         input_name: args.input.display().to_string(),
         ir_version: r.option("ir-version", args.ir_version.as_deref(), version),
@@ -280,19 +276,9 @@ pub fn smt(args: &SmtArgs) -> Result<SmtOptions, Diagnostics> {
     r.errors.or(options)
 }
 
-/// A command that is planned.
-pub fn not_built(command: &str) -> Diagnostics {
-    let message = format!("`ceg4nc {command}` is not built yet");
-    let d = Diagnostic::error(codes::NOT_BUILT, message);
-    d.help("`ceg4nc help` lists the commands there are").into()
-}
-
-fn planned(r: &mut Reader, p: &PlannedArgs) {
-    r.planned("resume", p.resume.is_some());
-}
-
 fn question(r: &mut Reader, net: &Path, q: &QuestionArgs) -> LoadOptions {
     LoadOptions {
+        text: None,
         net: net.to_owned(),
         regions: q.regions.clone(),
         radius: r.option("radius", q.radius.as_deref(), not_negative),

@@ -25,6 +25,9 @@ pub fn check(tree: &Tree, program: &Command) -> Vec<Finding> {
             known.extend(visible.filter_map(|a| a.get_long()));
         }
     }
+    // Options of every command.
+    let everywhere = program.get_arguments().filter(|a| a.is_global_set());
+    known.extend(everywhere.filter_map(|a| a.get_long()));
     known.extend(["help", "version"]);
     let mentioned = mentioned(page);
     for option in &known {
@@ -67,7 +70,9 @@ mod tests {
     fn both_directions_are_compared() {
         let seed = Arg::new("seed").long("seed");
         let later = Arg::new("later").long("later").hide(true);
+        let quiet = Arg::new("quiet").long("quiet").global(true);
         let program = Command::new("p")
+            .arg(quiet)
             .subcommand(Command::new("make").arg(seed).arg(later))
             .subcommand(Command::new("plan").hide(true));
         let found = |page: &str| -> Vec<String> {
@@ -75,10 +80,10 @@ mod tests {
             let found = check(&tree, &program);
             found.iter().map(ToString::to_string).collect()
         };
-        let good = "| `make NET [--seed N]` |\n|---|\n`make --help` -- so\n";
+        let good = "| `make NET [--seed N]` |\n|---|\n`make --help` -- so `--quiet`\n";
         assert!(found(good).is_empty());
         assert_eq!(
-            found("| `plan` |\n`--help` and `--later`\n"),
+            found("| `plan` |\n`--help` and `--later`, `--quiet`\n"),
             [
                 "book/src/cli.md: no row for `make`",
                 "book/src/cli.md: `--seed` is missing",

@@ -9,6 +9,7 @@
 //! - [`examples`]: the worked examples of the book, carried out.
 //! - [`formulas`]: what rewriting does to formulas and their solving time, as a table.
 //! - [`kernels`]: what emitted kernels take on microcontrollers, as a table.
+//! - [`textmate`]: the grammar that editors colour `.nnir` files with.
 //! - [`untested`]: what has no text test, and files that no test needs.
 //! - [`licences`]: what the dependencies' licences and sources may be.
 //!
@@ -20,9 +21,11 @@ pub mod commands;
 pub mod examples;
 pub mod formulas;
 pub mod kernels;
+pub mod kills;
 pub mod layers;
 pub mod licences;
 pub mod networks;
+pub mod textmate;
 pub mod tidy;
 pub mod tree;
 pub mod untested;

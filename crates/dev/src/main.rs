@@ -3,9 +3,10 @@
 //! `… -- examples [PAGE]`: carries out the worked examples of the book;
 //! `… -- kernels`: measures emitted kernels, see `--help`;
 //! `… -- formulas`: measures formulas with and without the rewriter, see `--help`;
+//! `… -- kills COMPILE…`: kills runs and lets them go on, see `--help`;
 //! `… -- untested`: lists what has no text test.
 
-use ceg4n_dev::{Tree, book, examples, formulas, kernels, networks, untested};
+use ceg4n_dev::{Tree, book, examples, formulas, kernels, kills, networks, untested};
 use clap::{CommandFactory, Parser};
 use std::path::Path;
 use std::process::ExitCode;
@@ -53,6 +54,10 @@ fn main() -> ExitCode {
             let options = formulas::Options::parse_from(&arguments);
             ended(formulas::table(&options, &mut |line| print!("{line}")))
         }
+        ["kills", ..] => {
+            let options = kills::Options::parse_from(&arguments);
+            ended(kills::run(&options, &mut |line| println!("{line}")))
+        }
         ["untested"] => match Tree::read(&Tree::root()) {
             Ok(tree) => {
                 print!(
@@ -68,7 +73,7 @@ fn main() -> ExitCode {
         },
         _ => {
             eprintln!(
-                "usage: cargo run -p ceg4n-dev -- book|network dense|mobile OUT.nnir|examples [PAGE]|kernels [OPTIONS]|formulas [OPTIONS]|untested"
+                "usage: cargo run -p ceg4n-dev -- book|network dense|mobile OUT.nnir|examples [PAGE]|kernels [OPTIONS]|formulas [OPTIONS]|kills COMPILE…|untested"
             );
             ExitCode::from(2)
         }
@@ -79,7 +84,7 @@ fn main() -> ExitCode {
     clippy::print_stderr,
     reason = "a command-line tool reports its errors"
 )]
-fn ended(done: Result<(), ceg4n_dev::Error>) -> ExitCode {
+fn ended(done: Result<(), impl std::fmt::Display>) -> ExitCode {
     match done {
         Ok(()) => ExitCode::SUCCESS,
         Err(e) => {

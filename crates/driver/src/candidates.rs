@@ -4,8 +4,10 @@ use crate::data::Data;
 use crate::demand::Demanded;
 use crate::engine::{Engine, Timed};
 use crate::parallel::parallel;
-use crate::progress::Event;
-use ceg4n_base::{Diagnostics, Exact};
+use crate::progress::Live;
+use crate::record::Record;
+use crate::told;
+use ceg4n_base::{ContentHash, Diagnostics, Exact};
 use ceg4n_eval::strict_winner;
 use ceg4n_ir::kernel::argmax;
 use ceg4n_ir::{Annotation, Annotations, Checked, Format, Kernel, Program, Property};
@@ -16,6 +18,7 @@ use ceg4n_search::AnnotationSpace;
 use ceg4n_verify::subject::breaks_at;
 use ceg4n_verify::{Reference, RegionResult};
 use std::collections::BTreeMap;
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
@@ -33,8 +36,20 @@ pub(crate) struct Points<'a> {
     /// Input mantissas of the points, by format, point by point.
     mantissas: Mutex<BTreeMap<String, Arc<Vec<i64>>>>,
     demands: Option<Demanded<'a>>,
+    live: Arc<Live>,
+    record: Option<&'a Record>,
     /// Seconds spent.
     pub seconds: f64,
+}
+
+/// The points of a step, for the hash of its question: they only grow, and earlier steps named the
+/// earlier ones.
+pub(crate) fn newest(points: &[Counterexample]) -> String {
+    let last = points.last();
+    let x: Vec<String> = last
+        .map(|p| p.x.iter().map(Exact::to_string).collect())
+        .unwrap_or_default();
+    format!("{} {:?} {x:?}", points.len(), last.map(|p| p.question))
 }
 
 impl<'a> Points<'a> {
@@ -43,13 +58,16 @@ impl<'a> Points<'a> {
         engine: &Engine<'_>,
         data: Option<&'a Data>,
         jobs: usize,
+        record: Option<&'a Record>,
     ) -> Self {
         Self {
+            record,
             demands: Demanded::new(data),
             space,
             reference: engine.reference.clone(),
             properties: engine.asked.iter().map(|a| a.property.clone()).collect(),
             cache: engine.cache.clone(),
+            live: engine.live.clone(),
             jobs,
             known: Vec::new(),
             mantissas: Mutex::default(),
@@ -127,10 +145,9 @@ impl<'a> Points<'a> {
             breaks_at(&self.reference, property, &p.x, n, &y)
         }
     }
-}
 
-impl Evaluate for Points<'_> {
-    fn first(
+    /// The first candidate that passes.
+    fn sweep(
         &mut self,
         candidates: &[Assignment],
         version: u32,
@@ -146,6 +163,8 @@ impl Evaluate for Points<'_> {
                 let program = this.space.program(&block[i], version).ok()?;
                 this.holds(&program, points).then_some(program)
             });
+            let evaluated = block.len() as u64;
+            this.live.candidates.fetch_add(evaluated, Ordering::Relaxed);
             let first = programs.into_iter().enumerate();
             found = first
                 .filter_map(|(i, p)| Some((b * this.jobs.max(1) + i, p?)))
@@ -158,10 +177,60 @@ impl Evaluate for Points<'_> {
         found
     }
 
+    /// Does a program pass?
+    fn passes(&mut self, program: &Checked<Program>, points: &[Counterexample]) -> bool {
+        self.learn(points);
+        self.holds(program, points)
+    }
+}
+
+impl Evaluate for Points<'_> {
+    fn first(
+        &mut self,
+        candidates: &[Assignment],
+        version: u32,
+        points: &[Counterexample],
+    ) -> Option<(usize, Checked<Program>)> {
+        let Some(record) = self.record else {
+            return self.sweep(candidates, version, points);
+        };
+        let mut hasher = record.question("first");
+        let list = serde_json::to_string(candidates).unwrap_or_default();
+        hasher
+            .int(i64::from(version))
+            .str(&list)
+            .str(&newest(points));
+        let asked = hasher.finish();
+        if let Some((found, seconds)) = record.replay::<Option<usize>>("first", asked) {
+            self.seconds += seconds;
+            let place = found?;
+            let program = self.space.program(candidates.get(place)?, version).ok()?;
+            return Some((place, program));
+        }
+        let begin = Instant::now();
+        let found = self.sweep(candidates, version, points);
+        let place = found.as_ref().map(|(i, _)| *i);
+        let seconds = begin.elapsed().as_secs_f64();
+        record.keep("first", asked, &place, None, seconds, false);
+        found
+    }
+
     fn satisfies(&mut self, program: &Checked<Program>, points: &[Counterexample]) -> bool {
         let begin = Instant::now();
-        self.learn(points);
-        let holds = self.holds(program, points);
+        let asked = |record: &Record| -> ContentHash {
+            let mut hasher = record.question("satisfies");
+            hasher.bytes(&program.hash().0).str(&newest(points));
+            hasher.finish()
+        };
+        let holds = match self.record {
+            None => self.passes(program, points),
+            Some(record) => record.step(
+                "satisfies",
+                asked(record),
+                || self.passes(program, points),
+                || false,
+            ),
+        };
         self.seconds += begin.elapsed().as_secs_f64();
         holds
     }
@@ -236,22 +305,15 @@ impl Verify for Decider<'_, '_> {
         candidate: &Candidate,
         version: u32,
     ) -> Result<Vec<(usize, RegionResult)>, String> {
-        let guided = if candidate.guided { ", guided" } else { "" };
-        self.engine.note(&Event::Candidate {
-            iteration: u64::from(version),
-            version,
-            detail: format!(
-                "{}{guided}, cost {}",
-                candidate.assignment,
-                self.space.cost(&candidate.assignment)
-            ),
-        });
+        let cost = self.space.cost(&candidate.assignment);
+        self.engine.note(&told::candidate(candidate, version, cost));
         let verified = self.engine.verify(&candidate.program, self.early);
         self.last = verified.map_err(|d| {
             let text = d.to_string();
             self.failure = Some(d);
             text
         })?;
+        self.engine.tell_verdicts(version, &self.last);
         Ok(self
             .last
             .iter()

@@ -4,7 +4,7 @@ use crate::account::{self, Account};
 use crate::artifacts::Artifacts;
 use crate::candidates::{Decider, Points};
 use crate::data::{Data, few_regions_warning, random_agreement};
-use crate::engine::{Engine, Timed, questions};
+use crate::engine::{Asked, Engine, Surroundings, Timed, questions};
 use crate::failure::Failure;
 use crate::fit::foresee;
 use crate::guide::Guide;
@@ -16,7 +16,9 @@ use crate::outcome::{Summary, region_rows, status_of};
 use crate::output::Staged;
 use crate::pareto::{Measure, plot};
 use crate::plan::Plan;
-use crate::progress::{Cancel, Event, Progress};
+use crate::progress::{Cancel, Event, Progress, Stage, told as told_as};
+use crate::record::{Identity, Record, inputs};
+use crate::told;
 use crate::verify::reference_name;
 use ceg4n_base::{Diagnostic, Diagnostics, codes};
 use ceg4n_emit::check_identifier;
@@ -27,7 +29,9 @@ use ceg4n_refine::{
     Counterexample, Ended, Engines, State, Status as LoopStatus, Strategy, Version,
 };
 use ceg4n_report::{Loop, Report, Run, Seconds, SetAside, Status, html};
+use ceg4n_store::Row;
 use ceg4n_verify::{Reference, RegionResult, Verified};
+use std::cell::Cell;
 use std::path::PathBuf;
 use std::time::Instant;
 
@@ -40,6 +44,8 @@ pub struct Compilation {
     pub folder: PathBuf,
     /// What the user should know besides.
     pub warnings: Diagnostics,
+    /// The run was interrupted or ran out of time, and can go on from its store.
+    pub resumable: bool,
 }
 
 /// Runs `compile`.
@@ -51,8 +57,21 @@ pub fn compile(
     progress: &dyn Progress,
     cancel: &Cancel,
 ) -> Result<Compilation, Failure> {
+    let status = |done: &Compilation| told::status_name(done.report.status);
+    told_as(progress, ("compile", &options.load.net), status, || {
+        compile_quietly(options, progress, cancel)
+    })
+}
+
+/// The command without its first and last event.
+fn compile_quietly(
+    options: &CompileOptions,
+    progress: &dyn Progress,
+    cancel: &Cancel,
+) -> Result<Compilation, Failure> {
     let started = Instant::now();
     let mut loaded = load(&options.load)?;
+    progress.note(&told::loaded(&loaded));
     if let Err(d) = loaded.prepare(options.reference) {
         return Err(loaded.fail(d));
     }
@@ -74,6 +93,7 @@ pub fn compile(
                 report: written.report,
                 folder,
                 warnings,
+                resumable: written.resumable,
             })
         }
         Err(d) => Err(loaded.fail(d)),
@@ -107,6 +127,8 @@ struct Written {
     kept: Option<PathBuf>,
     /// What the user should know of the kernel.
     warning: Option<Diagnostic>,
+    /// The run can go on.
+    resumable: bool,
 }
 
 /// What stays the same while a run writes its results.
@@ -119,6 +141,8 @@ struct Session<'a> {
     /// How the run was called.
     called: Run,
     started: Instant,
+    /// The run has put a result in its place.
+    wrote: Cell<bool>,
 }
 
 fn run(
@@ -143,27 +167,10 @@ fn run(
         )?,
         called: account::begin(options),
         started,
+        wrote: Cell::new(false),
     };
     // A place that cannot be written is told before the work begins.
     drop(Staged::begin(&session.folder)?);
-    let boundary = (
-        options.boundary.unwrap_or(Boundary::Margin),
-        options.boundary_margin.clone(),
-    );
-    let mut engine = Engine::new(
-        reference,
-        asked,
-        boundary,
-        &options.budget,
-        started,
-        progress,
-        cancel,
-    );
-    if let Some(m) = &engine.boundary_margin {
-        progress.note(&Event::Note(format!(
-            "where the reference changes class: top1 margin {m}"
-        )));
-    }
     let own = match loaded.original {
         None => None,
         Some(_) => Some(Reference::new(&check(loaded.module.reference())?)),
@@ -171,10 +178,46 @@ fn run(
     let plan = Plan::new(
         options,
         loaded,
-        own.as_ref().unwrap_or(&engine.reference),
+        own.as_ref().unwrap_or(&reference),
         session.data.as_ref(),
     )?;
     foresee(options, &plan.space)?;
+    let record = match options.store.keep {
+        true => Some(session.record(&reference, &asked)?),
+        false => None,
+    };
+    let around = Surroundings {
+        progress,
+        cancel,
+        record: record.as_ref(),
+    };
+    let ended = decide(&session, &plan, reference, asked, around);
+    if let (Err(_), Some(record)) = (&ended, record) {
+        record.fail(started.elapsed().as_secs_f64());
+    }
+    Ok((ended?, session.folder))
+}
+
+/// Labels, search, and the output folder.
+fn decide(
+    session: &Session<'_>,
+    plan: &Plan,
+    reference: Reference,
+    asked: Vec<Asked>,
+    around: Surroundings<'_>,
+) -> Result<Written, Diagnostics> {
+    let (options, loaded) = (session.options, session.loaded);
+    let boundary = (
+        options.boundary.unwrap_or(Boundary::Margin),
+        options.boundary_margin.clone(),
+    );
+    let started = session.started;
+    let mut engine = Engine::new(reference, asked, boundary, &options.budget, started, around);
+    if let Some(m) = &engine.boundary_margin {
+        around.progress.note(&Event::Note {
+            text: format!("where the reference changes class: top1 margin {m}"),
+        });
+    }
     let given = given_version(options, loaded, &mut engine)?;
     let found = match given {
         // Of a quantized model there is nothing to search.
@@ -183,13 +226,49 @@ fn run(
             chosen: Some(chosen),
             ..Found::default()
         },
-        _ => search(&session, &plan, &mut engine, progress)?,
+        _ => search(session, plan, &mut engine, around.progress)?,
     };
-    let written = session.write(&plan, &engine, &found, true)?;
-    Ok((written, session.folder))
+    around.progress.note(&Event::Stage {
+        stage: Stage::Emit,
+        detail: session.folder.display().to_string(),
+        of: None,
+    });
+    let mut written = session.write(plan, &engine, &found, true)?;
+    if let Some(record) = around.record {
+        written.resumable = engine.stopped();
+        let state = if written.resumable {
+            "stopped"
+        } else {
+            "finished"
+        };
+        let status = serde_json::to_value(written.report.status).ok();
+        let status = status.as_ref().and_then(|v| v.as_str());
+        let report = written.report.to_json();
+        let seconds = started.elapsed().as_secs_f64();
+        record.end(state, status, Some(&report), seconds)?;
+    }
+    Ok(written)
 }
 
 impl Session<'_> {
+    /// The run's place in the store of its output folder.
+    fn record(&self, reference: &Reference, asked: &[Asked]) -> Result<Record, Diagnostics> {
+        let budget = &self.options.budget;
+        let inputs = inputs(reference, asked, self.loaded, &self.called);
+        Record::begin(
+            &self.folder,
+            &Identity {
+                options: &self.options.store,
+                arguments: &self.options.command_line,
+                network: &self.loaded.name,
+                file: self.loaded.sha256,
+                inputs,
+                seed: budget.seed,
+                effort: budget.effort,
+            },
+        )
+    }
+
     /// Writes the output folder. An unfinished run writes each best proved program, so that it is
     /// there whatever happens.
     fn write(
@@ -266,11 +345,20 @@ impl Session<'_> {
             .is_some_and(|r| r.status == Status::Proved);
         staged.write("report.json", report.to_json().as_bytes())?;
         staged.write("report.html", html(&report).as_bytes())?;
-        let kept = staged.commit(was_proved && report.status != Status::Proved)?;
+        let _paused = engine.record().map(Record::pause);
+        // What the run itself wrote before can be made again from its store; the output of an
+        // earlier run cannot.
+        let durable = complete || !self.wrote.replace(true);
+        let kept = staged.commit(was_proved && report.status != Status::Proved, durable)?;
+        engine.note(&Event::Written {
+            path: self.folder.display().to_string(),
+            complete,
+        });
         Ok(Written {
             report,
             kept,
             warning,
+            resumable: false,
         })
     }
 
@@ -402,17 +490,19 @@ fn search(
         .collect();
     plan.quantizable()?;
     progress.note(&Event::Stage {
-        name: "search",
+        stage: Stage::Search,
         detail: plan.space.name(),
+        of: None,
     });
     let (data, budget) = (session.data.as_ref(), &session.options.budget);
     let mut walk = Walk {
         session,
         plan,
-        evaluate: Points::new(&plan.space, engine, data, budget.jobs),
+        evaluate: Points::new(&plan.space, engine, data, budget.jobs, engine.record()),
         guide: Guide::new(&plan.space, engine, data, budget.seed, progress),
         decider: Decider::new(&plan.space, engine, plan.early),
         best: None,
+        told: (0, 0),
     };
     let mut state: Option<State> = None;
     for (i, stage) in plan.stages.iter().enumerate() {
@@ -445,12 +535,15 @@ struct Walk<'a, 'e> {
     decider: Decider<'a, 'e>,
     /// The cheapest proved version with its verdicts.
     best: Option<(u32, Vec<Timed>)>,
+    /// Versions and counterexamples that the store has.
+    told: (usize, usize),
 }
 
 impl Walk<'_, '_> {
     /// Steps until the strategy is through; writes each proved version that is the best so far.
     fn advance(&mut self, mut state: State, last: bool) -> Result<State, Diagnostics> {
         while state.status == LoopStatus::Running {
+            let before = state.versions.len();
             let mut engines = Engines {
                 evaluate: &mut self.evaluate,
                 guide: &mut self.guide,
@@ -464,6 +557,10 @@ impl Walk<'_, '_> {
                     return Err(told.unwrap_or_else(defect));
                 }
             };
+            if let Some(event) = told::iteration(&state, before) {
+                self.decider.engine().note(&event);
+            }
+            self.tell(&state)?;
             let newest = state.versions.last().map(|v| v.version);
             let best = state.proved().map(|v| v.version);
             let known = self.best.as_ref().map(|(v, _)| *v);
@@ -476,6 +573,29 @@ impl Walk<'_, '_> {
             }
         }
         Ok(state)
+    }
+
+    /// Keeps what a step found.
+    fn tell(&mut self, state: &State) -> Result<(), Diagnostics> {
+        let seconds = self.session.started.elapsed().as_secs_f64();
+        let engine = self.decider.engine();
+        let Some(record) = engine.record() else {
+            return Ok(());
+        };
+        let (versions, points) = self.told;
+        for v in state.versions.iter().skip(versions) {
+            record.put(version_row(v, state, seconds));
+        }
+        for (i, c) in state.counterexamples.iter().enumerate().skip(points) {
+            record.put(Row::Counterexample {
+                number: i as u64,
+                region: engine.asked[c.question].region.id.clone(),
+                ended: c.ended,
+                x: serde_json::to_string(&c.x).unwrap_or_default(),
+            });
+        }
+        self.told = (state.versions.len(), state.counterexamples.len());
+        Ok(record.check()?)
     }
 
     /// Puts the best proved version in its place.
@@ -535,6 +655,26 @@ impl Walk<'_, '_> {
             last,
             seconds,
         })
+    }
+}
+
+fn version_row(v: &Version, state: &State, seconds: f64) -> Row {
+    let assignment = &v.assignment;
+    Row::Version {
+        version: v.version,
+        program: v.program,
+        assignment: assignment.to_string(),
+        guided: v.guided,
+        cost: v.cost,
+        candidates: state.candidates,
+        counterexamples: state.counterexamples.len() as u64,
+        ended: match &v.ended {
+            Ended::Proved => "proved".to_owned(),
+            Ended::Refuted(i) => format!("refuted by counterexample {i}"),
+            Ended::Unknown(reason) => format!("open: {reason}"),
+        },
+        seconds,
+        annotations: serde_json::to_string(&*v.annotations).unwrap_or_default(),
     }
 }
 

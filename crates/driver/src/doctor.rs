@@ -1,44 +1,54 @@
-//! `doctor`: which helpers are installed.
+//! `doctor`: whether what the product needs works here, which optional programs are installed,
+//! what a missing one costs and how to get it.
+
+mod checks;
+mod programs;
+mod tools;
+
+pub use checks::Check;
+pub use tools::Without;
 
 use ceg4n_jit::CodeCache;
 use ceg4n_smt::solver::{available, names};
 use serde::Serialize;
-use std::io::Read;
-use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
-use std::time::{Duration, Instant};
-
-/// Compilers and cross tools that are looked for, and what each is for.
-const TOOLS: &[(&str, &str)] = &[
-    ("cc", "compiles emitted C"),
-    ("gcc", "compiles emitted C"),
-    ("clang", "compiles emitted C"),
-    ("rustc", "compiles emitted Rust"),
-    ("cargo", "builds emitted Rust"),
-    ("arm-none-eabi-gcc", "C for Cortex-M"),
-    ("riscv64-unknown-elf-gcc", "C for RISC-V"),
-    ("avr-gcc", "C for AVR"),
-    ("qemu-system-arm", "runs Cortex-M code"),
-    ("simavr", "runs AVR code"),
-    ("cmake", "builds emitted C"),
-    ("cppcheck", "checks emitted C against MISRA C"),
-    ("frama-c", "proves emitted C free of run-time errors"),
-];
-
-/// How long a program may take to say its version.
-const VERSION_TIME: Duration = Duration::from_secs(5);
+use std::path::PathBuf;
 
 /// Everything that was looked for.
 #[derive(Clone, Debug, Serialize)]
 pub struct Report {
     /// The version of this tool.
     pub version: &'static str,
+    /// True if everything works that the product cannot do without.
+    pub ready: bool,
     /// How candidates are evaluated here.
     pub native_code: String,
+    /// The machine.
+    pub machine: Machine,
+    /// What the product cannot do without, tried out.
+    pub checks: Vec<Check>,
     /// Solvers.
     pub solvers: Vec<Found>,
-    /// Compilers and cross tools.
+    /// Compilers, emulators and checkers of emitted code.
     pub tools: Vec<Found>,
+    /// Packages of the `python3` on the path.
+    pub python: Vec<Found>,
+}
+
+/// The machine that the program runs on.
+#[derive(Clone, Debug, Serialize)]
+pub struct Machine {
+    /// The operating system.
+    pub system: &'static str,
+    /// The instruction set.
+    pub architecture: &'static str,
+    /// Threads that run at a time: what `--jobs` is unless said.
+    pub threads: usize,
+    /// Bytes of memory; `None` where the system does not say.
+    pub memory: Option<u64>,
+    /// The limit that the system sets on the program's memory, in bytes; `None` without one.
+    pub memory_limit: Option<u64>,
+    /// True if `--memory-limit` also bounds the program itself, not only solver processes.
+    pub memory_is_watched: bool,
 }
 
 /// One helper.
@@ -46,93 +56,69 @@ pub struct Report {
 pub struct Found {
     /// What it is called.
     pub name: String,
-    /// What it is for; empty for a solver.
-    #[serde(skip_serializing_if = "str::is_empty")]
+    /// What it is for.
     pub purpose: &'static str,
-    /// Where it is; `None` if it is built in or missing.
+    /// Where it is; `None` if it is built in, a package, or missing.
     pub path: Option<PathBuf>,
     /// What it says its version is; `None` if it is missing.
     pub version: Option<String>,
+    /// Of a missing one: what that costs, and how to get it.
+    #[serde(flatten, skip_serializing_if = "Option::is_none")]
+    pub missing: Option<Without>,
 }
 
-/// Looks for everything.
+/// Looks for everything and tries out what is needed.
 pub fn doctor() -> Report {
     let vectors = CodeCache::new().options().vectors;
+    let kind = if vectors { "with vectors" } else { "scalar" };
     let installed = available();
-    let solvers = names().map(|name| {
+    let manager = tools::Manager::of_system();
+    let solver = |name: &str| {
         let found = installed.iter().find(|s| s.name == name);
+        let tool = tools::solver(name);
         Found {
             name: name.to_owned(),
-            purpose: "",
+            purpose: tool.map_or("answers queries", |t| t.purpose),
             path: found.and_then(|s| s.path.clone()),
             version: found.map(|s| s.version.clone()),
+            missing: match found {
+                Some(_) => None,
+                None => tool.map(|t| t.without(manager)),
+            },
         }
-    });
-    let tools = TOOLS.iter().map(|(name, purpose)| {
-        let path = on_path(name);
+    };
+    let tool = |tool: &tools::Tool| {
+        let path = programs::on_path(tool.name);
         Found {
-            name: (*name).to_owned(),
-            purpose,
-            version: path.as_deref().map(version_of),
+            name: tool.name.to_owned(),
+            purpose: tool.purpose,
+            version: path
+                .as_deref()
+                .map(|p| programs::first_line(p, tool.version_arguments)),
+            missing: path.is_none().then(|| tool.without(manager)),
             path,
         }
-    });
+    };
+    let checks = checks::all();
     Report {
         version: env!("CARGO_PKG_VERSION"),
-        native_code: format!(
-            "{} {}",
-            std::env::consts::ARCH,
-            if vectors { "with vectors" } else { "scalar" }
-        ),
-        solvers: solvers.collect(),
-        tools: tools.collect(),
+        ready: checks.iter().all(|c| c.works),
+        native_code: format!("{} {kind}", std::env::consts::ARCH),
+        machine: machine(),
+        checks,
+        solvers: names().map(solver).collect(),
+        tools: tools::TOOLS.iter().map(tool).collect(),
+        python: tools::python(),
     }
 }
 
-fn on_path(name: &str) -> Option<PathBuf> {
-    let path = std::env::var_os("PATH")?;
-    let file = format!("{name}{}", std::env::consts::EXE_SUFFIX);
-    std::env::split_paths(&path)
-        .map(|folder| folder.join(&file))
-        .find(|p| p.is_file())
-}
-
-/// The first line of `--version`; a program that does not answer in time is killed.
-fn version_of(path: &Path) -> String {
-    let child = Command::new(path)
-        .arg("--version")
-        .stdin(Stdio::null())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::null())
-        .spawn();
-    let mut child = match child {
-        Ok(child) => child,
-        Err(e) => return format!("unusable: {e}"),
-    };
-    let end = Instant::now() + VERSION_TIME;
-    // A version is far shorter than a pipe's buffer, so that waiting first blocks nobody.
-    while Instant::now() < end {
-        match child.try_wait() {
-            Ok(None) => std::thread::sleep(Duration::from_millis(10)),
-            Ok(Some(_)) => {
-                let mut text = Vec::new();
-                if let Some(out) = child.stdout.take() {
-                    // What could not be read counts as not said.
-                    let _ = out.take(4096).read_to_end(&mut text);
-                }
-                let text = String::from_utf8_lossy(&text);
-                let line = text.lines().next().unwrap_or("").trim();
-                return if line.is_empty() {
-                    "unknown version".to_owned()
-                } else {
-                    line.to_owned()
-                };
-            }
-            Err(e) => return format!("unusable: {e}"),
-        }
+fn machine() -> Machine {
+    Machine {
+        system: std::env::consts::OS,
+        architecture: std::env::consts::ARCH,
+        threads: std::thread::available_parallelism().map_or(1, usize::from),
+        memory: crate::resources::total_memory(),
+        memory_limit: crate::resources::memory_ceiling(),
+        memory_is_watched: crate::resources::peak_memory().is_some(),
     }
-    // It may have ended just now; then there is nothing to kill.
-    let _ = child.kill();
-    let _ = child.wait();
-    "unusable: no answer".to_owned()
 }

@@ -3,12 +3,15 @@
 use crate::load::Loaded;
 use crate::options::{Boundary, Budget};
 use crate::parallel::parallel;
-use crate::progress::{Cancel, Event, Progress};
+use crate::progress::{Cancel, Event, Live, Progress, Stage};
+use crate::record::{Record, blank};
 use crate::resources::MemoryGuard;
-use ceg4n_base::{ContentHash, Diagnostic, Diagnostics, Exact, codes};
+use crate::told::{label_name, region};
+use ceg4n_base::{ContentHash, Diagnostic, Diagnostics, Exact, Hasher, codes};
 use ceg4n_ir::{Checked, Domain, Format, Program, Property, Region, Requirement, Selection};
 use ceg4n_jit::CodeCache;
 use ceg4n_refine::Counterexample;
+use ceg4n_store::{AnswerKind, Row};
 use ceg4n_verify::attack::{Target, simplify};
 use ceg4n_verify::space::Space;
 use ceg4n_verify::tree::Tree;
@@ -17,7 +20,10 @@ use ceg4n_verify::{
     Effort, Known, Label, Labelled, Obligation, Question, Reference, RegionResult, SolverLeaf,
     Stop, Subject, Verdict, decide_from, label,
 };
+use serde::de::DeserializeOwned;
 use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 /// Points that refuted something and are tried on other programs and regions.
@@ -48,6 +54,26 @@ pub(crate) struct Timed {
     pub result: RegionResult,
     /// Wall time.
     pub seconds: f64,
+    /// Where the run's store has the verdict with its evidence.
+    pub key: Option<ContentHash>,
+}
+
+/// What a run tells, what may end it, and what it keeps.
+#[derive(Clone, Copy)]
+pub(crate) struct Surroundings<'a> {
+    /// Takes events.
+    pub progress: &'a dyn Progress,
+    /// Ends the run.
+    pub cancel: &'a Cancel,
+    /// Its store, if it has one.
+    pub record: Option<&'a Record>,
+}
+
+impl Asked {
+    /// Property and domain in words.
+    pub(crate) fn words(&self) -> String {
+        format!("{} {}", self.property, self.domain)
+    }
 }
 
 /// Everything that stays the same over the candidates of a run.
@@ -77,6 +103,9 @@ pub(crate) struct Engine<'a> {
     stop: Stop,
     memory: MemoryGuard,
     progress: &'a dyn Progress,
+    /// What displays read while the run goes on.
+    pub live: Arc<Live>,
+    record: Option<&'a Record>,
 }
 
 /// Every obligation of a loaded network, as questions.
@@ -157,13 +186,20 @@ impl<'a> Engine<'a> {
         boundary: (Boundary, Option<Exact>),
         budget: &'a Budget,
         started: Instant,
-        progress: &'a dyn Progress,
-        cancel: &Cancel,
+        around: Surroundings<'a>,
     ) -> Self {
+        let Surroundings {
+            progress,
+            cancel,
+            record,
+        } = around;
         let deadline = budget.time_limit.and_then(|t| started.checked_add(t));
         let memory = MemoryGuard::new(budget.memory_limit_mib, cancel);
+        let live = Arc::new(Live::default());
+        progress.watch(&live);
         let stop = Stop {
             jobs: budget.jobs,
+            gauge: Some(live.boxes.clone()),
             ..memory.stop(deadline)
         };
         let mut engine = Self {
@@ -182,12 +218,10 @@ impl<'a> Engine<'a> {
             stop,
             memory,
             progress,
+            live,
+            record,
         };
         let begin = Instant::now();
-        progress.note(&Event::Stage {
-            name: "label",
-            detail: format!("{} regions", engine.asked.len()),
-        });
         engine.label_all();
         // Under a clock an undecided label may be the clock's doing.
         let clock = budget.time_limit.is_some()
@@ -239,6 +273,29 @@ impl<'a> Engine<'a> {
         self.asked.iter().map(obligation).collect()
     }
 
+    /// The run's store.
+    pub(crate) fn record(&self) -> Option<&'a Record> {
+        self.record
+    }
+
+    /// Keeps what was found of a version.
+    pub(crate) fn tell_verdicts(&self, version: u32, verdicts: &[Timed]) {
+        let Some(record) = self.record else {
+            return;
+        };
+        for t in verdicts {
+            let asked = &self.asked[t.question];
+            record.put(Row::Verdict {
+                version,
+                region: asked.region.id.clone(),
+                asked: asked.words(),
+                verdict: t.result.verdict.name(),
+                seconds: t.seconds,
+                key: t.key,
+            });
+        }
+    }
+
     /// Passes an event on.
     pub(crate) fn note(&self, event: &Event) {
         self.progress.note(event);
@@ -283,7 +340,22 @@ impl<'a> Engine<'a> {
                 same[i] = Some(at);
             }
         }
-        let labels = self.parallel(once.len(), |k, stop| self.label(once[k], stop));
+        self.note(&Event::Stage {
+            stage: Stage::Label,
+            detail: "regions".to_owned(),
+            of: Some(once.len()),
+        });
+        let done = AtomicUsize::new(0);
+        let labels = self.parallel(once.len(), |k, stop| {
+            let found = self.label(once[k], stop);
+            self.note(&Event::Labelled {
+                id: self.asked[once[k]].region.id.clone(),
+                label: label_name(&found.label),
+                done: done.fetch_add(1, Ordering::Relaxed) + 1,
+                of: once.len(),
+            });
+            found
+        });
         for (a, at) in self.asked.iter_mut().zip(same) {
             if let Some(at) = at {
                 a.label = labels[at].clone();
@@ -292,7 +364,57 @@ impl<'a> Engine<'a> {
     }
 
     fn label(&self, i: usize, stop: &Stop) -> Labelled {
-        label_of(&self.reference, &self.asked[i], &self.effort, stop)
+        let asked = &self.asked[i];
+        let compute = || label_of(&self.reference, asked, &self.effort, stop);
+        let Some(record) = self.record else {
+            return compute();
+        };
+        let mut hasher = record.question("label");
+        self.identify(&mut hasher, asked, &self.effort);
+        let key = hasher.finish();
+        let begin = Instant::now();
+        if let Some((stored, _)) = self.recall::<Labelled>(record, key) {
+            return stored;
+        }
+        let found = compute();
+        if let Some(key) = self.lasting(record, key, stop.now().is_some()) {
+            let seconds = begin.elapsed().as_secs_f64();
+            let name = match found.label {
+                Label::Robust(_) => "robust",
+                Label::Changes(_) => "changes",
+                Label::Undecided => "undecided",
+            };
+            record.keep_answer(asked, blank(key, AnswerKind::Label, name, seconds), &found);
+        }
+        found
+    }
+
+    /// Everything but the program that decides a label or verdict.
+    fn identify(&self, hasher: &mut Hasher, asked: &Asked, effort: &Effort) {
+        hasher
+            .bytes(&self.reference.hash().0)
+            .str(&format!("{:?}", self.reference.precision()))
+            .bytes(&asked.region.hash().0)
+            .str(&asked.region.id)
+            .str(&format!("{:?} {:?}", asked.property, asked.domain))
+            .str(&format!("{effort:?}"));
+    }
+
+    /// An answer of this or another run; or what this run's own limits decided.
+    fn recall<T: DeserializeOwned>(&self, record: &Record, key: ContentHash) -> Option<(T, f64)> {
+        let limited = self.budget.region_time_limit.is_some();
+        let own = || record.answer(record.own(key)).filter(|_| limited);
+        record.answer(key).or_else(own)
+    }
+
+    /// The key under which an answer is kept: of all runs, or where the region's clock ended the
+    /// work of this run alone. What the run's end cut short is not kept.
+    fn lasting(&self, record: &Record, key: ContentHash, cut: bool) -> Option<ContentHash> {
+        match (cut, self.stopped()) {
+            (false, _) => Some(key),
+            (true, false) => Some(record.own(key)),
+            (true, true) => None,
+        }
     }
 
     fn settle_boundary(&mut self, (boundary, margin): (Boundary, Option<Exact>)) {
@@ -331,11 +453,14 @@ impl<'a> Engine<'a> {
         };
         let order = self.order.clone();
         let mut done: Vec<Timed> = Vec::new();
+        let decided = AtomicUsize::new(0);
         for questions in order.chunks(wave) {
-            let before = done.len();
             let results = self.parallel(questions.len(), |i, stop| {
-                self.decide(&subject, questions[i], before + i + 1, stop)
+                self.answer(&subject, questions[i], &decided, stop)
             });
+            if let Some(record) = self.record {
+                record.check()?;
+            }
             for r in results {
                 let timed = r?;
                 self.learn(&timed);
@@ -401,13 +526,110 @@ impl<'a> Engine<'a> {
         self.order.insert(at, timed.question);
     }
 
-    fn decide(
+    /// The verdict on a question: taken from the store, or found.
+    fn answer(
         &self,
         subject: &Subject,
         i: usize,
-        place: usize,
+        decided: &AtomicUsize,
         stop: &Stop,
     ) -> Result<Timed, Diagnostics> {
+        let timed = match self.record {
+            None => self.decide(subject, i, stop)?,
+            Some(record) => {
+                let key = self.verdict_key(record, subject, i);
+                match self.recalled(record, key, subject, i) {
+                    Some(timed) => timed,
+                    None => {
+                        let found = self.decide(subject, i, stop)?;
+                        self.kept(record, key, subject, found, stop)
+                    }
+                }
+            }
+        };
+        let place = decided.fetch_add(1, Ordering::Relaxed) + 1;
+        self.note(&region(&timed.result, place, self.asked.len()));
+        Ok(timed)
+    }
+
+    /// Everything that decides a verdict: what a run knows already counts too, for it decides how
+    /// far a limited effort gets.
+    fn verdict_key(&self, record: &Record, subject: &Subject, i: usize) -> ContentHash {
+        let asked = &self.asked[i];
+        let mut hasher = record.question("verdict");
+        self.identify(&mut hasher, asked, &self.work());
+        let json = |v: Result<String, serde_json::Error>| v.unwrap_or_default();
+        hasher
+            .bytes(&subject.program().hash().0)
+            .str(&json(serde_json::to_string(&asked.label)))
+            .str(&json(serde_json::to_string(&self.divisions[i])))
+            .str(&json(serde_json::to_string(&self.hints)))
+            .str(&self.budget.solver)
+            .str(&format!("{:?}", self.budget.memory_limit_mib));
+        hasher.finish()
+    }
+
+    /// A stored verdict. A counterexample is replayed; a proof stands for the hash of all that was
+    /// asked.
+    fn recalled(
+        &self,
+        record: &Record,
+        key: ContentHash,
+        subject: &Subject,
+        i: usize,
+    ) -> Option<Timed> {
+        let asked = &self.asked[i];
+        let (result, seconds) = self.recall::<RegionResult>(record, key)?;
+        let sound = match &result.verdict {
+            Verdict::Refuted(w) => {
+                let space = Space::new(&asked.region, asked.domain, subject.input_format());
+                let found = subject.replay(&self.reference, &space, &asked.property, &w.x);
+                matches!(found, Ok(Some(found)) if found == **w)
+            }
+            Verdict::Proved(e) => {
+                e.program == subject.program().hash()
+                    && e.reference == self.reference.hash()
+                    && e.region == asked.region.hash()
+            }
+            Verdict::Unknown(_) => true,
+        };
+        let same = result.id == asked.region.id && result.property == asked.property;
+        (sound && same).then_some(Timed {
+            question: i,
+            result,
+            seconds,
+            key: Some(key),
+        })
+    }
+
+    /// Keeps a verdict that was found.
+    fn kept(
+        &self,
+        record: &Record,
+        key: ContentHash,
+        subject: &Subject,
+        mut timed: Timed,
+        stop: &Stop,
+    ) -> Timed {
+        let cut = timed.result.clock_limited || stop.now().is_some();
+        timed.key = self.lasting(record, key, cut);
+        if let Some(key) = timed.key {
+            let name = timed.result.verdict.name();
+            let mut answer = blank(key, AnswerKind::Verdict, name, timed.seconds);
+            answer.program = Some(subject.program().hash());
+            record.keep_answer(&self.asked[timed.question], answer, &timed.result);
+        }
+        timed
+    }
+
+    fn work(&self) -> Effort {
+        match self.brief {
+            true => self.effort.brief(),
+            false => self.effort,
+        }
+    }
+
+    fn decide(&self, subject: &Subject, i: usize, stop: &Stop) -> Result<Timed, Diagnostics> {
         let a = &self.asked[i];
         let begin = Instant::now();
         let mut leaf = SolverLeaf::new(&self.budget.solver, self.budget.memory_limit_mib)?;
@@ -424,23 +646,12 @@ impl<'a> Engine<'a> {
             hints: &self.hints,
             partial: None,
         };
-        let effort = match self.brief {
-            true => self.effort.brief(),
-            false => self.effort,
-        };
-        let result = decide_from(&question, known, &effort, stop, &mut leaf);
-        let seconds = begin.elapsed().as_secs_f64();
-        self.progress.note(&Event::Region {
-            id: result.id.clone(),
-            verdict: result.verdict.name(),
-            detail: result.property.to_string(),
-            done: place,
-            of: self.asked.len(),
-        });
+        let result = decide_from(&question, known, &self.work(), stop, &mut leaf);
         Ok(Timed {
             question: i,
             result,
-            seconds,
+            seconds: begin.elapsed().as_secs_f64(),
+            key: None,
         })
     }
 

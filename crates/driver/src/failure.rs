@@ -21,6 +21,11 @@ impl Failure {
         }
     }
 
+    /// The diagnostics as text, with the places in the files that they point to.
+    pub fn render(&self, colours: bool) -> String {
+        self.sources.render(&self.diagnostics, colours)
+    }
+
     /// The exit code of the command line: 2 for wrong usage, 1 if the tool itself failed, else 3
     /// for bad input.
     pub fn exit_code(&self) -> i32 {

@@ -1,10 +1,12 @@
 //! Guided rounding of candidates: on the regions, counterexamples and data of a run.
 
+use crate::candidates::newest;
 use crate::data::Data;
 use crate::engine::Engine;
 use crate::progress::{Event, Progress};
-use ceg4n_base::Exact;
-use ceg4n_ir::{Annotations, Checked, Program, Property, Region};
+use crate::record::{GUIDED, Record};
+use ceg4n_base::{ContentHash, Exact};
+use ceg4n_ir::{Annotations, Checked, Program, Property, Region, ValueId};
 use ceg4n_quantize::guided::{Aim, Examples, Goal, Guided, Latents, RegionAim};
 use ceg4n_refine::{Attempt, Counterexample};
 use ceg4n_search::AnnotationSpace;
@@ -51,8 +53,11 @@ pub(crate) struct Guide<'a> {
     /// The reference's typical lead.
     lead: f64,
     latents: Latents,
+    /// Steps were taken from the store: the latents are those that the last of them left there.
+    replayed: bool,
     stop: Stop,
     progress: &'a dyn Progress,
+    record: Option<&'a Record>,
     /// Seconds spent.
     pub seconds: f64,
 }
@@ -60,7 +65,7 @@ pub(crate) struct Guide<'a> {
 impl<'a> Guide<'a> {
     pub(crate) fn new(
         space: &'a AnnotationSpace,
-        engine: &Engine<'_>,
+        engine: &Engine<'a>,
         data: Option<&Data>,
         seed: u64,
         progress: &'a dyn Progress,
@@ -93,8 +98,10 @@ impl<'a> Guide<'a> {
             points: 0,
             lead,
             latents: Latents::default(),
+            replayed: false,
             stop: engine.stop().clone(),
             progress,
+            record: engine.record(),
             seconds: 0.0,
         }
     }
@@ -165,9 +172,9 @@ impl<'a> Guide<'a> {
     }
 }
 
-impl ceg4n_refine::Guide for Guide<'_> {
-    fn improve(&mut self, attempt: &Attempt<'_>) -> Option<Checked<Program>> {
-        let begin = Instant::now();
+impl Guide<'_> {
+    /// One run of guided rounding.
+    fn round(&mut self, attempt: &Attempt<'_>) -> Option<Annotations> {
         self.learn(attempt.points);
         let start = self.start(attempt)?;
         let stop = || self.stop.now().is_some();
@@ -180,24 +187,86 @@ impl ceg4n_refine::Guide for Guide<'_> {
         let outcome = self
             .settings
             .improve(model, &start, &self.latents, goal, effort, &stop);
-        self.progress.note(&Event::Note(format!(
-            "guided: {}, round {}: objective {:.4} to {:.4}, {} of {} regions hold at the worst points, {} mantissas moved, {:.2} s",
-            attempt.assignment,
-            attempt.round + 1,
-            outcome.before,
-            outcome.after,
-            outcome.held.0,
-            outcome.held.1,
-            outcome.moved,
-            begin.elapsed().as_secs_f64(),
-        )));
+        self.progress.note(&Event::Guided {
+            formats: attempt.assignment.to_string(),
+            round: attempt.round + 1,
+            before: outcome.before,
+            after: outcome.after,
+            held: outcome.held.0,
+            of: outcome.held.1,
+            moved: outcome.moved,
+        });
         self.latents = outcome.latents;
         let mut notes = outcome.annotations;
         notes.version = attempt.version;
-        let program = model.check(notes).ok();
-        self.seconds += begin.elapsed().as_secs_f64();
-        program
+        Some(notes)
     }
+
+    /// The same as a step of the run's store.
+    fn step(&mut self, attempt: &Attempt<'_>, record: &Record) -> Option<Annotations> {
+        let asked = question(attempt, record);
+        if let Some((notes, seconds)) = record.replay::<Option<Annotations>>(GUIDED, asked) {
+            self.replayed = true;
+            self.seconds += seconds;
+            return notes;
+        }
+        if std::mem::take(&mut self.replayed) {
+            self.latents = record.latents().map_or_else(Latents::new, |t| unpack(&t));
+        }
+        let begin = Instant::now();
+        let notes = self.round(attempt);
+        let seconds = begin.elapsed().as_secs_f64();
+        let cut = self.stop.now().is_some();
+        let latents = Some(pack(&self.latents));
+        record.keep(GUIDED, asked, &notes, latents, seconds, cut);
+        self.seconds += seconds;
+        notes
+    }
+}
+
+impl ceg4n_refine::Guide for Guide<'_> {
+    fn improve(&mut self, attempt: &Attempt<'_>) -> Option<Checked<Program>> {
+        let notes = match self.record {
+            Some(record) => self.step(attempt, record),
+            None => {
+                let begin = Instant::now();
+                let notes = self.round(attempt);
+                self.seconds += begin.elapsed().as_secs_f64();
+                notes
+            }
+        };
+        self.space.model().check(notes?).ok()
+    }
+}
+
+/// The hash of what a run of guided rounding is asked.
+fn question(attempt: &Attempt<'_>, record: &Record) -> ContentHash {
+    let mut hasher = record.question(GUIDED);
+    let json = |t: Result<String, serde_json::Error>| t.unwrap_or_default();
+    hasher
+        .str(&json(serde_json::to_string(attempt.assignment)))
+        .str(&json(serde_json::to_string(&attempt.warm)))
+        .str(&newest(attempt.points))
+        .str(&format!("{:?}", attempt.doubts))
+        .int(i64::from(attempt.round))
+        .int(i64::from(attempt.version));
+    hasher.finish()
+}
+
+/// Latents as a text; numbers as their bits, which come back as they are.
+fn pack(latents: &Latents) -> String {
+    let bits: Vec<(ValueId, Vec<u32>)> = latents
+        .iter()
+        .map(|(v, row)| (*v, row.iter().map(|x| x.to_bits()).collect()))
+        .collect();
+    serde_json::to_string(&bits).unwrap_or_default()
+}
+
+fn unpack(text: &str) -> Latents {
+    let bits: Vec<(ValueId, Vec<u32>)> = serde_json::from_str(text).unwrap_or_default();
+    bits.into_iter()
+        .map(|(v, row)| (v, row.into_iter().map(f32::from_bits).collect()))
+        .collect()
 }
 
 /// The calibration rows, row by row, evenly chosen where they are too many.

@@ -146,21 +146,29 @@ fn load_into(options: &LoadOptions, sources: &mut Sources) -> Result<Read, Diagn
     let path = &options.net;
     let extension = path.extension().map(|e| e.to_string_lossy().to_lowercase());
     let mut warnings = Diagnostics::default();
-    let mut module = match extension.as_deref() {
-        Some("nnir") => ceg4n_syntax::load(sources, path)?,
-        Some("onnx") => {
+    let mut module = match (extension.as_deref(), &options.text) {
+        (_, Some(text)) => {
+            let folder = path.parent().unwrap_or(Path::new("")).to_owned();
+            let name = path.display().to_string();
+            ceg4n_syntax::parse(sources, &name, text, &ceg4n_syntax::Folder(folder))?
+        }
+        (Some("nnir"), None) => ceg4n_syntax::load(sources, path)?,
+        (Some("onnx"), None) => {
             let imported = import_onnx_file(path)?;
             warnings.0.extend(imported.notes);
             Module::new(imported.network)
         }
-        _ => {
+        (Some(_) | None, None) => {
             let text = format!("{} is neither .nnir nor .onnx", path.display());
             return Err(Diagnostic::error(codes::USAGE, text)
                 .help("a network is a .nnir or .onnx file; import other formats first")
                 .into());
         }
     };
-    let sha256 = hash_of(path)?;
+    let sha256 = match &options.text {
+        Some(text) => hash_of(text.as_bytes()),
+        None => hash_of(&bytes_of(path)?),
+    };
     let query = match &options.require {
         Some(Demand::Query(path)) => {
             let query = vnnlib::query_from_file(sources, path)?;
@@ -175,12 +183,15 @@ fn load_into(options: &LoadOptions, sources: &mut Sources) -> Result<Read, Diagn
     Ok((module, warnings, sha256))
 }
 
-fn hash_of(path: &Path) -> Result<ContentHash, Diagnostic> {
-    use sha2::{Digest, Sha256};
+fn bytes_of(path: &Path) -> Result<Vec<u8>, Diagnostic> {
     let name = path.display();
-    let bytes = std::fs::read(path)
-        .map_err(|e| Diagnostic::error(codes::FILE_READ, format!("cannot read {name}: {e}")))?;
-    Ok(ContentHash(Sha256::digest(&bytes).into()))
+    let unreadable = |e| Diagnostic::error(codes::FILE_READ, format!("cannot read {name}: {e}"));
+    std::fs::read(path).map_err(unreadable)
+}
+
+fn hash_of(bytes: &[u8]) -> ContentHash {
+    use sha2::{Digest, Sha256};
+    ContentHash(Sha256::digest(bytes).into())
 }
 
 /// Applies `--require` and `--domain`, and drops ids of regions that are not kept.

@@ -16,6 +16,9 @@ use std::time::Duration;
 pub struct LoadOptions {
     /// A `.nnir` or `.onnx` file.
     pub net: PathBuf,
+    /// The network as `.nnir` text, which is read instead of the file. [`Self::net`] is then what
+    /// messages call it, and tensors that the text names are looked for in its folder.
+    pub text: Option<String>,
     /// Region files, queries and data sets; if there are any, they replace the regions of the
     /// `.nnir` file.
     pub regions: Vec<PathBuf>,
@@ -44,6 +47,22 @@ pub struct LoadOptions {
 }
 
 impl LoadOptions {
+    /// A file, with its own regions and requirements.
+    pub fn new(net: impl Into<PathBuf>) -> Self {
+        Self {
+            net: net.into(),
+            ..Self::default()
+        }
+    }
+
+    /// A `.nnir` text, with its own regions and requirements, under a name for messages.
+    pub fn from_text(name: impl Into<PathBuf>, text: impl Into<String>) -> Self {
+        Self {
+            text: Some(text.into()),
+            ..Self::new(name)
+        }
+    }
+
     /// True if a data set is among [`Self::regions`].
     pub fn has_data(&self) -> bool {
         crate::regions::has_data(self)
@@ -169,6 +188,28 @@ pub enum Strategy {
 pub use ceg4n_quantize::formats::Granularity;
 pub use ceg4n_search::Cost;
 
+/// What a run keeps of itself.
+#[derive(Clone, Debug)]
+pub struct StoreOptions {
+    /// Keep `run.sqlite` in the output folder, so that the run can go on after an interruption.
+    pub keep: bool,
+    /// Go on with this run of the folder's store; the other options must be those it began with.
+    pub resume: Option<i64>,
+    /// Keep no more than so many steps: for tests of runs that end early.
+    #[doc(hidden)]
+    pub stop_after: Option<u64>,
+}
+
+impl Default for StoreOptions {
+    fn default() -> Self {
+        Self {
+            keep: true,
+            resume: None,
+            stop_after: None,
+        }
+    }
+}
+
 /// Everything that `compile` can be told.
 #[derive(Clone, Debug)]
 pub struct CompileOptions {
@@ -215,18 +256,22 @@ pub struct CompileOptions {
     pub prefix: Option<String>,
     /// Start from this IR version of the file: its formats are decided first.
     pub ir_version: Option<u32>,
-    /// The words of the command line, for the report; empty for a library call.
+    /// The words of the command line, for the report and the store; empty for a library call.
     pub command_line: Vec<String>,
+    /// What the run keeps of itself.
+    pub store: StoreOptions,
 }
 
 impl CompileOptions {
     /// The options of `ceg4nc compile NET`.
     pub fn new(net: impl Into<PathBuf>) -> Self {
+        Self::of(LoadOptions::new(net))
+    }
+
+    /// The same for a network that is loaded in another way.
+    pub fn of(load: LoadOptions) -> Self {
         Self {
-            load: LoadOptions {
-                net: net.into(),
-                ..LoadOptions::default()
-            },
+            load,
             reference: Precision::default(),
             budget: Budget::default(),
             boundary: None,
@@ -248,6 +293,7 @@ impl CompileOptions {
             prefix: None,
             ir_version: None,
             command_line: Vec::new(),
+            store: StoreOptions::default(),
         }
     }
 
@@ -287,11 +333,13 @@ pub struct VerifyOptions {
 impl VerifyOptions {
     /// The options of `ceg4nc verify NET`.
     pub fn new(net: impl Into<PathBuf>) -> Self {
+        Self::of(LoadOptions::new(net))
+    }
+
+    /// The same for a network that is loaded in another way.
+    pub fn of(load: LoadOptions) -> Self {
         Self {
-            load: LoadOptions {
-                net: net.into(),
-                ..LoadOptions::default()
-            },
+            load,
             reference: Precision::default(),
             budget: Budget::default(),
             boundary: None,

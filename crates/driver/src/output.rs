@@ -2,7 +2,13 @@
 //!
 //! A folder of ours has a manifest of the files that the tool wrote. It is replaced only if it
 //! holds nothing else; a proved result that a run without proof would replace is kept beside.
+//!
+//! The files of the run store stay where they are while the rest is replaced: a new folder gets links
+//! to them before it takes the place of the old one.
 
+use crate::replace::{
+    clear_abandoned, exchange, free_name, parent, point, recover, sync_files, sync_folder,
+};
 use ceg4n_base::{Diagnostic, codes};
 use std::collections::BTreeSet;
 use std::fs;
@@ -27,7 +33,12 @@ fn cannot(what: &str, path: &Path, e: &io::Error) -> Diagnostic {
         codes::FILE_WRITE,
         format!("cannot {what} {}: {e}", path.display()),
     )
-    .help("choose another folder with -o, or mend its permissions")
+    .help(match e.kind() {
+        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
+            "free some space, or choose another folder with -o"
+        }
+        _ => "choose another folder with -o, or mend its permissions",
+    })
 }
 
 impl Staged {
@@ -38,24 +49,16 @@ impl Staged {
     /// A target that exists and holds anything that this tool did not write, or that cannot be
     /// written.
     pub fn begin(target: &Path) -> Result<Self, Diagnostic> {
-        // A link stays what it is; what it points to is replaced.
-        let target = match fs::symlink_metadata(target) {
-            Ok(m) if m.is_symlink() => {
-                fs::canonicalize(target).unwrap_or_else(|_| target.to_owned())
-            }
-            Ok(_) | Err(_) => target.to_owned(),
-        };
+        let target = place(target);
+        recover(&target);
         refuse_foreign(&target)?;
         let name = target
             .file_name()
             .map(|n| n.to_string_lossy().into_owned())
             .unwrap_or_default();
-        let parent = match target.parent() {
-            Some(p) if !p.as_os_str().is_empty() => p.to_owned(),
-            _ => PathBuf::from("."),
-        };
+        let parent = parent(&target);
         fs::create_dir_all(&parent).map_err(|e| cannot("create", &parent, &e))?;
-        clear_abandoned(&parent, &name);
+        clear_abandoned(&target);
         let temporary = parent.join(format!(".{name}.{}.partial", std::process::id()));
         if temporary.exists() {
             fs::remove_dir_all(&temporary).map_err(|e| cannot("clear", &temporary, &e))?;
@@ -88,11 +91,16 @@ impl Staged {
     }
 
     /// Puts the folder in its place. An earlier output of this tool there is replaced; with
-    /// `keep_earlier` it is moved beside, and the place is returned.
+    /// `keep_earlier` it is moved beside, and the place is returned. `durable` waits until all of it
+    /// is on the disk.
     ///
     /// # Errors
     /// What the file system says; then the earlier output stands as it was.
-    pub fn commit(mut self, keep_earlier: bool) -> Result<Option<PathBuf>, Diagnostic> {
+    pub fn commit(
+        mut self,
+        keep_earlier: bool,
+        durable: bool,
+    ) -> Result<Option<PathBuf>, Diagnostic> {
         let files = files_of(&self.temporary).map_err(|e| cannot("read", &self.temporary, &e))?;
         let list: Vec<String> = files.into_iter().collect();
         self.write(
@@ -100,30 +108,62 @@ impl Staged {
             format!("{TITLE}\n{}\n", list.join("\n")).as_bytes(),
         )?;
         refuse_foreign(&self.target)?;
+        point();
         let had = self.target.exists();
-        let earlier = if keep_earlier {
-            free_name(&self.target)
-        } else {
-            self.temporary.with_extension("replaced")
-        };
         if had {
-            fs::rename(&self.target, &earlier).map_err(|e| cannot("replace", &self.target, &e))?;
+            link_store(&self.target, &self.temporary)?;
         }
-        if let Err(e) = fs::rename(&self.temporary, &self.target) {
-            if had {
-                // The earlier output goes back to its place.
-                let _ = fs::rename(&earlier, &self.target);
+        point();
+        self.sync(&list, durable)
+            .map_err(|e| cannot("write", &self.temporary, &e))?;
+        if !had {
+            fs::rename(&self.temporary, &self.target)
+                .map_err(|e| cannot("write", &self.target, &e))?;
+            self.committed = true;
+            let _ = sync_folder(&parent(&self.target));
+            return Ok(None);
+        }
+        self.replace(keep_earlier)
+    }
+
+    /// Brings the new folder to the disk; the store's names in it in any case.
+    fn sync(&self, files: &[String], durable: bool) -> io::Result<()> {
+        if durable {
+            let files = files.iter().map(String::as_str);
+            sync_files(&self.temporary, files.chain([MANIFEST]))?;
+        }
+        sync_folder(&self.temporary)
+    }
+
+    /// The new folder takes the place of the earlier one.
+    fn replace(&mut self, keep_earlier: bool) -> Result<Option<PathBuf>, Diagnostic> {
+        // An earlier output that is to be kept stands under its new name from the moment on that it
+        // is replaced.
+        let from = match keep_earlier {
+            true => {
+                let kept = free_name(&self.target);
+                fs::rename(&self.temporary, &kept).map_err(|e| cannot("write", &kept, &e))?;
+                kept
             }
-            return Err(cannot("write", &self.target, &e));
+            false => self.temporary.clone(),
+        };
+        point();
+        if let Err(e) = exchange(&from, &self.target) {
+            let _ = fs::rename(&from, &self.temporary);
+            return Err(cannot("replace", &self.target, &e));
         }
         self.committed = true;
-        if had && keep_earlier {
-            return Ok(Some(earlier));
+        point();
+        // The earlier folder goes only after the disk knows the new one.
+        let _ = sync_folder(&parent(&self.target));
+        if !keep_earlier {
+            let _ = fs::remove_dir_all(&from);
+            return Ok(None);
         }
-        if had {
-            let _ = fs::remove_dir_all(&earlier);
+        for name in ceg4n_store::FILES {
+            let _ = fs::remove_file(from.join(name));
         }
-        Ok(None)
+        Ok(Some(from))
     }
 
     /// The text of a file of the earlier output, if there is one.
@@ -138,6 +178,65 @@ impl Drop for Staged {
             let _ = fs::remove_dir_all(&self.temporary);
         }
     }
+}
+
+/// Where a folder really stands: a link stays what it is; what it points to is replaced.
+fn place(target: &Path) -> PathBuf {
+    match fs::symlink_metadata(target) {
+        Ok(m) if m.is_symlink() => fs::canonicalize(target).unwrap_or_else(|_| target.to_owned()),
+        Ok(_) | Err(_) => target.to_owned(),
+    }
+}
+
+/// Makes an output folder for a run that has no result yet, unless there is one; returns its place,
+/// and whether it was made.
+///
+/// # Errors
+/// As [`Staged::begin`].
+pub(crate) fn prepare(target: &Path) -> Result<(PathBuf, bool), Diagnostic> {
+    let target = place(target);
+    recover(&target);
+    refuse_foreign(&target)?;
+    let had = target.exists();
+    fs::create_dir_all(&target).map_err(|e| cannot("create", &target, &e))?;
+    let manifest = target.join(MANIFEST);
+    if !fs::read_to_string(&manifest).is_ok_and(|text| text.starts_with(TITLE)) {
+        fs::write(&manifest, format!("{TITLE}\n")).map_err(|e| cannot("write", &manifest, &e))?;
+    }
+    if !had {
+        sync_files(&target, [MANIFEST].into_iter())
+            .and_then(|()| sync_folder(&target))
+            .and_then(|()| sync_folder(&parent(&target)))
+            .map_err(|e| cannot("write", &target, &e))?;
+    }
+    Ok((target, !had))
+}
+
+/// Removes a folder that was made for a run which came to nothing: it holds the store alone.
+pub(crate) fn discard(folder: &Path) {
+    for name in ceg4n_store::FILES.into_iter().chain([MANIFEST]) {
+        let _ = fs::remove_file(folder.join(name));
+    }
+    // Whatever else is in it stays.
+    let _ = fs::remove_dir(folder);
+}
+
+/// Gives the new folder the store of the old one.
+fn link_store(old: &Path, new: &Path) -> Result<(), Diagnostic> {
+    for name in ceg4n_store::FILES {
+        let (from, to) = (old.join(name), new.join(name));
+        match fs::hard_link(&from, &to) {
+            Err(e) if e.kind() == io::ErrorKind::NotFound => {}
+            Err(e) => {
+                let text = format!("cannot give {} a second name: {e}", from.display());
+                return Err(Diagnostic::error(codes::FILE_WRITE, text).help(
+                    "the store needs a file system with hard links: choose another folder with -o, or --no-store",
+                ));
+            }
+            Ok(()) => {}
+        }
+    }
+    Ok(())
 }
 
 /// Refuses a target that is no folder of ours, or holds files that this tool did not write.
@@ -157,11 +256,16 @@ fn refuse_foreign(target: &Path) -> Result<(), Diagnostic> {
         return Ok(());
     }
     let manifest = fs::read_to_string(target.join(MANIFEST)).unwrap_or_default();
+    let own = |f: &String| f == MANIFEST || ceg4n_store::FILES.contains(&f.as_str());
+    if TITLE.starts_with(&manifest) && found.contains(MANIFEST) && found.iter().all(own) {
+        // A run was killed while it made the folder.
+        return Ok(());
+    }
     let mut lines = manifest.lines();
     if lines.next() != Some(TITLE) {
         return foreign(format!("{place} exists and is no output folder of ceg4nc"));
     }
-    let ours: BTreeSet<&str> = lines.chain([MANIFEST]).collect();
+    let ours: BTreeSet<&str> = lines.chain([MANIFEST]).chain(ceg4n_store::FILES).collect();
     match found.iter().find(|f| !ours.contains(f.as_str())) {
         Some(file) => foreign(format!("{place} holds {file}, which ceg4nc did not write")),
         None => Ok(()),
@@ -204,40 +308,6 @@ fn files_of(folder: &Path) -> io::Result<BTreeSet<String>> {
     Ok(found)
 }
 
-/// `NAME.previous`, `NAME.previous-2`, …: the first that is free.
-fn free_name(target: &Path) -> PathBuf {
-    let name = target.file_name().unwrap_or_default().to_string_lossy();
-    let numbered = |i: u32| match i {
-        1 => target.with_file_name(format!("{name}.previous")),
-        _ => target.with_file_name(format!("{name}.previous-{i}")),
-    };
-    (1..)
-        .map(numbered)
-        .find(|p| !p.exists())
-        .unwrap_or_else(|| numbered(1))
-}
-
-/// Removes what runs that were killed left beside the target: partial folders of processes that
-/// are gone. Only where the system tells which processes live.
-fn clear_abandoned(parent: &Path, name: &str) {
-    if !Path::new("/proc/self").exists() {
-        return;
-    }
-    let Ok(entries) = fs::read_dir(parent) else {
-        return;
-    };
-    for entry in entries.flatten() {
-        let file = entry.file_name().to_string_lossy().into_owned();
-        let pid = file
-            .strip_prefix(&format!(".{name}."))
-            .and_then(|rest| rest.strip_suffix(".partial"))
-            .and_then(|pid| pid.parse::<u32>().ok());
-        if pid.is_some_and(|pid| !Path::new(&format!("/proc/{pid}")).exists()) {
-            let _ = fs::remove_dir_all(entry.path());
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -258,11 +328,11 @@ mod tests {
 
         let staged = Staged::begin(&target).unwrap();
         staged.write("report.json", b"{}").unwrap();
-        staged.commit(false).unwrap();
+        staged.commit(false, true).unwrap();
         let again = Staged::begin(&target).unwrap();
         assert_eq!(again.earlier("report.json").as_deref(), Some("{}"));
         again.write("report.json", b"2").unwrap();
-        again.commit(false).unwrap();
+        again.commit(false, true).unwrap();
         assert_eq!(fs::read(target.join("report.json")).unwrap(), b"2");
         assert_eq!(entries(dir.path()), 1);
     }
@@ -289,13 +359,13 @@ mod tests {
         let target = dir.path().join("out");
         let staged = Staged::begin(&target).unwrap();
         staged.write("c/a.c", b"1").unwrap();
-        staged.commit(false).unwrap();
+        staged.commit(false, true).unwrap();
         let running = Staged::begin(&target).unwrap();
         fs::write(target.join("c/main.c"), b"mine").unwrap();
         let told = Staged::begin(&target).unwrap_err().message;
         assert!(told.contains("c/main.c"), "{told}");
         // Added while a run is under way, it is found when the run ends.
-        assert!(running.commit(false).is_err());
+        assert!(running.commit(false, true).is_err());
         assert_eq!(fs::read(target.join("c/main.c")).unwrap(), b"mine");
         assert_eq!(entries(dir.path()), 1);
     }
@@ -307,13 +377,29 @@ mod tests {
         for (text, keep) in [("1", false), ("2", true), ("3", true)] {
             let staged = Staged::begin(&target).unwrap();
             staged.write("report.json", text.as_bytes()).unwrap();
-            staged.commit(keep).unwrap();
+            staged.commit(keep, true).unwrap();
         }
         let read = |p: &str| fs::read_to_string(dir.path().join(p).join("report.json")).unwrap();
         assert_eq!(
             [read("out"), read("out.previous"), read("out.previous-2")],
             ["3", "1", "2"]
         );
+    }
+
+    #[test]
+    fn a_folder_that_was_only_begun_is_ours() {
+        let dir = tempfile::tempdir().unwrap();
+        for text in ["", "ceg4nc out"] {
+            let target = dir.path().join(format!("out-{}", text.len()));
+            fs::create_dir(&target).unwrap();
+            fs::write(target.join(MANIFEST), text).unwrap();
+            prepare(&target).unwrap();
+            let manifest = fs::read_to_string(target.join(MANIFEST)).unwrap();
+            assert!(manifest.starts_with(TITLE), "{manifest}");
+            fs::write(target.join(MANIFEST), text).unwrap();
+            fs::write(target.join("mine"), b"x").unwrap();
+            assert!(prepare(&target).is_err());
+        }
     }
 
     #[cfg(unix)]
@@ -325,7 +411,7 @@ mod tests {
         std::os::unix::fs::symlink(&real, &link).unwrap();
         let staged = Staged::begin(&link).unwrap();
         staged.write("report.json", b"1").unwrap();
-        staged.commit(false).unwrap();
+        staged.commit(false, true).unwrap();
         assert!(fs::symlink_metadata(&link).unwrap().is_symlink());
         assert_eq!(fs::read(real.join("report.json")).unwrap(), b"1");
     }

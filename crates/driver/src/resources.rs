@@ -32,6 +32,38 @@ pub(crate) fn peak_memory() -> Option<u64> {
     status("VmHWM:")
 }
 
+/// What the process has used since it began.
+#[derive(Clone, Copy, Debug)]
+pub struct Usage {
+    /// Seconds of processor time of all threads, without those of solver processes.
+    pub cpu_seconds: f64,
+    /// The most bytes of memory in use at a time; `None` where the system does not say.
+    pub peak_memory: Option<u64>,
+}
+
+/// What the process has used until now.
+pub fn usage() -> Usage {
+    Usage {
+        cpu_seconds: process_seconds(),
+        peak_memory: peak_memory(),
+    }
+}
+
+/// Bytes of memory of the machine.
+pub(crate) fn total_memory() -> Option<u64> {
+    size("/proc/meminfo", "MemTotal:")
+}
+
+/// The limit that the system sets on the memory of the group of processes that this one is in.
+pub(crate) fn memory_ceiling() -> Option<u64> {
+    let group = std::fs::read_to_string("/proc/self/cgroup").ok()?;
+    let own = group.lines().find_map(|l| l.strip_prefix("0::"))?;
+    let own = format!("/sys/fs/cgroup{}/memory.max", own.trim_end_matches('/'));
+    let paths = [own.as_str(), "/sys/fs/cgroup/memory.max"];
+    let read = |path: &str| std::fs::read_to_string(path).ok()?.trim().parse().ok();
+    paths.into_iter().filter_map(read).min()
+}
+
 /// Bytes of memory in use.
 fn resident_memory() -> Option<u64> {
     status("VmRSS:")
@@ -39,7 +71,12 @@ fn resident_memory() -> Option<u64> {
 
 /// A size of `/proc/self/status`, in bytes.
 fn status(name: &str) -> Option<u64> {
-    let text = std::fs::read_to_string("/proc/self/status").ok()?;
+    size("/proc/self/status", name)
+}
+
+/// The size that stands behind a name in a file of `/proc`, in bytes.
+fn size(path: &str, name: &str) -> Option<u64> {
+    let text = std::fs::read_to_string(path).ok()?;
     let value = text.lines().find_map(|l| l.strip_prefix(name))?;
     let kib: u64 = value.trim().strip_suffix("kB")?.trim().parse().ok()?;
     kib.checked_mul(1024)
@@ -107,6 +144,7 @@ impl MemoryGuard {
             cancel: Some(self.cancel.clone()),
             memory: self.watcher.as_ref().map(|w| w.over.clone()),
             jobs: 1,
+            gauge: None,
         }
     }
 

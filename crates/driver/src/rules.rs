@@ -2,7 +2,7 @@
 
 use crate::failure::Failure;
 use crate::parallel::parallel;
-use crate::progress::Cancel;
+use crate::progress::{Cancel, Event, Progress, Stage, told};
 use ceg4n_base::{Diagnostic, Diagnostics, Sources, codes};
 use ceg4n_opspec::{EMBEDDED_RULES, RewriteRule, read_rules};
 use ceg4n_smt::law::{Effort, Evidence, Verdict, prove};
@@ -10,6 +10,7 @@ use ceg4n_smt::solver::from_name;
 use serde::Serialize;
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Instant;
 
 /// Which rules, and how hard to try.
@@ -138,7 +139,29 @@ impl RulesReport {
 /// # Errors
 /// Files that cannot be read or are no rules, a name that no rule has, a solver that cannot be
 /// had. A rule that is wrong is no error but a result.
-pub fn rules(options: &RulesOptions, cancel: &Cancel) -> Result<RulesReport, Failure> {
+pub fn rules(
+    options: &RulesOptions,
+    progress: &dyn Progress,
+    cancel: &Cancel,
+) -> Result<RulesReport, Failure> {
+    let folder = options.folder.as_deref();
+    let subject = folder.unwrap_or(Path::new("the shipped rules"));
+    let status = |found: &RulesReport| match found.exit_code() {
+        0 => "proved",
+        10 => "refuted",
+        _ => "unknown",
+    };
+    told(progress, ("rules", subject), status, || {
+        prove_all(options, progress, cancel)
+    })
+}
+
+/// The command without its first and last event.
+fn prove_all(
+    options: &RulesOptions,
+    progress: &dyn Progress,
+    cancel: &Cancel,
+) -> Result<RulesReport, Failure> {
     let rules = chosen(options)?;
     // A solver that cannot be had is told before the work begins.
     from_name(&options.solver)?;
@@ -148,6 +171,12 @@ pub fn rules(options: &RulesOptions, cancel: &Cancel) -> Result<RulesReport, Fai
         cases: base.cases.saturating_mul(options.effort),
         cancel: Some(cancel.clone()),
     };
+    progress.note(&Event::Stage {
+        stage: Stage::Prove,
+        detail: "rules".to_owned(),
+        of: Some(rules.len()),
+    });
+    let done = AtomicUsize::new(0);
     let start = Instant::now();
     let verdicts = parallel(options.jobs, rules.len(), |i| {
         let start = Instant::now();
@@ -156,6 +185,17 @@ pub fn rules(options: &RulesOptions, cancel: &Cancel) -> Result<RulesReport, Fai
             (Err(e), _) => Verdict::Unknown(e.message),
             (_, None) => Verdict::Unknown("no rule".into()),
         };
+        progress.note(&Event::Rule {
+            name: rules.get(i).map(|r| r.name.clone()).unwrap_or_default(),
+            verdict: match &verdict {
+                Verdict::Proved(_) => "proved",
+                Verdict::Vacuous => "vacuous",
+                Verdict::Refuted(_) => "refuted",
+                Verdict::Unknown(_) => "unknown",
+            },
+            done: done.fetch_add(1, Ordering::Relaxed) + 1,
+            of: rules.len(),
+        });
         (verdict, start.elapsed().as_secs_f64())
     });
     let count = |is: fn(&Verdict) -> bool| verdicts.iter().filter(|(v, _)| is(v)).count();

@@ -26,6 +26,9 @@ pub struct RunOptions {
     pub rows: Option<Range<usize>>,
     /// What its stored bytes stand for.
     pub pixels: Option<Pixels>,
+    /// Inputs, one number per input element of the network; where there are any, data and text do
+    /// not count.
+    pub points: Vec<Vec<Exact>>,
     /// The text of the inputs, see [`parse_points`].
     pub input: String,
     /// What messages call it.
@@ -36,6 +39,17 @@ pub struct RunOptions {
     pub rounding: Option<Rounding>,
     /// Keep the values of every layer.
     pub trace: bool,
+}
+
+impl RunOptions {
+    /// The options of `ceg4nc run NET` on inputs that are at hand as numbers.
+    pub fn new(load: LoadOptions, points: Vec<Vec<Exact>>) -> Self {
+        Self {
+            load,
+            points,
+            ..Self::default()
+        }
+    }
 }
 
 /// The results of one input. Numbers serialise as exact decimals.
@@ -145,6 +159,7 @@ pub fn run(options: &RunOptions) -> Result<(Loaded, Vec<RunResult>), Failure> {
 fn results(loaded: &Loaded, options: &RunOptions) -> Result<Vec<RunResult>, Diagnostics> {
     let net = &loaded.module.network;
     let points = match &options.data {
+        _ if !options.points.is_empty() => given(&options.points, net.input_len())?,
         Some(data) => rows_of(data, options, loaded)?,
         None => parse_points(&options.input, &options.input_name, net.input_len())?,
     };
@@ -174,6 +189,23 @@ fn results(loaded: &Loaded, options: &RunOptions) -> Result<Vec<RunResult>, Diag
         })
     };
     points.into_iter().map(one).collect()
+}
+
+/// Inputs that are numbers already.
+fn given(points: &[Vec<Exact>], inputs: usize) -> Result<Vec<Point>, Diagnostic> {
+    if let Some((i, x)) = points.iter().enumerate().find(|(_, x)| x.len() != inputs) {
+        let text = format!(
+            "input {} has {} elements, the network takes {inputs}",
+            i + 1,
+            x.len()
+        );
+        return Err(Diagnostic::error(codes::REGION_FILE, text));
+    }
+    let point = |x: &Vec<Exact>| Point {
+        id: None,
+        x: x.clone(),
+    };
+    Ok(points.iter().map(point).collect())
 }
 
 /// The rows of a data set as inputs.

@@ -1,7 +1,7 @@
 //! `rules --simplify`: what the rules make of one expression.
 
 use crate::failure::Failure;
-use crate::progress::Cancel;
+use crate::progress::{Cancel, Quiet};
 use crate::rules::{RuleReport, RulesOptions, RulesReport, VerdictReport, chosen, rules as prove};
 use crate::scalar::CostModel;
 use ceg4n_base::entity::PrimaryMap;
@@ -144,7 +144,7 @@ fn proofs(names: &[String], which: &RulesOptions, cancel: &Cancel) -> Result<Rul
         names: names.to_vec(),
         ..which.clone()
     };
-    prove(&some, cancel)
+    prove(&some, &Quiet, cancel)
 }
 
 /// The names of those that are not proved.

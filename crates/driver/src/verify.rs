@@ -2,12 +2,13 @@
 //! another program.
 
 use crate::data::Data;
-use crate::engine::{Engine, Timed, questions};
+use crate::engine::{Engine, Surroundings, Timed, questions};
 use crate::failure::Failure;
 use crate::load::{Loaded, load};
 use crate::options::{Boundary, LoadOptions, VerifyOptions};
 use crate::outcome::{Summary, region_rows, status_of};
-use crate::progress::{Cancel, Event, Progress};
+use crate::progress::{Cancel, Event, Progress, Stage, told as told_as};
+use crate::told;
 use ceg4n_base::{Diagnostic, Diagnostics, codes};
 use ceg4n_ir::{Checked, Program, check};
 use ceg4n_jit::Evaluator;
@@ -33,8 +34,21 @@ pub fn verify(
     progress: &dyn Progress,
     cancel: &Cancel,
 ) -> Result<Verification, Failure> {
+    let status = |done: &Verification| told::status_name(done.report.status);
+    told_as(progress, ("verify", &options.load.net), status, || {
+        verify_quietly(options, progress, cancel)
+    })
+}
+
+/// The command without its first and last event.
+fn verify_quietly(
+    options: &VerifyOptions,
+    progress: &dyn Progress,
+    cancel: &Cancel,
+) -> Result<Verification, Failure> {
     let started = Instant::now();
     let loaded = load(&options.load)?;
+    progress.note(&told::loaded(&loaded));
     match run(options, &loaded, started, progress, cancel) {
         Ok(report) => Ok(Verification {
             report,
@@ -92,12 +106,16 @@ fn run(
         boundary,
         &options.budget,
         started,
-        progress,
-        cancel,
+        Surroundings {
+            progress,
+            cancel,
+            record: None,
+        },
     );
     progress.note(&Event::Stage {
-        name: "verify",
-        detail: format!("{} questions", engine.asked.len()),
+        stage: Stage::Verify,
+        detail: "regions".to_owned(),
+        of: Some(engine.asked.len()),
     });
     let results: Vec<Timed> = engine.verify(&program, false)?;
     let rows = region_rows(&results);

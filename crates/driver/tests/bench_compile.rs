@@ -6,7 +6,7 @@ mod validator;
 
 use ceg4n_driver::bench::compile::{BenchData, CompileBenchOptions, bench_compile};
 use ceg4n_driver::options::{Boundary, Demand, LabelSource, Preset};
-use ceg4n_driver::{Cancel, Event, Progress, Quiet};
+use ceg4n_driver::{Cancel, Event, Progress, Quiet, Stage};
 use ceg4n_ir::Property;
 use ceg4n_report::{COMPILE_BENCH_SCHEMA, CompileBench, CompileRow, RowStatus};
 use std::path::{Path, PathBuf};
@@ -197,7 +197,10 @@ struct Impatient {
 
 impl Progress for Impatient {
     fn note(&self, event: &Event) {
-        if matches!(event, Event::Stage { name: "row", .. }) {
+        if let Event::Stage {
+            stage: Stage::Row, ..
+        } = event
+        {
             let begun = self.rows.fetch_add(1, Ordering::Relaxed) + 1;
             self.cancel.store(begun > self.most, Ordering::Relaxed);
         }

@@ -31,8 +31,9 @@ pub struct Case {
 pub enum Outcome {
     /// What was expected.
     Passed,
-    /// The expectation was written anew.
-    Blessed,
+    /// The expectation was written anew; what of its exit codes asks for a second look, a line
+    /// each: those that are not 0, and those that changed.
+    Blessed(Vec<String>),
     /// Why not.
     Failed(String),
 }
@@ -119,8 +120,9 @@ impl Case {
             Err(e) => return Outcome::Failed(e),
         };
         let path = self.expectation();
-        let failure = match fs::read_to_string(&path) {
-            Ok(pattern) => match matches(&pattern, &found) {
+        let old = fs::read_to_string(&path);
+        let failure = match &old {
+            Ok(pattern) => match matches(pattern, &found) {
                 Ok(()) => return Outcome::Passed,
                 Err(e) => e,
             },
@@ -129,8 +131,9 @@ impl Case {
         if !bless {
             return Outcome::Failed(format!("{failure}\nBLESS=1 accepts what was found"));
         }
+        let attention = attention(old.as_deref().unwrap_or_default(), &found);
         match fs::write(&path, found) {
-            Ok(()) => Outcome::Blessed,
+            Ok(()) => Outcome::Blessed(attention),
             Err(e) => Outcome::Failed(format!("{}: {e}", path.display())),
         }
     }
@@ -172,6 +175,38 @@ impl Case {
     }
 }
 
+/// The commands of a transcript with their exit codes.
+fn exits(transcript: &str) -> Vec<(&str, &str)> {
+    let mut all: Vec<(&str, &str)> = Vec::new();
+    for line in transcript.lines() {
+        let code = line
+            .strip_prefix("[exit ")
+            .and_then(|l| l.strip_suffix(']'));
+        match (line.strip_prefix("$ "), code, all.last_mut()) {
+            (Some(command), _, _) => all.push((command, "0")),
+            (None, Some(code), Some(last)) => last.1 = code,
+            (None, _, _) => {}
+        }
+    }
+    all
+}
+
+/// What of the exit codes of a new transcript asks for a second look.
+fn attention(old: &str, new: &str) -> Vec<String> {
+    let before = exits(old);
+    let told = exits(new).into_iter().filter_map(|(command, code)| {
+        let known = before.iter().find(|(c, _)| *c == command);
+        match known {
+            Some((_, was)) if *was != code => {
+                Some(format!("exit code {was} became {code}: {command}"))
+            }
+            Some(_) | None if code != "0" => Some(format!("exit {code}: {command}")),
+            Some(_) | None => None,
+        }
+    });
+    told.collect()
+}
+
 /// Makes the program that runs the tests callable as the tool: it is one under the tool's name.
 fn link_tool(path: &Path) -> io::Result<()> {
     path.parent().map_or(Ok(()), fs::create_dir_all)?;
@@ -203,7 +238,7 @@ fn execute(words: &[String]) -> Result<Output, String> {
     Ok((code, out, err))
 }
 
-/// Replaces times by `[..]`: `0.12 s`, `seconds: 1.5` and `"seconds": 1e-3`.
+/// Replaces times by `[..]`: `0.12 s`, `seconds: 1.5`, `"seconds": 1e-3`, and moments.
 fn without_times(text: &str) -> String {
     let mut out = String::new();
     for line in text.split_inclusive('\n') {
@@ -233,7 +268,32 @@ const MEASURED: [&str; 12] = [
     "jobs",
 ];
 
+/// `2026-01-31T12:00:00Z` as `[..]`, wherever it stands.
+fn without_moments(line: &str) -> String {
+    let is_moment = |t: &[u8]| {
+        let digits = [0, 1, 2, 3, 5, 6, 8, 9, 11, 12, 14, 15, 17, 18];
+        t.len() == 20
+            && digits.iter().all(|i| t[*i].is_ascii_digit())
+            && [
+                (4, b'-'),
+                (7, b'-'),
+                (10, b'T'),
+                (13, b':'),
+                (16, b':'),
+                (19, b'Z'),
+            ]
+            .iter()
+            .all(|(i, c)| t[*i] == *c)
+    };
+    let mut out = line.to_owned();
+    while let Some(at) = out.as_bytes().windows(20).position(is_moment) {
+        out.replace_range(at..at + 20, "[..]");
+    }
+    out
+}
+
 fn line_without_times(line: &str) -> String {
+    let line = &without_moments(line);
     let is_number = |t: &str| !t.is_empty() && t.parse::<f64>().is_ok();
     // Objects of times are one key a line, all numbers.
     if let Some((key, value)) = line.split_once(": ") {
@@ -310,6 +370,7 @@ mod tests {
         for (line, tidy) in [
             ("  left  proved  0.12 s", "  left  proved  [..] s"),
             ("seconds: 1.50", "seconds: [..]"),
+            ("  1  2026-11-27T14:28:58Z  iris", "  1  [..]  iris"),
             ("  \"seconds\": 1e-3,", "  \"seconds\": [..],"),
             ("    \"total\": 12", "    \"total\": [..]"),
             ("cost: 12", "cost: 12"),
@@ -346,7 +407,8 @@ mod tests {
 
         let case = &cases[0];
         assert!(matches!(case.run(false), Outcome::Failed(_)));
-        assert_eq!(case.run(true), Outcome::Blessed);
+        let seen = Outcome::Blessed(vec!["exit 2: ceg4nc runs".to_owned()]);
+        assert_eq!(case.run(true), seen);
         assert_eq!(case.run(false), Outcome::Passed);
         let text = fs::read_to_string(case.expectation()).unwrap();
         assert!(
@@ -355,6 +417,8 @@ mod tests {
         );
         fs::write(case.expectation(), text.replace("[exit 2]", "[exit 3]")).unwrap();
         assert!(matches!(case.run(false), Outcome::Failed(_)));
+        let changed = "exit code 3 became 2: ceg4nc runs".to_owned();
+        assert_eq!(case.run(true), Outcome::Blessed(vec![changed]));
 
         fs::write(&file, "// RUN: rm -rf x\n").unwrap();
         let case = &find(folder.path()).unwrap()[0];

@@ -12,4 +12,4 @@ mod tutorial;
 
 pub use case::{Case, Outcome, find, strays};
 pub use matching::matches;
-pub use tutorial::{Block, blocks, follow, scripts};
+pub use tutorial::{Block, blocks, files, follow};

@@ -1,5 +1,5 @@
 //! Commands of the book's pages: run by a shell in a copy of a folder, compared with what the page
-//! shows. A page may also have Python scripts that its commands run.
+//! shows. A page may also have files that its commands use.
 
 use crate::matching::matches;
 use std::fs;
@@ -49,29 +49,33 @@ pub fn blocks(page: &str) -> Vec<Block> {
     out
 }
 
-/// The scripts of a page, as name and text: blocks that are marked `python` and begin with a line
-/// `# NAME.py`.
-pub fn scripts(page: &str) -> Vec<(String, String)> {
+/// The files of a page, as name and text: blocks that are marked `python`, `c` or `text` and begin with
+/// a comment that names the file, `# NAME` or `/* NAME: what it is. */`; and blocks of any mark that
+/// has the name beside it.
+pub fn files(page: &str) -> Vec<(String, String)> {
     let mut out: Vec<(String, String)> = Vec::new();
-    let mut inside = false;
-    let mut starts = false;
-    for line in page.lines() {
-        if line.starts_with("```") {
-            inside = !inside && line.trim_end() == "```python";
-            starts = inside;
+    let mut lines = page.lines();
+    while let Some(line) = lines.next() {
+        let Some(mark) = line.trim_end().strip_prefix("```") else {
             continue;
+        };
+        let body: Vec<&str> = lines
+            .by_ref()
+            .take_while(|l| !l.starts_with("```"))
+            .collect();
+        let first = body.first().copied().unwrap_or_default();
+        let (mark, named) = mark
+            .split_once(' ')
+            .map_or((mark, None), |(m, n)| (m, Some(n)));
+        let name = match mark {
+            _ if named.is_some() => named,
+            "python" => first.strip_prefix("# "),
+            "c" | "text" => first.strip_prefix("/* ").and_then(|f| f.split(':').next()),
+            _ => None,
+        };
+        if let Some(name) = name {
+            out.push((name.to_owned(), body.join("\n") + "\n"));
         }
-        if !inside {
-            continue;
-        }
-        if let (true, Some(name)) = (starts, line.strip_prefix("# ")) {
-            out.push((name.to_owned(), String::new()));
-        }
-        if let Some((_, text)) = out.last_mut() {
-            text.push_str(line);
-            text.push('\n');
-        }
-        starts = false;
     }
     out
 }
@@ -140,18 +144,20 @@ mod tests {
     }
 
     #[test]
-    fn commands_go_on_and_scripts_have_names() {
-        let page = "```console\n$ echo a \\\n    b\na b\n```\n```python\n# x.py\nprint(1)\n\n```\n```python\n# y.py\n```\n";
+    fn commands_go_on_and_files_have_names() {
+        let page = "```console\n$ echo a \\\n    b\na b\n```\n```python\n# x.py\nprint(1)\n\n```\n```python\n# y.py\n```\n```c\nint x;\n```\n```c\n/* z.c: a file. */\n```\n```json a.json\n[]\n```\n";
         let found = blocks(page);
         assert_eq!(found.len(), 1);
         assert_eq!(found[0].command, "echo a \\\n    b");
         assert_eq!(found[0].output, "a b\n");
         let text = |s: &str| s.to_owned();
         assert_eq!(
-            scripts(page),
+            files(page),
             [
                 (text("x.py"), text("# x.py\nprint(1)\n\n")),
-                (text("y.py"), text("# y.py\n"))
+                (text("y.py"), text("# y.py\n")),
+                (text("z.c"), text("/* z.c: a file. */\n")),
+                (text("a.json"), text("[]\n")),
             ]
         );
         let folder = tempfile::tempdir().unwrap();

@@ -9,7 +9,7 @@
 
 #![cfg_attr(test, expect(clippy::print_stderr, reason = "a test runner reports"))]
 
-use ceg4n_filetests::{blocks, follow, matches, scripts};
+use ceg4n_filetests::{blocks, files, follow, matches};
 use libtest_mimic::{Arguments, Failed, Trial};
 use std::ffi::OsString;
 use std::io;
@@ -33,6 +33,11 @@ fn main() -> ExitCode {
     let trials = vec![
         Trial::test("recipes of the book", || {
             with_python(|tools| follow_page(Path::new("book/src/python.md"), tools))
+        }),
+        Trial::test("from scikit-learn to a Cortex-M4", || {
+            with_programs(&["arm-none-eabi-gcc", "qemu-system-arm", "cc"], || {
+                with_python(|tools| follow_page(Path::new("book/src/cortex-m4.md"), tools))
+            })
         }),
         Trial::test("tests of operators", || with_python(operators)),
         Trial::test("models of scikit-learn", || with_python(classical)),
@@ -75,6 +80,28 @@ fn with_python(test: impl FnOnce(&Path) -> Result<(), Failed>) -> Result<(), Fai
     test(tools.path())
 }
 
+/// Runs a test that needs these programs too, or says which is missing.
+fn with_programs(
+    programs: &[&str],
+    test: impl FnOnce() -> Result<(), Failed>,
+) -> Result<(), Failed> {
+    let runs = |program: &&&str| {
+        Command::new(program)
+            .arg("--version")
+            .stdin(Stdio::null())
+            .output()
+            .is_ok_and(|o| o.status.success())
+    };
+    let Some(missing) = programs.iter().find(|p| !runs(p)) else {
+        return test();
+    };
+    if std::env::var("CEG4N_REQUIRE_TOOLS").is_ok_and(|v| v == "1") {
+        return Err(format!("{missing} is not installed").into());
+    }
+    eprintln!("skipped: {missing} is not installed");
+    Ok(())
+}
+
 /// A folder with both programs.
 fn tools(python: &OsString) -> io::Result<TempDir> {
     use std::os::unix::fs::{PermissionsExt, symlink};
@@ -91,12 +118,12 @@ fn tools(python: &OsString) -> io::Result<TempDir> {
 fn follow_page(page: &Path, tools: &Path) -> Result<(), Failed> {
     let text = std::fs::read_to_string(page)?;
     let folder = tempfile::tempdir()?;
-    let scripts = scripts(&text);
-    if scripts.is_empty() {
-        return Err("the page has no scripts".into());
+    let files = files(&text);
+    if files.is_empty() {
+        return Err("the page has no files".into());
     }
-    for (name, script) in scripts {
-        std::fs::write(folder.path().join(name), script)?;
+    for (name, file) in files {
+        std::fs::write(folder.path().join(name), file)?;
     }
     follow(&blocks(&text), folder.path(), tools)?;
     Ok(())

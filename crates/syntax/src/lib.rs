@@ -22,5 +22,5 @@ mod suggest;
 pub use files::{Files, Folder, NoFiles};
 
 pub use print::{PrintOptions, Printed, print, print_annotations, print_network};
-pub use resolve::{operators, parse};
+pub use resolve::{attributes, operators, parse};
 pub use store::{load, save};

@@ -6,7 +6,7 @@ mod operators;
 mod questions;
 mod specs;
 
-pub use operators::operators;
+pub use operators::{attributes, operators};
 
 use crate::ast::{Data, Document, List, Name, Notes};
 use crate::document;

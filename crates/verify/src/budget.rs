@@ -1,7 +1,7 @@
 //! What a question may cost. Counts decide results; the clock and a cancellation only stop work.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Instant;
 
 /// Counts per region; the same for any number of threads.
@@ -87,6 +87,62 @@ pub struct Stop {
     /// True while the program uses more memory than it may. Whoever sets it also sets `cancel`,
     /// which solvers look at.
     pub memory: Option<Arc<AtomicBool>>,
+    /// Where divisions under way are counted, for somebody who watches.
+    pub gauge: Option<Arc<Gauge>>,
+}
+
+/// How far the divisions of regions are, over all threads of a run; read at any time.
+#[derive(Debug, Default)]
+pub struct Gauge {
+    open: AtomicU64,
+    looked_at: AtomicU64,
+}
+
+impl Gauge {
+    /// Boxes that are neither decided nor given up, in the divisions under way.
+    pub fn open(&self) -> u64 {
+        self.open.load(Ordering::Relaxed)
+    }
+
+    /// Boxes looked at so far, of all divisions.
+    pub fn looked_at(&self) -> u64 {
+        self.looked_at.load(Ordering::Relaxed)
+    }
+}
+
+/// One division's part in a gauge; its open boxes are taken back when it is dropped.
+pub(crate) struct Share<'a> {
+    gauge: Option<&'a Gauge>,
+    open: u64,
+    looked_at: u64,
+}
+
+impl<'a> Share<'a> {
+    pub(crate) fn new(stop: &'a Stop) -> Self {
+        Self {
+            gauge: stop.gauge.as_deref(),
+            open: 0,
+            looked_at: 0,
+        }
+    }
+
+    /// What the division has open, and has looked at.
+    pub(crate) fn set(&mut self, open: u64, looked_at: u64) {
+        let Some(gauge) = self.gauge else { return };
+        // Atomic additions wrap, so that a difference below zero subtracts.
+        let add = |to: &AtomicU64, new: u64, old: u64| {
+            to.fetch_add(new.wrapping_sub(old), Ordering::Relaxed);
+        };
+        add(&gauge.open, open, self.open);
+        add(&gauge.looked_at, looked_at, self.looked_at);
+        (self.open, self.looked_at) = (open, looked_at);
+    }
+}
+
+impl Drop for Share<'_> {
+    fn drop(&mut self) {
+        self.set(0, self.looked_at);
+    }
 }
 
 /// Why work was stopped.
@@ -139,6 +195,32 @@ impl Stop {
             cancel: self.cancel.clone(),
             jobs: self.jobs,
             memory: self.memory.clone(),
+            gauge: self.gauge.clone(),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn divisions_share_a_gauge_and_take_back_what_they_leave_open() {
+        let gauge = Arc::new(Gauge::default());
+        let stop = Stop {
+            gauge: Some(gauge.clone()),
+            ..Stop::default()
+        };
+        let mut one = Share::new(&stop);
+        let mut other = Share::new(&stop);
+        one.set(8, 1);
+        other.set(4, 2);
+        one.set(3, 10);
+        assert_eq!((gauge.open(), gauge.looked_at()), (7, 12));
+        drop(one);
+        assert_eq!((gauge.open(), gauge.looked_at()), (4, 12));
+        drop(other);
+        assert_eq!((gauge.open(), gauge.looked_at()), (0, 12));
+        Share::new(&Stop::default()).set(1, 1);
     }
 }

@@ -1,7 +1,7 @@
 //! Branch and bound over serialisable work items: worst bound and smallest part first, in waves of a fixed size that are
 //! worked on by all threads, so that no result depends on their number.
 
-use crate::budget::{Stop, Stopped};
+use crate::budget::{Share, Stop, Stopped};
 use crate::subject::Trouble;
 use crate::tree::{Closure, Cut, Partial, Tree, TreeNode};
 use std::collections::{BTreeMap, BTreeSet};
@@ -256,12 +256,14 @@ pub fn run<P: Problem>(
         slack: start.slack,
         stopped: None,
     };
+    let mut share = Share::new(stop);
     while !open.parts.is_empty() && ended.boxes < boxes && ended.points <= points {
         ended.stopped = stop.now();
         if ended.stopped.is_some() {
             break;
         }
         let left = usize::try_from(boxes - ended.boxes).unwrap_or(WAVE);
+        share.set(open.parts.len() as u64, ended.boxes);
         let wave = open.wave(WAVE.min(left));
         let looks = look_at(problem, &wave, stop);
         for (part, look) in wave.into_iter().zip(looks) {

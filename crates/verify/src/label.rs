@@ -16,9 +16,10 @@ use crate::tree::{Closure, Tree};
 use crate::verdict::{ClassChange, Label, Robust};
 use ceg4n_base::Exact;
 use ceg4n_ir::kernel::argmax;
+use serde::{Deserialize, Serialize};
 
 /// A label, and why the reference keeps its class if it does.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Labelled {
     /// The label.
     pub label: Label,

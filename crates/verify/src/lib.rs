@@ -27,7 +27,7 @@ pub mod tree;
 mod vacuous;
 pub mod verdict;
 
-pub use budget::{Effort, Stop, Stopped};
+pub use budget::{Effort, Gauge, Stop, Stopped};
 pub use decide::{Known, Question, decide, decide_from};
 pub use label::Labelled;
 pub use leaf::Leaf;

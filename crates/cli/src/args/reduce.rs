@@ -37,7 +37,7 @@ pub struct ReduceArgs {
     /// Runs at most, 100000 unless said; the best result so far is written then
     #[arg(long, value_name = "N")]
     pub limit: Option<String>,
-    /// Whether progress is shown on standard error
+    /// How progress is shown on standard error
     #[arg(long, value_enum, default_value_t, value_name = "WHEN")]
     pub progress: ProgressWhen,
     /// How results are printed.

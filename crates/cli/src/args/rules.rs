@@ -1,6 +1,6 @@
 //! The options of `rules`.
 
-use super::FormatArgs;
+use super::{FormatArgs, ProgressWhen};
 use clap::Args;
 use std::path::PathBuf;
 
@@ -40,6 +40,9 @@ pub struct RulesArgs {
     /// What decides between equal expressions: smt, cycles:TARGET, flash:TARGET
     #[arg(long, value_name = "MODEL", requires = "simplify")]
     pub cost: Option<String>,
+    /// How progress is shown on standard error
+    #[arg(long, value_enum, default_value_t, value_name = "WHEN")]
+    pub progress: ProgressWhen,
     /// How results are printed.
     #[command(flatten)]
     pub format: FormatArgs,

@@ -3,7 +3,7 @@
 //! What a query's `verify` writes to standard output is the standard's: the answer, and behind
 //! `sat` the assignment. Everything else goes to standard error.
 
-use super::{Done, json, shows_progress};
+use super::{Done, json};
 use crate::args::{BenchInstancesArgs, Format, SupportsArgs, VerifyArgs};
 use crate::console::Console;
 use crate::{render, translate};
@@ -25,9 +25,8 @@ struct Found<'a> {
 
 pub(super) fn verify(args: &VerifyArgs, console: &mut Console<'_>) -> Done {
     let (options, folder) = translate::query(args)?;
-    let shown = shows_progress(args.budget.progress, console);
-    let cancel = console.cancel.clone();
-    let solved = ceg4n_driver::query::solve(&options, &console.progress(shown), &cancel)?;
+    let when = args.budget.progress;
+    let solved = console.watch(when, |p, c| ceg4n_driver::query::solve(&options, p, c))?;
     console.show(&solved.warnings, &Sources::default());
     console.show(&remarks(&solved), &Sources::default());
     if let (Some(folder), Some(a)) = (&folder, &solved.assignment) {
@@ -96,13 +95,12 @@ pub(super) fn supports(args: &SupportsArgs) -> Done {
 
 pub(super) fn bench_instances(args: &BenchInstancesArgs, console: &mut Console<'_>) -> Done {
     let options = translate::instances(args)?;
-    let shown = shows_progress(args.budget.progress, console);
-    let cancel = console.cancel.clone();
+    let when = args.budget.progress;
     let run = ceg4n_driver::query::instances::instances;
-    let found = run(&options, &console.progress(shown), &cancel)?;
+    let found = console.watch(when, |p, c| run(&options, p, c))?;
     let text = match args.format.format {
         Format::Json => json(&found)?,
-        Format::Text => render::instances(&found),
+        Format::Text => render::instances(&found, console.manners.table()),
     };
     let code = match (found.counts.defects, found.interrupted) {
         (0, false) => 0,

@@ -7,7 +7,7 @@ use crate::{render, translate};
 use ceg4n_driver::rules::RulesOptions;
 use ceg4n_driver::simplify::{SimplifyOptions, simplify};
 
-pub(super) fn rules(args: &RulesArgs, console: &Console<'_>) -> Done {
+pub(super) fn rules(args: &RulesArgs, console: &mut Console<'_>) -> Done {
     let options = translate::rules(args)?;
     if let Some(expression) = &args.simplify {
         return simplified(expression, args, &options, console);
@@ -16,14 +16,15 @@ pub(super) fn rules(args: &RulesArgs, console: &Console<'_>) -> Done {
         let list = ceg4n_driver::rules::list(&options)?;
         let text = match args.format.format {
             Format::Json => json(&list)?,
-            Format::Text => render::rule_list(&list),
+            Format::Text => render::rule_list(&list, console.manners.table()),
         };
         return Ok((text, 0));
     }
-    let found = ceg4n_driver::rules::rules(&options, &console.cancel)?;
+    let run = ceg4n_driver::rules::rules;
+    let found = console.watch(args.progress, |p, c| run(&options, p, c))?;
     let text = match args.format.format {
         Format::Json => json(&found)?,
-        Format::Text => render::rules(&found),
+        Format::Text => render::rules(&found, console.manners.table()),
     };
     Ok((text, found.exit_code()))
 }

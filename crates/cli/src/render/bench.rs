@@ -8,15 +8,15 @@ use std::fmt::Write;
 
 /// Everything but counterexamples and witnesses, which JSON has; with `each`, a line for every
 /// region.
-pub(crate) fn bench(b: &Bench, each: bool) -> String {
+pub(crate) fn bench(b: &Bench, each: bool, columns: Option<usize>) -> String {
     let mut out = String::new();
     if let Some(table) = &b.label_table {
-        labels(&mut out, table);
+        labels(&mut out, table, columns);
     }
     for table in &b.tables {
-        verdicts(&mut out, table, b);
+        verdicts(&mut out, table, b, columns);
         if each {
-            every_region(&mut out, &table.preset, b);
+            every_region(&mut out, &table.preset, b, columns);
         }
     }
     open_regions(&mut out, b);
@@ -72,7 +72,7 @@ fn several<'a, T>(families: &'a [T], rows: &[T]) -> &'a [T] {
     }
 }
 
-fn labels(out: &mut String, table: &LabelTable) {
+fn labels(out: &mut String, table: &LabelTable, columns: Option<usize>) {
     out.push_str("does the reference keep its class?\n");
     let mut rows = vec![head(&[
         "network",
@@ -93,7 +93,7 @@ fn labels(out: &mut String, table: &LabelTable) {
     rows.extend(table.rows.iter().map(row));
     rows.extend(several(&table.families, &table.rows).iter().map(row));
     rows.push(row(&table.total));
-    out.push_str(&numbers(&rows, 2, 2));
+    out.push_str(&numbers(&rows, 2, 2, columns));
 }
 
 /// How many boxes were left out.
@@ -115,7 +115,7 @@ fn notes(r: &Row) -> String {
     notes.join(", ")
 }
 
-fn verdicts(out: &mut String, table: &Table, b: &Bench) {
+fn verdicts(out: &mut String, table: &Table, b: &Bench, columns: Option<usize>) {
     let asked = &b.requirement;
     let _ = writeln!(out, "{}: {asked}, domain {}", table.preset, b.domain);
     let mut rows = vec![head(&[
@@ -139,7 +139,7 @@ fn verdicts(out: &mut String, table: &Table, b: &Bench) {
             .map(verdict_row),
     );
     rows.push(verdict_row(&table.total));
-    out.push_str(&numbers(&rows, 2, 2));
+    out.push_str(&numbers(&rows, 2, 2, columns));
 }
 
 fn verdict_row(r: &Row) -> Vec<String> {
@@ -168,7 +168,7 @@ fn verdict_row(r: &Row) -> Vec<String> {
 }
 
 /// One line per region under a preset.
-fn every_region(out: &mut String, preset: &str, b: &Bench) {
+fn every_region(out: &mut String, preset: &str, b: &Bench, columns: Option<usize>) {
     let head = [
         "network", "region", "radius", "asked", "label", "verdict", "method", "boxes", "points",
         "ms", "CPU ms",
@@ -196,7 +196,7 @@ fn every_region(out: &mut String, preset: &str, b: &Bench) {
         cells.extend(r.equal_to.as_ref().map(|other| format!("equal to {other}")));
         cells
     }));
-    out.push_str(&numbers(&rows, 2, 7));
+    out.push_str(&numbers(&rows, 2, 7, columns));
 }
 
 fn open_regions(out: &mut String, b: &Bench) {

@@ -14,10 +14,10 @@ struct Table {
 }
 
 /// The tables and notes as text.
-pub(crate) fn bench_compile(b: &CompileBench) -> String {
+pub(crate) fn bench_compile(b: &CompileBench, columns: Option<usize>) -> String {
     let as_text = |t: &Table| {
         let rows = [std::slice::from_ref(&t.heads), &t.rows].concat();
-        numbers(&rows, 2, t.texts)
+        numbers(&rows, 2, t.texts, columns)
     };
     all(b, &as_text)
 }

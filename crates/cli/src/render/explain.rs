@@ -12,7 +12,7 @@ use std::fmt::Write;
 const SHOWN: usize = 12;
 
 /// A headline, where a version and the reference part, and what keeps each width up.
-pub(crate) fn explanation(e: &Explanation) -> String {
+pub(crate) fn explanation(e: &Explanation, columns: Option<usize>) -> String {
     let mut out = String::new();
     let reason = e.reason.as_deref().unwrap_or("no reason was given");
     // Writing to a string does not fail, here and below.
@@ -31,11 +31,11 @@ pub(crate) fn explanation(e: &Explanation) -> String {
         None => out.push_str("optimality: the run makes no statement\n"),
     }
     match &e.divergence {
-        Some(d) => divergence(&mut out, d),
+        Some(d) => divergence(&mut out, d, columns),
         None => out.push_str("no version was refuted\n"),
     }
     match &e.bits {
-        Some(b) => bits(&mut out, b),
+        Some(b) => bits(&mut out, b, columns),
         None => out.push_str("no program was chosen whose widths could be explained\n"),
     }
     out
@@ -54,7 +54,7 @@ fn few(items: &[Exact]) -> String {
     )
 }
 
-fn divergence(out: &mut String, d: &Divergence) {
+fn divergence(out: &mut String, d: &Divergence, columns: Option<usize>) {
     let origin = match d.ended {
         Some(v) if v == d.version => "which ended it".to_owned(),
         Some(v) => format!("which ended version v{v}"),
@@ -101,7 +101,7 @@ fn divergence(out: &mut String, d: &Divergence) {
     ];
     let mut rows = vec![head.map(str::to_owned).to_vec()];
     rows.extend(d.layers.iter().map(layer));
-    out.push_str(&numbers(&rows, 2, 2));
+    out.push_str(&numbers(&rows, 2, 2, columns));
     for l in d.layers.iter().filter(|l| l.clamped > 0) {
         let _ = writeln!(
             out,
@@ -163,7 +163,7 @@ fn short_float(v: f64) -> String {
     text.strip_suffix(".0").map_or(text.clone(), str::to_owned)
 }
 
-fn bits(out: &mut String, b: &Bits) {
+fn bits(out: &mut String, b: &Bits, columns: Option<usize>) {
     let _ = writeln!(
         out,
         "one bit less than version v{}, all else equal:",
@@ -177,7 +177,7 @@ fn bits(out: &mut String, b: &Bits) {
     let head = ["width", "", "bits", "cost", "one bit less"];
     let mut rows = vec![head.map(str::to_owned).to_vec()];
     rows.extend(b.rows.iter().map(|r| width(r, b.demands)));
-    out.push_str(&table(&rows, 2));
+    out.push_str(&table(&rows, 2, columns));
 }
 
 fn width(r: &BitRow, demands: bool) -> Vec<String> {

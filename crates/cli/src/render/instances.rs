@@ -5,11 +5,11 @@ use ceg4n_driver::query::instances::{InstanceRow, Instances};
 use std::fmt::Write;
 
 /// A line per instance, and the counts.
-pub(crate) fn instances(found: &Instances) -> String {
+pub(crate) fn instances(found: &Instances, columns: Option<usize>) -> String {
     let head = ["query", "networks", "answer", "checked", "seconds", "boxes"];
     let mut rows = vec![head.map(str::to_owned).to_vec()];
     rows.extend(found.rows.iter().map(row));
-    let mut out = numbers(&rows, 0, 4);
+    let mut out = numbers(&rows, 0, 4, columns);
     let c = &found.counts;
     // Writing to a string does not fail.
     let _ = writeln!(

@@ -3,8 +3,8 @@
 use super::table::table;
 use ceg4n_driver::opt::{Application, Change, Named, Pass};
 
-/// `opt --list-passes`.
-pub(crate) fn passes(passes: &[&dyn Pass], pipelines: &[Named]) -> String {
+/// `opt --list-passes`, in so many columns.
+pub(crate) fn passes(passes: &[&dyn Pass], pipelines: &[Named], columns: Option<usize>) -> String {
     let mut rows = Vec::new();
     for pass in passes {
         let name = pass.name();
@@ -24,7 +24,7 @@ pub(crate) fn passes(passes: &[&dyn Pass], pipelines: &[Named]) -> String {
         }
     }
     let mut out = String::from("passes\n");
-    out.push_str(&table(&rows, 2));
+    out.push_str(&table(&rows, 2, columns));
     out.push_str(
         "exact: every version has the same integers for every input; refining: versions are to be verified anew\n",
     );
@@ -38,7 +38,7 @@ pub(crate) fn passes(passes: &[&dyn Pass], pipelines: &[Named]) -> String {
         vec![p.name.to_owned(), text]
     };
     let rows: Vec<_> = pipelines.iter().map(row).collect();
-    out.push_str(&table(&rows, 2));
+    out.push_str(&table(&rows, 2, columns));
     out
 }
 
@@ -78,7 +78,7 @@ pub(crate) fn timing(applied: &[Application]) -> String {
     let mut rows: Vec<_> = applied.iter().map(row).collect();
     let all: f64 = applied.iter().map(|a| a.seconds).sum();
     rows.push(vec![format!("{all:.3} s"), "all passes".to_owned()]);
-    table(&rows, 2)
+    table(&rows, 2, None)
 }
 
 /// What each pass changed, as comments, which may stand before a module or a graph.

@@ -5,7 +5,7 @@ use ceg4n_report::{Open, Region, Report, Status};
 use std::fmt::Write;
 
 /// A headline, a line per region, and for `compile` the layers, the cost and the loop.
-pub(crate) fn report(r: &Report) -> String {
+pub(crate) fn report(r: &Report, columns: Option<usize>) -> String {
     let mut out = headline(r);
     out.push('\n');
     if !r.regions.is_empty() {
@@ -14,13 +14,13 @@ pub(crate) fn report(r: &Report) -> String {
         ];
         let mut rows = vec![head.map(str::to_owned).to_vec()];
         rows.extend(r.regions.iter().map(region));
-        out.push_str(&numbers(&rows, 2, 4));
+        out.push_str(&numbers(&rows, 2, 4, columns));
     }
     for region in &r.regions {
         details(&mut out, region);
     }
     if let Some(cost) = &r.cost {
-        out.push_str(&layers(&r.layers));
+        out.push_str(&layers(&r.layers, columns));
         // Writing to a string does not fail, here and below.
         let _ = writeln!(
             out,

@@ -4,8 +4,8 @@ use super::{count, table};
 use ceg4n_driver::rules::{RuleReport, RulesReport, VerdictReport};
 use std::fmt::Write;
 
-/// One line per rule with its verdict; the law too where it is not proved.
-pub(crate) fn rules(report: &RulesReport) -> String {
+/// A row per rule with its verdict; the law too where it is not proved.
+pub(crate) fn rules(report: &RulesReport, columns: Option<usize>) -> String {
     let mut rows = Vec::new();
     let mut laws = Vec::new();
     for rule in &report.rules {
@@ -21,9 +21,12 @@ pub(crate) fn rules(report: &RulesReport) -> String {
         rows.push(vec![rule.name.clone(), text.to_owned()]);
         laws.push((!is_proved).then_some(&rule.law));
     }
-    let lines = table(&rows, 0);
+    // A law stands under the line of its rule.
+    let columns = columns.filter(|_| laws.iter().all(Option::is_none));
+    let lines = table(&rows, 0, columns);
     let mut out = String::new();
     // Writing to a string does not fail, here and below.
+    let laws = laws.into_iter().chain(std::iter::repeat(None));
     for (line, law) in lines.lines().zip(laws) {
         let _ = writeln!(out, "{line}");
         if let Some(law) = law {
@@ -47,10 +50,10 @@ pub(crate) fn rules(report: &RulesReport) -> String {
 }
 
 /// Names and laws.
-pub(crate) fn rule_list(list: &[RuleReport]) -> String {
+pub(crate) fn rule_list(list: &[RuleReport], columns: Option<usize>) -> String {
     let rows: Vec<_> = list
         .iter()
         .map(|r| vec![r.name.clone(), r.law.clone()])
         .collect();
-    table(&rows, 0)
+    table(&rows, 0, columns)
 }

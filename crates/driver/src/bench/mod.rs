@@ -15,7 +15,7 @@ mod work;
 use crate::failure::Failure;
 use crate::options::{Boundary, Budget, Demand, LoadOptions};
 use crate::outcome::TOOL_VERSION;
-use crate::progress::{Cancel, Event, Progress};
+use crate::progress::{Cancel, Progress, told};
 use crate::resources::{peak_memory, process_seconds};
 use crate::verify::reference_name;
 use ceg4n_base::Exact;
@@ -136,13 +136,21 @@ pub fn bench_verify(
     progress: &dyn Progress,
     cancel: &Cancel,
 ) -> Result<Bench, Failure> {
+    let status = |_: &Bench| "done";
+    told(progress, ("bench verify", &options.folder), status, || {
+        verify_quietly(options, progress, cancel)
+    })
+}
+
+/// The command without its first and last event.
+fn verify_quietly(
+    options: &BenchOptions,
+    progress: &dyn Progress,
+    cancel: &Cancel,
+) -> Result<Bench, Failure> {
     let (started, cpu) = (Instant::now(), process_seconds());
     // A solver that is not there is told once, and early.
     SolverLeaf::new(&options.budget.solver, None)?;
-    progress.note(&Event::Stage {
-        name: "load",
-        detail: options.folder.display().to_string(),
-    });
     let inputs = inputs::read(options)?;
     let run = Run::new(options, inputs, started, progress, cancel);
     let labels = run.labels();

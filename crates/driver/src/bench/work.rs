@@ -6,8 +6,10 @@ use super::{BenchOptions, BenchPreset};
 use crate::engine::{Asked, default_margin, label_of, needs_label};
 use crate::options::{Boundary, Demand};
 use crate::parallel::parallel;
-use crate::progress::{Cancel, Event, Progress};
+use crate::progress::{Cancel, Event, Live, Progress, Stage};
 use crate::resources::{MemoryGuard, thread_seconds};
+pub(super) use crate::told::label_name;
+use crate::told::region;
 use ceg4n_base::{ContentHash, Exact};
 use ceg4n_ir::Property;
 use ceg4n_jit::CodeCache;
@@ -16,6 +18,7 @@ use ceg4n_verify::{
 };
 use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Instant;
 
@@ -70,6 +73,8 @@ impl<'a> Run<'a> {
         let budget = &options.budget;
         let deadline = budget.time_limit.and_then(|t| started.checked_add(t));
         let memory = MemoryGuard::new(budget.memory_limit_mib, cancel);
+        let live = Arc::new(Live::default());
+        progress.watch(&live);
         Self {
             inputs,
             options,
@@ -77,6 +82,7 @@ impl<'a> Run<'a> {
             effort: Effort::scaled(budget.effort),
             stop: Stop {
                 jobs: options.region_jobs,
+                gauge: Some(live.boxes.clone()),
                 ..memory.stop(deadline)
             },
             memory,
@@ -99,12 +105,18 @@ impl<'a> Run<'a> {
         let needed = self.needs_labels();
         let wanted = |item: &Item| needed && item.wanted && item.equal.is_none();
         let pieces = self.pieces(|_, _, item| wanted(item));
-        self.stage("label", pieces.len());
+        self.stage(Stage::Label, "regions", pieces.len());
+        let count = AtomicUsize::new(0);
         let done = self.timed(pieces.len(), |i, stop| {
             let (net, item) = self.at(pieces[i]);
             let work = || label_of(&net.reference, &item.asked, &self.effort, stop);
             let label = guarded(work).unwrap_or(Labelled::UNDECIDED);
-            self.tell(net, item, "labels", label_name(&label.label), "");
+            self.progress.note(&Event::Labelled {
+                id: format!("{} {}", net.name, item.asked.region.id),
+                label: label_name(&label.label),
+                done: count.fetch_add(1, Ordering::Relaxed) + 1,
+                of: pieces.len(),
+            });
             label
         });
         self.scatter(pieces, done)
@@ -122,7 +134,7 @@ impl<'a> Run<'a> {
                 }
             }
         }
-        self.stage("kernels", pieces.len());
+        self.stage(Stage::Kernels, "programs", pieces.len());
         let asked = presets.iter().any(|p| *p != BenchPreset::Labels);
         let made = parallel(self.options.budget.jobs, pieces.len(), |i| {
             let (n, g) = pieces[i];
@@ -204,7 +216,7 @@ impl<'a> Run<'a> {
             own == i
         });
         if !pieces.is_empty() {
-            self.stage("verify", pieces.len());
+            self.stage(Stage::Verify, &format!("regions, {preset}"), pieces.len());
         }
         let count = AtomicUsize::new(0);
         let done = self.timed(pieces.len(), |k, stop| {
@@ -217,8 +229,11 @@ impl<'a> Run<'a> {
                 Some(Err(_)) | None => unknown(&item.asked, &property, &label.label, "no kernel"),
             };
             let done = count.fetch_add(1, Ordering::Relaxed) + 1;
-            let detail = format!("{property} ({done} of {})", pieces.len());
-            self.tell(net, item, preset, result.verdict.name(), &detail);
+            let mut event = region(&result, done, pieces.len());
+            if let Event::Region { id, .. } = &mut event {
+                *id = format!("{} {id}", net.name);
+            }
+            self.progress.note(&event);
             result
         });
         Verdicts {
@@ -337,15 +352,12 @@ impl<'a> Run<'a> {
         })
     }
 
-    fn stage(&self, name: &'static str, n: usize) {
-        let detail = format!("{n} pieces of work");
-        self.progress.note(&Event::Stage { name, detail });
-    }
-
-    fn tell(&self, net: &Net, item: &Item, preset: &str, verdict: &str, detail: &str) {
-        let (name, id) = (&net.name, &item.asked.region.id);
-        let text = format!("  {name} {id} {preset}: {verdict} {detail}");
-        self.progress.note(&Event::Note(text.trim_end().to_owned()));
+    fn stage(&self, stage: Stage, detail: &str, n: usize) {
+        self.progress.note(&Event::Stage {
+            stage,
+            detail: detail.to_owned(),
+            of: Some(n),
+        });
     }
 
     /// A limit or an interruption had a part in some answer.
@@ -363,15 +375,6 @@ impl<'a> Run<'a> {
             .flat_map(|v| v.results.iter().flatten().flatten());
         let mut results = results.map(|t| t.value.clock_limited);
         self.memory.was_reached() || labels.any(|l| l) || results.any(|r| r)
-    }
-}
-
-/// `keeps`, `changes` or `undecided`.
-pub(super) fn label_name(label: &Label) -> &'static str {
-    match label {
-        Label::Robust(_) => "keeps",
-        Label::Changes(_) => "changes",
-        Label::Undecided => "undecided",
     }
 }
 

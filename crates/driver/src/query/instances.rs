@@ -7,7 +7,7 @@ use super::{Answer, Arithmetic, Problem, QueryOptions, Solved, bind, read, solve
 use crate::failure::Failure;
 use crate::options::Budget;
 use crate::outcome::TOOL_VERSION;
-use crate::progress::{Cancel, Event, Progress, Quiet};
+use crate::progress::{Cancel, Event, Progress, Quiet, told};
 use ceg4n_base::{Diagnostic, Sources, codes};
 use ceg4n_import::vnnlib2::{Instance, instances_from_file};
 use serde::Serialize;
@@ -112,6 +112,18 @@ pub fn instances(
     progress: &dyn Progress,
     cancel: &Cancel,
 ) -> Result<Instances, Failure> {
+    let status = |_: &Instances| "done";
+    told(progress, ("instances", &options.list), status, || {
+        instances_quietly(options, progress, cancel)
+    })
+}
+
+/// The command without its first and last event.
+fn instances_quietly(
+    options: &InstancesOptions,
+    progress: &dyn Progress,
+    cancel: &Cancel,
+) -> Result<Instances, Failure> {
     let mut sources = Sources::default();
     let list = match instances_from_file(&mut sources, &options.list) {
         Ok(list) => list,
@@ -134,10 +146,9 @@ pub fn instances(
             break;
         }
         let (row, assignment) = row(options, instance, cancel);
-        progress.note(&Event::Region {
-            id: row.query.clone(),
-            verdict: name(&row),
-            detail: format!("{:.1} s", row.seconds),
+        progress.note(&Event::Row {
+            name: row.query.clone(),
+            result: name(&row).to_owned(),
             done: i + 1,
             of: list.len(),
         });

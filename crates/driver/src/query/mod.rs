@@ -22,7 +22,7 @@ pub use supports::{CAPABILITIES, supports};
 
 use crate::failure::Failure;
 use crate::options::Budget;
-use crate::progress::{Cancel, Progress};
+use crate::progress::{Cancel, Progress, told};
 use bind::Bound;
 use ceg4n_base::{Diagnostic, Diagnostics, Sources};
 use ceg4n_import::vnnlib2;
@@ -128,6 +128,18 @@ enum Query {
 /// that do not match; a question that is beyond what is decided, or types for which the analysis
 /// would not be sound.
 pub fn solve(
+    options: &QueryOptions,
+    progress: &dyn Progress,
+    cancel: &Cancel,
+) -> Result<Solved, Failure> {
+    let status = |done: &Solved| done.answer.name();
+    told(progress, ("query", &options.query), status, || {
+        solve_quietly(options, progress, cancel)
+    })
+}
+
+/// The command without its first and last event.
+fn solve_quietly(
     options: &QueryOptions,
     progress: &dyn Progress,
     cancel: &Cancel,

@@ -3,7 +3,7 @@
 use super::assignment::Assignment;
 use super::bind::Bound;
 use super::{Answer, QueryOptions, Solved};
-use crate::progress::{Cancel, Event, Progress};
+use crate::progress::{Cancel, Event, Live, Progress, Stage};
 use crate::resources::MemoryGuard;
 use ceg4n_base::{Diagnostics, Exact};
 use ceg4n_ir::{Domain, Property, Region};
@@ -13,6 +13,7 @@ use ceg4n_verify::{
     Effort, Known, Label, Labelled, Question, RegionResult, SolverLeaf, Stop, Verdict, Witness,
     decide_from,
 };
+use std::sync::Arc;
 use std::time::Instant;
 
 /// Under a time limit the counted budgets grow by this factor until it is reached …
@@ -47,8 +48,11 @@ impl<'a> Run<'a> {
     ) -> Self {
         let deadline = (options.budget.time_limit).and_then(|t| started.checked_add(t));
         let memory = MemoryGuard::new(options.budget.memory_limit_mib, cancel);
+        let live = Arc::new(Live::default());
+        progress.watch(&live);
         let stop = Stop {
             jobs: options.budget.jobs,
+            gauge: Some(live.boxes.clone()),
             ..memory.stop(deadline)
         };
         Self {
@@ -70,6 +74,11 @@ impl<'a> Run<'a> {
             sampled: None,
             warnings: Diagnostics::default(),
         };
+        self.progress.note(&Event::Stage {
+            stage: Stage::Verify,
+            detail: "boxes".to_owned(),
+            of: Some(self.bound.parts.len()),
+        });
         for (i, (region, property)) in self.bound.parts.iter().enumerate() {
             let (found, boxes) = self.part(region, property)?;
             solved.boxes += boxes;
@@ -87,8 +96,10 @@ impl<'a> Run<'a> {
             };
             self.progress.note(&Event::Region {
                 id: region.id.clone(),
+                requirement: property.to_string(),
                 verdict: answer.name(),
-                detail: detail.clone(),
+                method: None,
+                reason: Some(detail.clone()).filter(|d| !d.is_empty()),
                 done: i + 1,
                 of: self.bound.parts.len(),
             });

@@ -23,7 +23,7 @@ pub use session::Runs;
 use crate::failure::Failure;
 use crate::load::Loaded;
 use crate::options::LoadOptions;
-use crate::progress::{Cancel, Event, Progress};
+use crate::progress::{self, Cancel, Event, Progress, told};
 use ceg4n_base::{Diagnostic, Diagnostics, Sources, codes};
 use ceg4n_ir::{Module, Network, NetworkBuilder, Op, Origin, Shape};
 use command::Command;
@@ -137,6 +137,19 @@ pub fn reduce_with(
     progress: &dyn Progress,
     cancel: &Cancel,
 ) -> Result<Reduction, Failure> {
+    let status = |_: &Reduction| "done";
+    told(progress, ("reduce", &options.net), status, || {
+        reduce_quietly(options, test, progress, cancel)
+    })
+}
+
+/// The command without its first and last event.
+fn reduce_quietly(
+    options: &ReduceOptions,
+    test: &mut dyn Test,
+    progress: &dyn Progress,
+    cancel: &Cancel,
+) -> Result<Reduction, Failure> {
     let output = output(options)?;
     let original = read(&options.net)?;
     let first = test.run(&options.net)?;
@@ -144,6 +157,11 @@ pub fn reduce_with(
         return Err(not_interesting(&options.net.display().to_string(), &first.how).into());
     }
     let folder = folder()?;
+    progress.note(&Event::Stage {
+        stage: progress::Stage::Reduce,
+        detail: options.net.display().to_string(),
+        of: None,
+    });
     let mut session = Session {
         test,
         progress,
@@ -345,7 +363,7 @@ fn fixpoint(session: &mut Session<'_>) -> Result<(), Stop> {
         }
         if session.runs.steps == before {
             let text = format!("nothing more to take away after {} runs", session.runs.runs);
-            session.progress.note(&Event::Note(text));
+            session.progress.note(&Event::Note { text });
             return Ok(());
         }
     }

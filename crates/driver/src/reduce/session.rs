@@ -164,13 +164,11 @@ impl Session<'_> {
         if verdict.interesting {
             self.runs.steps += 1;
             self.best = files;
-            let text = format!(
-                "{}: {} bytes after {} runs",
-                self.stage,
-                self.best.size(),
-                self.runs.runs
-            );
-            self.progress.note(&Event::Note(text));
+            self.progress.note(&Event::Reduced {
+                what: self.stage,
+                bytes: self.best.size() as u64,
+                runs: self.runs.runs,
+            });
         }
         Ok(verdict.interesting)
     }

@@ -4,6 +4,7 @@ use crate::ast::{Attribute, Name};
 use crate::suggest;
 use ceg4n_base::{Diagnostic, Span, codes};
 use ceg4n_ir::{Curve, Op, Slide, Unary, ValueId};
+use std::collections::BTreeSet;
 use std::ops::RangeInclusive;
 
 /// How an operator is written.
@@ -66,6 +67,11 @@ const OPERATORS: &[Operator] = &[
 /// The names of the operators that take operands, in the order of the book.
 pub fn operators() -> impl Iterator<Item = &'static str> + Clone {
     all().map(|o| o.name)
+}
+
+/// The names of the attributes that any operator has, sorted.
+pub fn attributes() -> BTreeSet<&'static str> {
+    all().flat_map(|o| o.attributes).copied().collect()
 }
 
 /// Every operator that takes operands.

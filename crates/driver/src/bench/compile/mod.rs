@@ -13,7 +13,7 @@ use super::inputs::matches;
 use crate::failure::Failure;
 use crate::options::{CompileOptions, DataSource, Demand, LabelSource, Preset};
 use crate::outcome::TOOL_VERSION;
-use crate::progress::{Cancel, Event, Progress};
+use crate::progress::{Cancel, Event, Progress, Stage, told};
 use cases::{Case, Cases};
 use ceg4n_base::{Diagnostic, codes};
 use ceg4n_ir::Property;
@@ -144,16 +144,27 @@ pub fn bench_compile(
     progress: &dyn Progress,
     cancel: &Cancel,
 ) -> Result<CompileBench, Failure> {
+    let status = |_: &CompileBench| "done";
+    told(progress, ("bench compile", &options.folder), status, || {
+        compile_quietly(options, progress, cancel)
+    })
+}
+
+/// The command without its first and last event.
+fn compile_quietly(
+    options: &CompileBenchOptions,
+    progress: &dyn Progress,
+    cancel: &Cancel,
+) -> Result<CompileBench, Failure> {
     let started = Instant::now();
     // A solver that is not there is told once, and early.
     SolverLeaf::new(&options.compile.budget.solver, None)?;
-    progress.note(&Event::Stage {
-        name: "load",
-        detail: options.folder.display().to_string(),
-    });
     let cases = cases::read(options)?;
     let store = Store::open(options.output.as_deref())?;
-    let mut done = Done::default();
+    let mut done = Done {
+        of: cases.list.len() * options.presets.len(),
+        ..Done::default()
+    };
     for case in &cases.list {
         for preset in &options.presets {
             done.row(options, case, *preset, &store, progress, cancel)?;
@@ -178,6 +189,8 @@ struct Done {
     computed: u64,
     reused: u64,
     interrupted: bool,
+    /// How many there will be.
+    of: usize,
 }
 
 impl Done {
@@ -203,9 +216,11 @@ impl Done {
             self.interrupted = true;
             return Ok(());
         }
+        let title = sheet.title();
         progress.note(&Event::Stage {
-            name: "row",
-            detail: sheet.title(),
+            stage: Stage::Row,
+            detail: title.clone(),
+            of: None,
         });
         let row = sheet.run(&store.folder(&place), progress, cancel);
         // What was cut short by hand says nothing of the preset.
@@ -213,20 +228,25 @@ impl Done {
             self.interrupted = true;
             return Ok(());
         }
-        progress.note(&Event::Note(told(&row)));
         store.put(&place, &row)?;
         self.computed += 1;
+        progress.note(&Event::Row {
+            name: title,
+            result: in_words(&row),
+            done: self.rows.len() + 1,
+            of: self.of,
+        });
         self.rows.push(row);
         Ok(())
     }
 }
 
 /// A row in a few words.
-fn told(row: &CompileRow) -> String {
+fn in_words(row: &CompileRow) -> String {
     let cost = row.cost.as_ref();
     let cost = cost.map_or(String::new(), |c| format!(", {} {}", c.metric, c.value));
-    let (status, seconds) = (row.status.name(), row.seconds);
-    format!("{status}{cost}, {seconds:.1} s")
+    let status = row.status.name();
+    format!("{status}{cost}")
 }
 
 /// The result with its comparisons: of the rows of this run, and of all others in the store.

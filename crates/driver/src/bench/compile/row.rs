@@ -4,7 +4,9 @@ use super::cases::Case;
 use super::{CompileBenchOptions, preset_name};
 use crate::compile::compile;
 use crate::failure::Failure;
-use crate::options::{Boundary, CompileOptions, DataOptions, EmitSet, LoadOptions, Preset};
+use crate::options::{
+    Boundary, CompileOptions, DataOptions, EmitSet, LoadOptions, Preset, StoreOptions,
+};
 use crate::outcome::TOOL_VERSION;
 use crate::progress::{Cancel, Progress};
 use ceg4n_base::{ContentHash, Exact, Hasher};
@@ -81,6 +83,11 @@ impl<'a> Sheet<'a> {
         let mut row = self.blank();
         let options = CompileOptions {
             output: Some(folder.to_owned()),
+            // The row itself is what a run of these keeps.
+            store: StoreOptions {
+                keep: false,
+                ..StoreOptions::default()
+            },
             ..self.options
         };
         match compile(&options, progress, cancel) {

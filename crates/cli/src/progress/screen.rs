@@ -1,0 +1,139 @@
+//! The terminal that progress is drawn on, shared with whoever must clear it: the handlers of
+//! Ctrl-C and of panics.
+
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use std::io::{self, IsTerminal, Write};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+/// Between two lines where there is no terminal.
+const BEAT: Duration = Duration::from_secs(5);
+/// The most redraws in a second.
+const REDRAWS: u8 = 20;
+/// Where a terminal does not tell its width.
+const COLUMNS: usize = 80;
+/// What stands before a line: a turning mark and a space; and the last column, which stays free.
+const FRAME: usize = 3;
+
+/// What is on the screen at this moment.
+#[derive(Debug, Default)]
+pub(crate) enum Shown {
+    /// Only lines.
+    #[default]
+    Nothing,
+    /// A line that is redrawn.
+    Bar(ProgressBar),
+    /// Events as JSON: nothing else may stand between them.
+    Events,
+}
+
+/// Standard error as a place for progress; a clone is the same place. The default is no terminal
+/// and shows nothing by the clock, so that what is written does not depend on it.
+#[derive(Clone, Debug, Default)]
+pub struct Screen {
+    is_terminal: bool,
+    beat: Option<Duration>,
+    shown: Arc<Mutex<Shown>>,
+}
+
+impl Screen {
+    /// What standard error is: lines are redrawn on a terminal that can.
+    pub fn of_process() -> Self {
+        let dumb = std::env::var_os("TERM").is_some_and(|t| t == "dumb");
+        Self {
+            is_terminal: io::stderr().is_terminal() && !dumb,
+            beat: Some(BEAT),
+            shown: Arc::default(),
+        }
+    }
+
+    /// Says something in the middle of a command, below a line that is drawn no more. Nothing is
+    /// said between events, which tell it themselves.
+    pub fn interrupt(&self, text: &str) {
+        let mut shown = self.lock();
+        match &*shown {
+            Shown::Events => return,
+            Shown::Bar(bar) => bar.finish_and_clear(),
+            Shown::Nothing => {}
+        }
+        *shown = Shown::Nothing;
+        // There is no other place to complain.
+        let _ = writeln!(io::stderr(), "{text}");
+    }
+
+    /// Leaves the terminal as it was found.
+    pub fn hide(&self) {
+        let mut shown = self.lock();
+        if let Shown::Bar(bar) = &*shown {
+            bar.finish_and_clear();
+            *shown = Shown::Nothing;
+        }
+    }
+
+    pub(crate) fn is_terminal(&self) -> bool {
+        self.is_terminal
+    }
+
+    pub(crate) fn beat(&self) -> Option<Duration> {
+        self.beat
+    }
+
+    /// Columns for the text of a line.
+    pub(crate) fn columns(&self) -> usize {
+        let size = terminal_size::terminal_size_of(io::stderr());
+        let width = size.map_or(COLUMNS, |(w, _)| usize::from(w.0));
+        width.saturating_sub(FRAME)
+    }
+
+    pub(crate) fn begin(&self, with: Shown) {
+        *self.lock() = with;
+    }
+
+    pub(crate) fn end(&self) {
+        let mut shown = self.lock();
+        if let Shown::Bar(bar) = &*shown {
+            bar.finish_and_clear();
+        }
+        *shown = Shown::Nothing;
+    }
+
+    /// Redraws the line.
+    pub(crate) fn draw(&self, line: &str) {
+        if let Shown::Bar(bar) = &*self.lock() {
+            bar.set_message(line.to_owned());
+            bar.tick();
+            // The bar is padded to the last column, where the echo of a Ctrl-C would wrap and
+            // leave it behind. That it cannot be moved is no reason to stop.
+            let _ = io::stderr().write_all(b"\r");
+        }
+    }
+
+    /// Writes lines above the one that is redrawn.
+    pub(crate) fn print(&self, text: &str) {
+        if let Shown::Bar(bar) = &*self.lock() {
+            bar.suspend(|| {
+                // Progress that cannot be shown is no reason to stop.
+                let _ = writeln!(io::stderr(), "{text}");
+            });
+        }
+    }
+
+    #[cfg(test)]
+    pub(crate) fn is_drawing(&self) -> bool {
+        matches!(&*self.lock(), Shown::Bar(_))
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Shown> {
+        self.shown.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// A line to be redrawn; nothing is drawn yet.
+pub(crate) fn bar() -> ProgressBar {
+    let target = ProgressDrawTarget::stderr_with_hz(REDRAWS);
+    let bar = ProgressBar::with_draw_target(None, target);
+    match ProgressStyle::with_template("{spinner} {msg}") {
+        Ok(style) => bar.with_style(style.tick_chars("|/-\\ ")),
+        Err(_) => bar,
+    }
+}

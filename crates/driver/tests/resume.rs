@@ -1,0 +1,190 @@
+//! A run that ends early and goes on from its store ends as one that nothing disturbed, wherever
+//! it ended.
+
+#![expect(clippy::unwrap_used, reason = "helpers of tests")]
+
+use ceg4n_driver::Quiet;
+use ceg4n_driver::compile::{Compilation, compile};
+use ceg4n_driver::options::{CompileOptions, Preset, Strategy};
+use ceg4n_report::{Report, Seconds};
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+
+fn network(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("../../tests/networks")
+        .join(name)
+}
+
+fn made(options: &CompileOptions) -> Compilation {
+    compile(options, &Quiet, &Default::default()).expect("a compilation")
+}
+
+/// A report without times.
+fn timeless(mut report: Report) -> Report {
+    report.seconds = Seconds::default();
+    report.run = None;
+    for r in &mut report.regions {
+        r.seconds = 0.0;
+    }
+    report
+}
+
+/// Every file of an output but the store and the report, whose times differ.
+fn files(folder: &Path) -> BTreeMap<String, Vec<u8>> {
+    let mut found = BTreeMap::new();
+    let mut open = vec![folder.to_owned()];
+    while let Some(place) = open.pop() {
+        for entry in std::fs::read_dir(&place).unwrap() {
+            let path = entry.unwrap().path();
+            let name = path.strip_prefix(folder).unwrap().display().to_string();
+            if path.is_dir() {
+                open.push(path);
+            } else if !["run.sqlite", "report.json", "report.html"].contains(&name.as_str()) {
+                found.insert(name, std::fs::read(&path).unwrap());
+            }
+        }
+    }
+    found
+}
+
+/// Runs to the end; then, for each of some places, anew up to there and on from its store.
+fn goes_on(options: &CompileOptions, places: impl Fn(u64) -> Vec<u64>) {
+    let dir = tempfile::tempdir().unwrap();
+    let into = |name: &str| CompileOptions {
+        output: Some(dir.path().join(name)),
+        ..options.clone()
+    };
+    let whole = made(&into("whole"));
+    let steps = ceg4n_store::read_runs(&whole.folder).unwrap()[0].steps;
+    assert!(steps > 0, "a search has steps");
+    let (report, wanted) = (timeless(whole.report), files(&whole.folder));
+    for k in places(steps) {
+        let mut early = into(&format!("at-{k}"));
+        early.store.stop_after = Some(k);
+        let folder = made(&early).folder;
+        let kept = ceg4n_store::read_runs(&folder).unwrap()[0].steps;
+        assert_eq!(kept, k.min(steps));
+        let mut on = into(&format!("at-{k}"));
+        on.store.resume = Some(1);
+        on.budget.jobs = 1 + (k % 2) as usize;
+        let found = made(&on);
+        assert_eq!(timeless(found.report), report, "after {k} of {steps} steps");
+        assert_eq!(files(&found.folder), wanted, "after {k} of {steps} steps");
+        let run = &ceg4n_store::read_runs(&folder).unwrap()[0];
+        assert_eq!((run.steps, run.resumed), (steps, 1));
+    }
+}
+
+/// A few places, the ends among them.
+fn some(steps: u64) -> Vec<u64> {
+    let mut places: BTreeSet<u64> = (0..5).map(|i| steps * i / 4).collect();
+    places.insert(1.min(steps));
+    places.into_iter().collect()
+}
+
+fn tiny() -> CompileOptions {
+    CompileOptions::new(network("tiny.nnir"))
+}
+
+#[test]
+fn a_search_goes_on_at_every_place() {
+    goes_on(&tiny(), |steps| (0..=steps).collect());
+}
+
+#[test]
+fn guided_rounding_goes_on() {
+    goes_on(&CompileOptions::new(network("iris.nnir")), some);
+}
+
+#[test]
+fn every_strategy_goes_on() {
+    for strategy in [Strategy::Greedy, Strategy::Exact, Strategy::Nsga2] {
+        let options = CompileOptions { strategy, ..tiny() };
+        goes_on(&options, some);
+    }
+}
+
+#[test]
+fn presets_go_on() {
+    for preset in [Preset::UniformMin, Preset::Gpfq, Preset::Ceg4n] {
+        let options = CompileOptions { preset, ..tiny() };
+        goes_on(&options, some);
+    }
+}
+
+#[test]
+fn another_network_does_not_go_on() {
+    let dir = tempfile::tempdir().unwrap();
+    let net = dir.path().join("net.nnir");
+    std::fs::copy(network("tiny.nnir"), &net).unwrap();
+    let mut options = CompileOptions::new(&net);
+    options.output = Some(dir.path().join("out"));
+    made(&options);
+    let text = std::fs::read_to_string(&net).unwrap();
+    std::fs::write(&net, format!("{text}\n// edited\n")).unwrap();
+    options.store.resume = Some(1);
+    let failure = compile(&options, &Quiet, &Default::default()).unwrap_err();
+    assert!(
+        failure
+            .to_string()
+            .contains("not those that run 1 began with"),
+        "{failure}"
+    );
+}
+
+#[test]
+fn verdicts_of_an_earlier_run_are_taken() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut options = tiny();
+    options.output = Some(dir.path().join("out"));
+    let first = made(&options);
+    let second = made(&options);
+    // A verdict that was taken has the time that it took when it was found.
+    let times =
+        |c: &Compilation| -> Vec<f64> { c.report.regions.iter().map(|r| r.seconds).collect() };
+    assert_eq!(times(&first), times(&second));
+    assert_eq!(timeless(first.report), timeless(second.report));
+}
+
+/// What is done to a store while no run is at work.
+const DAMAGES: [&str; 7] = [
+    // Answers that are not what was written.
+    "UPDATE steps SET answer = answer || ' ' WHERE kind = 'guided' AND seq = (SELECT min(seq) FROM steps WHERE kind = 'guided')",
+    "UPDATE steps SET answer = CAST(x'ff00ff' AS TEXT) WHERE seq = (SELECT max(seq) FROM steps WHERE kind = 'guided')",
+    // A question that is not what was asked.
+    "UPDATE steps SET asked = zeroblob(32) WHERE seq = (SELECT min(seq) FROM steps WHERE kind = 'guided') + 1",
+    // A step that is missing.
+    "DELETE FROM steps WHERE seq = 1",
+    // What guided rounding goes on from is not what its last step left.
+    "UPDATE latents SET data = data || ' '",
+    "DELETE FROM latents",
+    // Verdicts and labels that cannot be read.
+    "UPDATE answers SET evidence = CAST(x'ff' AS TEXT)",
+];
+
+#[test]
+fn damage_within_changes_no_result() {
+    let dir = tempfile::tempdir().unwrap();
+    let into = |name: &str| CompileOptions {
+        output: Some(dir.path().join(name)),
+        ..CompileOptions::new(network("iris.nnir"))
+    };
+    let whole = made(&into("whole"));
+    let steps = ceg4n_store::read_runs(&whole.folder).unwrap()[0].steps;
+    let (report, wanted) = (timeless(whole.report), files(&whole.folder));
+    for (i, damage) in DAMAGES.into_iter().enumerate() {
+        let mut options = into(&format!("damaged-{i}"));
+        options.store.stop_after = Some(steps * 3 / 4);
+        let folder = made(&options).folder;
+        let store = rusqlite::Connection::open(folder.join(ceg4n_store::FILE)).unwrap();
+        let changed = store.execute(damage, []).unwrap();
+        assert!(changed > 0, "{damage}");
+        drop(store);
+        options.store.stop_after = None;
+        options.store.resume = Some(1);
+        let found = made(&options);
+        assert_eq!(timeless(found.report), report, "{damage}");
+        assert_eq!(files(&found.folder), wanted, "{damage}");
+    }
+}
