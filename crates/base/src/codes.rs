@@ -1,4 +1,5 @@
-//! The table of diagnostic codes. A message may change; its code does not.
+//! The table of diagnostic codes. A message may change; its code does not. Each has a page in
+//! `explain/`, which the program and the book show.
 //!
 //! `E01xx` text, `E02xx` types and formats, `E03xx` ONNX, `E04xx` regions and requirements,
 //! `E05xx` files, `E06xx` usage, `E07xx` solvers and limits, `W` the same as warnings.
@@ -13,6 +14,16 @@ pub struct Code {
     pub id: &'static str,
     /// What it is about, a short phrase.
     pub title: &'static str,
+    /// What it means, with an example that leads to it, and how to mend it: Markdown. The examples
+    /// are carried out by a test, in a copy of `tests/networks`.
+    pub explanation: &'static str,
+}
+
+impl Code {
+    /// The code of this id; case does not matter.
+    pub fn find(id: &str) -> Option<Self> {
+        ALL.iter().find(|c| c.id.eq_ignore_ascii_case(id)).copied()
+    }
 }
 
 impl fmt::Display for Code {
@@ -30,7 +41,11 @@ impl Serialize for Code {
 macro_rules! codes {
     ($($name:ident = $id:literal, $title:literal;)*) => {
         $(#[doc = concat!("`", $id, "`: ", $title, ".")]
-        pub const $name: Code = Code { id: $id, title: $title };)*
+        pub const $name: Code = Code {
+            id: $id,
+            title: $title,
+            explanation: include_str!(concat!("../explain/", $id, ".md")),
+        };)*
 
         /// Every code, in order.
         pub const ALL: &[Code] = &[$($name),*];

@@ -8,6 +8,7 @@ use codespan_reporting::diagnostic as cs;
 use codespan_reporting::files::SimpleFiles;
 use codespan_reporting::term;
 use serde::Serialize;
+use serde_json::{Map, Value};
 use std::fmt;
 
 /// A source text inside [`Sources`].
@@ -225,8 +226,72 @@ impl Sources {
         (line, column)
     }
 
+    /// The diagnostics as data: a JSON object a line with `severity`, `code`, `message`, `place`,
+    /// `file`, `line`, `column`, `end_line`, `end_column` (of the first character behind), `label`,
+    /// `related` (places with a `label` each) and `help`. What a diagnostic lacks is left out.
+    pub fn json(&self, diagnostics: &Diagnostics) -> String {
+        let lines = diagnostics.0.iter().map(|d| {
+            let mut out = Map::new();
+            let severity = match d.severity {
+                Severity::Error => "error",
+                Severity::Warning => "warning",
+                Severity::Note => "note",
+            };
+            out.insert("severity".into(), severity.into());
+            out.insert("code".into(), d.code.id.into());
+            out.insert("message".into(), d.message.clone().into());
+            match &d.location {
+                Location::Span(span) => out.extend(self.place_json(*span, &d.label)),
+                Location::Place(place) => {
+                    out.insert("place".into(), place.clone().into());
+                }
+                Location::None => {}
+            }
+            if !d.related.is_empty() {
+                let places = d.related.iter();
+                let places = places.map(|(s, l)| Value::Object(self.place_json(*s, l)));
+                out.insert("related".into(), places.collect());
+            }
+            if !d.help.is_empty() {
+                out.insert("help".into(), d.help.clone().into());
+            }
+            format!("{}\n", Value::Object(out))
+        });
+        lines.collect()
+    }
+
+    fn place_json(&self, span: Span, label: &str) -> Map<String, Value> {
+        let (line, column) = self.line_column(span);
+        let end = Span {
+            start: span.end,
+            ..span
+        };
+        let (end_line, end_column) = self.line_column(end);
+        let mut out = Map::new();
+        out.insert("file".into(), self.name(span.source).into());
+        out.insert("line".into(), line.into());
+        out.insert("column".into(), column.into());
+        out.insert("end_line".into(), end_line.into());
+        out.insert("end_column".into(), end_column.into());
+        if !label.is_empty() {
+            out.insert("label".into(), label.into());
+        }
+        out
+    }
+
     /// The diagnostics as text: code, file, line, column, caret and help. With ANSI colours if asked.
     pub fn render(&self, diagnostics: &Diagnostics, colour: bool) -> String {
+        self.render_within(diagnostics, colour, None)
+    }
+
+    /// The same with messages and helps wrapped to a width in columns, if there is one. Lines of a
+    /// source are never broken.
+    pub fn render_within(
+        &self,
+        diagnostics: &Diagnostics,
+        colour: bool,
+        width: Option<usize>,
+    ) -> String {
         let mut files = SimpleFiles::new();
         for (name, text) in &self.files {
             files.add(name.as_str(), text.as_str());
@@ -238,7 +303,7 @@ impl Sources {
         };
         let config = term::Config::default();
         for d in &diagnostics.0 {
-            let d = to_codespan(d);
+            let d = to_codespan(&wrapped(d, width));
             // Writing to memory fails only for a span outside its text; the message still shows.
             if term::emit_to_write_style(&mut buffer, &config, &files, &d).is_err() {
                 let bare = cs::Diagnostic {
@@ -249,6 +314,27 @@ impl Sources {
             }
         }
         String::from_utf8_lossy(buffer.as_slice()).into_owned()
+    }
+}
+
+/// A diagnostic whose message and helps stand in lines of at most so many columns.
+fn wrapped(d: &Diagnostic, width: Option<usize>) -> Diagnostic {
+    let Some(width) = width else {
+        return d.clone();
+    };
+    // What the renderer puts before the words: `warning[E0101]: `, ` = help: `.
+    let fill = |text: &str, before: usize, indent: &str| {
+        let before = " ".repeat(before);
+        let options = textwrap::Options::new(width.max(24))
+            .initial_indent(&before)
+            .subsequent_indent(indent)
+            .break_words(false);
+        textwrap::fill(text, options)[before.len()..].to_owned()
+    };
+    Diagnostic {
+        message: fill(&d.message, 16, "  "),
+        help: d.help.iter().map(|h| fill(h, 12, "  ")).collect(),
+        ..d.clone()
     }
 }
 
@@ -295,6 +381,50 @@ mod tests {
         let text = sources.render(&d.into(), false);
         for part in ["E0101", "net.nnir:2:5", "^^^^^ here", "help: write a value"] {
             assert!(text.contains(part), "{part} is missing in\n{text}");
+        }
+    }
+
+    #[test]
+    fn data_say_what_the_text_says() {
+        let mut sources = Sources::default();
+        let id = sources.add("net.nnir", "one\ntwo three\n");
+        let first = Diagnostic::error(codes::SYNTAX, "expected a value")
+            .at(Some(Span::new(id, 8..13)), "here")
+            .related(Some(Span::new(id, 0..3)), "there")
+            .help("write \"a\"");
+        let second = Diagnostic::warning(codes::NO_DATA, "few").place("a file");
+        let text = sources.json(&Diagnostics(vec![first, second]));
+        let lines: Vec<Value> = text.lines().map(|l| l.parse().unwrap()).collect();
+        assert_eq!(
+            lines[0],
+            serde_json::json!({
+                "severity": "error", "code": "E0101", "message": "expected a value",
+                "file": "net.nnir", "line": 2, "column": 5, "end_line": 2, "end_column": 10,
+                "label": "here", "help": ["write \"a\""],
+                "related": [{
+                    "file": "net.nnir", "line": 1, "column": 1, "end_line": 1, "end_column": 4,
+                    "label": "there"
+                }]
+            })
+        );
+        let wanted = serde_json::json!({
+            "severity": "warning", "code": "E0407", "message": "few", "place": "a file"
+        });
+        assert_eq!(lines[1], wanted);
+    }
+
+    #[test]
+    fn messages_fit_a_width() {
+        let words = "word ".repeat(40);
+        let d = Diagnostic::error(codes::USAGE, words.trim()).help(words.trim());
+        for width in [30, 60, 100] {
+            let text = Sources::default().render_within(&d.clone().into(), false, Some(width));
+            let widest = text.lines().map(str::len).max().unwrap();
+            assert!(
+                widest <= width && widest > width - 12,
+                "{widest} of {width}:\n{text}"
+            );
+            assert_eq!(text.matches("word").count(), 80);
         }
     }
 

@@ -30,7 +30,7 @@ use std::path::PathBuf;
 /// Compiles a neural network to fixed-point code that is proved to give the same answers.
 #[derive(Parser, Debug)]
 #[command(name = "ceg4nc", arg_required_else_help = true)]
-#[command(after_help = global::exit_codes())]
+#[command(after_help = global::after_help())]
 pub struct Cli {
     /// Print the name of the program
     #[arg(long, exclusive = true)]

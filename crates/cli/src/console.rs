@@ -71,7 +71,17 @@ impl<'a> Console<'a> {
             }
             false => diagnostics,
         };
-        let text = sources.render(shown, self.colours_messages());
+        let text = match self.manners.json {
+            true => sources.json(shown),
+            // Where nobody knows a width, lines are left whole for programs.
+            false => {
+                let width = self
+                    .manners
+                    .message_columns
+                    .map(|_| self.manners.messages());
+                sources.render_within(shown, self.colours_messages(), width)
+            }
+        };
         // There is no other place to complain about this one.
         let _ = self.err.write_all(text.as_bytes());
     }
@@ -79,6 +89,15 @@ impl<'a> Console<'a> {
     /// Shows why a command has no result; returns its exit code.
     pub fn fail(&mut self, failure: &Failure) -> i32 {
         self.show(&failure.diagnostics, &failure.sources);
+        let errors = failure.diagnostics.0.iter();
+        let first = errors
+            .filter(|d| d.severity == Severity::Error)
+            .map(|d| d.code);
+        if let (true, false, Some(code)) = (self.err_is_terminal, self.manners.json, first.min()) {
+            self.say(&format!(
+                "`ceg4nc help {code}` explains it, with an example\n"
+            ));
+        }
         failure.exit_code()
     }
 

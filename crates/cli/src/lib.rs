@@ -4,6 +4,7 @@
 pub mod args;
 mod commands;
 mod console;
+mod help;
 mod manners;
 mod progress;
 mod render;
@@ -43,6 +44,10 @@ pub fn run(
 pub fn run_on(args: impl IntoIterator<Item = OsString>, console: &mut Console<'_>) -> i32 {
     let args: Vec<OsString> = args.into_iter().collect();
     console.manners.color = manners::color_in(&args);
+    console.manners.json = manners::json_in(&args);
+    if let Some(id) = help::code_in(&args) {
+        return help::code(&id, console);
+    }
     let cli = match read(&args, console.manners.prose()) {
         Ok(cli) => cli,
         Err(e) => return usage(&e, console),
@@ -86,14 +91,26 @@ fn usage(e: &clap::Error, console: &mut Console<'_>) -> i32 {
         true => text.ansi().to_string(),
         false => text.to_string(),
     };
-    if e.use_stderr() {
-        let text = shown(console.colours_messages());
-        // There is no other place to complain.
-        let _ = console.err.write_all(text.as_bytes());
+    if !e.use_stderr() {
+        let manners = console.manners;
+        let text = shown(manners.colours(manners.out_is_terminal, console.colours));
+        let written = console.print(&text);
+        return commands::finish(written, 0, console);
+    }
+    let plain = text.to_string();
+    // A call without arguments gets the help instead of an error.
+    if !plain.starts_with("error: ") {
+        console.say(&shown(console.colours_messages()));
         return 2;
     }
-    let manners = console.manners;
-    let text = shown(manners.colours(manners.out_is_terminal, console.colours));
-    let written = console.print(&text);
-    commands::finish(written, 0, console)
+    if console.manners.json {
+        let mut lines = plain.trim_start_matches("error: ").lines();
+        let mut error = Diagnostic::error(codes::USAGE, lines.next().unwrap_or_default());
+        let rest = lines.map(str::trim).filter(|l| !l.is_empty());
+        error.help = rest.map(str::to_owned).collect();
+        return console.fail(&error.into());
+    }
+    let code = format!("error[{}]:", codes::USAGE);
+    console.say(&shown(console.colours_messages()).replacen("error:", &code, 1));
+    2
 }

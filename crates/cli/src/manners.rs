@@ -27,6 +27,8 @@ pub struct Manners {
     pub verbose: bool,
     /// `--color`.
     pub color: ColorWhen,
+    /// `--format json`: messages are data too, a JSON object a line.
+    pub json: bool,
 }
 
 impl Manners {
@@ -86,23 +88,33 @@ fn columns(value: Option<OsString>) -> Option<usize> {
     value?.to_str()?.parse().ok().filter(|c| *c > 0)
 }
 
-/// `--color` of a call that could not be read as a whole, or that asks for help.
+/// What `--color` says in a call, whether or not the rest of it can be read.
 pub(crate) fn color_in(args: &[OsString]) -> ColorWhen {
-    let mut found = ColorWhen::Auto;
+    match last_of(args, "--color", &["auto", "always", "never"]).as_deref() {
+        Some("always") => ColorWhen::Always,
+        Some("never") => ColorWhen::Never,
+        Some(_) | None => ColorWhen::Auto,
+    }
+}
+
+/// Whether `--format` says in a call that messages are data too.
+pub(crate) fn json_in(args: &[OsString]) -> bool {
+    let formats = ["text", "json", "markdown"];
+    last_of(args, "--format", &formats).as_deref() == Some("json")
+}
+
+/// The last value of an option among those that it can have.
+fn last_of(args: &[OsString], option: &str, values: &[&str]) -> Option<String> {
+    let mut found = None;
     let mut words = args.iter().map(|a| a.to_string_lossy());
     while let Some(word) = words.next() {
-        let value = match word.strip_prefix("--color") {
+        let value = match word.strip_prefix(option) {
             _ if word == "--" => break,
             Some("") => words.next().map(|v| v.into_owned()),
             Some(rest) => rest.strip_prefix('=').map(str::to_owned),
             None => None,
         };
-        match value.as_deref() {
-            Some("auto") => found = ColorWhen::Auto,
-            Some("always") => found = ColorWhen::Always,
-            Some("never") => found = ColorWhen::Never,
-            Some(_) | None => {}
-        }
+        found = value.filter(|v| values.contains(&v.as_str())).or(found);
     }
     found
 }

@@ -55,13 +55,31 @@ fn passes() -> String {
 /// The table of diagnostic codes.
 fn diagnostics() -> String {
     let mut out = String::from(
-        "# Diagnostic codes\n\nGenerated from the table in `crates/base`. A message may change; \
-         its code does not.\n\n| code | about |\n|---|---|\n",
+        "# Diagnostic codes\n\nGenerated from `crates/base`; `ceg4nc help E0101` shows the same. A message \
+         may change; its code does not. A test carries out every example, in a copy of \
+         `tests/networks` with the files that are shown.\n\n| code | about |\n|---|---|\n",
     );
     for code in ceg4n_base::codes::ALL {
-        out.push_str(&format!("| `{}` | {} |\n", code.id, code.title));
+        let anchor = code.id.to_lowercase();
+        out.push_str(&format!(
+            "| [`{}`](#{anchor}) | {} |\n",
+            code.id, code.title
+        ));
+    }
+    for code in ceg4n_base::codes::ALL {
+        out.push_str(&format!("\n## {}\n\n", code.id));
+        out.push_str(&format!("*{}.* {}", sentence(code.title), code.explanation));
     }
     out
+}
+
+/// A phrase as the beginning of a text.
+fn sentence(phrase: &str) -> String {
+    let mut letters = phrase.chars();
+    letters
+        .next()
+        .map(|first| first.to_uppercase().chain(letters).collect())
+        .unwrap_or_default()
 }
 
 /// Writes every generated page.

@@ -24,6 +24,7 @@ pub const ORDER: &[&str] = &[
     "boards",
     "emit",
     "report",
+    "store",
     "driver",
     "cli",
     "filetests",

@@ -4,7 +4,7 @@ use crate::candidates::newest;
 use crate::data::Data;
 use crate::engine::Engine;
 use crate::progress::{Event, Progress};
-use crate::record::Record;
+use crate::record::{GUIDED, Record};
 use ceg4n_base::{ContentHash, Exact};
 use ceg4n_ir::{Annotations, Checked, Program, Property, Region, ValueId};
 use ceg4n_quantize::guided::{Aim, Examples, Goal, Guided, Latents, RegionAim};
@@ -205,7 +205,7 @@ impl Guide<'_> {
     /// The same as a step of the run's store.
     fn step(&mut self, attempt: &Attempt<'_>, record: &Record) -> Option<Annotations> {
         let asked = question(attempt, record);
-        if let Some((notes, seconds)) = record.replay::<Option<Annotations>>("guided", asked) {
+        if let Some((notes, seconds)) = record.replay::<Option<Annotations>>(GUIDED, asked) {
             self.replayed = true;
             self.seconds += seconds;
             return notes;
@@ -218,7 +218,7 @@ impl Guide<'_> {
         let seconds = begin.elapsed().as_secs_f64();
         let cut = self.stop.now().is_some();
         let latents = Some(pack(&self.latents));
-        record.keep("guided", asked, &notes, latents, seconds, cut);
+        record.keep(GUIDED, asked, &notes, latents, seconds, cut);
         self.seconds += seconds;
         notes
     }
@@ -241,7 +241,7 @@ impl ceg4n_refine::Guide for Guide<'_> {
 
 /// The hash of what a run of guided rounding is asked.
 fn question(attempt: &Attempt<'_>, record: &Record) -> ContentHash {
-    let mut hasher = record.question("guided");
+    let mut hasher = record.question(GUIDED);
     let json = |t: Result<String, serde_json::Error>| t.unwrap_or_default();
     hasher
         .str(&json(serde_json::to_string(attempt.assignment)))

@@ -106,6 +106,7 @@ pub mod query;
 mod record;
 pub mod reduce;
 mod regions;
+mod replace;
 mod resources;
 pub mod resume;
 pub mod rules;

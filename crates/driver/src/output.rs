@@ -6,6 +6,9 @@
 //! The files of the run store stay where they are while the rest is replaced: a new folder gets links
 //! to them before it takes the place of the old one.
 
+use crate::replace::{
+    clear_abandoned, exchange, free_name, parent, point, recover, sync_files, sync_folder,
+};
 use ceg4n_base::{Diagnostic, codes};
 use std::collections::BTreeSet;
 use std::fs;
@@ -47,17 +50,15 @@ impl Staged {
     /// written.
     pub fn begin(target: &Path) -> Result<Self, Diagnostic> {
         let target = place(target);
+        recover(&target);
         refuse_foreign(&target)?;
         let name = target
             .file_name()
             .map(|n| n.to_string_lossy().into_owned())
             .unwrap_or_default();
-        let parent = match target.parent() {
-            Some(p) if !p.as_os_str().is_empty() => p.to_owned(),
-            _ => PathBuf::from("."),
-        };
+        let parent = parent(&target);
         fs::create_dir_all(&parent).map_err(|e| cannot("create", &parent, &e))?;
-        clear_abandoned(&parent, &name);
+        clear_abandoned(&target);
         let temporary = parent.join(format!(".{name}.{}.partial", std::process::id()));
         if temporary.exists() {
             fs::remove_dir_all(&temporary).map_err(|e| cannot("clear", &temporary, &e))?;
@@ -107,16 +108,35 @@ impl Staged {
             format!("{TITLE}\n{}\n", list.join("\n")).as_bytes(),
         )?;
         refuse_foreign(&self.target)?;
-        if durable {
-            sync(&self.temporary, &list).map_err(|e| cannot("write", &self.temporary, &e))?;
+        point();
+        let had = self.target.exists();
+        if had {
+            link_store(&self.target, &self.temporary)?;
         }
-        if !self.target.exists() {
+        point();
+        self.sync(&list, durable)
+            .map_err(|e| cannot("write", &self.temporary, &e))?;
+        if !had {
             fs::rename(&self.temporary, &self.target)
                 .map_err(|e| cannot("write", &self.target, &e))?;
             self.committed = true;
+            let _ = sync_folder(&parent(&self.target));
             return Ok(None);
         }
-        link_store(&self.target, &self.temporary)?;
+        self.replace(keep_earlier)
+    }
+
+    /// Brings the new folder to the disk; the store's names in it in any case.
+    fn sync(&self, files: &[String], durable: bool) -> io::Result<()> {
+        if durable {
+            let files = files.iter().map(String::as_str);
+            sync_files(&self.temporary, files.chain([MANIFEST]))?;
+        }
+        sync_folder(&self.temporary)
+    }
+
+    /// The new folder takes the place of the earlier one.
+    fn replace(&mut self, keep_earlier: bool) -> Result<Option<PathBuf>, Diagnostic> {
         // An earlier output that is to be kept stands under its new name from the moment on that it
         // is replaced.
         let from = match keep_earlier {
@@ -127,11 +147,15 @@ impl Staged {
             }
             false => self.temporary.clone(),
         };
+        point();
         if let Err(e) = exchange(&from, &self.target) {
             let _ = fs::rename(&from, &self.temporary);
             return Err(cannot("replace", &self.target, &e));
         }
         self.committed = true;
+        point();
+        // The earlier folder goes only after the disk knows the new one.
+        let _ = sync_folder(&parent(&self.target));
         if !keep_earlier {
             let _ = fs::remove_dir_all(&from);
             return Ok(None);
@@ -170,11 +194,19 @@ fn place(target: &Path) -> PathBuf {
 /// As [`Staged::begin`].
 pub(crate) fn prepare(target: &Path) -> Result<PathBuf, Diagnostic> {
     let target = place(target);
+    recover(&target);
     refuse_foreign(&target)?;
+    let had = target.exists();
     fs::create_dir_all(&target).map_err(|e| cannot("create", &target, &e))?;
     let manifest = target.join(MANIFEST);
-    if !manifest.exists() {
+    if !fs::read_to_string(&manifest).is_ok_and(|text| text.starts_with(TITLE)) {
         fs::write(&manifest, format!("{TITLE}\n")).map_err(|e| cannot("write", &manifest, &e))?;
+    }
+    if !had {
+        sync_files(&target, [MANIFEST].into_iter())
+            .and_then(|()| sync_folder(&target))
+            .and_then(|()| sync_folder(&parent(&target)))
+            .map_err(|e| cannot("write", &target, &e))?;
     }
     Ok(target)
 }
@@ -185,39 +217,16 @@ fn link_store(old: &Path, new: &Path) -> Result<(), Diagnostic> {
         let (from, to) = (old.join(name), new.join(name));
         match fs::hard_link(&from, &to) {
             Err(e) if e.kind() == io::ErrorKind::NotFound => {}
-            Err(e) => return Err(cannot("link", &from, &e)),
+            Err(e) => {
+                let text = format!("cannot give {} a second name: {e}", from.display());
+                return Err(Diagnostic::error(codes::FILE_WRITE, text).help(
+                    "the store needs a file system with hard links: choose another folder with -o, or --no-store",
+                ));
+            }
             Ok(()) => {}
         }
     }
     Ok(())
-}
-
-/// Brings files to the disk before the folder takes its place: a loss of power shall not leave a
-/// folder of empty files.
-fn sync(folder: &Path, files: &[String]) -> io::Result<()> {
-    for file in files.iter().map(String::as_str).chain([MANIFEST]) {
-        fs::File::open(folder.join(file))?.sync_all()?;
-    }
-    Ok(())
-}
-
-/// Two folders change places: at once where the system can, else one after the other.
-fn exchange(new: &Path, target: &Path) -> io::Result<()> {
-    #[cfg(target_os = "linux")]
-    {
-        use rustix::fs::{CWD, RenameFlags, renameat_with};
-        if renameat_with(CWD, new, CWD, target, RenameFlags::EXCHANGE).is_ok() {
-            return Ok(());
-        }
-    }
-    let aside = new.with_extension("replaced");
-    fs::rename(target, &aside)?;
-    if let Err(e) = fs::rename(new, target) {
-        // The earlier output goes back to its place.
-        let _ = fs::rename(&aside, target);
-        return Err(e);
-    }
-    fs::rename(&aside, new)
 }
 
 /// Refuses a target that is no folder of ours, or holds files that this tool did not write.
@@ -237,6 +246,11 @@ fn refuse_foreign(target: &Path) -> Result<(), Diagnostic> {
         return Ok(());
     }
     let manifest = fs::read_to_string(target.join(MANIFEST)).unwrap_or_default();
+    let own = |f: &String| f == MANIFEST || ceg4n_store::FILES.contains(&f.as_str());
+    if TITLE.starts_with(&manifest) && found.contains(MANIFEST) && found.iter().all(own) {
+        // A run was killed while it made the folder.
+        return Ok(());
+    }
     let mut lines = manifest.lines();
     if lines.next() != Some(TITLE) {
         return foreign(format!("{place} exists and is no output folder of ceg4nc"));
@@ -282,40 +296,6 @@ fn files_of(folder: &Path) -> io::Result<BTreeSet<String>> {
         }
     }
     Ok(found)
-}
-
-/// `NAME.previous`, `NAME.previous-2`, …: the first that is free.
-fn free_name(target: &Path) -> PathBuf {
-    let name = target.file_name().unwrap_or_default().to_string_lossy();
-    let numbered = |i: u32| match i {
-        1 => target.with_file_name(format!("{name}.previous")),
-        _ => target.with_file_name(format!("{name}.previous-{i}")),
-    };
-    (1..)
-        .map(numbered)
-        .find(|p| !p.exists())
-        .unwrap_or_else(|| numbered(1))
-}
-
-/// Removes what runs that were killed left beside the target: partial folders of processes that
-/// are gone. Only where the system tells which processes live.
-fn clear_abandoned(parent: &Path, name: &str) {
-    if !Path::new("/proc/self").exists() {
-        return;
-    }
-    let Ok(entries) = fs::read_dir(parent) else {
-        return;
-    };
-    for entry in entries.flatten() {
-        let file = entry.file_name().to_string_lossy().into_owned();
-        let pid = file
-            .strip_prefix(&format!(".{name}."))
-            .and_then(|rest| rest.strip_suffix(".partial"))
-            .and_then(|pid| pid.parse::<u32>().ok());
-        if pid.is_some_and(|pid| !Path::new(&format!("/proc/{pid}")).exists()) {
-            let _ = fs::remove_dir_all(entry.path());
-        }
-    }
 }
 
 #[cfg(test)]
@@ -394,6 +374,22 @@ mod tests {
             [read("out"), read("out.previous"), read("out.previous-2")],
             ["3", "1", "2"]
         );
+    }
+
+    #[test]
+    fn a_folder_that_was_only_begun_is_ours() {
+        let dir = tempfile::tempdir().unwrap();
+        for text in ["", "ceg4nc out"] {
+            let target = dir.path().join(format!("out-{}", text.len()));
+            fs::create_dir(&target).unwrap();
+            fs::write(target.join(MANIFEST), text).unwrap();
+            prepare(&target).unwrap();
+            let manifest = fs::read_to_string(target.join(MANIFEST)).unwrap();
+            assert!(manifest.starts_with(TITLE), "{manifest}");
+            fs::write(target.join(MANIFEST), text).unwrap();
+            fs::write(target.join("mine"), b"x").unwrap();
+            assert!(prepare(&target).is_err());
+        }
     }
 
     #[cfg(unix)]

@@ -48,31 +48,19 @@ pub fn write(options: &PageOptions) -> Result<PathBuf, Failure> {
         let text = format!("cannot write {}: {e}", place.display());
         Diagnostic::error(codes::FILE_WRITE, text).help("choose another file with -o")
     };
-    let folder = match place.parent() {
-        Some(p) if !p.as_os_str().is_empty() => p,
-        Some(_) | None => Path::new("."),
-    };
-    let file = tempfile::NamedTempFile::new_in(folder).map_err(cannot)?;
-    std::fs::write(file.path(), text).map_err(cannot)?;
-    readable(file.path()).map_err(cannot)?;
-    file.persist(&place).map_err(|e| cannot(e.error))?;
+    // Beside its place and then renamed, so that a page is whole or is not there.
+    let name = place.file_name().unwrap_or_default().to_string_lossy();
+    let partial = place.with_file_name(format!(".{name}.{}.partial", std::process::id()));
+    let written = std::fs::write(&partial, text).and_then(|()| std::fs::rename(&partial, &place));
+    if let Err(e) = written {
+        let _ = std::fs::remove_file(&partial);
+        return Err(cannot(e).into());
+    }
     if options.output.is_none() {
         // A later run may replace the folder, this page with it.
-        list_in_manifest(folder, PAGE)?;
+        list_in_manifest(place.parent().unwrap_or(Path::new("")), PAGE)?;
     }
     Ok(place)
-}
-
-/// Temporary files are their owner's alone; a page is as other files that a user writes.
-fn readable(file: &Path) -> std::io::Result<()> {
-    #[cfg(unix)]
-    {
-        use std::os::unix::fs::PermissionsExt;
-        std::fs::set_permissions(file, std::fs::Permissions::from_mode(0o644))?;
-    }
-    #[cfg(not(unix))]
-    let _ = file;
-    Ok(())
 }
 
 fn json_of(report: &Path) -> PathBuf {

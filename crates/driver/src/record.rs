@@ -38,11 +38,16 @@ struct Journal {
     live: bool,
     /// A step was cut short: what follows is not what a run that goes on would do.
     closed: bool,
+    /// The last step taken of the kind [`GUIDED`].
+    guided: Option<u64>,
     /// What could not be read, until somebody asks.
     failure: Option<Error>,
     /// Steps left before writing is refused, in tests that stop a run at every place.
     left: Option<u64>,
 }
+
+/// The kind of step that leaves something which the next one of its kind goes on from.
+pub(crate) const GUIDED: &str = "guided";
 
 /// What identifies a run.
 pub(crate) struct Identity<'a> {
@@ -108,7 +113,7 @@ impl Record {
         let store = match identity.options.resume {
             Some(run) => {
                 same_run(&folder, run, identity, &build)?;
-                Store::resume(&folder, run)
+                Store::resume(&folder, run).and_then(|store| store.mend(GUIDED).map(|()| store))
             }
             None => Store::begin(&folder, &new_run(identity, &build)),
         };
@@ -183,6 +188,9 @@ impl Record {
             Some((answer?, seconds))
         });
         if answer.is_some() {
+            if kind == GUIDED {
+                journal.guided = Some(journal.seq);
+            }
             journal.seq += 1;
         } else {
             journal.live = true;
@@ -240,10 +248,13 @@ impl Record {
         answer
     }
 
-    /// What the last step that left something left.
+    /// What the last step left that was taken of the kind [`GUIDED`].
     pub(crate) fn latents(&self) -> Option<String> {
+        let last = self.journal().guided;
         match self.store.latents() {
-            Ok(found) => found.map(|(_, text)| text),
+            Ok(found) => found
+                .filter(|(seq, _)| Some(*seq) == last)
+                .map(|(_, text)| text),
             Err(e) => {
                 self.journal().failure = Some(e);
                 None

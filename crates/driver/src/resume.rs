@@ -20,6 +20,7 @@ pub enum Last {
 /// # Errors
 /// No store, one that cannot be read, or no run in it.
 pub fn last(folder: &Path) -> Result<Last, Diagnostic> {
+    crate::replace::recover(folder);
     if !folder.join(FILE).is_file() {
         let text = format!(
             "{} has no {FILE}: there is no run to go on with",

@@ -146,3 +146,45 @@ fn verdicts_of_an_earlier_run_are_taken() {
     assert_eq!(times(&first), times(&second));
     assert_eq!(timeless(first.report), timeless(second.report));
 }
+
+/// What is done to a store while no run is at work.
+const DAMAGES: [&str; 7] = [
+    // Answers that are not what was written.
+    "UPDATE steps SET answer = answer || ' ' WHERE kind = 'guided' AND seq = (SELECT min(seq) FROM steps WHERE kind = 'guided')",
+    "UPDATE steps SET answer = CAST(x'ff00ff' AS TEXT) WHERE seq = (SELECT max(seq) FROM steps WHERE kind = 'guided')",
+    // A question that is not what was asked.
+    "UPDATE steps SET asked = zeroblob(32) WHERE seq = (SELECT min(seq) FROM steps WHERE kind = 'guided') + 1",
+    // A step that is missing.
+    "DELETE FROM steps WHERE seq = 1",
+    // What guided rounding goes on from is not what its last step left.
+    "UPDATE latents SET data = data || ' '",
+    "DELETE FROM latents",
+    // Verdicts and labels that cannot be read.
+    "UPDATE answers SET evidence = CAST(x'ff' AS TEXT)",
+];
+
+#[test]
+fn damage_within_changes_no_result() {
+    let dir = tempfile::tempdir().unwrap();
+    let into = |name: &str| CompileOptions {
+        output: Some(dir.path().join(name)),
+        ..CompileOptions::new(network("iris.nnir"))
+    };
+    let whole = made(&into("whole"));
+    let steps = ceg4n_store::read_runs(&whole.folder).unwrap()[0].steps;
+    let (report, wanted) = (timeless(whole.report), files(&whole.folder));
+    for (i, damage) in DAMAGES.into_iter().enumerate() {
+        let mut options = into(&format!("damaged-{i}"));
+        options.store.stop_after = Some(steps * 3 / 4);
+        let folder = made(&options).folder;
+        let store = rusqlite::Connection::open(folder.join(ceg4n_store::FILE)).unwrap();
+        let changed = store.execute(damage, []).unwrap();
+        assert!(changed > 0, "{damage}");
+        drop(store);
+        options.store.stop_after = None;
+        options.store.resume = Some(1);
+        let found = made(&options);
+        assert_eq!(timeless(found.report), report, "{damage}");
+        assert_eq!(files(&found.folder), wanted, "{damage}");
+    }
+}

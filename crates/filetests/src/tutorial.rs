@@ -50,7 +50,8 @@ pub fn blocks(page: &str) -> Vec<Block> {
 }
 
 /// The files of a page, as name and text: blocks that are marked `python`, `c` or `text` and begin with
-/// a comment that names the file, `# NAME` or `/* NAME: what it is. */`.
+/// a comment that names the file, `# NAME` or `/* NAME: what it is. */`; and blocks of any mark that
+/// has the name beside it.
 pub fn files(page: &str) -> Vec<(String, String)> {
     let mut out: Vec<(String, String)> = Vec::new();
     let mut lines = page.lines();
@@ -63,7 +64,11 @@ pub fn files(page: &str) -> Vec<(String, String)> {
             .take_while(|l| !l.starts_with("```"))
             .collect();
         let first = body.first().copied().unwrap_or_default();
+        let (mark, named) = mark
+            .split_once(' ')
+            .map_or((mark, None), |(m, n)| (m, Some(n)));
         let name = match mark {
+            _ if named.is_some() => named,
             "python" => first.strip_prefix("# "),
             "c" | "text" => first.strip_prefix("/* ").and_then(|f| f.split(':').next()),
             _ => None,
@@ -140,7 +145,7 @@ mod tests {
 
     #[test]
     fn commands_go_on_and_files_have_names() {
-        let page = "```console\n$ echo a \\\n    b\na b\n```\n```python\n# x.py\nprint(1)\n\n```\n```python\n# y.py\n```\n```c\nint x;\n```\n```c\n/* z.c: a file. */\n```\n";
+        let page = "```console\n$ echo a \\\n    b\na b\n```\n```python\n# x.py\nprint(1)\n\n```\n```python\n# y.py\n```\n```c\nint x;\n```\n```c\n/* z.c: a file. */\n```\n```json a.json\n[]\n```\n";
         let found = blocks(page);
         assert_eq!(found.len(), 1);
         assert_eq!(found[0].command, "echo a \\\n    b");
@@ -152,6 +157,7 @@ mod tests {
                 (text("x.py"), text("# x.py\nprint(1)\n\n")),
                 (text("y.py"), text("# y.py\n")),
                 (text("z.c"), text("/* z.c: a file. */\n")),
+                (text("a.json"), text("[]\n")),
             ]
         );
         let folder = tempfile::tempdir().unwrap();

@@ -5,7 +5,8 @@
 
 #![cfg_attr(test, expect(clippy::print_stderr, reason = "a test runner reports"))]
 
-use ceg4n_filetests::{Case, Outcome, blocks, find, follow, strays};
+use ceg4n_base::codes::{self, Code};
+use ceg4n_filetests::{Case, Outcome, blocks, files, find, follow, strays};
 use libtest_mimic::{Arguments, Failed, Trial};
 use std::io;
 use std::path::{Path, PathBuf};
@@ -58,6 +59,10 @@ fn trials() -> io::Result<Vec<Trial>> {
             list => Err(Failed::from(list.join(", "))),
         },
     ));
+    for code in codes::ALL.iter().filter(|c| c.id.contains(&part)) {
+        let name = format!("explanation of {}", code.id);
+        trials.push(Trial::test(name, || explained(*code)));
+    }
     let tutorial = Path::new("book/src/tutorial.md");
     if tutorial.is_file() {
         trials.push(Trial::test("tutorial", move || follow_page(tutorial)));
@@ -79,14 +84,52 @@ fn report(case: &Case, bless: bool) -> Result<(), Failed> {
     }
 }
 
+/// A code has an example that leads to it: its commands print what its page shows, the code among
+/// it. The example sees a copy of `tests/networks` and the files of the page.
+fn explained(code: Code) -> Result<(), Failed> {
+    let blocks = blocks(code.explanation);
+    let shown = format!("[{}]", code.id);
+    let triggers = blocks.iter().any(|b| b.output.contains(&shown));
+    if WITHOUT_EXAMPLE.contains(&code) {
+        return match blocks.is_empty() {
+            true => Ok(()),
+            false => Err("it has an example now: take it from the list of those without".into()),
+        };
+    }
+    if !triggers {
+        return Err(format!("no command of its example shows {shown}").into());
+    }
+    let folder = tempfile::tempdir()?;
+    for entry in std::fs::read_dir("tests/networks")? {
+        let path = entry?.path();
+        std::fs::copy(
+            &path,
+            folder.path().join(path.file_name().unwrap_or_default()),
+        )?;
+    }
+    for (name, text) in files(code.explanation) {
+        std::fs::write(folder.path().join(name), text)?;
+    }
+    follow(&blocks, folder.path(), tool()?.path())?;
+    Ok(())
+}
+
+/// Codes that nothing a user can do leads to, as far as is known.
+const WITHOUT_EXAMPLE: [Code; 1] = [codes::INTERNAL];
+
+/// A folder with the command line.
+fn tool() -> io::Result<tempfile::TempDir> {
+    let tools = tempfile::tempdir()?;
+    let tool = tools.path().join("ceg4nc");
+    std::os::unix::fs::symlink(std::env::current_exe()?, tool)?;
+    Ok(tools)
+}
+
 fn follow_page(page: &Path) -> Result<(), Failed> {
     let blocks = blocks(&std::fs::read_to_string(page)?);
     if blocks.is_empty() {
         return Err("the tutorial has no commands".into());
     }
-    let tools = tempfile::tempdir()?;
-    let tool = tools.path().join("ceg4nc");
-    std::os::unix::fs::symlink(std::env::current_exe()?, tool)?;
-    follow(&blocks, Path::new("tests/networks"), tools.path())?;
+    follow(&blocks, Path::new("tests/networks"), tool()?.path())?;
     Ok(())
 }

@@ -1,7 +1,7 @@
 //! A store that a run writes to.
 
 use crate::rows::{NewRun, Row};
-use crate::writer::{Writer, sum};
+use crate::writer::{Writer, sum, sum_of_step};
 use crate::{Error, FILE, schema};
 use ceg4n_base::ContentHash;
 use rusqlite::{Connection, OptionalExtension, params};
@@ -134,12 +134,13 @@ impl Store {
     pub fn step(&self, seq: u64) -> Result<Option<(String, ContentHash, String, f64)>, Error> {
         let query = "SELECT kind, asked, answer, sum, seconds FROM steps WHERE run = ? AND seq = ?";
         let found = self.read(query, params![self.run, seq as i64], |r| {
-            let asked: [u8; 32] = r.get(1)?;
+            let (kind, asked): (String, [u8; 32]) = (r.get(0)?, r.get(1)?);
             let (answer, stored): (String, [u8; 32]) = (r.get(2)?, r.get(3)?);
-            Ok((r.get(0)?, ContentHash(asked), answer, stored, r.get(4)?))
+            Ok((kind, ContentHash(asked), answer, stored, r.get(4)?))
         })?;
         Ok(found.and_then(|(kind, asked, answer, stored, seconds)| {
-            (sum(&answer).0 == stored).then_some((kind, asked, answer, seconds))
+            let whole = sum_of_step(&kind, asked, &answer).0 == stored;
+            whole.then_some((kind, asked, answer, seconds))
         }))
     }
 
@@ -194,6 +195,67 @@ impl Store {
         Ok(())
     }
 
+    /// Forgets the steps of the run that a run which goes on could not take: from the first one on
+    /// that is missing or damaged; and, where the latents are not those that the last step of the
+    /// kind `leaves` left, from the first step of this kind on. Called before any step is asked
+    /// for.
+    ///
+    /// # Errors
+    /// A store that cannot be read or written.
+    pub fn mend(&self, leaves: &str) -> Result<(), Error> {
+        let sound = self.sound_steps(leaves);
+        let sound = sound.map_err(|e| Error::of("read", &self.path, &e))?;
+        let left = self.latents()?.map(|(seq, _)| seq);
+        let same = left == sound.last;
+        let keep = match sound.first.filter(|_| !same) {
+            Some(first) => first,
+            None => sound.count,
+        };
+        let fail = |e: rusqlite::Error| Error::of("write", &self.path, &e);
+        let connection = self.connection();
+        connection
+            .execute(
+                "DELETE FROM steps WHERE run = ? AND seq >= ?",
+                params![self.run, keep as i64],
+            )
+            .map_err(fail)?;
+        if !same {
+            connection
+                .execute("DELETE FROM latents WHERE run = ?", params![self.run])
+                .map_err(fail)?;
+        }
+        Ok(())
+    }
+
+    fn sound_steps(&self, leaves: &str) -> rusqlite::Result<Sound> {
+        let connection = self.connection();
+        let query = "SELECT seq, kind, asked, answer, sum FROM steps WHERE run = ? ORDER BY seq";
+        let mut statement = connection.prepare(query)?;
+        let mut rows = statement.query(params![self.run])?;
+        let mut sound = Sound::default();
+        while let Some(row) = rows.next()? {
+            let seq = row.get::<_, i64>(0)? as u64;
+            let read = || -> rusqlite::Result<(String, bool)> {
+                let (kind, asked): (String, [u8; 32]) = (row.get(1)?, row.get(2)?);
+                let (answer, stored): (String, [u8; 32]) = (row.get(3)?, row.get(4)?);
+                let whole = sum_of_step(&kind, ContentHash(asked), &answer).0 == stored;
+                Ok((kind, whole))
+            };
+            let Some((kind, true)) = legible(read())? else {
+                break;
+            };
+            if seq != sound.count {
+                break;
+            }
+            sound.count += 1;
+            if kind == leaves {
+                sound.first.get_or_insert(seq);
+                sound.last = Some(seq);
+            }
+        }
+        Ok(sound)
+    }
+
     fn connection(&self) -> MutexGuard<'_, Connection> {
         self.reader.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -207,7 +269,33 @@ impl Store {
         let connection = self.connection();
         let found = connection
             .prepare_cached(query)
-            .and_then(|mut s| s.query_row(values, row).optional());
+            .and_then(|mut s| Ok(legible(s.query_row(values, row).optional())?.flatten()));
         found.map_err(|e| Error::of("read", &self.path, &e))
+    }
+}
+
+/// The steps from the first one on that are what was written.
+#[derive(Default)]
+struct Sound {
+    /// How many.
+    count: u64,
+    /// The first of a kind.
+    first: Option<u64>,
+    /// The last of that kind.
+    last: Option<u64>,
+}
+
+/// A value that is not of its column's type was not written by this crate: it is none.
+fn legible<T>(found: rusqlite::Result<T>) -> rusqlite::Result<Option<T>> {
+    use rusqlite::Error::{FromSqlConversionFailure, InvalidColumnType, Utf8Error};
+    match found {
+        Ok(value) => Ok(Some(value)),
+        Err(
+            FromSqlConversionFailure(..)
+            | InvalidColumnType(..)
+            | Utf8Error(..)
+            | rusqlite::Error::IntegralValueOutOfRange(..),
+        ) => Ok(None),
+        Err(e) => Err(e),
     }
 }

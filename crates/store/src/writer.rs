@@ -2,7 +2,7 @@
 
 use crate::rows::{Answer, Row};
 use crate::{Error, schema};
-use ceg4n_base::ContentHash;
+use ceg4n_base::{ContentHash, Hasher};
 use rusqlite::{Connection, Transaction, params};
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
@@ -167,6 +167,13 @@ pub(crate) fn sum(text: &str) -> ContentHash {
     ContentHash::of(text.as_bytes())
 }
 
+/// The same for a step: its question counts too.
+pub(crate) fn sum_of_step(kind: &str, asked: ContentHash, answer: &str) -> ContentHash {
+    let mut hasher = Hasher::new("step");
+    hasher.str(kind).bytes(&asked.0).str(answer);
+    hasher.finish()
+}
+
 fn write_row(t: &Transaction<'_>, run: i64, row: &Row) -> rusqlite::Result<()> {
     match row {
         Row::Step {
@@ -184,7 +191,7 @@ fn write_row(t: &Transaction<'_>, run: i64, row: &Row) -> rusqlite::Result<()> {
                     kind,
                     asked.0,
                     answer,
-                    sum(answer).0,
+                    sum_of_step(kind, *asked, answer).0,
                     seconds
                 ])?;
             if let Some(data) = latents {

@@ -19,9 +19,17 @@ pub const EXIT_CODES: [(u8, &str); 6] = [
 ];
 
 /// The same as a sentence.
-pub(super) fn exit_codes() -> String {
+fn exit_codes() -> String {
     let all = EXIT_CODES.map(|(code, meaning)| format!("{code} {meaning}"));
     format!("Exit codes: {}.", all.join(", "))
+}
+
+/// What stands below the list of commands.
+pub(super) fn after_help() -> String {
+    format!(
+        "`ceg4nc help E0101` explains the code of a message, with an example.\n\n{}",
+        exit_codes()
+    )
 }
 
 /// When text is coloured.

@@ -59,8 +59,8 @@ pub(super) struct Shown<'a> {
     pub marks: Vec<(&'static str, (f64, f64), String)>,
     /// Class and places of each line.
     pub lines: Vec<(&'static str, Vec<(f64, f64)>)>,
-    /// Only whole numbers are ticks of the horizontal axis.
-    pub whole_x: bool,
+    /// Only whole numbers are ticks, of the horizontal and of the vertical axis.
+    pub whole: (bool, bool),
 }
 
 /// Places everything.
@@ -78,9 +78,12 @@ pub(super) fn chart(shown: Shown<'_>) -> Chart {
         at: at(axis.place(v)),
         label: real(v, 6),
     };
-    let whole = |v: &f64| !shown.whole_x || v.fract() == 0.0;
-    let x_ticks = x.ticks().filter(whole).map(|v| tick(&x, v)).collect();
-    let y_ticks = y.ticks().map(|v| tick(&y, v)).collect();
+    let ticks = |axis: &Axis, whole: bool| {
+        let shown = axis.ticks().filter(|v| !whole || v.fract() == 0.0);
+        shown.map(|v| tick(axis, v)).collect()
+    };
+    let x_ticks = ticks(&x, shown.whole.0);
+    let y_ticks = ticks(&y, shown.whole.1);
     let line = |(class, points): &(&'static str, Vec<(f64, f64)>)| {
         let points: Vec<String> = points
             .iter()

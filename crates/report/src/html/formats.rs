@@ -122,8 +122,8 @@ fn layer(l: &Layer) -> LayerView {
             format: a.format.clone(),
             range: format!(
                 "{} … {}",
-                words::real(a.proved_min as f64, 12),
-                words::real(a.proved_max as f64, 12)
+                words::integer(a.proved_min),
+                words::integer(a.proved_max)
             ),
             used: words::of(u64::from(65 - most.leading_zeros()), "bit"),
         },
@@ -142,7 +142,7 @@ fn bar_of_bits(what: &'static str, class: &'static str, bits: u8) -> Bits {
 fn constant(what: &str, format: &str, (values, holds): (Option<Span>, Option<Span>)) -> Tensor {
     let clamp = match (values, holds) {
         (Some(v), Some(h)) if v.least < h.least || v.greatest > h.greatest => {
-            Some(("clipped", "some lie outside and were clipped"))
+            Some(("clipped", "some lie outside of the format"))
         }
         _ => None,
     };
@@ -157,10 +157,17 @@ fn constant(what: &str, format: &str, (values, holds): (Option<Span>, Option<Spa
 
 fn operand(l: &Layer) -> Tensor {
     let a = &l.activation;
-    let clamp = a.clamp_inactive.map(|inactive| match inactive {
-        true => ("held", "proved: never clamped on the regions"),
-        false => ("clipped", "clamping on the regions is not excluded"),
-    });
+    // What the checker proved for any input holds on the regions too.
+    let always = match (a.types, a.holds) {
+        (Some(t), Some(h)) => t.least >= h.least && t.greatest <= h.greatest,
+        _ => false,
+    };
+    let clamp = match a.clamp_inactive {
+        _ if always => Some(("held", "proved: never clamped, for any input")),
+        Some(true) => Some(("held", "proved: never clamped on the regions")),
+        Some(false) => Some(("clipped", "clamping on the regions is not excluded")),
+        None => None,
+    };
     Tensor {
         what: match &a.value {
             Some(v) => format!("Operand %{v}"),

@@ -1,6 +1,6 @@
 //! What the kernel does on data and on random points, and what it takes on each processor.
 
-use super::words::{bytes, count, of, percent};
+use super::words::{bytes, count, of, percent, percent_of};
 use crate::{Accuracy, Report};
 use serde::Serialize;
 
@@ -43,11 +43,11 @@ pub(super) struct Changed {
     pub kernel: u32,
 }
 
-fn share(name: impl Into<String>, value: f64, lower: Option<f64>) -> Share {
+fn share(name: impl Into<String>, value: f64, samples: u64, lower: Option<f64>) -> Share {
     let at = |v: f64| format!("{:.1}", WIDTH * v.clamp(0.0, 1.0));
     Share {
         name: name.into(),
-        value: percent(value),
+        value: percent_of(value, samples),
         width: at(value),
         lower: lower.map(percent),
         lower_at: lower.map(at),
@@ -63,7 +63,7 @@ pub(super) fn measured(r: &Report) -> Measured {
             other => other,
         };
         let name = format!("{} random {what}", count(s.samples));
-        share(name, s.agreement, Some(s.lower))
+        share(name, s.agreement, s.samples, Some(s.lower))
     });
     let demands = r.demands.iter().flat_map(|d| {
         [
@@ -93,11 +93,12 @@ fn split(a: &Accuracy) -> Split {
     shares.extend(
         of_labels
             .into_iter()
-            .filter_map(|(n, v)| Some(share(n, v?, None))),
+            .filter_map(|(n, v)| Some(share(n, v?, a.samples, None))),
     );
     shares.push(share(
         "Kernel as the network",
         a.agreement,
+        a.samples,
         Some(a.agreement_lower),
     ));
     Split {

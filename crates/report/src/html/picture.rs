@@ -1,6 +1,6 @@
 //! Inputs as pictures: PNG files within the page.
 
-use super::words::real;
+use super::words::{self, real};
 use crate::{ImageCenter, Images, Report, Span};
 use serde::Serialize;
 
@@ -83,7 +83,14 @@ fn points(r: &Report) -> Vec<(String, String, Vec<f64>)> {
         if let Some(c) = &region.counterexample {
             let x: Vec<f64> = floats(&c.x);
             if !out.iter().any(|o| o.0 == region.id && o.2 == x) {
-                out.push((region.id.clone(), "the point".to_owned(), x));
+                let greatest = [&c.reference, &c.kernel].map(|y| words::greatest(y));
+                let what = match greatest {
+                    [Some(n), Some(k)] => {
+                        format!("greatest output {n} in the network, {k} in the kernel")
+                    }
+                    _ => "the point".to_owned(),
+                };
+                out.push((region.id.clone(), what, x));
             }
         }
     }
@@ -137,7 +144,7 @@ fn example(images: &Images, range: Span, e: &Raw<'_>) -> Option<Example> {
             picture(
                 grey(images, &e.x, range),
                 "the counterexample",
-                format!("counterexample: {}", e.what),
+                format!("point: {}", e.what),
             )?,
             picture(
                 signed(images, &differences, most),

@@ -1,7 +1,7 @@
 //! The regions in groups: what is decided as it was asked, and set apart from it what is under a
 //! margin, vacuous, refuted or open.
 
-use super::words::{count, exact, of, real, time};
+use super::words::{count, exact, greatest, of, real, time};
 use crate::{Region, Report};
 use serde::Serialize;
 use std::collections::BTreeMap;
@@ -94,7 +94,7 @@ fn group(kind: Kind, regions: &[&Region]) -> Group {
             "refuted",
             "Refuted",
             "A point of the region breaks the requirement; it was evaluated exactly in network and kernel.",
-            &[],
+            &["Greatest output: network, kernel"],
         ),
         Kind::Open => (
             "open",
@@ -166,9 +166,21 @@ fn sum(regions: &[&Region]) -> String {
     parts.join(" · ")
 }
 
+/// Which output is the greatest in network and kernel, at the counterexample.
+fn greatest_outputs(r: &Region) -> String {
+    let of = |outputs: &[ceg4n_base::Exact]| match outputs.len() {
+        0 | 1 => None,
+        _ => greatest(outputs),
+    };
+    let pair = r.counterexample.as_ref();
+    let pair = pair.and_then(|c| Some((of(&c.reference)?, of(&c.kernel)?)));
+    pair.map_or("–".to_owned(), |(n, k)| format!("{n}, {k}"))
+}
+
 fn row(kind: Kind, r: &Region, boxes: bool) -> Row {
     let extra = match kind {
-        Kind::Refuted | Kind::Proved => Vec::new(),
+        Kind::Proved => Vec::new(),
+        Kind::Refuted => vec![greatest_outputs(r)],
         Kind::Open => {
             let open = r.open.as_ref();
             vec![

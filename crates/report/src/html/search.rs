@@ -2,7 +2,7 @@
 //! everything cheaper.
 
 use super::chart::{Chart, Shown, chart};
-use super::words::{count, of, real};
+use super::words::{count, of, real, sentence};
 use crate::{Loop, LoopVersion, ParetoPoint, Report};
 use serde::Serialize;
 
@@ -15,6 +15,8 @@ const MOST_TEXTS: usize = 600;
 pub(super) struct Search {
     pub sentences: Vec<String>,
     pub cost: Option<Chart>,
+    /// A version was proved.
+    pub best: bool,
     pub points: Option<Chart>,
     pub rows: Vec<Row>,
     pub rest: Option<String>,
@@ -108,6 +110,7 @@ pub(super) fn search(r: &Report) -> Option<Search> {
     Some(Search {
         sentences,
         cost: (!l.versions.is_empty()).then(|| cost(l, metric)),
+        best: l.versions.iter().any(|v| class(v) == "proved"),
         points: points(l),
         rows: l.versions.iter().take(MOST_ROWS).map(row).collect(),
         rest: (rest > 0).then(|| of(rest, "more version")),
@@ -155,7 +158,7 @@ fn cost(l: &Loop, metric: &str) -> Chart {
         height: 260.0,
         marks: l.versions.iter().map(mark).collect(),
         lines: vec![("best", best)],
-        whole_x: true,
+        whole: (true, true),
     })
 }
 
@@ -184,7 +187,7 @@ fn points(l: &Loop) -> Option<Chart> {
         height: 150.0,
         marks: Vec::new(),
         lines: vec![("stored", line)],
-        whole_x: true,
+        whole: (true, true),
     }))
 }
 
@@ -234,9 +237,14 @@ pub(super) fn front(r: &Report) -> Option<Front> {
             ),
             labels: (metric, &y),
             height: 260.0,
-            marks: p.points.iter().map(mark).collect(),
+            // The front last, so that nothing lies over it.
+            marks: {
+                let (front, dominated): (Vec<&ParetoPoint>, Vec<&ParetoPoint>) =
+                    p.points.iter().partition(|p| p.on_front);
+                dominated.into_iter().chain(front).map(mark).collect()
+            },
             lines: vec![("front", on_front)],
-            whole_x: false,
+            whole: (true, false),
         }),
         rows: p
             .points
@@ -260,8 +268,6 @@ pub(super) fn front(r: &Report) -> Option<Front> {
 #[derive(Debug, Serialize)]
 pub(super) struct Optimum {
     pub statement: String,
-    pub least: bool,
-    pub space: String,
     pub cheaper: String,
     pub rows: Vec<(&'static str, String)>,
     pub not_tried_from: Option<String>,
@@ -276,12 +282,11 @@ pub(super) fn optimum(r: &Report) -> Option<Optimum> {
         ("stayed open and were set aside", o.set_aside_count()),
         ("satisfy every stored point and were not tried", o.not_tried),
     ];
+    let rows = rows.into_iter().filter(|_| o.cheaper > 0);
     Some(Optimum {
-        statement: o.statement.clone(),
-        least: o.least,
-        space: o.space.clone(),
+        statement: sentence(&o.statement),
         cheaper: count(o.cheaper),
-        rows: rows.into_iter().map(|(w, n)| (w, count(n))).collect(),
+        rows: rows.map(|(w, n)| (w, count(n))).collect(),
         not_tried_from: o.not_tried_from.map(count),
     })
 }

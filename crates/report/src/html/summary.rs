@@ -1,7 +1,7 @@
 //! The head of the page, how to run again, and the words that need a meaning.
 
 use super::regions::{Kind, number};
-use super::words::{self, bytes, count, of, percent, time};
+use super::words::{self, bytes, count, of, percent_of, time};
 use crate::{Report, Status};
 use serde::Serialize;
 
@@ -43,6 +43,9 @@ pub(super) fn summary(r: &Report) -> Summary {
     let (status, headline) = match r.status {
         Status::Proved => ("proved", proved_headline(r)),
         Status::Refuted => ("refuted", "Not proved: refuted".to_owned()),
+        Status::Unknown if number(r, Kind::Open) == 0 && number(r, Kind::Vacuous) > 0 => {
+            ("unknown", "Not proved: vacuous".to_owned())
+        }
         Status::Unknown => ("unknown", "Not proved: open".to_owned()),
     };
     let mut notes = Vec::new();
@@ -110,7 +113,7 @@ fn facts(r: &Report) -> Vec<Fact> {
     if let Some(a) = &r.accuracy {
         out.push(Fact {
             name: "Agreement on data",
-            value: percent(a.agreement),
+            value: percent_of(a.agreement, a.samples),
             more: format!("of {}", of(a.samples, "row")),
         });
     }
@@ -309,7 +312,11 @@ pub(super) fn again(r: &Report) -> Again {
     }
     rows.push(pair("Network file", r.network.sha256.to_string(), true));
     if let Some(program) = &r.program {
-        rows.push(pair("Program proved", program.to_string(), true));
+        let name = match r.status {
+            Status::Proved => "Program proved",
+            Status::Refuted | Status::Unknown => "Program",
+        };
+        rows.push(pair(name, program.to_string(), true));
     }
     if let Some(hash) = r.loop_.as_ref().and_then(|l| l.certificate.as_ref()) {
         rows.push(pair("Certificate", hash.to_string(), true));

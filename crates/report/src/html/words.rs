@@ -22,6 +22,23 @@ pub(super) fn count(n: u64) -> String {
     out
 }
 
+/// A whole number with its sign.
+pub(super) fn integer(n: i64) -> String {
+    let sign = if n < 0 { "−" } else { "" };
+    format!("{sign}{}", count(n.unsigned_abs()))
+}
+
+/// The place of the greatest output, the first among equals: the class that a kernel gives.
+pub(super) fn greatest(outputs: &[Exact]) -> Option<usize> {
+    let first = outputs.first().map(|_| 0)?;
+    Some(
+        (1..outputs.len()).fold(first, |best, i| match outputs[i] > outputs[best] {
+            true => i,
+            false => best,
+        }),
+    )
+}
+
 /// `1 region`, `3 regions`.
 pub(super) fn of(n: u64, one: &str) -> String {
     let s = if n == 1 { "" } else { "s" };
@@ -66,9 +83,19 @@ pub(super) fn span(s: Span) -> String {
     format!("{} … {}", real(s.least, 5), real(s.greatest, 5))
 }
 
-/// A share in per cent, with two places.
+/// A share of so many samples in per cent, rounded down to two places: what is not all of it does
+/// not look like it.
+pub(super) fn percent_of(share: f64, samples: u64) -> String {
+    let rows = (share * samples as f64).round() as u128;
+    let hundredths = rows * 10_000 / u128::from(samples.max(1));
+    format!("{}.{:02}{THIN}%", hundredths / 100, hundredths % 100)
+}
+
+/// A share in per cent, rounded down to two places.
 pub(super) fn percent(share: f64) -> String {
-    format!("{:.2}{THIN}%", share * 100.0)
+    // What rounding to float64 took away does not count.
+    let hundredths = (share * 1e4 + 1e-7).floor();
+    format!("{:.2}{THIN}%", hundredths / 100.0)
 }
 
 /// Bytes.
@@ -105,6 +132,14 @@ pub(super) fn format(text: &str) -> String {
         [first, .., last] => format!("{first} … {last}, {} channels", all.len()),
         [] => text.to_owned(),
     }
+}
+
+/// A statement that begins and ends as a sentence does.
+pub(super) fn sentence(text: &str) -> String {
+    let mut chars = text.chars();
+    let first = chars.next().map(|c| c.to_uppercase().to_string());
+    let end = if text.ends_with('.') { "" } else { "." };
+    format!("{}{}{end}", first.unwrap_or_default(), chars.as_str())
 }
 
 /// What a requirement demands of a kernel on an input, as the rest of a sentence that begins with
@@ -182,6 +217,9 @@ mod tests {
         assert_eq!(count(1_234_567), "1\u{202f}234\u{202f}567");
         assert_eq!(of(1, "region"), "1 region");
         assert_eq!(percent(0.9733), "97.33\u{202f}%");
+        assert_eq!(percent(0.99999), "99.99\u{202f}%");
+        assert_eq!(percent_of(145.0 / 150.0, 150), "96.66\u{202f}%");
+        assert_eq!(percent_of(1.0, 150), "100.00\u{202f}%");
         assert_eq!(time(0.0), "<\u{202f}1\u{202f}ms");
         assert_eq!(time(61.0), "1\u{202f}min 01\u{202f}s");
         assert_eq!(format("[s4q2, s4q1, s3q0]"), "s4q2 … s3q0, 3 channels");
