@@ -12,7 +12,7 @@ use crate::layers::tell_clamps;
 use crate::load::{Loaded, load};
 use crate::optimality::{self, certificate};
 use crate::options::{Boundary, CompileOptions};
-use crate::outcome::{Summary, region_rows, status_of};
+use crate::outcome::{Summary, loop_of, region_rows, status_of};
 use crate::output::Staged;
 use crate::pareto::{Measure, plot};
 use crate::plan::Plan;
@@ -28,7 +28,7 @@ use ceg4n_refine::strategy::List;
 use ceg4n_refine::{
     Counterexample, Ended, Engines, State, Status as LoopStatus, Strategy, Version,
 };
-use ceg4n_report::{Loop, Report, Run, Seconds, SetAside, Status, html};
+use ceg4n_report::{Report, Run, Seconds, Status, html};
 use ceg4n_store::Row;
 use ceg4n_verify::{Reference, RegionResult, Verified};
 use std::cell::Cell;
@@ -774,33 +774,5 @@ fn outcome(
             Status::Unknown,
             Some("the run ended before a program was proved".to_owned()),
         ),
-    }
-}
-
-fn loop_of(state: &State) -> Loop {
-    let set_aside: Vec<SetAside> = state
-        .versions
-        .iter()
-        .filter_map(|v| match &v.ended {
-            Ended::Unknown(reason) => Some(SetAside {
-                version: v.version,
-                weight_bits: v.assignment.weights.clone(),
-                bias_bits: v.assignment.biases.clone(),
-                activation_bits: v.assignment.activations.clone(),
-                cost: v.cost,
-                reason: reason.clone(),
-            }),
-            Ended::Proved | Ended::Refuted(_) => None,
-        })
-        .collect();
-    Loop {
-        iterations: state.versions.len() as u64,
-        candidates: state.candidates,
-        counterexamples: state.counterexamples.len() as u64,
-        set_aside,
-        start_points: None,
-        versions: Vec::new(),
-        optimality: None,
-        certificate: None,
     }
 }

@@ -4,8 +4,10 @@ use crate::engine::Timed;
 use crate::layers::layers;
 use crate::load::Loaded;
 use ceg4n_ir::{Checked, Program, Property};
+use ceg4n_refine::{Ended, State};
 use ceg4n_report::{
-    ClassPoint, Counterexample, Network, Region, Report, SCHEMA_VERSION, Seconds, Status,
+    ClassPoint, Counterexample, Loop, Network, Region, Report, SCHEMA_VERSION, Seconds, SetAside,
+    Status,
 };
 use ceg4n_verify::{Label, Verdict};
 
@@ -181,5 +183,34 @@ impl Summary<'_> {
             seconds,
             seed: self.seed,
         }
+    }
+}
+
+/// What the loop came to.
+pub(crate) fn loop_of(state: &State) -> Loop {
+    let set_aside: Vec<SetAside> = state
+        .versions
+        .iter()
+        .filter_map(|v| match &v.ended {
+            Ended::Unknown(reason) => Some(SetAside {
+                version: v.version,
+                weight_bits: v.assignment.weights.clone(),
+                bias_bits: v.assignment.biases.clone(),
+                activation_bits: v.assignment.activations.clone(),
+                cost: v.cost,
+                reason: reason.clone(),
+            }),
+            Ended::Proved | Ended::Refuted(_) => None,
+        })
+        .collect();
+    Loop {
+        iterations: state.versions.len() as u64,
+        candidates: state.candidates,
+        counterexamples: state.counterexamples.len() as u64,
+        set_aside,
+        start_points: None,
+        versions: Vec::new(),
+        optimality: None,
+        certificate: None,
     }
 }
