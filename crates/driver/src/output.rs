@@ -188,11 +188,12 @@ fn place(target: &Path) -> PathBuf {
     }
 }
 
-/// Makes an output folder for a run that has no result yet, unless there is one; returns its place.
+/// Makes an output folder for a run that has no result yet, unless there is one; returns its place,
+/// and whether it was made.
 ///
 /// # Errors
 /// As [`Staged::begin`].
-pub(crate) fn prepare(target: &Path) -> Result<PathBuf, Diagnostic> {
+pub(crate) fn prepare(target: &Path) -> Result<(PathBuf, bool), Diagnostic> {
     let target = place(target);
     recover(&target);
     refuse_foreign(&target)?;
@@ -208,7 +209,16 @@ pub(crate) fn prepare(target: &Path) -> Result<PathBuf, Diagnostic> {
             .and_then(|()| sync_folder(&parent(&target)))
             .map_err(|e| cannot("write", &target, &e))?;
     }
-    Ok(target)
+    Ok((target, !had))
+}
+
+/// Removes a folder that was made for a run which came to nothing: it holds the store alone.
+pub(crate) fn discard(folder: &Path) {
+    for name in ceg4n_store::FILES.into_iter().chain([MANIFEST]) {
+        let _ = fs::remove_file(folder.join(name));
+    }
+    // Whatever else is in it stays.
+    let _ = fs::remove_dir(folder);
 }
 
 /// Gives the new folder the store of the old one.

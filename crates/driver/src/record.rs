@@ -10,12 +10,13 @@ use crate::load::Loaded;
 use crate::options::StoreOptions;
 use crate::output;
 use ceg4n_base::{ContentHash, Diagnostic, Diagnostics, Hasher, codes};
+use ceg4n_refine::{Ended, State, Version};
 use ceg4n_report::Run;
 use ceg4n_store::{Answer, AnswerKind, Error, Lock, NewRun, Row, Store};
 use ceg4n_verify::Reference;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
@@ -25,6 +26,8 @@ pub(crate) struct Record {
     journal: Mutex<Journal>,
     store: Store,
     build: String,
+    /// The folder, if it was made for this run.
+    made: Option<PathBuf>,
     /// Given back after the store is closed.
     _lock: Lock,
 }
@@ -107,7 +110,7 @@ impl Record {
     /// A folder that is in use or cannot be written, a damaged store; going on, a run of another
     /// build or of other inputs.
     pub(crate) fn begin(folder: &Path, identity: &Identity<'_>) -> Result<Self, Diagnostics> {
-        let folder = output::prepare(folder)?;
+        let (folder, made) = output::prepare(folder)?;
         let lock = Lock::take(&folder).map_err(|e| told(&e))?;
         let build = build();
         let store = match identity.options.resume {
@@ -125,6 +128,7 @@ impl Record {
             store: store.map_err(|e| told(&e))?,
             journal: Mutex::new(journal),
             build,
+            made: made.then_some(folder),
             _lock: lock,
         })
     }
@@ -305,6 +309,19 @@ impl Record {
         })));
     }
 
+    /// Ends a run that has failed. One that has kept nothing leaves nothing: a folder that was made
+    /// for it goes.
+    pub(crate) fn fail(self, seconds: f64) {
+        let blank = self.journal().seq == 0;
+        let made = self.made.clone().filter(|_| blank);
+        // The failure that ended the run is told, not this one.
+        let _ = self.end("failed", None, None, seconds);
+        drop(self);
+        if let Some(folder) = made {
+            output::discard(&folder);
+        }
+    }
+
     /// Marks the run's end.
     ///
     /// # Errors
@@ -413,4 +430,25 @@ pub(crate) fn inputs(
         hasher.str(&file.role).bytes(&file.sha256.0);
     }
     hasher.finish()
+}
+
+/// A version as the store keeps it, when the loop stands at `state`.
+pub(crate) fn version_row(v: &Version, state: &State, seconds: f64) -> Row {
+    let assignment = &v.assignment;
+    Row::Version {
+        version: v.version,
+        program: v.program,
+        assignment: assignment.to_string(),
+        guided: v.guided,
+        cost: v.cost,
+        candidates: state.candidates,
+        counterexamples: state.counterexamples.len() as u64,
+        ended: match &v.ended {
+            Ended::Proved => "proved".to_owned(),
+            Ended::Refuted(i) => format!("refuted by counterexample {i}"),
+            Ended::Unknown(reason) => format!("open: {reason}"),
+        },
+        seconds,
+        annotations: serde_json::to_string(&*v.annotations).unwrap_or_default(),
+    }
 }

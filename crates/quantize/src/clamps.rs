@@ -58,7 +58,10 @@ pub fn clamps(kernel: &Kernel, regions: &[Region]) -> Vec<Clamp> {
             for (k, clamp) in out[1..].iter_mut().enumerate() {
                 match (&found, at.get(k)) {
                     (Some(b), Some(i)) => b.nodes[i - 1].iter().for_each(|b| clamp.see(*b)),
-                    (None, _) | (_, None) => {
+                    // Values are whole multiples of their scales: in this part there is none, since
+                    // no input that the format holds lies in it. Others hold those of the box.
+                    (None, _) => {}
+                    (Some(_), None) => {
                         clamp.see(Bound::new(f64::NEG_INFINITY, f64::INFINITY));
                     }
                 }

@@ -58,3 +58,20 @@ fn the_region_range_holds_every_sample_and_inactive_clamps_never_act() {
     }
     assert!(inactive > all / 2 && inactive < all, "{inactive} of {all}");
 }
+
+/// Boxes of few inputs are cut into parts, some of which lie between two inputs that the format
+/// holds: these say nothing.
+#[test]
+fn parts_without_an_input_of_the_format_are_no_reason_to_know_nothing() {
+    let mut rng = rng(52);
+    for _ in 0..20 {
+        let network = random_chain(&mut rng, &[2, 4, 4, 2], &[1.0, 2.0, 0.5]);
+        let model = model(network, &region(2, "-0.5", "0.5"));
+        let a = draw(&mut rng, &model, (2, 3), (4, 5));
+        let p = Nearest::default().program(&model, &a, 1).expect("passes");
+        let kernel = p.kernel().expect("fixed-point");
+        let found = clamps(kernel, &[region(2, "0.1", "0.3")]);
+        let mut ends = found.iter().flat_map(|c| [c.region.lo, c.region.hi]);
+        assert!(ends.all(f64::is_finite), "{found:?}");
+    }
+}

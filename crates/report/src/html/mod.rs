@@ -78,6 +78,3 @@ fn render(view: &View) -> Result<String, minijinja::Error> {
     let page = env.get_template("report.html")?;
     page.render(minijinja::context! { style, ..Value::from(Serde(view)) })
 }
-
-#[cfg(test)]
-mod tests;
