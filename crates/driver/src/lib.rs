@@ -69,9 +69,9 @@
 //! on several threads give what each gives alone, and cancelling one does not touch the others.
 //! Two runs must write to different folders: the second of two in one folder is refused. The
 //! working directory is only looked at for relative paths, of which the default output folder is
-//! one; signals, the environment and the standard streams are left alone. What is the process's,
-//! not a run's: a [`memory limit`](options::Budget::memory_limit_mib) counts all memory of the
-//! process, and [`usage`] tells its time and memory.
+//! one; signal handlers, environment variables and streams are left as they are. What is the
+//! process's, not a run's: a [`memory limit`](options::Budget::memory_limit_mib) counts all memory
+//! of the process, and [`usage`] tells its time and memory.
 
 mod account;
 mod artifacts;

@@ -49,7 +49,7 @@ fn written(folder: &Path) -> BTreeMap<String, String> {
 }
 
 fn is_time(line: &str) -> bool {
-    let keys = ["seconds", "total", "search", "verify", "emit", "timings"];
+    let keys = ["seconds", "total", "search", "verify", "emit", "started"];
     let key = line.trim_start().trim_start_matches('"');
     keys.iter().any(|k| key.starts_with(&format!("{k}\":")))
 }

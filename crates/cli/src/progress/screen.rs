@@ -3,13 +3,16 @@
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use std::io::{self, IsTerminal, Write};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
 use std::time::Duration;
 
 /// Between two lines where there is no terminal.
 const BEAT: Duration = Duration::from_secs(5);
 /// The most redraws in a second.
 const REDRAWS: u8 = 20;
+/// How often, and after what pauses, a screen that is in use is asked for.
+const TRIES: usize = 100;
+const PAUSE: Duration = Duration::from_millis(1);
 /// Where a terminal does not tell its width.
 const COLUMNS: usize = 80;
 /// What stands before a line: a turning mark and a space; and the last column, which stays free.
@@ -61,9 +64,23 @@ impl Screen {
         let _ = writeln!(io::stderr(), "{text}");
     }
 
-    /// Leaves the terminal as it was found.
+    /// Leaves the terminal as it was found. For a thread that panics or is about to end the
+    /// process: it gives up where another one, or it itself, is in the middle of drawing and stays
+    /// there.
     pub fn hide(&self) {
-        let mut shown = self.lock();
+        let mut tries = (0..TRIES).filter_map(|i| {
+            if i > 0 {
+                std::thread::sleep(PAUSE);
+            }
+            match self.shown.try_lock() {
+                Ok(shown) => Some(shown),
+                Err(TryLockError::Poisoned(e)) => Some(e.into_inner()),
+                Err(TryLockError::WouldBlock) => None,
+            }
+        });
+        let Some(mut shown) = tries.next() else {
+            return;
+        };
         if let Shown::Bar(bar) = &*shown {
             bar.finish_and_clear();
             *shown = Shown::Nothing;
