@@ -143,6 +143,15 @@ impl Diagnostic {
     }
 }
 
+impl Diagnostic {
+    /// Says what to do, if there is something.
+    #[must_use]
+    pub fn help_if(mut self, help: Option<String>) -> Self {
+        self.help.extend(help);
+        self
+    }
+}
+
 impl fmt::Display for Diagnostic {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "[{}] {}", self.code, self.message)

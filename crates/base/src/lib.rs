@@ -7,6 +7,7 @@ pub mod diag;
 pub mod elementary;
 pub mod exact;
 pub mod hash;
+pub mod suggest;
 
 pub use cranelift_entity as entity;
 pub use diag::{Diagnostic, Diagnostics, Location, Severity, SourceId, Sources, Span};

@@ -18,6 +18,7 @@ pub use rules::{cost_model, rules};
 use crate::args::{
     BoundaryArgs, BudgetArgs, CompileArgs, QuestionArgs, RunArgs, SmtArgs, VerifyArgs,
 };
+use ceg4n_base::suggest::did_you_mean;
 use ceg4n_base::{Diagnostic, Diagnostics, Exact, codes};
 use ceg4n_driver::Precision;
 use ceg4n_driver::options::{
@@ -68,7 +69,9 @@ impl Reader {
             }
             Err(Refusal::Expected(what)) => {
                 let message = format!("--{name} {text}: expected {what}");
-                self.errors.push(Diagnostic::error(codes::USAGE, message));
+                let error = Diagnostic::error(codes::USAGE, message);
+                let names = what.split([' ', ',', '(', ')']).filter(|w| w.len() > 2);
+                self.errors.push(error.help_if(did_you_mean(text, names)));
                 None
             }
         }
@@ -381,10 +384,17 @@ fn version(text: &str) -> Result<u32, Refusal> {
     digits.parse().or_else(|_| expected("a version like 3"))
 }
 
+/// Seconds, or a number with `s`, `m` or `h`.
 fn seconds(text: &str) -> Result<Duration, Refusal> {
-    match text.parse::<f64>().map(Duration::try_from_secs_f64) {
+    let units = [("s", 1.0), ("m", 60.0), ("h", 3600.0)];
+    let unit = units
+        .into_iter()
+        .find_map(|(u, f)| Some((text.strip_suffix(u)?, f)));
+    let (number, factor) = unit.unwrap_or((text, 1.0));
+    let duration = |n: f64| Duration::try_from_secs_f64(n * factor);
+    match number.parse::<f64>().map(duration) {
         Ok(Ok(d)) if !d.is_zero() => Ok(d),
-        _ => expected("a positive number of seconds"),
+        _ => expected("a positive number of seconds, or one with s, m or h, such as 90s or 2h"),
     }
 }
 

@@ -12,12 +12,12 @@ use crate::layers::tell_clamps;
 use crate::load::{Loaded, load};
 use crate::optimality::{self, certificate};
 use crate::options::{Boundary, CompileOptions};
-use crate::outcome::{Summary, region_rows, status_of};
+use crate::outcome::{Summary, outcome, region_rows};
 use crate::output::Staged;
 use crate::pareto::{Measure, plot};
 use crate::plan::Plan;
 use crate::progress::{Cancel, Event, Progress, Stage, told as told_as};
-use crate::record::{Identity, Record, inputs};
+use crate::record::{Identity, Record, inputs, version_row};
 use crate::told;
 use crate::verify::reference_name;
 use ceg4n_base::{Diagnostic, Diagnostics, codes};
@@ -658,26 +658,6 @@ impl Walk<'_, '_> {
     }
 }
 
-fn version_row(v: &Version, state: &State, seconds: f64) -> Row {
-    let assignment = &v.assignment;
-    Row::Version {
-        version: v.version,
-        program: v.program,
-        assignment: assignment.to_string(),
-        guided: v.guided,
-        cost: v.cost,
-        candidates: state.candidates,
-        counterexamples: state.counterexamples.len() as u64,
-        ended: match &v.ended {
-            Ended::Proved => "proved".to_owned(),
-            Ended::Refuted(i) => format!("refuted by counterexample {i}"),
-            Ended::Unknown(reason) => format!("open: {reason}"),
-        },
-        seconds,
-        annotations: serde_json::to_string(&*v.annotations).unwrap_or_default(),
-    }
-}
-
 fn program_of(plan: &Plan, version: &Version) -> Result<Checked<Program>, Diagnostics> {
     plan.space.model().check((*version.annotations).clone())
 }
@@ -722,58 +702,6 @@ fn report_of(
     report.complete = complete;
     report.loop_ = state.map(loop_of);
     report
-}
-
-/// The status of a run, and why it is not `proved`.
-fn outcome(
-    plan: &Plan,
-    state: Option<&State>,
-    chosen: bool,
-    results: &[Timed],
-) -> (Status, Option<String>) {
-    let (status, reason) = status_of(results);
-    let Some(state) = state.filter(|_| !(chosen && status == Status::Proved)) else {
-        return (status, reason);
-    };
-    let open = state.set_aside().next().is_some();
-    match (&state.status, &state.strategy) {
-        // A preset's own verdict says more than that its list is through.
-        (LoopStatus::Exhausted, _) if chosen => (status, reason),
-        (LoopStatus::Exhausted, _) if open => (
-            Status::Unknown,
-            Some("every candidate is refuted or was set aside".to_owned()),
-        ),
-        (LoopStatus::Exhausted, Strategy::Genetic(_)) => {
-            let text = "the genetic search found no assignment that satisfies every counterexample; others may";
-            (Status::Unknown, Some(text.to_owned()))
-        }
-        (LoopStatus::Exhausted, Strategy::List(_)) => (
-            Status::Refuted,
-            Some("no format of the preset satisfies the requirements".to_owned()),
-        ),
-        (LoopStatus::Exhausted, Strategy::Enumerate(_)) => {
-            let text = format!(
-                "no program of the search space satisfies the requirements ({})",
-                plan.space.name()
-            );
-            (Status::Refuted, Some(text))
-        }
-        (
-            LoopStatus::Exhausted,
-            Strategy::Greedy(_) | Strategy::Guided(_) | Strategy::Narrow(_),
-        ) => {
-            let text =
-                "no program was proved; others of the search space may satisfy the requirements";
-            (Status::Unknown, Some(text.to_owned()))
-        }
-        (LoopStatus::Proved | LoopStatus::Running | LoopStatus::Stopped, _) if chosen => {
-            (status, reason)
-        }
-        (LoopStatus::Proved | LoopStatus::Running | LoopStatus::Stopped, _) => (
-            Status::Unknown,
-            Some("the run ended before a program was proved".to_owned()),
-        ),
-    }
 }
 
 fn loop_of(state: &State) -> Loop {

@@ -3,6 +3,7 @@
 use crate::failure::Failure;
 use crate::options::{Demand, LoadOptions};
 use crate::regions;
+use ceg4n_base::suggest::near_file;
 use ceg4n_base::{ContentHash, Diagnostic, Diagnostics, Sources, codes};
 use ceg4n_import::import_onnx_file;
 use ceg4n_import::vnnlib::{self, Query};
@@ -185,7 +186,10 @@ fn load_into(options: &LoadOptions, sources: &mut Sources) -> Result<Read, Diagn
 
 fn bytes_of(path: &Path) -> Result<Vec<u8>, Diagnostic> {
     let name = path.display();
-    let unreadable = |e| Diagnostic::error(codes::FILE_READ, format!("cannot read {name}: {e}"));
+    let unreadable = |e| {
+        let text = format!("cannot read {name}: {e}");
+        Diagnostic::error(codes::FILE_READ, text).help_if(near_file(path))
+    };
     std::fs::read(path).map_err(unreadable)
 }
 

@@ -3,7 +3,9 @@
 use crate::engine::Timed;
 use crate::layers::layers;
 use crate::load::Loaded;
+use crate::plan::Plan;
 use ceg4n_ir::{Checked, Program, Property};
+use ceg4n_refine::{State, Status as LoopStatus, Strategy};
 use ceg4n_report::{
     ClassPoint, Counterexample, Network, Region, Report, SCHEMA_VERSION, Seconds, Status,
 };
@@ -181,5 +183,56 @@ impl Summary<'_> {
             seconds,
             seed: self.seed,
         }
+    }
+}
+/// The status of a run, and why it is not `proved`.
+pub(crate) fn outcome(
+    plan: &Plan,
+    state: Option<&State>,
+    chosen: bool,
+    results: &[Timed],
+) -> (Status, Option<String>) {
+    let (status, reason) = status_of(results);
+    let Some(state) = state.filter(|_| !(chosen && status == Status::Proved)) else {
+        return (status, reason);
+    };
+    let open = state.set_aside().next().is_some();
+    match (&state.status, &state.strategy) {
+        // A preset's own verdict says more than that its list is through.
+        (LoopStatus::Exhausted, _) if chosen => (status, reason),
+        (LoopStatus::Exhausted, _) if open => (
+            Status::Unknown,
+            Some("every candidate is refuted or was set aside".to_owned()),
+        ),
+        (LoopStatus::Exhausted, Strategy::Genetic(_)) => {
+            let text = "the genetic search found no assignment that satisfies every counterexample; others may";
+            (Status::Unknown, Some(text.to_owned()))
+        }
+        (LoopStatus::Exhausted, Strategy::List(_)) => (
+            Status::Refuted,
+            Some("no format of the preset satisfies the requirements".to_owned()),
+        ),
+        (LoopStatus::Exhausted, Strategy::Enumerate(_)) => {
+            let text = format!(
+                "no program of the search space satisfies the requirements ({})",
+                plan.space.name()
+            );
+            (Status::Refuted, Some(text))
+        }
+        (
+            LoopStatus::Exhausted,
+            Strategy::Greedy(_) | Strategy::Guided(_) | Strategy::Narrow(_),
+        ) => {
+            let text =
+                "no program was proved; others of the search space may satisfy the requirements";
+            (Status::Unknown, Some(text.to_owned()))
+        }
+        (LoopStatus::Proved | LoopStatus::Running | LoopStatus::Stopped, _) if chosen => {
+            (status, reason)
+        }
+        (LoopStatus::Proved | LoopStatus::Running | LoopStatus::Stopped, _) => (
+            Status::Unknown,
+            Some("the run ended before a program was proved".to_owned()),
+        ),
     }
 }

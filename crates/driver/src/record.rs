@@ -10,6 +10,7 @@ use crate::load::Loaded;
 use crate::options::StoreOptions;
 use crate::output;
 use ceg4n_base::{ContentHash, Diagnostic, Diagnostics, Hasher, codes};
+use ceg4n_refine::{Ended, State, Version};
 use ceg4n_report::Run;
 use ceg4n_store::{Answer, AnswerKind, Error, Lock, NewRun, Row, Store};
 use ceg4n_verify::Reference;
@@ -429,4 +430,25 @@ pub(crate) fn inputs(
         hasher.str(&file.role).bytes(&file.sha256.0);
     }
     hasher.finish()
+}
+
+/// A version as the store keeps it, when the loop stands at `state`.
+pub(crate) fn version_row(v: &Version, state: &State, seconds: f64) -> Row {
+    let assignment = &v.assignment;
+    Row::Version {
+        version: v.version,
+        program: v.program,
+        assignment: assignment.to_string(),
+        guided: v.guided,
+        cost: v.cost,
+        candidates: state.candidates,
+        counterexamples: state.counterexamples.len() as u64,
+        ended: match &v.ended {
+            Ended::Proved => "proved".to_owned(),
+            Ended::Refuted(i) => format!("refuted by counterexample {i}"),
+            Ended::Unknown(reason) => format!("open: {reason}"),
+        },
+        seconds,
+        annotations: serde_json::to_string(&*v.annotations).unwrap_or_default(),
+    }
 }

@@ -4,6 +4,7 @@
 use crate::data::reference_class;
 use crate::load::few;
 use crate::options::LoadOptions;
+use ceg4n_base::suggest::did_you_mean;
 use ceg4n_base::{Diagnostic, Diagnostics, Sources, codes};
 use ceg4n_import::vnnlib::{self, Query};
 use ceg4n_import::{
@@ -105,12 +106,10 @@ pub(crate) fn choose(
         .iter()
         .find(|id| module.region(id).is_none())
     {
-        let known = module.regions.iter().map(|r| r.id.as_str());
-        return Err(
-            Diagnostic::error(codes::USAGE, format!("there is no region \"{id}\""))
-                .help(few("regions", known))
-                .into(),
-        );
+        let known = || module.regions.iter().map(|r| r.id.as_str());
+        let error = Diagnostic::error(codes::USAGE, format!("there is no region \"{id}\""));
+        let error = error.help_if(did_you_mean(id, known()));
+        return Err(error.help(few("regions", known())).into());
     }
     let wanted = |r: &Region| {
         let id = options.region_ids.is_empty() || options.region_ids.contains(&r.id);

@@ -3,6 +3,7 @@
 use crate::failure::Failure;
 use crate::parallel::parallel;
 use crate::progress::{Cancel, Event, Progress, Stage, told};
+use ceg4n_base::suggest::did_you_mean;
 use ceg4n_base::{Diagnostic, Diagnostics, Sources, codes};
 use ceg4n_opspec::{EMBEDDED_RULES, RewriteRule, read_rules};
 use ceg4n_smt::law::{Effort, Evidence, Verdict, prove};
@@ -298,8 +299,9 @@ pub(crate) fn chosen(options: &RulesOptions) -> Result<Vec<RewriteRule>, Failure
     for name in &options.names {
         if !all.iter().any(|r| r.name == *name) {
             let text = format!("there is no rule `{name}`");
-            let help = "`ceg4nc rules --list` lists them";
-            wrong.push(Diagnostic::error(codes::USAGE, text).help(help));
+            let error = Diagnostic::error(codes::USAGE, text);
+            let error = error.help_if(did_you_mean(name, all.iter().map(|r| r.name.as_str())));
+            wrong.push(error.help("`ceg4nc rules --list` lists them"));
         }
     }
     let wanted = |r: &RewriteRule| options.names.is_empty() || options.names.contains(&r.name);

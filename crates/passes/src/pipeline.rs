@@ -6,6 +6,7 @@ use crate::{
     drop_unused, fold_affine, fold_constants, lower_snaps, materialize, merge_neurons,
     merge_requantizations, narrow_accumulators, narrow_formats,
 };
+use ceg4n_base::suggest::did_you_mean;
 use ceg4n_base::{Diagnostic, Diagnostics, codes};
 use ceg4n_ir::Module;
 
@@ -194,8 +195,9 @@ fn step<'a>(
             .chain(PIPELINES.iter().map(|p| p.name))
             .collect();
         let text = format!("there is no pass `{name}`");
-        return Err(Diagnostic::error(codes::UNKNOWN_PASS, text)
-            .help(format!("passes and pipelines: {}", names.join(", "))));
+        let error = Diagnostic::error(codes::UNKNOWN_PASS, text);
+        let error = error.help_if(did_you_mean(name, names.iter().copied()));
+        return Err(error.help(format!("passes and pipelines: {}", names.join(", "))));
     };
     pass.check_parameter(parameter).map_err(|expected| {
         let text = format!("pass `{name}` {expected}");

@@ -118,7 +118,7 @@ impl<'f> Cache<'f> {
         let view = find(&all, tensor).ok_or_else(|| {
             let mut names = all.names();
             names.sort_unstable();
-            match crate::suggest::nearest(tensor, names) {
+            match ceg4n_base::suggest::nearest(tensor, names) {
                 Some(near) => {
                     format!("{path} has no tensor \"{tensor}\"; did you mean \"{near}\"?")
                 }

@@ -1,6 +1,6 @@
 //! The generated parser, and its errors in human words.
 
-use crate::suggest;
+use ceg4n_base::suggest;
 use ceg4n_base::{Diagnostic, SourceId, Span, codes};
 use pest::Parser;
 use pest::error::{ErrorVariant, InputLocation};

@@ -17,7 +17,6 @@ mod print;
 mod read;
 mod resolve;
 mod store;
-mod suggest;
 
 pub use files::{Files, Folder, NoFiles};
 

@@ -11,7 +11,7 @@ pub use operators::{attributes, operators};
 use crate::ast::{Data, Document, List, Name, Notes};
 use crate::document;
 use crate::files::{Cache, Files, Stored};
-use crate::suggest;
+use ceg4n_base::suggest;
 use ceg4n_base::{Diagnostic, Diagnostics, Exact, Location, Sources, codes, elementary};
 use ceg4n_ir::{Anchor, Comments, Constant, Module, Origin, Shape, ValueId, Wide};
 use std::collections::{BTreeMap, BTreeSet};

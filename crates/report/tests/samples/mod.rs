@@ -74,8 +74,8 @@ pub(crate) fn minimal() -> Report {
     }
 }
 
-/// `compile` with a proved, a refuted and an open region, and every optional field.
-pub(crate) fn full() -> Report {
+/// A proved, a refuted and an open one.
+fn regions() -> Vec<Region> {
     let proved = Region {
         lower: vec![exact("0.1"), exact("-4")],
         upper: vec![exact("0.2"), exact("1/3")],
@@ -113,6 +113,11 @@ pub(crate) fn full() -> Report {
         }),
         ..region("right", "unknown", "none")
     };
+    vec![proved, refuted, open]
+}
+
+/// `compile` with a proved, a refuted and an open region, and every optional field.
+pub(crate) fn full() -> Report {
     Report {
         command: "compile".to_owned(),
         network: Network {
@@ -124,7 +129,7 @@ pub(crate) fn full() -> Report {
         domain: "real, grid u8q-2".to_owned(),
         status: Status::Refuted,
         reason: Some("region left is refuted".to_owned()),
-        regions: vec![proved, refuted, open],
+        regions: regions(),
         clock_limited: true,
         layers: vec![layer("h0", "s4q2"), layer("y", "[s4q2, s4q-3]")],
         cost: Some(Cost {

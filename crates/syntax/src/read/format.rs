@@ -3,7 +3,7 @@
 use super::{Reader, next};
 use crate::ast::{Entry, EntryKind, FormatBlock, Notes};
 use crate::grammar::{Rule, parts};
-use crate::suggest;
+use ceg4n_base::suggest;
 use ceg4n_base::{Diagnostic, Span, codes};
 use ceg4n_ir::{Format, Rounding, TensorFormat};
 use pest::iterators::Pair;

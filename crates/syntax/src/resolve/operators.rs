@@ -1,7 +1,7 @@
 //! Operators of the text: operands and attributes by name.
 
 use crate::ast::{Attribute, Name};
-use crate::suggest;
+use ceg4n_base::suggest;
 use ceg4n_base::{Diagnostic, Span, codes};
 use ceg4n_ir::{Curve, Op, Slide, Unary, ValueId};
 use std::collections::BTreeSet;

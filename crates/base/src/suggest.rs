@@ -1,13 +1,12 @@
 //! "did you mean": the nearest of the names that exist.
 
+use std::path::Path;
+
 /// Longer names are not compared: the distance is quadratic in their length.
 const MAX_LENGTH: usize = 64;
 
 /// The candidate nearest to `name`, if one is near enough to be a slip of the keyboard.
-pub(crate) fn nearest<'c>(
-    name: &str,
-    candidates: impl IntoIterator<Item = &'c str>,
-) -> Option<&'c str> {
+pub fn nearest<'c>(name: &str, candidates: impl IntoIterator<Item = &'c str>) -> Option<&'c str> {
     let word: Vec<char> = name.chars().collect();
     if word.is_empty() || word.len() > MAX_LENGTH {
         return None;
@@ -20,6 +19,35 @@ pub(crate) fn nearest<'c>(
         .filter(|(d, c)| *d <= limit && *d < c.chars().count().max(2))
         .min()
         .map(|(_, c)| c)
+}
+
+/// [`nearest`] as a sentence: `did you mean greedy?`.
+pub fn did_you_mean<'c>(
+    name: &str,
+    candidates: impl IntoIterator<Item = &'c str>,
+) -> Option<String> {
+    nearest(name, candidates).map(|c| format!("did you mean {c}?"))
+}
+
+/// For a file that is not there: the nearest name in its folder, as a sentence.
+pub fn near_file(path: &Path) -> Option<String> {
+    if path.exists() {
+        return None;
+    }
+    let folder = match path.parent() {
+        Some(p) if !p.as_os_str().is_empty() => p,
+        _ => Path::new("."),
+    };
+    let entries = std::fs::read_dir(folder).ok()?.flatten();
+    let names: Vec<String> = entries
+        .map(|e| e.file_name().to_string_lossy().into_owned())
+        .collect();
+    let name = path.file_name()?.to_string_lossy();
+    let near = nearest(&name, names.iter().map(String::as_str))?;
+    Some(format!(
+        "did you mean {}?",
+        path.with_file_name(near).display()
+    ))
 }
 
 /// Optimal string alignment distance: insertions, deletions, replacements, swaps of neighbours.
@@ -53,5 +81,14 @@ mod tests {
         assert_eq!(nearest("wo", names), Some("w0"));
         assert_eq!(nearest("output", names), None);
         assert_eq!(nearest("", names), None);
+    }
+
+    #[test]
+    fn finds_files_beside() {
+        let here = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+        let told = near_file(&here.join("sugest.rs")).unwrap();
+        assert!(told.ends_with("suggest.rs?"), "{told}");
+        assert_eq!(near_file(&here.join("suggest.rs")), None);
+        assert_eq!(near_file(&here.join("no/such/folder.rs")), None);
     }
 }
