@@ -5,16 +5,18 @@ use std::path::Path;
 /// Longer names are not compared: the distance is quadratic in their length.
 const MAX_LENGTH: usize = 64;
 
-/// The candidate nearest to `name`, if one is near enough to be a slip of the keyboard.
+/// The candidate nearest to `name`, if one is near enough to be a slip of the keyboard. A number is
+/// near to nothing: another one would be another answer, not the same one spelt right.
 pub fn nearest<'c>(name: &str, candidates: impl IntoIterator<Item = &'c str>) -> Option<&'c str> {
     let word: Vec<char> = name.chars().collect();
-    if word.is_empty() || word.len() > MAX_LENGTH {
+    let letters = |w: &str| w.chars().any(char::is_alphabetic);
+    if word.len() > MAX_LENGTH || !letters(name) {
         return None;
     }
     let limit = 1.max(word.len() / 3);
     candidates
         .into_iter()
-        .filter(|c| c.len() <= MAX_LENGTH && *c != name)
+        .filter(|c| c.len() <= MAX_LENGTH && *c != name && letters(c))
         .map(|c| (distance(&word, c), c))
         .filter(|(d, c)| *d <= limit && *d < c.chars().count().max(2))
         .min()
@@ -81,6 +83,8 @@ mod tests {
         assert_eq!(nearest("wo", names), Some("w0"));
         assert_eq!(nearest("output", names), None);
         assert_eq!(nearest("", names), None);
+        assert_eq!(nearest("256", ["0", "255"]), None);
+        assert_eq!(nearest("0:2", ["0:1", "0:255"]), None);
     }
 
     #[test]

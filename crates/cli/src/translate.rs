@@ -70,7 +70,9 @@ impl Reader {
             Err(Refusal::Expected(what)) => {
                 let message = format!("--{name} {text}: expected {what}");
                 let error = Diagnostic::error(codes::USAGE, message);
-                let names = what.split([' ', ',', '(', ')']).filter(|w| w.len() > 2);
+                // Capitals are to be filled in: no one misspells them.
+                let names = what.split([' ', ',', '(', ')']);
+                let names = names.filter(|w| w.len() > 2 && !w.contains(char::is_uppercase));
                 self.errors.push(error.help_if(did_you_mean(text, names)));
                 None
             }

@@ -101,15 +101,16 @@ pub(crate) fn choose(
     } else if let Some((query, path)) = query {
         module.regions = query.regions(&vnnlib::stem(path))?;
     }
-    if let Some(id) = options
-        .region_ids
-        .iter()
-        .find(|id| module.region(id).is_none())
-    {
+    let mut errors = Diagnostics::default();
+    let ids = options.region_ids.iter();
+    for id in ids.filter(|id| module.region(id).is_none()) {
         let known = || module.regions.iter().map(|r| r.id.as_str());
         let error = Diagnostic::error(codes::USAGE, format!("there is no region \"{id}\""));
         let error = error.help_if(did_you_mean(id, known()));
-        return Err(error.help(few("regions", known())).into());
+        errors.push(error.help(few("regions", known())));
+    }
+    if errors.has_errors() {
+        return Err(errors);
     }
     let wanted = |r: &Region| {
         let id = options.region_ids.is_empty() || options.region_ids.contains(&r.id);

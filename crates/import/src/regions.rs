@@ -4,6 +4,8 @@
 //! stands for the float64 nearest to its text, so that a bound is exactly the number that the
 //! tool which wrote it had.
 
+mod apart;
+
 use crate::file;
 use ceg4n_base::{Diagnostic, Diagnostics, Exact, codes};
 use ceg4n_ir::Region;
@@ -35,20 +37,27 @@ pub fn regions_from_file(path: impl AsRef<Path>) -> Result<Vec<RegionEntry>, Dia
 /// Reads the text of a region file; `file` stands in the messages.
 ///
 /// # Errors
-/// [`codes::REGION_FILE`] with line and column for text that is no list of regions,
+/// [`codes::REGION_FILE`] with line and column for text that is no list of regions, and for each of
+/// the first entries of a list that is no region,
 /// [`codes::REGION`] for every region without a point or with lists of different lengths,
 /// [`codes::DUPLICATE_NAME`] for ids that occur twice.
 pub fn regions_from_json(text: &str, file: &str) -> Result<Vec<RegionEntry>, Diagnostics> {
     let progress = RefCell::new(Progress::default());
     let mut json = serde_json::Deserializer::from_str(text);
-    let entries = Entries(&progress)
+    let read = Entries(&progress)
         .deserialize(&mut json)
-        .and_then(|list| json.end().map(|()| list))
-        .map_err(|e| syntax_error(&e, &progress.borrow(), file))?;
-    let mut errors = Diagnostics::default();
+        .and_then(|list| json.end().map(|()| list));
+    let (entries, mut errors) = match read {
+        Ok(list) => (
+            list.into_iter().enumerate().collect(),
+            Diagnostics::default(),
+        ),
+        Err(e) if e.is_data() && progress.borrow().entry.is_some() => apart::entries(text, file),
+        Err(e) => return Err(error_at(&e, Start::default(), &progress.borrow(), file).into()),
+    };
     let mut ids = BTreeSet::new();
     let mut out = Vec::with_capacity(entries.len());
-    for (i, entry) in entries.into_iter().enumerate() {
+    for (i, entry) in entries {
         let place = format!("{file}: entry {i}, id \"{}\"", entry.id);
         if !ids.insert(entry.id.clone()) {
             let text = format!("region \"{}\" occurs twice", entry.id);
@@ -70,7 +79,24 @@ struct Progress {
     id: Option<String>,
 }
 
-fn syntax_error(e: &serde_json::Error, progress: &Progress, file: &str) -> Diagnostic {
+/// Where in a file a part of it begins: lines before it, and bytes before it on its line.
+#[derive(Clone, Copy, Debug, Default)]
+struct Start {
+    lines: usize,
+    columns: usize,
+}
+
+impl Start {
+    /// The place in the file of a place (from 1) in the part.
+    fn place(self, line: usize, column: usize) -> (usize, usize) {
+        let before = if line <= 1 { self.columns } else { 0 };
+        (self.lines + line, before + column)
+    }
+}
+
+/// An error in the part of a file that begins at `start`.
+fn error_at(e: &serde_json::Error, start: Start, progress: &Progress, file: &str) -> Diagnostic {
+    let (line, column) = start.place(e.line(), e.column());
     let full = e.to_string();
     let tail = format!(" at line {} column {}", e.line(), e.column());
     let message = full.strip_suffix(&tail).unwrap_or(&full);
@@ -80,7 +106,7 @@ fn syntax_error(e: &serde_json::Error, progress: &Progress, file: &str) -> Diagn
         (Some(i), Some(id)) => format!("entry {i}, id \"{id}\": "),
     };
     Diagnostic::error(codes::REGION_FILE, format!("{entry}{message}"))
-        .place(format!("{file}:{}:{}", e.line(), e.column()))
+        .place(format!("{file}:{line}:{column}"))
         .help("a region file is a list of {\"id\", \"lower_bounds\", \"upper_bounds\", \"x\"?} with finite numbers")
 }
 

@@ -153,15 +153,19 @@ impl<'a> Pipeline<'a> {
     /// Runs the passes.
     ///
     /// # Errors
-    /// Those of the passes and of the observer.
+    /// Those of the passes and of the observer; they name the pass.
     pub fn run(&self, module: &Module, observer: &mut Observer<'_>) -> Result<Module, Diagnostics> {
         let mut now = module.clone();
         for stage in &self.0 {
             for _ in 0..stage.rounds {
                 let mut same = true;
                 for step in &stage.steps {
-                    let next = step.pass.run(&now, step.parameter.as_deref())?;
-                    observer(step, &now, &next)?;
+                    let name = step.pass.name();
+                    let next = step
+                        .pass
+                        .run(&now, step.parameter.as_deref())
+                        .map_err(|e| naming(name, "found by", e))?;
+                    observer(step, &now, &next).map_err(|e| naming(name, "found after", e))?;
                     same &= is_same(&now, &next);
                     now = next;
                 }
@@ -172,6 +176,19 @@ impl<'a> Pipeline<'a> {
         }
         Ok(now)
     }
+}
+
+/// Errors that say which pass they belong to, unless their message does.
+fn naming(pass: &str, how: &str, errors: Diagnostics) -> Diagnostics {
+    let name = format!("pass `{pass}`");
+    let named = errors
+        .0
+        .into_iter()
+        .map(|d| match d.message.contains(&name) {
+            true => d,
+            false => d.help(format!("{how} {name}")),
+        });
+    Diagnostics(named.collect())
 }
 
 /// True if a pass left the module as it was: structure, constants, names and versions.
@@ -222,6 +239,19 @@ mod tests {
             assert!(Pipeline::parse(&named.passes.join(","), REGISTRY).is_ok());
             assert!(named.rounds > 0);
         }
+    }
+
+    #[test]
+    fn errors_name_the_pass_once() {
+        let told = |message: &str| {
+            let error = Diagnostic::error(codes::SHAPE, message);
+            naming("fold-affine", "found by", error.into()).0.remove(0)
+        };
+        assert_eq!(
+            told("%y is tensor<2>").help,
+            ["found by pass `fold-affine`"]
+        );
+        assert!(told("pass `fold-affine` broke v0").help.is_empty());
     }
 
     #[test]

@@ -6,6 +6,7 @@ use crate::failure::Failure;
 use crate::load::load;
 use crate::options::{Demand, LoadOptions};
 use crate::parallel::parallel;
+use ceg4n_base::suggest::did_you_mean;
 use ceg4n_base::{ContentHash, Diagnostic, Exact, Severity, codes};
 use ceg4n_ir::{Network, Property, Region, check};
 use ceg4n_verify::Reference;
@@ -136,7 +137,9 @@ pub(super) fn network_files(folder: &Path, networks: &[String]) -> Result<Vec<Pa
         .find(|p| !files.iter().any(|f| matches(p, &stem(f))))
     {
         let text = format!("there is no network {pattern} in {}", folder.display());
+        let known: Vec<String> = files.iter().map(|f| stem(f)).collect();
         return Err(Diagnostic::error(codes::USAGE, text)
+            .help_if(did_you_mean(pattern, known.iter().map(String::as_str)))
             .help("a name stands without its extension; * stands for anything")
             .into());
     }

@@ -5,6 +5,7 @@ use super::{Arithmetic, ELEMENT_TYPES, Problem, Query, QueryOptions, internal};
 use crate::failure::Failure;
 use crate::load::load;
 use crate::options::LoadOptions;
+use ceg4n_base::suggest::did_you_mean;
 use ceg4n_base::{Diagnostic, Diagnostics, Exact, codes};
 use ceg4n_import::vnnlib2::{
     self, ElementType, NetworkDeclaration, Port, Relation, Signature, Tensor,
@@ -264,10 +265,10 @@ fn names(options: &QueryOptions, declared: &[NetworkDeclaration]) -> Result<(), 
     let known: Vec<&str> = declared.iter().map(|n| n.name.as_str()).collect();
     for (name, _) in &options.networks {
         if !known.contains(&name.as_str()) {
-            usage(
-                format!("the query declares no network {name}"),
-                format!("it declares {}", known.join(", ")),
-            );
+            let message = format!("the query declares no network {name}");
+            let error = Diagnostic::error(codes::USAGE, message)
+                .help_if(did_you_mean(name, known.iter().copied()));
+            errors.push(error.help(format!("it declares {}", known.join(", "))));
         }
     }
     errors.or(())

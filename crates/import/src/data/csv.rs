@@ -1,6 +1,7 @@
 //! Data sets as csv: numeric columns, with or without a line of names, and labels in a column.
 
 use super::{Request, Table, malformed, not_finite, stretches};
+use ceg4n_base::suggest::did_you_mean;
 use ceg4n_base::{Diagnostic, codes};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -171,7 +172,11 @@ fn label_column(wanted: &str, first: &csv::StringRecord, names: bool) -> Result<
                 first.len().saturating_sub(1)
             )
         };
-        Diagnostic::error(codes::USAGE, text).help(help)
+        let known = first.iter().filter(|_| names).chain(["last"]);
+        let near = did_you_mean(wanted, known);
+        Diagnostic::error(codes::USAGE, text)
+            .help_if(near)
+            .help(help)
     })
 }
 

@@ -137,6 +137,51 @@ fn all_bad_regions_are_told_together() {
     assert_eq!(codes, [codes::REGION, codes::DUPLICATE_NAME, codes::REGION]);
 }
 
+/// An entry of another kind does not hide the next ones, nor a box without a point; places are
+/// those in the file.
+#[test]
+fn entries_that_are_no_regions_are_told_together() {
+    let text = "[{\"id\": \"ä\", \"lower_bounds\": [2], \"upper_bounds\": [1]}, 7,\n {\"id\": 1},\n\
+                {\"id\": 2,\n \"lower_bounds\": \"x\"},{\"lower_bounds\": [0], \"upper_bounds\": [true]},\n\
+                {\"id\": 3, \"lower_bounds\": [0], \"upper_bounds\": [1]}]";
+    let errors = read(text).unwrap_err();
+    let told: Vec<_> = errors
+        .0
+        .iter()
+        .map(|d| match &d.location {
+            Location::Place(p) => format!("{} {p} {}", d.code, d.message),
+            other => panic!("{other:?}"),
+        })
+        .collect();
+    let begins = [
+        "E0403 r.json:1:58 entry 1: invalid type: integer `7`",
+        "E0403 r.json:2:10 entry 2, id \"1\": missing field `lower_bounds`",
+        "E0403 r.json:4:20 entry 3, id \"2\": invalid type: string \"x\"",
+        "E0403 r.json:4:65 entry 4: invalid type: boolean `true`",
+        "E0401 r.json: entry 0, id \"ä\"",
+    ];
+    assert_eq!(told.len(), begins.len(), "{told:#?}");
+    for (told, begin) in told.iter().zip(begins) {
+        assert!(told.starts_with(begin), "{told}\nis not\n{begin}");
+    }
+}
+
+#[test]
+fn text_that_ends_a_list_with_bad_entries_is_told_too() {
+    let errors = read("[7, 8,\n {\"id\": 1] ]").unwrap_err();
+    let places: Vec<_> = errors.0.iter().map(|d| d.location.clone()).collect();
+    let want = ["r.json:1:2", "r.json:1:5", "r.json:2:10"];
+    assert_eq!(places, want.map(|p| Location::Place(p.to_owned())));
+}
+
+#[test]
+fn many_bad_entries_are_counted() {
+    let text = format!("[{}7]", "7,".repeat(99));
+    let errors = read(&text).unwrap_err();
+    assert_eq!(errors.0.len(), 21);
+    assert!(errors.0[20].message.starts_with("80 more entries"));
+}
+
 #[test]
 fn every_truncation_is_an_error() {
     let text = r#"[{"id": "a", "lower_bounds": [[0.5, -1e-3]], "upper_bounds": [[1, 2]], "x": null, "y": null}]"#;

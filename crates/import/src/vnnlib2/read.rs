@@ -8,6 +8,7 @@ use crate::vnnlib::grammar::{Place, commands};
 use crate::vnnlib::linear::{Linear, number};
 use crate::vnnlib::read::sorted;
 use ceg4n_base::codes::Code;
+use ceg4n_base::suggest::did_you_mean;
 use ceg4n_base::{Diagnostic, Diagnostics, Exact, SourceId, Span, codes};
 use pest::iterators::Pair;
 use std::collections::BTreeMap;
@@ -177,13 +178,10 @@ impl Reader {
         let of = parts(inner.clone()).next().unwrap_or(inner);
         let Some(k) = self.networks.iter().position(|n| n.name == of.as_str()) else {
             let message = format!("there is no network {} before this one", of.as_str());
-            return Err(fault(
-                codes::UNKNOWN_NAME,
-                message,
-                &of,
-                place,
-                "not defined",
-            ));
+            let known = self.networks.iter().map(|n| n.name.as_str());
+            let near = did_you_mean(of.as_str(), known);
+            let d = fault(codes::UNKNOWN_NAME, message, &of, place, "not defined");
+            return Err(d.help_if(near));
         };
         if let Some((other, _)) = self.networks[k].relation {
             let message = format!("{} is itself declared by {}", of.as_str(), other.name());
@@ -383,13 +381,9 @@ impl Reader {
         };
         let Some(tensor) = self.tensors.get(name.as_str()) else {
             let message = format!("{} is not declared", name.as_str());
-            return Err(fault(
-                codes::UNKNOWN_NAME,
-                message,
-                &name,
-                place,
-                "not defined",
-            ));
+            let near = did_you_mean(name.as_str(), self.tensors.keys().map(String::as_str));
+            let d = fault(codes::UNKNOWN_NAME, message, &name, place, "not defined");
+            return Err(d.help_if(near));
         };
         let at = indices(shape, place)?;
         let dims = tensor.dimensions();

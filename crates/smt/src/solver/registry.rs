@@ -3,6 +3,7 @@
 use super::Solver;
 use super::embedded::{self, EmbeddedSolver};
 use super::process::{ProcessSolver, Program, output_of};
+use ceg4n_base::suggest::did_you_mean;
 use ceg4n_base::{Diagnostic, codes};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -107,6 +108,7 @@ pub fn from_name(name: &str) -> Result<Box<dyn Solver>, Diagnostic> {
         unusable(format!(
             "`{name}` is no solver and no program that can be run"
         ))
+        .help_if(did_you_mean(name, names()))
         .help(format!(
             "use {}, or the path of an SMT-LIB 2 program",
             names()

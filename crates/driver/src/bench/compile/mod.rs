@@ -15,6 +15,7 @@ use crate::options::{CompileOptions, DataSource, Demand, LabelSource, Preset};
 use crate::outcome::TOOL_VERSION;
 use crate::progress::{Cancel, Event, Progress, Stage, told};
 use cases::{Case, Cases};
+use ceg4n_base::suggest::did_you_mean;
 use ceg4n_base::{Diagnostic, codes};
 use ceg4n_ir::Property;
 use ceg4n_report::{
@@ -109,6 +110,7 @@ impl CompileBenchOptions {
             if !names.iter().any(|n| matches(pattern, n)) {
                 let text = format!("--{option} {pattern}: no network of this run is called so");
                 return Err(Diagnostic::error(codes::USAGE, text)
+                    .help_if(did_you_mean(pattern, names.iter().map(String::as_str)))
                     .help("a name stands without its extension; * stands for anything"));
             }
         }
