@@ -70,9 +70,14 @@ impl Reader {
             Err(Refusal::Expected(what)) => {
                 let message = format!("--{name} {text}: expected {what}");
                 let error = Diagnostic::error(codes::USAGE, message);
-                // Capitals are to be filled in: no one misspells them.
-                let names = what.split([' ', ',', '(', ')']);
-                let names = names.filter(|w| w.len() > 2 && !w.contains(char::is_uppercase));
+                // Of what is expected, the names.
+                let in_names = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
+                let is_name = |w: &&str| {
+                    w.len() > 2
+                        && w.starts_with(|c: char| c.is_ascii_lowercase())
+                        && w.chars().all(in_names)
+                };
+                let names = what.split([' ', ',', '(', ')']).filter(is_name);
                 self.errors.push(error.help_if(did_you_mean(text, names)));
                 None
             }

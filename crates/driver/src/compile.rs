@@ -192,8 +192,8 @@ fn run(
         record: record.as_ref(),
     };
     let ended = decide(&session, &plan, reference, asked, around);
-    if let (Err(_), Some(record)) = (&ended, record) {
-        record.fail(started.elapsed().as_secs_f64());
+    if let (Err(failure), Some(record)) = (&ended, record) {
+        record.fail(failure, started.elapsed().as_secs_f64());
     }
     Ok((ended?, session.folder))
 }
@@ -502,6 +502,7 @@ fn search(
         guide: Guide::new(&plan.space, engine, data, budget.seed, progress),
         decider: Decider::new(&plan.space, engine, plan.early),
         best: None,
+        unwritten: false,
         told: (0, 0),
     };
     let mut state: Option<State> = None;
@@ -535,6 +536,8 @@ struct Walk<'a, 'e> {
     decider: Decider<'a, 'e>,
     /// The cheapest proved version with its verdicts.
     best: Option<(u32, Vec<Timed>)>,
+    /// The best version is not in its place yet.
+    unwritten: bool,
     /// Versions and counterexamples that the store has.
     told: (usize, usize),
 }
@@ -567,9 +570,13 @@ impl Walk<'_, '_> {
             if best.is_some() && best == newest && best != known {
                 self.best = best.map(|v| (v, self.decider.last.clone()));
                 let ends = last && state.status == LoopStatus::Proved;
-                if !ends {
-                    self.write_best(&state)?;
-                }
+                self.unwritten = !ends;
+            }
+            // A run that goes on does not put its earlier results in the place of its later ones.
+            let record = self.decider.engine().record();
+            if self.unwritten && !record.is_some_and(Record::is_replaying) {
+                self.write_best(&state)?;
+                self.unwritten = false;
             }
         }
         Ok(state)

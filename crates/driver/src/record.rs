@@ -37,6 +37,8 @@ pub(crate) struct Record {
 struct Journal {
     /// The next step.
     seq: u64,
+    /// Stored steps that a run which goes on found.
+    stored: u64,
     /// Stored steps are used up: from here on the run computes.
     live: bool,
     /// A step was cut short: what follows is not what a run that goes on would do.
@@ -116,16 +118,19 @@ impl Record {
         let store = match identity.options.resume {
             Some(run) => {
                 same_run(&folder, run, identity, &build)?;
-                Store::resume(&folder, run).and_then(|store| store.mend(GUIDED).map(|()| store))
+                Store::resume(&folder, run)
+                    .and_then(|store| store.mend(GUIDED).map(|stored| (store, stored)))
             }
-            None => Store::begin(&folder, &new_run(identity, &build)),
+            None => Store::begin(&folder, &new_run(identity, &build)).map(|store| (store, 0)),
         };
+        let (store, stored) = store.map_err(|e| told(&e))?;
         let journal = Journal {
+            stored,
             left: identity.options.stop_after,
             ..Journal::default()
         };
         Ok(Self {
-            store: store.map_err(|e| told(&e))?,
+            store,
             journal: Mutex::new(journal),
             build,
             made: made.then_some(folder),
@@ -201,6 +206,13 @@ impl Record {
             self.store.put(Row::Forget { seq: journal.seq });
         }
         answer
+    }
+
+    /// True while there are stored steps to take: the run has been here before, and what it then
+    /// wrote stands in its place.
+    pub(crate) fn is_replaying(&self) -> bool {
+        let journal = self.journal();
+        !journal.live && journal.seq < journal.stored
     }
 
     /// Keeps the answer of a step that was computed; `cut` says that it was cut short.
@@ -309,11 +321,12 @@ impl Record {
         })));
     }
 
-    /// Ends a run that has failed. One that has kept nothing leaves nothing: a folder that was made
-    /// for it goes.
-    pub(crate) fn fail(self, seconds: f64) {
-        let blank = self.journal().seq == 0;
-        let made = self.made.clone().filter(|_| blank);
+    /// Ends a run that has failed. One that was asked for what cannot be had leaves nothing: a folder
+    /// that was made for it goes. Where a place failed or the program itself, it can go on.
+    pub(crate) fn fail(self, failure: &Diagnostics, seconds: f64) {
+        let lasting = [codes::FILE_WRITE, codes::INTERNAL];
+        let goes_on = failure.0.iter().any(|d| lasting.contains(&d.code));
+        let made = self.made.clone().filter(|_| !goes_on);
         // The failure that ended the run is told, not this one.
         let _ = self.end("failed", None, None, seconds);
         drop(self);

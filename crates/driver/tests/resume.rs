@@ -3,9 +3,9 @@
 
 #![expect(clippy::unwrap_used, reason = "helpers of tests")]
 
-use ceg4n_driver::Quiet;
 use ceg4n_driver::compile::{Compilation, compile};
 use ceg4n_driver::options::{CompileOptions, Preset, Strategy};
+use ceg4n_driver::{Event, Progress, Quiet};
 use ceg4n_report::{Report, Seconds};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -90,6 +90,39 @@ fn tiny() -> CompileOptions {
 #[test]
 fn a_search_goes_on_at_every_place() {
     goes_on(&tiny(), |steps| (0..=steps).collect());
+}
+
+/// Sees at each event whether the output is the last one of a run.
+struct Watch {
+    folder: PathBuf,
+    complete: std::sync::Mutex<Vec<bool>>,
+}
+
+impl Progress for Watch {
+    fn note(&self, _: &Event) {
+        let text = std::fs::read_to_string(self.folder.join("report.json")).unwrap();
+        let report: Report = serde_json::from_str(&text).unwrap();
+        self.complete.lock().unwrap().push(report.complete);
+    }
+}
+
+#[test]
+fn going_on_does_not_bring_earlier_results_back() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut options = CompileOptions {
+        strategy: Strategy::Greedy,
+        output: Some(dir.path().join("out")),
+        ..tiny()
+    };
+    let folder = made(&options).folder;
+    options.store.resume = Some(1);
+    let watch = Watch {
+        folder,
+        complete: Default::default(),
+    };
+    compile(&options, &watch, &Default::default()).expect("a compilation");
+    let seen = watch.complete.into_inner().unwrap();
+    assert!(seen.len() > 5 && seen.iter().all(|c| *c), "{seen:?}");
 }
 
 #[test]

@@ -198,11 +198,11 @@ impl Store {
     /// Forgets the steps of the run that a run which goes on could not take: from the first one on
     /// that is missing or damaged; and, where the latents are not those that the last step of the
     /// kind `leaves` left, from the first step of this kind on. Called before any step is asked
-    /// for.
+    /// for. Returns how many steps are left.
     ///
     /// # Errors
     /// A store that cannot be read or written.
-    pub fn mend(&self, leaves: &str) -> Result<(), Error> {
+    pub fn mend(&self, leaves: &str) -> Result<u64, Error> {
         let sound = self.sound_steps(leaves);
         let sound = sound.map_err(|e| Error::of("read", &self.path, &e))?;
         let left = self.latents()?.map(|(seq, _)| seq);
@@ -224,7 +224,7 @@ impl Store {
                 .execute("DELETE FROM latents WHERE run = ?", params![self.run])
                 .map_err(fail)?;
         }
-        Ok(())
+        Ok(keep)
     }
 
     fn sound_steps(&self, leaves: &str) -> rusqlite::Result<Sound> {
