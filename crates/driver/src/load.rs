@@ -317,7 +317,10 @@ impl Loaded {
         if self.module.regions.is_empty() {
             let text = format!("@{} has no region to prove anything on", self.name);
             return Err(Diagnostic::error(codes::NO_REGION, text)
-                .help("give --regions FILE.json, or write regions into the .nnir file"));
+                .help(
+                    "give --regions FILE.json, --regions DATA --radius R for boxes around rows of data, \
+                     or write regions into the .nnir file",
+                ));
         }
         let list: Vec<_> = self
             .module

@@ -106,11 +106,15 @@ pub(crate) fn choose(
         .find(|id| module.region(id).is_none())
     {
         let known = module.regions.iter().map(|r| r.id.as_str());
-        return Err(
-            Diagnostic::error(codes::USAGE, format!("there is no region \"{id}\""))
-                .help(few("regions", known))
-                .into(),
-        );
+        let help = match module.regions.is_empty() {
+            true => {
+                "there are no regions; --regions FILE reads them, --region ID chooses among them"
+                    .to_owned()
+            }
+            false => few("regions", known),
+        };
+        let error = Diagnostic::error(codes::USAGE, format!("there is no region \"{id}\""));
+        return Err(error.help(help).into());
     }
     let wanted = |r: &Region| {
         let id = options.region_ids.is_empty() || options.region_ids.contains(&r.id);
