@@ -140,7 +140,7 @@ pub struct QuestionArgs {
     #[arg(long, value_name = "FILE")]
     pub regions: Vec<PathBuf>,
     /// Around each row of a data set: how far every input may move
-    #[arg(long, value_name = "R")]
+    #[arg(long, value_name = "R", allow_hyphen_values = true)]
     pub radius: Option<String>,
     /// Cut the regions of a data set to this range
     #[arg(long, value_name = "LO:HI", allow_hyphen_values = true)]

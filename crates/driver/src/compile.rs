@@ -385,6 +385,13 @@ impl Session<'_> {
             proved: report.status == Status::Proved,
             complete: report.complete,
         };
+        if report.complete {
+            engine.note(&Event::Stage {
+                stage: Stage::Optimality,
+                detail: "what is known of everything cheaper".to_owned(),
+                of: None,
+            });
+        }
         let certificate = run.certificate()?;
         staged.write(certificate::PATH, certificate.to_json().as_bytes())?;
         let cut = |o: &ceg4n_report::Optimality| o.not_tried_from.is_some();

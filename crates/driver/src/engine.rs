@@ -396,6 +396,8 @@ impl<'a> Engine<'a> {
             .str(&format!("{:?}", self.reference.precision()))
             .bytes(&asked.region.hash().0)
             .str(&asked.region.id)
+            // Attacks start there.
+            .str(&format!("{:?}", asked.region.center()))
             .str(&format!("{:?} {:?}", asked.property, asked.domain))
             .str(&format!("{effort:?}"));
     }

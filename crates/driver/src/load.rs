@@ -162,6 +162,7 @@ fn load_into(options: &LoadOptions, sources: &mut Sources) -> Result<Read, Diagn
         (Some(_) | None, None) => {
             let text = format!("{} is neither .nnir nor .onnx", path.display());
             return Err(Diagnostic::error(codes::USAGE, text)
+                .help_if(near_file(path))
                 .help("a network is a .nnir or .onnx file; import other formats first")
                 .into());
         }
@@ -321,7 +322,10 @@ impl Loaded {
         if self.module.regions.is_empty() {
             let text = format!("@{} has no region to prove anything on", self.name);
             return Err(Diagnostic::error(codes::NO_REGION, text)
-                .help("give --regions FILE.json, or write regions into the .nnir file"));
+                .help(
+                    "give --regions FILE.json, --regions DATA --radius R for boxes around rows of data, \
+                     or write regions into the .nnir file",
+                ));
         }
         let list: Vec<_> = self
             .module

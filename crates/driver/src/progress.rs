@@ -36,6 +36,8 @@ pub enum Stage {
     Verify,
     /// The kernel is measured and written.
     Emit,
+    /// What is known of everything cheaper is put together.
+    Optimality,
     /// A row of a bench: a network under a preset.
     Row,
     /// Rewrite rules are proved.
@@ -46,13 +48,14 @@ pub enum Stage {
 
 impl Stage {
     /// All of them.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::Load,
         Self::Label,
         Self::Kernels,
         Self::Search,
         Self::Verify,
         Self::Emit,
+        Self::Optimality,
         Self::Row,
         Self::Prove,
         Self::Reduce,
@@ -67,6 +70,7 @@ impl Stage {
             Self::Search => "search",
             Self::Verify => "verify",
             Self::Emit => "emit",
+            Self::Optimality => "optimality",
             Self::Row => "row",
             Self::Prove => "prove",
             Self::Reduce => "reduce",

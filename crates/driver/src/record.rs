@@ -437,6 +437,7 @@ pub(crate) fn inputs(
     hasher.bytes(&loaded.module.network.hash().0);
     for a in asked {
         hasher.bytes(&a.region.hash().0).str(&a.region.id);
+        hasher.str(&format!("{:?}", a.region.center()));
         hasher.str(&a.words());
     }
     for file in &called.inputs {

@@ -107,7 +107,11 @@ pub(crate) fn choose(
         let known = || module.regions.iter().map(|r| r.id.as_str());
         let error = Diagnostic::error(codes::USAGE, format!("there is no region \"{id}\""));
         let error = error.help_if(did_you_mean(id, known()));
-        errors.push(error.help(few("regions", known())));
+        errors.push(error.help(match module.regions.is_empty() {
+            true => "there are no regions; --regions FILE reads them, --region ID chooses among them"
+                .to_owned(),
+            false => few("regions", known()),
+        }));
     }
     if errors.has_errors() {
         return Err(errors);

@@ -6,7 +6,7 @@
 use ceg4n_driver::compile::{Compilation, compile};
 use ceg4n_driver::options::{CompileOptions, Preset, Strategy};
 use ceg4n_driver::{Event, Progress, Quiet};
-use ceg4n_report::{Report, Seconds};
+use ceg4n_report::Report;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
@@ -18,16 +18,6 @@ fn network(name: &str) -> PathBuf {
 
 fn made(options: &CompileOptions) -> Compilation {
     compile(options, &Quiet, &Default::default()).expect("a compilation")
-}
-
-/// A report without times.
-fn timeless(mut report: Report) -> Report {
-    report.seconds = Seconds::default();
-    report.run = None;
-    for r in &mut report.regions {
-        r.seconds = 0.0;
-    }
-    report
 }
 
 /// Every file of an output but the store and the report, whose times differ.
@@ -58,7 +48,7 @@ fn goes_on(options: &CompileOptions, places: impl Fn(u64) -> Vec<u64>) {
     let whole = made(&into("whole"));
     let steps = ceg4n_store::read_runs(&whole.folder).unwrap()[0].steps;
     assert!(steps > 0, "a search has steps");
-    let (report, wanted) = (timeless(whole.report), files(&whole.folder));
+    let (report, wanted) = (whole.report.without_times(), files(&whole.folder));
     for k in places(steps) {
         let mut early = into(&format!("at-{k}"));
         early.store.stop_after = Some(k);
@@ -69,7 +59,11 @@ fn goes_on(options: &CompileOptions, places: impl Fn(u64) -> Vec<u64>) {
         on.store.resume = Some(1);
         on.budget.jobs = 1 + (k % 2) as usize;
         let found = made(&on);
-        assert_eq!(timeless(found.report), report, "after {k} of {steps} steps");
+        assert_eq!(
+            found.report.without_times(),
+            report,
+            "after {k} of {steps} steps"
+        );
         assert_eq!(files(&found.folder), wanted, "after {k} of {steps} steps");
         let run = &ceg4n_store::read_runs(&folder).unwrap()[0];
         assert_eq!((run.steps, run.resumed), (steps, 1));
@@ -92,17 +86,20 @@ fn a_search_goes_on_at_every_place() {
     goes_on(&tiny(), |steps| (0..=steps).collect());
 }
 
-/// Sees at each event whether the output is the last one of a run.
+/// Sees at each event what the result costs that stands in the output folder.
 struct Watch {
     folder: PathBuf,
-    complete: std::sync::Mutex<Vec<bool>>,
+    costs: std::sync::Mutex<Vec<Option<u64>>>,
 }
 
 impl Progress for Watch {
     fn note(&self, _: &Event) {
         let text = std::fs::read_to_string(self.folder.join("report.json")).unwrap();
         let report: Report = serde_json::from_str(&text).unwrap();
-        self.complete.lock().unwrap().push(report.complete);
+        self.costs
+            .lock()
+            .unwrap()
+            .push(report.cost.map(|c| c.value));
     }
 }
 
@@ -118,11 +115,15 @@ fn going_on_does_not_bring_earlier_results_back() {
     options.store.resume = Some(1);
     let watch = Watch {
         folder,
-        complete: Default::default(),
+        costs: Default::default(),
     };
-    compile(&options, &watch, &Default::default()).expect("a compilation");
-    let seen = watch.complete.into_inner().unwrap();
-    assert!(seen.len() > 5 && seen.iter().all(|c| *c), "{seen:?}");
+    let found = compile(&options, &watch, &Default::default()).expect("a compilation");
+    let cost = found.report.cost.map(|c| c.value);
+    let seen = watch.costs.into_inner().unwrap();
+    assert!(
+        seen.len() > 5 && seen.iter().all(|c| *c == cost),
+        "{seen:?}"
+    );
 }
 
 #[test]
@@ -177,7 +178,7 @@ fn verdicts_of_an_earlier_run_are_taken() {
     let times =
         |c: &Compilation| -> Vec<f64> { c.report.regions.iter().map(|r| r.seconds).collect() };
     assert_eq!(times(&first), times(&second));
-    assert_eq!(timeless(first.report), timeless(second.report));
+    assert_eq!(first.report.without_times(), second.report.without_times());
 }
 
 /// What is done to a store while no run is at work.
@@ -205,7 +206,7 @@ fn damage_within_changes_no_result() {
     };
     let whole = made(&into("whole"));
     let steps = ceg4n_store::read_runs(&whole.folder).unwrap()[0].steps;
-    let (report, wanted) = (timeless(whole.report), files(&whole.folder));
+    let (report, wanted) = (whole.report.without_times(), files(&whole.folder));
     for (i, damage) in DAMAGES.into_iter().enumerate() {
         let mut options = into(&format!("damaged-{i}"));
         options.store.stop_after = Some(steps * 3 / 4);
@@ -217,7 +218,7 @@ fn damage_within_changes_no_result() {
         options.store.stop_after = None;
         options.store.resume = Some(1);
         let found = made(&options);
-        assert_eq!(timeless(found.report), report, "{damage}");
+        assert_eq!(found.report.without_times(), report, "{damage}");
         assert_eq!(files(&found.folder), wanted, "{damage}");
     }
 }

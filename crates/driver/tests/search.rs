@@ -166,7 +166,7 @@ fn demands_on_data_are_met() {
     assert!(cost(free.cost) < cost(bound.cost));
 }
 
-/// Every file of a folder by its path, but for the report.
+/// Every file of a folder by its path, but for the report and the store.
 fn files(folder: &Path) -> BTreeMap<PathBuf, String> {
     let mut found = BTreeMap::new();
     let mut open = vec![folder.to_owned()];
@@ -175,7 +175,10 @@ fn files(folder: &Path) -> BTreeMap<PathBuf, String> {
             let path = entry.expect("an entry").path();
             if path.is_dir() {
                 open.push(path);
-            } else if !path.ends_with("report.json") {
+            } else if !["report.json", "report.html", "run.sqlite"]
+                .iter()
+                .any(|n| path.ends_with(n))
+            {
                 let text = std::fs::read_to_string(&path).expect("a text");
                 let name = path.strip_prefix(folder).expect("within").to_owned();
                 found.insert(name, text);
@@ -183,14 +186,6 @@ fn files(folder: &Path) -> BTreeMap<PathBuf, String> {
         }
     }
     found
-}
-
-fn without_times(mut report: Report) -> Report {
-    report.seconds = ceg4n_report::Seconds::default();
-    for r in &mut report.regions {
-        r.seconds = 0.0;
-    }
-    report
 }
 
 #[test]
@@ -201,7 +196,7 @@ fn threads_change_nothing() {
         options.budget.jobs = jobs;
         options.pareto = true;
         options.data = data(demands.clone());
-        let report = without_times(run(&options).report);
+        let report = run(&options).report.without_times();
         (report, files(folder.path()))
     };
     let agreement = |text: &str| Demands {

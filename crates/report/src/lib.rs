@@ -435,6 +435,15 @@ pub struct Seconds {
 }
 
 impl Report {
+    /// The report without times, the machine and the call: what two runs of the same must share.
+    #[must_use]
+    pub fn without_times(mut self) -> Self {
+        self.seconds = Seconds::default();
+        self.regions.iter_mut().for_each(|r| r.seconds = 0.0);
+        self.run = None;
+        self
+    }
+
     /// The text of `report.json`.
     pub fn to_json(&self) -> String {
         // Keys are strings and no serializer here fails, so that no report is ever lost.

@@ -54,7 +54,7 @@ impl Now {
             Stage::Label | Stage::Search | Stage::Verify => " regions",
             Stage::Kernels => " programs",
             Stage::Prove => " rules",
-            Stage::Load | Stage::Emit | Stage::Row | Stage::Reduce => "",
+            Stage::Load | Stage::Emit | Stage::Optimality | Stage::Row | Stage::Reduce => "",
         }
     }
 }
@@ -129,7 +129,7 @@ impl State {
                     ..Self::default()
                 };
             }
-            Stage::Emit => (self.candidate, self.rounds) = (None, 0),
+            Stage::Emit | Stage::Optimality => (self.candidate, self.rounds) = (None, 0),
             Stage::Load
             | Stage::Label
             | Stage::Kernels
@@ -175,6 +175,7 @@ impl State {
             | Stage::Kernels
             | Stage::Search
             | Stage::Emit
+            | Stage::Optimality
             | Stage::Row
             | Stage::Prove
             | Stage::Reduce => false,

@@ -4,6 +4,9 @@ use super::{count, layers, list, short, table::numbers};
 use ceg4n_report::{Open, Region, Report, Status};
 use std::fmt::Write;
 
+/// A long search sets many versions aside; the report as JSON has all.
+const SET_ASIDE_SHOWN: usize = 8;
+
 /// A headline, a line per region, and for `compile` the layers, the cost and the loop.
 pub(crate) fn report(r: &Report, columns: Option<usize>) -> String {
     let mut out = headline(r);
@@ -41,8 +44,11 @@ pub(crate) fn report(r: &Report, columns: Option<usize>) -> String {
             count(as_usize(l.candidates), "candidate"),
             count(as_usize(l.counterexamples), "point"),
         );
-        for s in &l.set_aside {
+        for s in l.set_aside.iter().take(SET_ASIDE_SHOWN) {
             let _ = writeln!(out, "set aside: {}", set_aside(s));
+        }
+        if let Some(more) = l.set_aside.len().checked_sub(SET_ASIDE_SHOWN + 1) {
+            let _ = writeln!(out, "set aside: {} more, in report.json", more + 1);
         }
         if let Some(o) = &l.optimality {
             let _ = writeln!(out, "optimality: {}", o.statement);
