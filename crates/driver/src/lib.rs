@@ -4,7 +4,7 @@
 //! [`verify`](verify()) decides the requirements of an annotated network, and [`run`](run()) evaluates
 //! reference and kernel on inputs. Each takes an options struct: plain fields, of which `new` or
 //! `of` fills in the defaults of the command line. Other commands have their own modules:
-//! [`check`], [`import`], [`opt`], [`query`], [`bench`], [`explain`], [`reduce`], [`rules`],
+//! [`check`], [`import`], [`opt`], [`query`], [`mod@bench`], [`explain`], [`reduce`], [`rules`],
 //! [`runs`], [`doctor`].
 //!
 //! ```
