@@ -412,7 +412,7 @@ mod tests {
         assert_eq!(case.run(false), Outcome::Passed);
         let text = fs::read_to_string(case.expectation()).unwrap();
         assert!(
-            text.contains("E0602") && text.contains("[exit 2]"),
+            text.contains("E0601") && text.contains("[exit 2]"),
             "{text}"
         );
         fs::write(case.expectation(), text.replace("[exit 2]", "[exit 3]")).unwrap();
