@@ -31,8 +31,8 @@ pub fn did_you_mean<'c>(
     nearest(name, candidates).map(|c| format!("did you mean {c}?"))
 }
 
-/// For a file that is not there: the nearest name in its folder, as a sentence.
-pub fn near_file(path: &Path) -> Option<String> {
+/// For a file that is not there, what to do: the nearest name in its folder, or what is missing.
+pub fn missing_file(path: &Path) -> Option<String> {
     if path.exists() {
         return None;
     }
@@ -40,16 +40,21 @@ pub fn near_file(path: &Path) -> Option<String> {
         Some(p) if !p.as_os_str().is_empty() => p,
         _ => Path::new("."),
     };
-    let entries = std::fs::read_dir(folder).ok()?.flatten();
+    let Ok(entries) = std::fs::read_dir(folder) else {
+        return Some(format!(
+            "there is no folder {}; paths begin where the program is called",
+            folder.display()
+        ));
+    };
     let names: Vec<String> = entries
+        .flatten()
         .map(|e| e.file_name().to_string_lossy().into_owned())
         .collect();
     let name = path.file_name()?.to_string_lossy();
-    let near = nearest(&name, names.iter().map(String::as_str))?;
-    Some(format!(
-        "did you mean {}?",
-        path.with_file_name(near).display()
-    ))
+    Some(match nearest(&name, names.iter().map(String::as_str)) {
+        Some(near) => format!("did you mean {}?", path.with_file_name(near).display()),
+        None => "check the name; paths begin where the program is called".to_owned(),
+    })
 }
 
 /// Optimal string alignment distance: insertions, deletions, replacements, swaps of neighbours.
@@ -90,9 +95,10 @@ mod tests {
     #[test]
     fn finds_files_beside() {
         let here = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
-        let told = near_file(&here.join("sugest.rs")).unwrap();
-        assert!(told.ends_with("suggest.rs?"), "{told}");
-        assert_eq!(near_file(&here.join("suggest.rs")), None);
-        assert_eq!(near_file(&here.join("no/such/folder.rs")), None);
+        let told = |name: &str| missing_file(&here.join(name)).unwrap();
+        assert!(told("sugest.rs").ends_with("suggest.rs?"));
+        assert!(told("something-else").starts_with("check the name"));
+        assert!(told("no/such/folder.rs").starts_with("there is no folder"));
+        assert_eq!(missing_file(&here.join("suggest.rs")), None);
     }
 }

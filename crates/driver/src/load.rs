@@ -3,7 +3,7 @@
 use crate::failure::Failure;
 use crate::options::{Demand, LoadOptions};
 use crate::regions;
-use ceg4n_base::suggest::near_file;
+use ceg4n_base::suggest::missing_file;
 use ceg4n_base::{ContentHash, Diagnostic, Diagnostics, Sources, codes};
 use ceg4n_import::import_onnx_file;
 use ceg4n_import::vnnlib::{self, Query};
@@ -162,7 +162,7 @@ fn load_into(options: &LoadOptions, sources: &mut Sources) -> Result<Read, Diagn
         (Some(_) | None, None) => {
             let text = format!("{} is neither .nnir nor .onnx", path.display());
             return Err(Diagnostic::error(codes::USAGE, text)
-                .help_if(near_file(path))
+                .help_if(missing_file(path))
                 .help("a network is a .nnir or .onnx file; import other formats first")
                 .into());
         }
@@ -189,7 +189,7 @@ fn bytes_of(path: &Path) -> Result<Vec<u8>, Diagnostic> {
     let name = path.display();
     let unreadable = |e| {
         let text = format!("cannot read {name}: {e}");
-        Diagnostic::error(codes::FILE_READ, text).help_if(near_file(path))
+        Diagnostic::error(codes::FILE_READ, text).help_if(missing_file(path))
     };
     std::fs::read(path).map_err(unreadable)
 }

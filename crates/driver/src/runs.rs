@@ -1,6 +1,8 @@
 //! The runs of output folders, and what two of them have in common.
 
 use crate::record::told;
+use crate::told::status_name;
+use ceg4n_base::suggest::missing_file;
 use ceg4n_base::{Diagnostic, codes};
 use ceg4n_report::{Layer, Region, Report};
 use ceg4n_store::{FILE, RunRow, read_runs};
@@ -37,7 +39,7 @@ pub fn list(folder: &Path) -> Result<Vec<Listing>, Diagnostic> {
     if !folder.join(FILE).is_file() {
         let entries = std::fs::read_dir(folder).map_err(|e| {
             let text = format!("cannot read {}: {e}", folder.display());
-            Diagnostic::error(codes::FILE_READ, text)
+            Diagnostic::error(codes::FILE_READ, text).help_if(missing_file(folder))
         })?;
         places = entries
             .flatten()
@@ -170,14 +172,9 @@ pub fn diff(a: &str, b: &str) -> Result<Difference, Diagnostic> {
 }
 
 fn side(name: &str, r: &Report) -> Side {
-    let status = serde_json::to_value(r.status).ok();
     Side {
         name: name.to_owned(),
-        status: status
-            .as_ref()
-            .and_then(|v| v.as_str())
-            .unwrap_or_default()
-            .to_owned(),
+        status: status_name(r.status).to_owned(),
         metric: r.cost.as_ref().map(|c| c.metric.clone()),
         cost: r.cost.as_ref().map(|c| c.value),
         flash_bytes: r.cost.as_ref().map(|c| c.flash_bytes),

@@ -1,6 +1,6 @@
 //! Reading files: whole, of a limited size, unpacked where the name ends in `.gz`.
 
-use ceg4n_base::suggest::near_file;
+use ceg4n_base::suggest::missing_file;
 use ceg4n_base::{Diagnostic, codes};
 use std::fs::File;
 use std::io::Read;
@@ -14,7 +14,7 @@ pub(crate) const MAX_BYTES: u64 = 1 << 30;
 pub(crate) fn bytes(path: &Path) -> Result<Vec<u8>, Diagnostic> {
     read(path, MAX_BYTES).map_err(|message| {
         let text = format!("cannot read {}: {message}", path.display());
-        Diagnostic::error(codes::FILE_READ, text).help_if(near_file(path))
+        Diagnostic::error(codes::FILE_READ, text).help_if(missing_file(path))
     })
 }
 

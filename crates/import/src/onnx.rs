@@ -35,7 +35,7 @@ mod windows;
 mod tests;
 
 use ceg4n_base::codes::{self, Code};
-use ceg4n_base::suggest::near_file;
+use ceg4n_base::suggest::missing_file;
 use ceg4n_base::{Diagnostic, Diagnostics};
 use ceg4n_ir::Network;
 use external::Store;
@@ -82,7 +82,7 @@ pub fn import_onnx_file(path: impl AsRef<Path>) -> Result<Imported, Diagnostics>
     let place = Place(path.display().to_string());
     let bytes = std::fs::read(path).map_err(|e| {
         let text = format!("cannot read {}: {e}", place.0);
-        Diagnostic::error(codes::FILE_READ, text).help_if(near_file(path))
+        Diagnostic::error(codes::FILE_READ, text).help_if(missing_file(path))
     })?;
     let stem = path.file_stem().map(|s| s.to_string_lossy().into_owned());
     let store = Store::below(path.parent());

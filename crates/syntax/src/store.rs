@@ -3,7 +3,7 @@
 use crate::files::{Folder, holds, serialize};
 use crate::print::{PrintOptions, whole};
 use crate::resolve::parse;
-use ceg4n_base::suggest::near_file;
+use ceg4n_base::suggest::missing_file;
 use ceg4n_base::{ContentHash, Diagnostic, Diagnostics, Sources, codes};
 use ceg4n_import::vnnlib;
 use ceg4n_ir::{Module, Origin, Property};
@@ -19,7 +19,7 @@ use std::path::{Path, PathBuf};
 /// `FILE_READ` if the file cannot be read or is no UTF-8 text, and all of [`parse`].
 pub fn load(sources: &mut Sources, path: &Path) -> Result<Module, Diagnostics> {
     let fail = |message: String| {
-        let d = Diagnostic::error(codes::FILE_READ, message).help_if(near_file(path));
+        let d = Diagnostic::error(codes::FILE_READ, message).help_if(missing_file(path));
         Diagnostics::from(d.place(path.display().to_string()))
     };
     let name = path.display().to_string();
