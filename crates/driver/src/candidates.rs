@@ -224,12 +224,9 @@ impl Evaluate for Points<'_> {
         };
         let holds = match self.record {
             None => self.passes(program, points),
-            Some(record) => record.step(
-                "satisfies",
-                asked(record),
-                || self.passes(program, points),
-                || false,
-            ),
+            Some(record) => {
+                record.step("satisfies", asked(record), || self.passes(program, points))
+            }
         };
         self.seconds += begin.elapsed().as_secs_f64();
         holds

@@ -241,8 +241,7 @@ fn decide(
         } else {
             "finished"
         };
-        let status = serde_json::to_value(written.report.status).ok();
-        let status = status.as_ref().and_then(|v| v.as_str());
+        let status = Some(told::status_name(written.report.status));
         let report = written.report.to_json();
         let seconds = started.elapsed().as_secs_f64();
         record.end(state, status, Some(&report), seconds)?;

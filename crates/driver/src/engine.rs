@@ -1,17 +1,18 @@
 //! Questions, labels and verdicts of one run: what `verify` and `compile` share.
 
+mod stored;
+
 use crate::load::Loaded;
 use crate::options::{Boundary, Budget};
 use crate::parallel::parallel;
 use crate::progress::{Cancel, Event, Live, Progress, Stage};
-use crate::record::{Record, blank};
+use crate::record::Record;
 use crate::resources::MemoryGuard;
-use crate::told::{label_name, region};
-use ceg4n_base::{ContentHash, Diagnostic, Diagnostics, Exact, Hasher, codes};
+use crate::told::label_name;
+use ceg4n_base::{ContentHash, Diagnostic, Diagnostics, Exact, codes};
 use ceg4n_ir::{Checked, Domain, Format, Program, Property, Region, Requirement, Selection};
 use ceg4n_jit::CodeCache;
 use ceg4n_refine::Counterexample;
-use ceg4n_store::{AnswerKind, Row};
 use ceg4n_verify::attack::{Target, simplify};
 use ceg4n_verify::space::Space;
 use ceg4n_verify::tree::Tree;
@@ -20,7 +21,6 @@ use ceg4n_verify::{
     Effort, Known, Label, Labelled, Obligation, Question, Reference, RegionResult, SolverLeaf,
     Stop, Subject, Verdict, decide_from, label,
 };
-use serde::de::DeserializeOwned;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -278,24 +278,6 @@ impl<'a> Engine<'a> {
         self.record
     }
 
-    /// Keeps what was found of a version.
-    pub(crate) fn tell_verdicts(&self, version: u32, verdicts: &[Timed]) {
-        let Some(record) = self.record else {
-            return;
-        };
-        for t in verdicts {
-            let asked = &self.asked[t.question];
-            record.put(Row::Verdict {
-                version,
-                region: asked.region.id.clone(),
-                asked: asked.words(),
-                verdict: t.result.verdict.name(),
-                seconds: t.seconds,
-                key: t.key,
-            });
-        }
-    }
-
     /// Passes an event on.
     pub(crate) fn note(&self, event: &Event) {
         self.progress.note(event);
@@ -360,62 +342,6 @@ impl<'a> Engine<'a> {
             if let Some(at) = at {
                 a.label = labels[at].clone();
             }
-        }
-    }
-
-    fn label(&self, i: usize, stop: &Stop) -> Labelled {
-        let asked = &self.asked[i];
-        let compute = || label_of(&self.reference, asked, &self.effort, stop);
-        let Some(record) = self.record else {
-            return compute();
-        };
-        let mut hasher = record.question("label");
-        self.identify(&mut hasher, asked, &self.effort);
-        let key = hasher.finish();
-        let begin = Instant::now();
-        if let Some((stored, _)) = self.recall::<Labelled>(record, key) {
-            return stored;
-        }
-        let found = compute();
-        if let Some(key) = self.lasting(record, key, stop.now().is_some()) {
-            let seconds = begin.elapsed().as_secs_f64();
-            let name = match found.label {
-                Label::Robust(_) => "robust",
-                Label::Changes(_) => "changes",
-                Label::Undecided => "undecided",
-            };
-            record.keep_answer(asked, blank(key, AnswerKind::Label, name, seconds), &found);
-        }
-        found
-    }
-
-    /// Everything but the program that decides a label or verdict.
-    fn identify(&self, hasher: &mut Hasher, asked: &Asked, effort: &Effort) {
-        hasher
-            .bytes(&self.reference.hash().0)
-            .str(&format!("{:?}", self.reference.precision()))
-            .bytes(&asked.region.hash().0)
-            .str(&asked.region.id)
-            // Attacks start there.
-            .str(&format!("{:?}", asked.region.center()))
-            .str(&format!("{:?} {:?}", asked.property, asked.domain))
-            .str(&format!("{effort:?}"));
-    }
-
-    /// An answer of this or another run; or what this run's own limits decided.
-    fn recall<T: DeserializeOwned>(&self, record: &Record, key: ContentHash) -> Option<(T, f64)> {
-        let limited = self.budget.region_time_limit.is_some();
-        let own = || record.answer(record.own(key)).filter(|_| limited);
-        record.answer(key).or_else(own)
-    }
-
-    /// The key under which an answer is kept: of all runs, or where the region's clock ended the
-    /// work of this run alone. What the run's end cut short is not kept.
-    fn lasting(&self, record: &Record, key: ContentHash, cut: bool) -> Option<ContentHash> {
-        match (cut, self.stopped()) {
-            (false, _) => Some(key),
-            (true, false) => Some(record.own(key)),
-            (true, true) => None,
         }
     }
 
@@ -526,102 +452,6 @@ impl<'a> Engine<'a> {
         self.order.retain(|q| *q != timed.question);
         let at = if front { 0 } else { self.order.len() };
         self.order.insert(at, timed.question);
-    }
-
-    /// The verdict on a question: taken from the store, or found.
-    fn answer(
-        &self,
-        subject: &Subject,
-        i: usize,
-        decided: &AtomicUsize,
-        stop: &Stop,
-    ) -> Result<Timed, Diagnostics> {
-        let timed = match self.record {
-            None => self.decide(subject, i, stop)?,
-            Some(record) => {
-                let key = self.verdict_key(record, subject, i);
-                match self.recalled(record, key, subject, i) {
-                    Some(timed) => timed,
-                    None => {
-                        let found = self.decide(subject, i, stop)?;
-                        self.kept(record, key, subject, found, stop)
-                    }
-                }
-            }
-        };
-        let place = decided.fetch_add(1, Ordering::Relaxed) + 1;
-        self.note(&region(&timed.result, place, self.asked.len()));
-        Ok(timed)
-    }
-
-    /// Everything that decides a verdict: what a run knows already counts too, for it decides how
-    /// far a limited effort gets.
-    fn verdict_key(&self, record: &Record, subject: &Subject, i: usize) -> ContentHash {
-        let asked = &self.asked[i];
-        let mut hasher = record.question("verdict");
-        self.identify(&mut hasher, asked, &self.work());
-        let json = |v: Result<String, serde_json::Error>| v.unwrap_or_default();
-        hasher
-            .bytes(&subject.program().hash().0)
-            .str(&json(serde_json::to_string(&asked.label)))
-            .str(&json(serde_json::to_string(&self.divisions[i])))
-            .str(&json(serde_json::to_string(&self.hints)))
-            .str(&self.budget.solver)
-            .str(&format!("{:?}", self.budget.memory_limit_mib));
-        hasher.finish()
-    }
-
-    /// A stored verdict. A counterexample is replayed; a proof stands for the hash of all that was
-    /// asked.
-    fn recalled(
-        &self,
-        record: &Record,
-        key: ContentHash,
-        subject: &Subject,
-        i: usize,
-    ) -> Option<Timed> {
-        let asked = &self.asked[i];
-        let (result, seconds) = self.recall::<RegionResult>(record, key)?;
-        let sound = match &result.verdict {
-            Verdict::Refuted(w) => {
-                let space = Space::new(&asked.region, asked.domain, subject.input_format());
-                let found = subject.replay(&self.reference, &space, &asked.property, &w.x);
-                matches!(found, Ok(Some(found)) if found == **w)
-            }
-            Verdict::Proved(e) => {
-                e.program == subject.program().hash()
-                    && e.reference == self.reference.hash()
-                    && e.region == asked.region.hash()
-            }
-            Verdict::Unknown(_) => true,
-        };
-        let same = result.id == asked.region.id && result.property == asked.property;
-        (sound && same).then_some(Timed {
-            question: i,
-            result,
-            seconds,
-            key: Some(key),
-        })
-    }
-
-    /// Keeps a verdict that was found.
-    fn kept(
-        &self,
-        record: &Record,
-        key: ContentHash,
-        subject: &Subject,
-        mut timed: Timed,
-        stop: &Stop,
-    ) -> Timed {
-        let cut = timed.result.clock_limited || stop.now().is_some();
-        timed.key = self.lasting(record, key, cut);
-        if let Some(key) = timed.key {
-            let name = timed.result.verdict.name();
-            let mut answer = blank(key, AnswerKind::Verdict, name, timed.seconds);
-            answer.program = Some(subject.program().hash());
-            record.keep_answer(&self.asked[timed.question], answer, &timed.result);
-        }
-        timed
     }
 
     fn work(&self) -> Effort {

@@ -8,6 +8,7 @@
 use crate::engine::Asked;
 use crate::load::Loaded;
 use crate::options::StoreOptions;
+use crate::outcome::TOOL_VERSION;
 use crate::output;
 use ceg4n_base::{ContentHash, Diagnostic, Diagnostics, Hasher, codes};
 use ceg4n_refine::{Ended, State, Version};
@@ -95,7 +96,7 @@ pub(crate) fn told(e: &Error) -> Diagnostic {
 /// version, size and time of the program's file.
 fn build() -> String {
     let file = std::env::current_exe().and_then(std::fs::metadata);
-    let version = env!("CARGO_PKG_VERSION");
+    let version = TOOL_VERSION;
     let stamp = file.ok().and_then(|m| {
         let time = m.modified().ok()?;
         let since = time.duration_since(std::time::UNIX_EPOCH).ok()?;
@@ -246,13 +247,12 @@ impl Record {
         journal.seq += 1;
     }
 
-    /// A step: taken from the store or computed. `cut` tells afterwards whether it was cut short.
+    /// A step that nothing cuts short: taken from the store or computed.
     pub(crate) fn step<T: Serialize + DeserializeOwned>(
         &self,
         kind: &'static str,
         asked: ContentHash,
         compute: impl FnOnce() -> T,
-        cut: impl FnOnce() -> bool,
     ) -> T {
         if let Some((answer, _)) = self.replay(kind, asked) {
             return answer;
@@ -260,7 +260,7 @@ impl Record {
         let begin = Instant::now();
         let answer = compute();
         let seconds = begin.elapsed().as_secs_f64();
-        self.keep(kind, asked, &answer, None, seconds, cut());
+        self.keep(kind, asked, &answer, None, seconds, false);
         answer
     }
 
@@ -372,7 +372,7 @@ fn new_run(identity: &Identity<'_>, build: &str) -> NewRun {
         command_line: shell_words(identity.arguments),
         arguments: identity.arguments.to_vec(),
         working_folder: here.display().to_string(),
-        tool: format!("ceg4nc {}", env!("CARGO_PKG_VERSION")),
+        tool: format!("ceg4nc {TOOL_VERSION}"),
         build: build.to_owned(),
         network: identity.network.to_owned(),
         network_sha256: identity.file,
@@ -407,12 +407,7 @@ fn same_run(
             "ceg4nc runs DIR lists them",
         );
     };
-    if old.inputs_sha256 != identity.inputs.to_string() {
-        return refuse(
-            format!("the network, its regions or the data are not those that run {run} began with"),
-            "bring the files back as they were, or begin a new run without --resume",
-        );
-    }
+    // Another build may hash the inputs otherwise.
     if old.build != build {
         return refuse(
             format!(
@@ -420,6 +415,12 @@ fn same_run(
                 old.tool
             ),
             "go on with that program, or begin a new run without --resume",
+        );
+    }
+    if old.inputs_sha256 != identity.inputs.to_string() {
+        return refuse(
+            format!("the network, its regions or the data are not those that run {run} began with"),
+            "bring the files back as they were, or begin a new run without --resume",
         );
     }
     Ok(())

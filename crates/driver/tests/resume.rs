@@ -222,3 +222,27 @@ fn damage_within_changes_no_result() {
         assert_eq!(files(&found.folder), wanted, "{damage}");
     }
 }
+
+#[test]
+fn a_stored_change_of_class_is_evaluated_anew() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut options = tiny();
+    options.output = Some(dir.path().join("out"));
+    let first = made(&options);
+    // Its points say now that each has the other's class; the row itself is whole.
+    let store = rusqlite::Connection::open(first.folder.join(ceg4n_store::FILE)).unwrap();
+    let query = "SELECT key, evidence FROM answers WHERE kind = 'label' AND answer = 'changes'";
+    let (key, text): (Vec<u8>, String) = store
+        .query_row(query, [], |r| Ok((r.get(0)?, r.get(1)?)))
+        .unwrap();
+    let swapped = text.replace("],0]", "],2]").replace("],1]", "],0]");
+    let swapped = swapped.replace("],2]", "],1]");
+    assert_ne!(swapped, text);
+    let sum = ceg4n_base::ContentHash::of(swapped.as_bytes()).0;
+    let change = "UPDATE answers SET evidence = ?, sum = ? WHERE key = ?";
+    let changed = store.execute(change, rusqlite::params![swapped, sum, key]);
+    assert_eq!(changed.unwrap(), 1);
+    drop(store);
+    let second = made(&options);
+    assert_eq!(first.report.without_times(), second.report.without_times());
+}

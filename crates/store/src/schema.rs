@@ -58,7 +58,7 @@ CREATE TABLE answers (
   region TEXT NOT NULL,
   asked TEXT NOT NULL,          -- property and domain
   program TEXT,
-  answer TEXT NOT NULL,         -- proved, refuted, unknown; robust, changes, undecided
+  answer TEXT NOT NULL,         -- proved, refuted, unknown; keeps, changes, undecided
   evidence TEXT NOT NULL,       -- JSON
   sum BLOB NOT NULL,
   seconds REAL NOT NULL

@@ -93,11 +93,6 @@ impl Store {
         self.run
     }
 
-    /// The file.
-    pub fn path(&self) -> &Path {
-        &self.path
-    }
-
     /// Hands a row over to be written.
     pub fn put(&self, row: Row) {
         self.writer.put(row);

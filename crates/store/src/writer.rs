@@ -23,6 +23,7 @@ enum Message {
 /// The way to the thread.
 #[derive(Debug)]
 pub(crate) struct Writer {
+    path: PathBuf,
     to: Option<Sender<Message>>,
     thread: Option<JoinHandle<()>>,
     failure: Arc<Mutex<Option<Error>>>,
@@ -53,6 +54,7 @@ impl Writer {
                 source,
             })?;
         Ok(Self {
+            path: path.to_owned(),
             to: Some(to),
             thread: Some(thread),
             failure,
@@ -77,8 +79,14 @@ impl Writer {
     pub(crate) fn flush(&self) -> Result<(), Error> {
         if let Some(to) = &self.to {
             let (done, wait) = channel();
-            if to.send(Message::Flush(done)).is_ok() {
-                let _ = wait.recv();
+            let served = to.send(Message::Flush(done)).is_ok() && wait.recv().is_ok();
+            self.check()?;
+            if !served {
+                return Err(Error::Database {
+                    what: "write",
+                    path: self.path.clone(),
+                    why: "the thread that writes it has ended".into(),
+                });
             }
         }
         self.check()
@@ -285,4 +293,19 @@ fn write_version(t: &Transaction<'_>, run: i64, row: &Row) -> rusqlite::Result<(
             annotations
         ])?;
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_thread_that_is_gone_is_no_success() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut writer = Writer::start(&dir.path().join(crate::FILE), 1).unwrap();
+        assert!(writer.flush().is_ok());
+        // As if the thread had died: nobody listens any more.
+        writer.to = Some(channel().0);
+        assert!(matches!(writer.flush(), Err(Error::Database { .. })));
+    }
 }
