@@ -7,6 +7,7 @@ pub mod diag;
 pub mod elementary;
 pub mod exact;
 pub mod hash;
+pub mod shell;
 pub mod suggest;
 
 pub use cranelift_entity as entity;

@@ -10,6 +10,7 @@ use crate::load::Loaded;
 use crate::options::StoreOptions;
 use crate::outcome::TOOL_VERSION;
 use crate::output;
+use ceg4n_base::shell::command_line;
 use ceg4n_base::{ContentHash, Diagnostic, Diagnostics, Hasher, codes};
 use ceg4n_refine::{Ended, State, Version};
 use ceg4n_report::Run;
@@ -369,7 +370,7 @@ pub(crate) fn blank(key: ContentHash, kind: AnswerKind, answer: &str, seconds: f
 fn new_run(identity: &Identity<'_>, build: &str) -> NewRun {
     let here = std::env::current_dir().unwrap_or_default();
     NewRun {
-        command_line: shell_words(identity.arguments),
+        command_line: command_line(identity.arguments),
         arguments: identity.arguments.to_vec(),
         working_folder: here.display().to_string(),
         tool: format!("ceg4nc {TOOL_VERSION}"),
@@ -380,16 +381,6 @@ fn new_run(identity: &Identity<'_>, build: &str) -> NewRun {
         seed: identity.seed,
         effort: identity.effort,
     }
-}
-
-/// Words as a shell takes them.
-pub(crate) fn shell_words(words: &[String]) -> String {
-    let plain = |c: char| c.is_ascii_alphanumeric() || "-_./:,=@%+^".contains(c);
-    let quote = |w: &String| match !w.is_empty() && w.chars().all(plain) {
-        true => w.clone(),
-        false => format!("'{}'", w.replace('\'', r"'\''")),
-    };
-    words.iter().map(quote).collect::<Vec<_>>().join(" ")
 }
 
 /// Refuses to go on with a run whose answers are not those of this one.

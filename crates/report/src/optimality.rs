@@ -59,11 +59,16 @@ pub struct SetAsideBy {
 impl Optimality {
     /// Assignments that a stored point ends.
     pub fn refuted_count(&self) -> u64 {
-        self.refuted.iter().map(|r| r.assignments).sum()
+        total(self.refuted.iter().map(|r| r.assignments))
     }
 
     /// Assignments that were set aside.
     pub fn set_aside_count(&self) -> u64 {
-        self.set_aside.iter().map(|s| s.assignments).sum()
+        total(self.set_aside.iter().map(|s| s.assignments))
     }
+}
+
+/// The sum; at most what fits, for a file may say anything.
+fn total(counts: impl Iterator<Item = u64>) -> u64 {
+    counts.fold(0, u64::saturating_add)
 }

@@ -6,6 +6,7 @@ mod samples;
 use ceg4n_report::{ParetoPoint, Region, Report, Status, html};
 use roxmltree::{Document, Node, ParsingOptions};
 use samples::{full, minimal};
+use serde_json::Value;
 use std::collections::BTreeMap;
 
 const STYLE: &str = include_str!("../templates/report.css");
@@ -439,4 +440,42 @@ fn contrast_is_that_of_wcag_aa_in_light_and_dark() {
             );
         }
     }
+}
+
+/// Every number of a value, one after the other, as a pointer.
+fn numbers(value: &Value, at: String, out: &mut Vec<String>) {
+    match value {
+        Value::Number(_) => out.push(at),
+        Value::Array(list) => {
+            for (i, v) in list.iter().enumerate() {
+                numbers(v, format!("{at}/{i}"), out);
+            }
+        }
+        Value::Object(map) => {
+            for (k, v) in map {
+                numbers(v, format!("{at}/{k}"), out);
+            }
+        }
+        Value::Null | Value::Bool(_) | Value::String(_) => {}
+    }
+}
+
+/// A report may come from a file that anybody wrote: no number in it brings the page down.
+#[test]
+fn no_number_of_a_file_is_too_large() {
+    let whole = serde_json::to_value(full()).unwrap();
+    let mut places = Vec::new();
+    numbers(&whole, String::new(), &mut places);
+    let mut shown = 0;
+    for place in places {
+        for odd in [Value::from(u64::MAX), Value::from(1e308), Value::from(0)] {
+            let mut changed = whole.clone();
+            *changed.pointer_mut(&place).unwrap() = odd;
+            if let Ok(report) = serde_json::from_value(changed) {
+                assert!(html(&report).contains("</html>"));
+                shown += 1;
+            }
+        }
+    }
+    assert!(shown > 300, "{shown} reports");
 }

@@ -3,6 +3,7 @@
 use super::regions::{Kind, number};
 use super::words::{self, bytes, count, of, percent_of, time};
 use crate::{Report, Status};
+use ceg4n_base::shell::command_line;
 use serde::Serialize;
 
 /// What was asked, what is proved, and what is not.
@@ -323,10 +324,9 @@ pub(super) fn again(r: &Report) -> Again {
     }
     let s = &r.seconds;
     Again {
-        command: run.filter(|c| !c.command_line.is_empty()).map(|c| {
-            let words: Vec<String> = c.command_line.iter().map(|w| words::quoted(w)).collect();
-            words.join(" ")
-        }),
+        command: run
+            .filter(|c| !c.command_line.is_empty())
+            .map(|c| command_line(&c.command_line)),
         rows,
         files: run
             .iter()
