@@ -156,7 +156,7 @@ fn nothing_is_fetched_and_nothing_runs() {
 fn hostile() -> Report {
     let evil = "<script>alert(1)</script>\"' onload=x &amp;<b>";
     let mut v = serde_json::to_value(full()).expect("plain data");
-    fn poison(v: &mut serde_json::Value, key: &str, evil: &str) {
+    fn poison(v: &mut Value, key: &str, evil: &str) {
         // These are no free texts: the page asks for their meaning, or they are numbers.
         let fixed = [
             "verdict",
@@ -187,14 +187,14 @@ fn hostile() -> Report {
             "min_agreement",
         ];
         match v {
-            serde_json::Value::String(s) => {
+            Value::String(s) => {
                 let number = s.parse::<ceg4n_base::Exact>().is_ok() && exact.contains(&key);
                 if !fixed.contains(&key) && !number {
                     *s = format!("{s}{evil}");
                 }
             }
-            serde_json::Value::Array(a) => a.iter_mut().for_each(|v| poison(v, key, evil)),
-            serde_json::Value::Object(m) => {
+            Value::Array(a) => a.iter_mut().for_each(|v| poison(v, key, evil)),
+            Value::Object(m) => {
                 m.iter_mut().for_each(|(k, v)| poison(v, &k.clone(), evil));
             }
             _ => {}
