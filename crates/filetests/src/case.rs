@@ -1,6 +1,6 @@
 //! Test files: finding them, running them in this process, and their expectations.
 
-use crate::matching::matches;
+use crate::matching::{matches, renewed};
 use std::ffi::OsString;
 use std::fs;
 use std::io;
@@ -132,7 +132,8 @@ impl Case {
             return Outcome::Failed(format!("{failure}\nBLESS=1 accepts what was found"));
         }
         let attention = attention(old.as_deref().unwrap_or_default(), &found);
-        match fs::write(&path, found) {
+        let new = renewed(old.as_deref().unwrap_or_default(), &found);
+        match fs::write(&path, new) {
             Ok(()) => Outcome::Blessed(attention),
             Err(e) => Outcome::Failed(format!("{}: {e}", path.display())),
         }
