@@ -44,6 +44,13 @@ impl<'a> Console<'a> {
         let _ = self.err.write_all(text.as_bytes());
     }
 
+    /// Shows a line about what a command does, unless programs or nobody read it.
+    pub fn remark(&mut self, text: &str) {
+        if !self.manners.quiet && !self.manners.json {
+            self.say(&format!("{text}\n"));
+        }
+    }
+
     /// Shows lines that only `--verbose` asks for, wrapped.
     pub fn detail(&mut self, text: &str) {
         if self.manners.verbose {

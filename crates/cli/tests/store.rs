@@ -215,11 +215,37 @@ fn a_run_goes_on_only_as_it_began() {
     assert!(text.contains("--cost belongs to the beginning"), "{text}");
     let other = place.join("other");
     fs::create_dir(&other).unwrap();
-    let (code, text) = ended(call(&other, &["--resume", "../out"]));
-    assert_eq!(code, 3, "{text}");
-    assert!(text.contains("go there first: cd"), "{text}");
-    let (code, text) = ended(call(place, &["--resume", "out", "--jobs", "1"]));
+    let (code, text) = ended(call(&other, &["--resume", "../out", "--jobs", "1"]));
     assert_eq!(code, 0, "{text}");
+    let began = fs::canonicalize(place).unwrap();
+    let remark = format!("goes on in {}, where", began.display());
+    assert!(text.contains(&remark), "{text}");
+    assert_eq!(fs::read_dir(&other).unwrap().count(), 0, "nothing is here");
+}
+
+#[test]
+fn a_run_goes_on_where_its_files_were_moved_to() {
+    let dir = tempfile::tempdir().unwrap();
+    let begun = |name: &str| {
+        let place = dir.path().join(name);
+        fs::create_dir(&place).unwrap();
+        fs::copy(net("iris.nnir"), place.join("iris.nnir")).unwrap();
+        let run = call(&place, &["iris.nnir", "-o", "out", "--progress", "never"]);
+        (place, run)
+    };
+    let (whole, run) = begun("whole");
+    assert_eq!(ended(run).0, 0);
+    let (before, run) = begun("before");
+    let mut run = spawned(run);
+    under_way(&before);
+    run.kill().unwrap();
+    run.wait().unwrap();
+    let after = dir.path().join("after");
+    fs::rename(&before, &after).unwrap();
+    let (code, text) = ended(call(&after, &["--resume", "out"]));
+    assert_eq!(code, 0, "{text}");
+    assert!(!text.contains("goes on in"), "{text}");
+    assert!(result(&after.join("out")) == result(&whole.join("out")));
 }
 
 /// A file system of this size at `place`, or why there is none.

@@ -11,7 +11,8 @@ use ceg4n_driver::runs::{diff as compare, list};
 use ceg4n_report::Report;
 use clap::parser::ValueSource;
 use clap::{CommandFactory, Parser};
-use std::path::Path;
+use std::io;
+use std::path::{Path, PathBuf};
 
 pub(super) fn runs(args: &RunsArgs, console: &Console<'_>) -> Done {
     let listings = list(&args.folder)?;
@@ -53,7 +54,11 @@ const ANEW: [&str; 8] = [
 ];
 
 /// Reads the run to go on with.
-pub(super) fn resume(folder: &Path, args: &CompileArgs) -> Result<Resumed, Diagnostics> {
+pub(super) fn resume(
+    folder: &Path,
+    args: &CompileArgs,
+    console: &mut Console<'_>,
+) -> Result<Resumed, Diagnostics> {
     only_anew(&args.typed)?;
     let run = match last(folder)? {
         Last::Finished(report) => return Ok(Resumed::Finished(report)),
@@ -69,14 +74,7 @@ pub(super) fn resume(folder: &Path, args: &CompileArgs) -> Result<Resumed, Diagn
             .help("go on with it where it was begun")
             .into());
     };
-    let here = std::env::current_dir().unwrap_or_default();
-    if here != run.working_folder {
-        let place = run.working_folder.display();
-        let text = format!("run {} was begun in {place}, where its files are", run.id);
-        return Err(Diagnostic::error(codes::STORE, text)
-            .help(format!("go there first: cd {place}"))
-            .into());
-    }
+    let folder = &return_to(&run.working_folder, folder, console)?;
     let mut options = translate::compile(&old)?;
     let new = translate::compile(args)?.budget;
     if args.budget.time_limit.is_some() {
@@ -89,6 +87,32 @@ pub(super) fn resume(folder: &Path, args: &CompileArgs) -> Result<Resumed, Diagn
     options.command_line = run.arguments;
     options.store.resume = Some(run.id);
     Ok(Resumed::Going(Box::new(options)))
+}
+
+/// Goes to the folder in which a run began, where its relative paths start; returns the run's output
+/// folder as seen from there. A folder that is there no more was moved, perhaps with all files: then
+/// they are looked for here, and whether they are the same is told by their hashes.
+fn return_to(
+    place: &Path,
+    output: &Path,
+    console: &mut Console<'_>,
+) -> Result<PathBuf, Diagnostic> {
+    let cannot = |what: &str, path: &Path, e: &io::Error| {
+        let text = format!("cannot {what} {}: {e}", path.display());
+        Diagnostic::error(codes::FILE_READ, text)
+            .help("make the folders of the run readable, or begin a new run without --resume")
+    };
+    let here = std::env::current_dir().map_err(|e| cannot("find", Path::new("."), &e))?;
+    if here == place || !place.is_dir() {
+        return Ok(output.to_owned());
+    }
+    let seen = std::fs::canonicalize(output).map_err(|e| cannot("find", output, &e))?;
+    std::env::set_current_dir(place).map_err(|e| cannot("go to", place, &e))?;
+    console.remark(&format!(
+        "goes on in {}, where the run began",
+        place.display()
+    ));
+    Ok(seen)
 }
 
 /// Refuses options that belong to the run's beginning.
