@@ -417,7 +417,7 @@ mod tests {
             let path = format!("versions/v{k}.nnir");
             artifacts.write_module(&path, &module).expect("written");
         }
-        staged.commit(false, false).expect("a folder");
+        staged.commit(false).expect("a folder");
         for (k, program) in &versions {
             let found = read(&target.join(format!("versions/v{k}.nnir")));
             let found = found.version(None, None).expect("a version");

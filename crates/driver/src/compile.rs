@@ -31,7 +31,6 @@ use ceg4n_refine::{
 use ceg4n_report::{Loop, Report, Run, Seconds, SetAside, Status, html};
 use ceg4n_store::Row;
 use ceg4n_verify::{Reference, RegionResult, Verified};
-use std::cell::Cell;
 use std::path::PathBuf;
 use std::time::Instant;
 
@@ -141,8 +140,6 @@ struct Session<'a> {
     /// How the run was called.
     called: Run,
     started: Instant,
-    /// The run has put a result in its place.
-    wrote: Cell<bool>,
 }
 
 fn run(
@@ -167,7 +164,6 @@ fn run(
         )?,
         called: account::begin(options),
         started,
-        wrote: Cell::new(false),
     };
     // A place that cannot be written is told before the work begins.
     drop(Staged::begin(&session.folder)?);
@@ -345,10 +341,7 @@ impl Session<'_> {
         staged.write("report.json", report.to_json().as_bytes())?;
         staged.write("report.html", html(&report).as_bytes())?;
         let _paused = engine.record().map(Record::pause);
-        // What the run itself wrote before can be made again from its store; the output of an
-        // earlier run cannot.
-        let durable = complete || !self.wrote.replace(true);
-        let kept = staged.commit(was_proved && report.status != Status::Proved, durable)?;
+        let kept = staged.commit(was_proved && report.status != Status::Proved)?;
         engine.note(&Event::Written {
             path: self.folder.display().to_string(),
             complete,

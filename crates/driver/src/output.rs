@@ -90,17 +90,12 @@ impl Staged {
         fs::write(&file, content).map_err(|e| cannot("write", &file, &e))
     }
 
-    /// Puts the folder in its place. An earlier output of this tool there is replaced; with
-    /// `keep_earlier` it is moved beside, and the place is returned. `durable` waits until all of it
-    /// is on the disk.
+    /// Puts the folder in its place once all of it is on the disk. An earlier output of this tool
+    /// there is replaced; with `keep_earlier` it is moved beside, and the place is returned.
     ///
     /// # Errors
     /// What the file system says; then the earlier output stands as it was.
-    pub fn commit(
-        mut self,
-        keep_earlier: bool,
-        durable: bool,
-    ) -> Result<Option<PathBuf>, Diagnostic> {
+    pub fn commit(mut self, keep_earlier: bool) -> Result<Option<PathBuf>, Diagnostic> {
         let files = files_of(&self.temporary).map_err(|e| cannot("read", &self.temporary, &e))?;
         let list: Vec<String> = files.into_iter().collect();
         self.write(
@@ -114,7 +109,7 @@ impl Staged {
             link_store(&self.target, &self.temporary)?;
         }
         point();
-        self.sync(&list, durable)
+        self.sync(&list)
             .map_err(|e| cannot("write", &self.temporary, &e))?;
         if !had {
             fs::rename(&self.temporary, &self.target)
@@ -126,12 +121,10 @@ impl Staged {
         self.replace(keep_earlier)
     }
 
-    /// Brings the new folder to the disk; the store's names in it in any case.
-    fn sync(&self, files: &[String], durable: bool) -> io::Result<()> {
-        if durable {
-            let files = files.iter().map(String::as_str);
-            sync_files(&self.temporary, files.chain([MANIFEST]))?;
-        }
+    /// Brings the new folder to the disk, the store's names in it too.
+    fn sync(&self, files: &[String]) -> io::Result<()> {
+        let files: Vec<&str> = files.iter().map(String::as_str).chain([MANIFEST]).collect();
+        sync_files(&self.temporary, &files)?;
         sync_folder(&self.temporary)
     }
 
@@ -204,7 +197,7 @@ pub(crate) fn prepare(target: &Path) -> Result<(PathBuf, bool), Diagnostic> {
         fs::write(&manifest, format!("{TITLE}\n")).map_err(|e| cannot("write", &manifest, &e))?;
     }
     if !had {
-        sync_files(&target, [MANIFEST].into_iter())
+        sync_files(&target, &[MANIFEST])
             .and_then(|()| sync_folder(&target))
             .and_then(|()| sync_folder(&parent(&target)))
             .map_err(|e| cannot("write", &target, &e))?;
@@ -328,11 +321,11 @@ mod tests {
 
         let staged = Staged::begin(&target).unwrap();
         staged.write("report.json", b"{}").unwrap();
-        staged.commit(false, true).unwrap();
+        staged.commit(false).unwrap();
         let again = Staged::begin(&target).unwrap();
         assert_eq!(again.earlier("report.json").as_deref(), Some("{}"));
         again.write("report.json", b"2").unwrap();
-        again.commit(false, true).unwrap();
+        again.commit(false).unwrap();
         assert_eq!(fs::read(target.join("report.json")).unwrap(), b"2");
         assert_eq!(entries(dir.path()), 1);
     }
@@ -359,13 +352,13 @@ mod tests {
         let target = dir.path().join("out");
         let staged = Staged::begin(&target).unwrap();
         staged.write("c/a.c", b"1").unwrap();
-        staged.commit(false, true).unwrap();
+        staged.commit(false).unwrap();
         let running = Staged::begin(&target).unwrap();
         fs::write(target.join("c/main.c"), b"mine").unwrap();
         let told = Staged::begin(&target).unwrap_err().message;
         assert!(told.contains("c/main.c"), "{told}");
         // Added while a run is under way, it is found when the run ends.
-        assert!(running.commit(false, true).is_err());
+        assert!(running.commit(false).is_err());
         assert_eq!(fs::read(target.join("c/main.c")).unwrap(), b"mine");
         assert_eq!(entries(dir.path()), 1);
     }
@@ -377,7 +370,7 @@ mod tests {
         for (text, keep) in [("1", false), ("2", true), ("3", true)] {
             let staged = Staged::begin(&target).unwrap();
             staged.write("report.json", text.as_bytes()).unwrap();
-            staged.commit(keep, true).unwrap();
+            staged.commit(keep).unwrap();
         }
         let read = |p: &str| fs::read_to_string(dir.path().join(p).join("report.json")).unwrap();
         assert_eq!(
@@ -411,7 +404,7 @@ mod tests {
         std::os::unix::fs::symlink(&real, &link).unwrap();
         let staged = Staged::begin(&link).unwrap();
         staged.write("report.json", b"1").unwrap();
-        staged.commit(false, true).unwrap();
+        staged.commit(false).unwrap();
         assert!(fs::symlink_metadata(&link).unwrap().is_symlink());
         assert_eq!(fs::read(real.join("report.json")).unwrap(), b"1");
     }

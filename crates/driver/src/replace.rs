@@ -1,6 +1,7 @@
 //! A new folder takes the place of an earlier one. At every instant, and after a loss of power, the
 //! earlier one or the new one stands in the place, or the next run puts the earlier one back.
 
+use crate::parallel::parallel;
 use std::collections::BTreeSet;
 use std::fs::{self, File};
 use std::io;
@@ -115,20 +116,22 @@ pub(crate) fn free_name(target: &Path) -> PathBuf {
 }
 
 /// Brings files of a folder to the disk, and the names of all of them: a loss of power shall not
-/// leave a folder of empty files.
-pub(crate) fn sync_files<'a>(
-    folder: &Path,
-    files: impl Iterator<Item = &'a str>,
-) -> io::Result<()> {
-    let mut folders = BTreeSet::new();
-    for file in files {
-        let path = folder.join(file);
-        File::open(&path)?.sync_all()?;
-        let below = path.ancestors().skip(1);
-        folders.extend(below.take_while(|p| *p != folder).map(Path::to_owned));
-    }
+/// leave a folder of empty files. Files that are waited for at the same time share a write of the
+/// file system's journal.
+pub(crate) fn sync_files(folder: &Path, files: &[&str]) -> io::Result<()> {
+    let paths: Vec<PathBuf> = files.iter().map(|f| folder.join(f)).collect();
+    let synced = parallel(AT_ONCE, paths.len(), |i| File::open(&paths[i])?.sync_all());
+    synced.into_iter().collect::<io::Result<()>>()?;
+    let below = |path: &PathBuf| {
+        let folders = path.ancestors().skip(1).take_while(|p| *p != folder);
+        folders.map(Path::to_owned).collect::<Vec<_>>()
+    };
+    let folders: BTreeSet<PathBuf> = paths.iter().flat_map(below).collect();
     folders.iter().try_for_each(|p| sync_folder(p))
 }
+
+/// So many files are waited for at a time.
+const AT_ONCE: usize = 8;
 
 /// Brings the names in a folder to the disk.
 #[cfg(unix)]
@@ -191,7 +194,7 @@ mod tests {
         let staged = Staged::begin(target).unwrap();
         staged.write("report.json", text.as_bytes()).unwrap();
         staged.write("c/a.c", text.as_bytes()).unwrap();
-        staged.commit(keep, true).unwrap();
+        staged.commit(keep).unwrap();
     }
 
     /// The content of a whole folder.
