@@ -96,15 +96,26 @@ pub(crate) fn told(e: &Error) -> Diagnostic {
 /// What tells one build of this program from another, so that none takes answers of another:
 /// version, size and time of the program's file.
 fn build() -> String {
-    let file = std::env::current_exe().and_then(std::fs::metadata);
-    let version = TOOL_VERSION;
-    let stamp = file.ok().and_then(|m| {
-        let time = m.modified().ok()?;
-        let since = time.duration_since(std::time::UNIX_EPOCH).ok()?;
-        Some(format!("{version} {} {}", m.len(), since.as_nanos()))
-    });
-    // Without a stamp every process is a build of its own.
-    stamp.unwrap_or_else(|| format!("{version} process {}", std::process::id()))
+    let program = std::env::current_exe();
+    let stamp = program.map_or_else(|_| own(), |path| stamp(&path));
+    format!("{TOOL_VERSION} {stamp}")
+}
+
+/// What tells one build of a program from another: its length and when it was written.
+pub(crate) fn stamp(program: &Path) -> String {
+    let of = |m: std::fs::Metadata| {
+        let since = m.modified().ok()?.duration_since(std::time::UNIX_EPOCH);
+        Some(format!("{} {}", m.len(), since.ok()?.as_nanos()))
+    };
+    std::fs::metadata(program)
+        .ok()
+        .and_then(of)
+        .unwrap_or_else(own)
+}
+
+/// Where nothing is known of a program, every process has one of its own.
+fn own() -> String {
+    format!("process {}", std::process::id())
 }
 
 impl Record {

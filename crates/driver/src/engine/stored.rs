@@ -1,7 +1,7 @@
 //! Labels and verdicts of a run that keeps a store: taken from there, or found and kept.
 
 use super::{Asked, Engine, Timed, label_of};
-use crate::record::{Record, blank};
+use crate::record::{Record, blank, stamp};
 use crate::told::{label_name, region};
 use ceg4n_base::{ContentHash, Diagnostics, Exact, Hasher};
 use ceg4n_eval::strict_winner;
@@ -20,6 +20,14 @@ struct Stored<T> {
     seconds: f64,
     /// Under which key it stands.
     key: ContentHash,
+}
+
+/// A solver and, if it is a program of its own, its build.
+pub(super) fn solver(name: &str) -> String {
+    match ceg4n_smt::solver::program(name) {
+        Some(path) => format!("{name} {}", stamp(&path)),
+        None => name.to_owned(),
+    }
 }
 
 impl Engine<'_> {
@@ -141,7 +149,7 @@ impl Engine<'_> {
             .str(&json(serde_json::to_string(&asked.label)))
             .str(&json(serde_json::to_string(&self.divisions[i])))
             .str(&json(serde_json::to_string(&self.hints)))
-            .str(&self.budget.solver)
+            .str(&self.solver)
             .str(&format!("{:?}", self.budget.memory_limit_mib));
         hasher.finish()
     }
@@ -216,5 +224,28 @@ impl Engine<'_> {
                 key: t.key,
             });
         }
+    }
+}
+
+#[cfg(all(test, unix))]
+mod tests {
+    use super::solver;
+    use std::fs;
+    use std::os::unix::fs::PermissionsExt;
+
+    #[test]
+    fn another_build_of_a_solver_is_another_solver() {
+        assert_eq!(solver("embedded"), "embedded");
+        assert_eq!(solver("no solver of this name"), "no solver of this name");
+        let dir = tempfile::tempdir().expect("a folder");
+        let path = dir.path().join("solver");
+        let built = |text: &str| {
+            fs::write(&path, text).expect("written");
+            fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).expect("a mode");
+            solver(path.to_str().expect("a name"))
+        };
+        let first = built("#!/bin/sh\n");
+        assert_ne!(first, path.to_str().expect("a name"));
+        assert_ne!(first, built("#!/bin/sh\n:\n"));
     }
 }

@@ -7,7 +7,7 @@ pub mod process;
 mod registry;
 
 pub use dialogue::solve_on;
-pub use registry::{SolverInfo, available, from_name, names};
+pub use registry::{SolverInfo, available, from_name, names, program};
 
 use crate::model::Model;
 use crate::query::Query;

@@ -98,13 +98,7 @@ pub fn from_name(name: &str) -> Result<Box<dyn Solver>, Diagnostic> {
             None => Err(unusable(format!("`{name}` is not on PATH")).help(*help)),
         };
     }
-    let path = Path::new(name);
-    let found = if path.components().count() > 1 {
-        Some(path.to_path_buf()).filter(|p| is_executable(p))
-    } else {
-        on_path(name)
-    };
-    found.map(process).ok_or_else(|| {
+    program(name).map(process).ok_or_else(|| {
         unusable(format!(
             "`{name}` is no solver and no program that can be run"
         ))
@@ -117,6 +111,19 @@ pub fn from_name(name: &str) -> Result<Box<dyn Solver>, Diagnostic> {
                 .join(", ")
         ))
     })
+}
+
+/// The file that [`from_name`] starts for a name; none for a solver that is built in, or that is not
+/// here.
+pub fn program(name: &str) -> Option<PathBuf> {
+    if BUILT_IN.iter().any(|b| b.name == name) {
+        return None;
+    }
+    let path = Path::new(name);
+    if path.components().count() > 1 {
+        return Some(path.to_path_buf()).filter(|p| is_executable(p));
+    }
+    on_path(name)
 }
 
 /// Every solver that has a name of its own, whether it can be used here or not.
