@@ -276,6 +276,40 @@ fn bash_completes_commands_options_and_values() {
 }
 
 #[test]
+fn fish_completes_commands_options_and_values() {
+    let (code, script, _) = call(&["completions", "fish"], false, None);
+    assert_eq!(code, 0);
+    let asked = [
+        "ceg4nc ver",
+        "ceg4nc compile --max-fl",
+        "ceg4nc check --color ",
+    ];
+    let ask = asked.map(|words| format!("complete -C '{words}'\n"));
+    let program = format!("{script}\n{}", ask.concat());
+    let Some(output) = through("fish", &["--no-config"], &program) else {
+        return;
+    };
+    assert_eq!(String::from_utf8_lossy(&output.stderr), "");
+    let lines = String::from_utf8(output.stdout).unwrap();
+    // Each with its help behind a tab.
+    let names: Vec<_> = lines.lines().filter_map(|l| l.split('\t').next()).collect();
+    assert_eq!(names, ["verify", "--max-flash", "always", "auto", "never"]);
+}
+
+#[test]
+fn zsh_reads_its_script() {
+    let (code, script, _) = call(&["completions", "zsh"], false, None);
+    assert_eq!(code, 0);
+    let program = format!("compdef() {{ echo $@ }}\n{script}");
+    let Some(output) = through("zsh", &["-f"], &program) else {
+        return;
+    };
+    assert_eq!(String::from_utf8_lossy(&output.stderr), "");
+    let found = String::from_utf8(output.stdout).unwrap();
+    assert_eq!(found, "_ceg4nc ceg4nc\n", "the function is registered");
+}
+
+#[test]
 fn every_shell_has_a_script_that_knows_every_command() {
     for shell in ["bash", "zsh", "fish", "powershell", "elvish"] {
         let (code, script, err) = call(&["completions", shell], false, None);
