@@ -511,6 +511,9 @@ pub struct ExplainArgs {
     /// Threads; no result depends on it
     #[arg(long, short, value_name = "N")]
     pub jobs: Option<String>,
+    /// How the progress of --recheck is shown on standard error
+    #[arg(long, value_enum, default_value_t, value_name = "WHEN")]
+    pub progress: ProgressWhen,
     /// How results are printed.
     #[command(flatten)]
     pub format: FormatArgs,

@@ -104,7 +104,7 @@ fn code_of(report: &Report) -> i32 {
 fn compile(args: &CompileArgs, console: &mut Console<'_>) -> Done {
     let options = match &args.resume {
         None => translate::compile(args)?,
-        Some(folder) => match runs::resume(folder, args)? {
+        Some(folder) => match runs::resume(folder, args, console)? {
             runs::Resumed::Going(options) => *options,
             runs::Resumed::Finished(report) => {
                 let told = format!("the run in {} has its result", folder.display());
@@ -301,13 +301,15 @@ fn smt(args: &SmtArgs, console: &mut Console<'_>) -> Done {
     Ok((script, 0))
 }
 
-fn explain(args: &ExplainArgs, console: &Console<'_>) -> Done {
+fn explain(args: &ExplainArgs, console: &mut Console<'_>) -> Done {
     let options = translate::explain(args)?;
     if args.recheck {
-        let found = ceg4n_driver::explain::recheck(&options, &console.cancel)?;
+        let when = args.progress;
+        let recheck = ceg4n_driver::explain::recheck;
+        let found = console.watch(when, |p, c| recheck(&options, p, c))?;
         let text = match args.format.format {
             Format::Json => json(&found)?,
-            Format::Text => render::recheck(&found),
+            Format::Text => render::recheck(&found, console.manners.table()),
         };
         let code = match found.outcome {
             Outcome::Holds => 0,

@@ -51,6 +51,27 @@ pub(crate) fn count(n: usize, what: &str) -> String {
     format!("{n} {what}{}", if n == 1 { "" } else { "s" })
 }
 
+/// Folds the lines that are too long for the terminal, each below its own beginning; tables fit
+/// already. Without a width lines stay whole.
+fn folded(text: &str, columns: Option<usize>) -> String {
+    let Some(columns) = columns else {
+        return text.to_owned();
+    };
+    let fold = |line: &str| {
+        if textwrap::core::display_width(line) <= columns {
+            return format!("{line}\n");
+        }
+        let depth = line.len() - line.trim_start().len();
+        let indent = " ".repeat(depth + 2);
+        let options = textwrap::Options::new(columns)
+            .subsequent_indent(&indent)
+            .break_words(false)
+            .word_splitter(textwrap::WordSplitter::NoHyphenation);
+        textwrap::fill(line, &options) + "\n"
+    };
+    text.lines().map(fold).collect()
+}
+
 /// A table of layers: formats of weights and operands, widths and ranges of sums.
 fn layers(layers: &[Layer], columns: Option<usize>) -> String {
     let head = ["layer", "weight", "operand", "accumulator", "proved range"];
@@ -187,6 +208,14 @@ fn integers(items: &[i64]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn long_lines_are_folded_below_their_beginning() {
+        let text = "short\n  a long line that goes on\nunbreakable_as_it_is\n";
+        assert_eq!(folded(text, None), text);
+        let narrow = "short\n  a long\n    line\n    that\n    goes on\nunbreakable_as_it_is\n";
+        assert_eq!(folded(text, Some(11)), narrow);
+    }
 
     #[test]
     fn numbers_are_shortened() {

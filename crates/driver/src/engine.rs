@@ -106,6 +106,8 @@ pub(crate) struct Engine<'a> {
     /// What displays read while the run goes on.
     pub live: Arc<Live>,
     record: Option<&'a Record>,
+    /// The solver that verdicts are asked of: its name and its build.
+    solver: String,
 }
 
 /// Every obligation of a loaded network, as questions.
@@ -220,6 +222,7 @@ impl<'a> Engine<'a> {
             progress,
             live,
             record,
+            solver: stored::solver(&budget.solver),
         };
         let begin = Instant::now();
         engine.label_all();

@@ -36,7 +36,7 @@ pub enum Stage {
     Verify,
     /// The kernel is measured and written.
     Emit,
-    /// What is known of everything cheaper is put together.
+    /// What is known of everything cheaper is put together, or checked again.
     Optimality,
     /// A row of a bench: a network under a preset.
     Row,
@@ -267,6 +267,7 @@ impl Event {
 pub struct Live {
     pub(crate) boxes: Arc<Gauge>,
     pub(crate) candidates: AtomicU64,
+    pub(crate) assignments: AtomicU64,
 }
 
 impl Live {
@@ -283,6 +284,11 @@ impl Live {
     /// Candidates evaluated on points so far.
     pub fn candidates(&self) -> u64 {
         self.candidates.load(Ordering::Relaxed)
+    }
+
+    /// Cheaper assignments that the statement of optimality went through so far.
+    pub fn assignments(&self) -> u64 {
+        self.assignments.load(Ordering::Relaxed)
     }
 }
 

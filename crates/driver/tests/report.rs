@@ -285,6 +285,7 @@ fn an_optimality_claim_can_be_checked_again() {
                 folder: output.clone(),
                 ..ExplainOptions::default()
             },
+            &Quiet,
             &Cancel::default(),
         )
         .unwrap_or_else(|f| panic!("{name}: {f:?}"));

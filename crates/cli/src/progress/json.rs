@@ -16,6 +16,8 @@ pub(crate) enum Clocked {
         boxes: u64,
         /// Candidates evaluated on points so far.
         candidates: u64,
+        /// Cheaper assignments gone through so far.
+        assignments: u64,
     },
     /// The command was asked to stop and will, with what it has.
     Stopping,
@@ -27,6 +29,7 @@ impl Clocked {
             open_boxes: live.open_boxes(),
             boxes: live.boxes(),
             candidates: live.candidates(),
+            assignments: live.assignments(),
         }
     }
 }
@@ -56,9 +59,10 @@ mod tests {
         let page = include_str!("../../../../book/src/progress.md");
         let time = Duration::from_micros(1_234_567);
         let live = line(&Clocked::counts(&Live::default()), time);
-        let written = r#"{"event":"live","open_boxes":0,"boxes":0,"candidates":0,"seconds":1.235}"#;
-        assert_eq!(live, format!("{written}\n"));
-        assert!(page.contains("| `live` | `open_boxes`, `boxes`, `candidates` |"));
+        let counts = r#""open_boxes":0,"boxes":0,"candidates":0,"assignments":0"#;
+        let written = format!(r#"{{"event":"live",{counts},"seconds":1.235}}"#);
+        assert_eq!(live, written + "\n");
+        assert!(page.contains("| `live` | `open_boxes`, `boxes`, `candidates`, `assignments` |"));
         let stopping = line(&Clocked::Stopping, time);
         assert_eq!(stopping, "{\"event\":\"stopping\",\"seconds\":1.235}\n");
         assert!(page.contains("| `stopping` | |"));

@@ -226,6 +226,11 @@ impl State {
         if let Some(left) = self.left(now) {
             add(Rank::Left, format!("about {} left", clock(left)));
         }
+        let through = self.live.as_ref().map_or(0, |l| l.assignments());
+        if through > 0 {
+            let n = thousands(through);
+            add(Rank::Pieces, format!("{n} cheaper assignments"));
+        }
         let open = self.live.as_ref().map_or(0, |l| l.open_boxes());
         if open > 0 {
             add(Rank::Boxes, format!("{} open boxes", thousands(open)));

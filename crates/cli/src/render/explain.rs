@@ -1,6 +1,6 @@
 //! The outcome of `explain` as text.
 
-use super::{count, list, short, table::numbers, table::table};
+use super::{count, folded, list, short, table::numbers, table::table};
 use ceg4n_base::Exact;
 use ceg4n_driver::explain::{
     BitRow, Bits, Cause, Divergence, Explanation, LayerRow, Outcome, Recheck,
@@ -38,7 +38,7 @@ pub(crate) fn explanation(e: &Explanation, columns: Option<usize>) -> String {
         Some(b) => bits(&mut out, b, columns),
         None => out.push_str("no program was chosen whose widths could be explained\n"),
     }
-    out
+    folded(&out, columns)
 }
 
 /// At most [`SHOWN`] numbers.
@@ -207,7 +207,7 @@ fn width(r: &BitRow, demands: bool) -> Vec<String> {
 }
 
 /// Whether the statement holds, and what is wrong.
-pub(crate) fn recheck(r: &Recheck) -> String {
+pub(crate) fn recheck(r: &Recheck, columns: Option<usize>) -> String {
     let mut out = String::new();
     let points = usize::try_from(r.counterexamples).unwrap_or(usize::MAX);
     let points = count(points, "stored point");
@@ -236,5 +236,5 @@ pub(crate) fn recheck(r: &Recheck) -> String {
     for fault in &r.faults {
         let _ = writeln!(out, "wrong: {fault}");
     }
-    out
+    folded(&out, columns)
 }

@@ -1,6 +1,6 @@
 //! The outcome of `compile` and `verify` as text.
 
-use super::{count, layers, list, short, table::numbers};
+use super::{count, folded, layers, list, short, table::numbers};
 use ceg4n_report::{Open, Region, Report, Status};
 use std::fmt::Write;
 
@@ -59,7 +59,7 @@ pub(crate) fn report(r: &Report, columns: Option<usize>) -> String {
     if r.clock_limited {
         out.push_str("the run was cut short by a limit or by hand; another one may find more\n");
     }
-    out
+    folded(&out, columns)
 }
 
 fn as_usize(n: u64) -> usize {

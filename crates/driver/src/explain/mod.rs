@@ -10,11 +10,12 @@ pub use divergence::{Cause, Divergence, LayerRow};
 pub(crate) use divergence::{Point, diverge};
 
 use crate::Failure;
-use crate::progress::Cancel;
+use crate::progress::{Cancel, Event, Live, Progress, Stage, told};
 use ceg4n_report::{Optimality, Report, Status};
 use folder::Folder;
 use serde::Serialize;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 /// What is to be explained.
@@ -122,10 +123,28 @@ pub fn explain(options: &ExplainOptions) -> Result<Explanation, Failure> {
 ///
 /// # Errors
 /// As for [`explain`]; files of the folder that cannot be read.
-pub fn recheck(options: &ExplainOptions, cancel: &Cancel) -> Result<Recheck, Failure> {
-    let folder = Folder::open(&options.folder)?;
-    let stopped = || cancel.load(Ordering::Relaxed);
-    recheck::recheck(&folder, options.jobs.max(1), &stopped)
+pub fn recheck(
+    options: &ExplainOptions,
+    progress: &dyn Progress,
+    cancel: &Cancel,
+) -> Result<Recheck, Failure> {
+    let status = |r: &Recheck| match r.outcome {
+        Outcome::Holds => "proved",
+        Outcome::Fails => "refuted",
+        Outcome::Open => "unknown",
+    };
+    told(progress, ("explain", &options.folder), status, || {
+        let live = Arc::new(Live::default());
+        progress.watch(&live);
+        let folder = Folder::open(&options.folder)?;
+        progress.note(&Event::Stage {
+            stage: Stage::Optimality,
+            detail: "what is stated of everything cheaper".to_owned(),
+            of: None,
+        });
+        let stopped = || cancel.load(Ordering::Relaxed);
+        recheck::recheck(&folder, options.jobs.max(1), &stopped, &live)
+    })
 }
 
 #[cfg(test)]

@@ -7,6 +7,7 @@ use crate::Failure;
 use crate::optimality::certificate::{Certificate, StoredResult, stored_regions};
 use crate::optimality::fate::Stored;
 use crate::optimality::{Limits, go_through, in_space, set_aside, statement};
+use crate::progress::Live;
 use ceg4n_base::{Diagnostic, Diagnostics, codes};
 use ceg4n_ir::{Format, Module, Region};
 use ceg4n_jit::CodeCache;
@@ -22,6 +23,7 @@ pub(super) fn recheck(
     folder: &Folder,
     jobs: usize,
     stopped: &dyn Fn() -> bool,
+    live: &Live,
 ) -> Result<Recheck, Failure> {
     let result = folder.any()?;
     let reference = folder.reference(&result.loaded)?;
@@ -36,7 +38,7 @@ pub(super) fn recheck(
     checker.module(&result);
     let regions = checker.points(&result);
     checker.versions(&regions);
-    let again = checker.statement(&result, jobs, stopped)?;
+    let again = checker.statement(&result, (jobs, live), stopped)?;
     let stated = folder.certificate.statement.as_ref();
     let data = stated.map_or(0, |s| s.missed_demand);
     let outcome = match (&checker.faults[..], &again) {
@@ -223,7 +225,7 @@ impl Checker<'_> {
     fn statement(
         &mut self,
         result: &Versioned,
-        jobs: usize,
+        (jobs, live): (usize, &Live),
         stopped: &dyn Fn() -> bool,
     ) -> Result<Option<Optimality>, Failure> {
         let c = self.certificate;
@@ -264,6 +266,7 @@ impl Checker<'_> {
             most: u64::MAX,
             jobs,
             stopped,
+            live,
         };
         let mut tally = go_through(&stored, &limits)
             .map_err(|e| Diagnostics::from(Diagnostic::error(codes::INTERNAL, e)))?;
@@ -275,7 +278,7 @@ impl Checker<'_> {
         tally.missed_demand = stated.missed_demand.min(tally.open);
         tally.open -= tally.missed_demand;
         let own = in_space(&space, &r.assignment, r.program);
-        let again = statement(&space, r.cost, own, &tally);
+        let again = statement(&space, r, own, &tally);
         self.compare(stated, &again);
         Ok(Some(again))
     }
@@ -360,14 +363,17 @@ pub(super) fn tally(
     let points = &c.counterexamples;
     let stored = Stored::new(&space, &reference, properties, points, set_aside(versions));
     let r = c.result.as_ref().expect("a result");
+    let live = Live::default();
     let limits = Limits {
         below: r.cost,
         most,
         jobs,
         stopped: &|| stopped,
+        live: &live,
     };
     let tally = go_through(&stored, &limits).expect("no defect");
+    assert_eq!(live.assignments(), tally.cheaper, "what a display shows");
     let own = in_space(&space, &r.assignment, r.program);
-    let told = statement(&space, r.cost, own, &tally);
+    let told = statement(&space, r, own, &tally);
     (tally, told)
 }

@@ -41,7 +41,7 @@ fn at(dir: &TempDir) -> ExplainOptions {
 }
 
 fn checked(dir: &TempDir) -> Recheck {
-    recheck(&at(dir), &Cancel::default()).unwrap_or_else(|f| panic!("{f:?}"))
+    recheck(&at(dir), &Quiet, &Cancel::default()).unwrap_or_else(|f| panic!("{f:?}"))
 }
 
 fn file(dir: &TempDir, path: &str) -> PathBuf {

@@ -10,6 +10,7 @@ use crate::demand::Demanded;
 use crate::engine::{Asked, Engine};
 use crate::parallel::parallel;
 use crate::plan::{Plan, Stage};
+use crate::progress::Live;
 use crate::verify::reference_name;
 use ceg4n_base::{ContentHash, Diagnostic, Diagnostics, codes};
 use ceg4n_ir::Module;
@@ -22,6 +23,7 @@ use certificate::{
 };
 use fate::{Fate, Stored};
 use std::collections::BTreeMap;
+use std::sync::atomic::Ordering;
 
 /// No more assignments are gone through, unless the search itself went through more.
 const MOST: u64 = 200_000;
@@ -67,6 +69,8 @@ pub(crate) struct Limits<'a> {
     pub jobs: usize,
     /// True when the clock says stop.
     pub stopped: &'a dyn Fn() -> bool,
+    /// Where those gone through are counted for a display.
+    pub live: &'a Live,
 }
 
 /// Goes through the assignments of a space in order of cost.
@@ -96,7 +100,12 @@ pub(crate) fn go_through(stored: &Stored<'_>, limits: &Limits<'_>) -> Result<Tal
             last = Some(c);
             block.extend(order.next(space));
         }
-        for fate in parallel(limits.jobs, block.len(), |i| stored.fate(&block[i])) {
+        let fates = parallel(limits.jobs, block.len(), |i| {
+            let fate = stored.fate(&block[i]);
+            limits.live.assignments.fetch_add(1, Ordering::Relaxed);
+            fate
+        });
+        for fate in fates {
             tally.add(fate?);
         }
     }
@@ -121,7 +130,7 @@ pub(crate) fn in_space(space: &AnnotationSpace, a: &Assignment, program: Content
 /// The statement that a tally allows.
 pub(crate) fn statement(
     space: &AnnotationSpace,
-    cost: u64,
+    result: &StoredResult,
     in_space: bool,
     tally: &Tally,
 ) -> Optimality {
@@ -137,7 +146,7 @@ pub(crate) fn statement(
         statement: String::new(),
         space: space.name(),
         metric: space.cost.name().to_owned(),
-        cost,
+        cost: result.cost,
         in_space,
         least: tally.open == 0 && tally.from.is_none(),
         cheaper: tally.cheaper,
@@ -148,12 +157,12 @@ pub(crate) fn statement(
         not_tried: tally.open,
         not_tried_from: tally.from,
     };
-    out.statement = sentence(&out);
+    out.statement = sentence(&out, result.guided);
     out
 }
 
 /// A statement in words.
-fn sentence(o: &Optimality) -> String {
+fn sentence(o: &Optimality, guided: bool) -> String {
     let (cost, aside) = (o.cost, o.set_aside_count());
     let but = match aside {
         0 => String::new(),
@@ -209,7 +218,12 @@ fn sentence(o: &Optimality) -> String {
         text += &format!("; those of cost {from} and above were not gone through");
     }
     if !o.in_space {
-        text += "; the result itself is none of its programs";
+        text += match guided {
+            true => {
+                "; guided rounding moved weights of the result, so it is none of these programs"
+            }
+            false => "; the result itself is none of these programs",
+        };
     }
     text
 }
@@ -307,11 +321,12 @@ impl Run<'_> {
             most,
             jobs: self.jobs,
             stopped: &|| engine.stopped(),
+            live: &engine.live,
         };
         let tally = go_through(&stored, &limits)
             .map_err(|e| Diagnostics::from(Diagnostic::error(codes::INTERNAL, e)))?;
         let own = in_space(space, &result.assignment, result.program);
-        Ok(statement(space, result.cost, own, &tally))
+        Ok(statement(space, result, own, &tally))
     }
 }
 
