@@ -156,7 +156,7 @@ impl<'a> Request<'a> {
     /// The rows to read of a table whose size is known.
     fn of_table(&self, rows: usize, columns: usize) -> Result<Vec<usize>, Diagnostic> {
         if columns != self.inputs() {
-            return Err(self.wrong_length("rows have", columns));
+            return Err(self.wrong_length("rows have", columns, ""));
         }
         self.of_rows(rows)
     }
@@ -174,12 +174,14 @@ impl<'a> Request<'a> {
         Ok(stretches(chosen.len(), most).map(first).collect())
     }
 
-    fn wrong_length(&self, who: &str, columns: usize) -> Diagnostic {
+    fn wrong_length(&self, who: &str, columns: usize, beside: &str) -> Diagnostic {
         let message = format!(
-            "{who} {columns} numbers, the network {} inputs",
+            "{who} {columns} numbers{beside}, the network {} inputs",
             self.inputs()
         );
-        Diagnostic::error(codes::REGION, message)
+        Diagnostic::error(codes::REGION, message).help(
+            "every column but that of the labels is an input of the network, in its order: give as many as it has",
+        )
     }
 
     fn no_such_row(&self, rows: usize) -> Diagnostic {

@@ -99,7 +99,10 @@ fn error_at(e: &serde_json::Error, start: Start, progress: &Progress, file: &str
     let (line, column) = start.place(e.line(), e.column());
     let full = e.to_string();
     let tail = format!(" at line {} column {}", e.line(), e.column());
-    let message = full.strip_suffix(&tail).unwrap_or(&full);
+    let message = match e.is_eof() {
+        true => "the file ends before its list does",
+        false => full.strip_suffix(&tail).unwrap_or(&full),
+    };
     let entry = match (progress.entry, &progress.id) {
         (None, _) => String::new(),
         (Some(i), None) => format!("entry {i}: "),

@@ -45,12 +45,14 @@ impl Region {
         let fail =
             |m: String| Err(Diagnostic::error(codes::REGION, m).at(self.span, "this region"));
         if self.lower.len() != inputs || self.upper.len() != inputs {
-            return fail(format!(
+            let counts = format!(
                 "region \"{}\" has {} lower and {} upper bounds, the network {inputs} inputs",
                 self.id,
                 self.lower.len(),
                 self.upper.len()
-            ));
+            );
+            return fail(counts)
+                .map_err(|d| d.help("give a bound for each input, in the network's order"));
         }
         if self.center.as_ref().is_some_and(|c| c.len() != inputs) {
             return fail(format!(
@@ -61,7 +63,9 @@ impl Region {
         match (0..inputs).find(|i| self.lower[*i] > self.upper[*i]) {
             Some(i) => fail(format!(
                 "region \"{}\" is empty: lower bound {} above upper bound {} at input {i}",
-                self.id, self.lower[i], self.upper[i]
+                self.id,
+                shortest(&self.lower[i]),
+                shortest(&self.upper[i])
             )),
             None => Ok(()),
         }
@@ -82,6 +86,15 @@ impl Region {
             h.str(&v.to_string());
         }
         h.finish()
+    }
+}
+
+/// A number for a message: of a float the text that people give for it.
+fn shortest(v: &Exact) -> String {
+    let float = v.to_f64();
+    match Exact::from_f64(float) {
+        Some(same) if same == *v => format!("{float}"),
+        Some(_) | None => v.to_string(),
     }
 }
 

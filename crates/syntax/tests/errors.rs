@@ -216,7 +216,7 @@ fn regions_and_requirements() {
         ),
         &[
             "10:1 E0401 region \"a\" is empty: lower bound 1 above upper bound 0.5 at input 1",
-            "11:1 E0401 region \"a\" has 1 lower and 1 upper bounds, the network 2 inputs",
+            "11:1 E0401 region \"a\" has 1 lower and 1 upper bounds, the network 2 inputs | give a bound for each input, in the network's order",
             "11:8 E0104 region \"a\" is defined twice",
             "12:32 E0401 a radius is not negative",
             "13:1 E0401 region \"d\" is empty: lower bound 4 above upper bound 1 at input 0",

@@ -28,7 +28,8 @@ pub(super) fn table(bytes: &[u8], request: &Request<'_>) -> Result<Table, Diagno
         }
         if request.rows.is_none_or(|r| r.contains(&index)) {
             limit(table.rows.len() + 1)?;
-            take(&record, index, label, request, &mut table)?;
+            let line = line_of(bytes, &record);
+            take(&record, (index, line), label, request, &mut table)?;
         }
         index += 1;
         if request.rows.is_some_and(|r| index >= r.end) {
@@ -66,12 +67,11 @@ fn thinned(all: Table, request: &Request<'_>) -> Result<Table, Diagnostic> {
 /// Adds a row to the table.
 fn take(
     record: &csv::StringRecord,
-    index: usize,
+    (index, line): (usize, Option<u64>),
     label: Option<usize>,
     request: &Request<'_>,
     table: &mut Table,
 ) -> Result<(), Diagnostic> {
-    let line = record.position().map(csv::Position::line);
     let numbers = record.len() - usize::from(label.is_some_and(|l| l < record.len()));
     for (column, text) in record.iter().enumerate() {
         if label == Some(column) {
@@ -82,7 +82,10 @@ fn take(
             let text: String = text.chars().take(40).collect();
             let mut d = not_finite(index, column);
             d.message += &format!("{}: `{text}`", on_line(line));
-            return Err(d.help("all columns of a data set are inputs; a column of labels is named by --region-labels column:NAME"));
+            return Err(d.help(match label {
+                Some(_) => "all other columns of a data set are inputs: mend the cell, or leave the column out",
+                None => "all columns of a data set are inputs; say which one holds labels with --labels column:NAME (of regions --region-labels column:NAME), or leave it out",
+            }));
         };
         let v = match request.pixels {
             Some(p) => p.of_number(v, || {
@@ -95,9 +98,17 @@ fn take(
             table.values.push(v);
         }
     }
-    if numbers != request.inputs() || label.is_some_and(|l| l >= record.len()) {
-        let who = format!("row {index}{} has", on_line(line));
-        return Err(request.wrong_length(&who, numbers));
+    let who = format!("row {index}{} has", on_line(line));
+    if let Some(l) = label.filter(|l| *l >= record.len()) {
+        let text = format!(
+            "{who} {} columns, and its label should be in column {l}, counted from 0",
+            record.len()
+        );
+        return Err(malformed(text).help("give every row as many columns as the first one"));
+    }
+    if numbers != request.inputs() {
+        let beside = label.map_or("", |_| " beside its label");
+        return Err(request.wrong_length(&who, numbers, beside));
     }
     table.rows.push(index);
     table.lines.push(line.unwrap_or(0));
@@ -134,7 +145,7 @@ fn by_name(bytes: &[u8], names: &[String]) -> Result<Vec<String>, Diagnostic> {
     let mut found = BTreeMap::new();
     for (k, record) in reader(bytes).records().enumerate() {
         let record = record.map_err(|e| malformed(format!("no csv: {e}")))?;
-        let line = on_line(record.position().map(csv::Position::line));
+        let line = on_line(line_of(bytes, &record));
         let (2, Some(name), Some(label)) = (record.len(), record.get(0), record.get(1)) else {
             let text = format!("entry {k}{line} has {} columns, not 2", record.len());
             return Err(malformed(text));
@@ -195,6 +206,17 @@ fn is_names(record: &csv::StringRecord) -> bool {
 /// The float64 nearest to a text; `None` for one that is no finite number.
 fn number(text: &str) -> Option<f64> {
     text.parse().ok().filter(|v: &f64| v.is_finite())
+}
+
+/// The line that a record begins in, from 1. The reader's own place of it is before what ends the
+/// line above and before empty lines.
+fn line_of(bytes: &[u8], record: &csv::StringRecord) -> Option<u64> {
+    let place = record.position()?;
+    let from = usize::try_from(place.byte()).ok()?;
+    let blank = bytes.get(from..)?.iter();
+    let blank = blank.take_while(|b| matches!(b, b'\r' | b'\n'));
+    let ends = blank.filter(|b| **b == b'\n').count() as u64;
+    Some(place.line() + ends)
 }
 
 fn on_line(line: Option<u64>) -> String {

@@ -209,6 +209,12 @@ fn csv_errors_have_row_and_line() {
         message,
         "row 1 has no finite number in column 1 (line 3): `x`"
     );
+    // Whatever ends the lines, and whatever lies between them.
+    let (_, _, message) = scene.error("d.csv", "a,b\r\n1,2\r\n\r\n3,x\r\n", &balls("0"));
+    assert_eq!(
+        message,
+        "row 1 has no finite number in column 1 (line 4): `x`"
+    );
     let (code, _, message) = scene.error("d.csv", "1,2\n5\n", &balls("0"));
     assert_eq!(code, codes::REGION);
     assert_eq!(

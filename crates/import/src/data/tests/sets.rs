@@ -118,9 +118,20 @@ fn columns_that_are_no_labels() {
             "1,2,0\n1,2\n",
             "last",
             codes::DATA,
-            "row 1 (line 2) has 2 numbers",
+            "row 1 (line 2) has 2 columns, and its label should be in column 2, counted from 0",
         ),
-        ("1,0\n", "last", codes::DATA, "row 0 (line 1) has 1 numbers"),
+        (
+            "a,b,c\r\n1,2,0\r\n\r\n3,0\r\n",
+            "c",
+            codes::DATA,
+            "row 1 (line 4) has 2 columns",
+        ),
+        (
+            "1,0\n",
+            "last",
+            codes::DATA,
+            "row 0 (line 1) has 1 numbers beside its label, the network 2 inputs",
+        ),
         (
             "1,nan,0\n",
             "last",
