@@ -12,7 +12,7 @@ use crate::layers::tell_clamps;
 use crate::load::{Loaded, load};
 use crate::optimality::{self, certificate};
 use crate::options::{Boundary, CompileOptions};
-use crate::outcome::{Summary, outcome, region_rows};
+use crate::outcome::{Summary, outcome, region_rows, with_demands};
 use crate::output::Staged;
 use crate::pareto::{Measure, plot};
 use crate::plan::Plan;
@@ -687,12 +687,8 @@ fn report_of(
     // Without a program to show, the verdicts that ended the last candidate.
     let results = chosen.map_or(&found.last[..], |c| &c.results[..]);
     let (mut status, mut reason) = outcome(plan, state, chosen.is_some(), results);
-    // Candidates had to meet the demands on the calibration rows too, the kernel need not.
-    let sifted = session.data.as_ref();
-    let sifted = sifted.is_some_and(|d| !d.demands.is_empty() && d.test.is_some());
-    if sifted && status == Status::Refuted && chosen.is_none() {
-        status = Status::Unknown;
-        reason = reason.map(|r| format!("{r}, with the demands on the calibration rows"));
+    if let (Some(data), None) = (&session.data, chosen) {
+        (status, reason) = with_demands(data, state, (status, reason));
     }
     let mut report = summary.report(status, reason, region_rows(results), Seconds::default());
     let stopped = state.is_some_and(|s| s.status == LoopStatus::Stopped);

@@ -1,5 +1,6 @@
 //! From verdicts to the report.
 
+use crate::data::Data;
 use crate::engine::Timed;
 use crate::layers::layers;
 use crate::load::Loaded;
@@ -235,4 +236,33 @@ pub(crate) fn outcome(
             Some("the run ended before a program was proved".to_owned()),
         ),
     }
+}
+
+/// The status of a run that chose nothing, and why, with what demands on data have to do with it.
+pub(crate) fn with_demands(
+    data: &Data,
+    state: Option<&State>,
+    (status, reason): (Status, Option<String>),
+) -> (Status, Option<String>) {
+    if data.demands.is_empty() {
+        return (status, reason);
+    }
+    let mut parts: Vec<String> = reason.into_iter().collect();
+    // Candidates had to meet the demands on the calibration rows too, the kernel need not.
+    let sifted = status == Status::Refuted && data.test.is_some();
+    if sifted {
+        parts.push("the search kept the demands on the calibration rows too; a program that misses them there alone is not excluded".to_owned());
+    }
+    if let Some(state) = state.filter(|s| s.versions.is_empty() && s.candidates > 0) {
+        let tried = match state.candidates {
+            1 => "the only candidate".to_owned(),
+            n => format!("each of {n} candidates"),
+        };
+        parts.push(format!(
+            "{tried} breaks a start point or misses a demand on data"
+        ));
+    }
+    parts.extend(data.network_misses());
+    let status = if sifted { Status::Unknown } else { status };
+    (status, Some(parts.join("; ")))
 }

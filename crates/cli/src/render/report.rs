@@ -163,19 +163,24 @@ fn accuracy(out: &mut String, r: &Report) {
             (Some(n), Some(k)) => format!("reference {}, kernel {}, ", share(n), share(k)),
             _ => String::new(),
         };
+        let compiled = r.command == "compile";
         let fitted = match a.split.as_str() {
-            "calibration" if r.calibration_accuracy.is_none() => {
+            "calibration" if compiled && r.calibration_accuracy.is_none() => {
                 " (the rows of the calibration: there are no test rows)"
             }
-            "test" if r.command == "compile" && r.demands.is_some() => {
+            "test" if compiled && r.demands.is_some() => {
                 " (candidates had to meet demands on these rows: it says nothing of others)"
             }
             _ => "",
         };
+        // Nothing follows from the rows that `verify` measures.
+        let split = match a.split.as_str() {
+            "calibration" if !compiled => "data",
+            split => split,
+        };
         let _ = writeln!(
             out,
-            "{} on {} rows of {}: {right}agreement {}, at least {:.2} % with 95 % confidence{fitted}",
-            a.split,
+            "{split} on {} rows of {}: {right}agreement {}, at least {:.2} % with 95 % confidence{fitted}",
             a.samples,
             a.data,
             share(a.agreement),
@@ -195,6 +200,11 @@ fn accuracy(out: &mut String, r: &Report) {
             let rest = as_usize(a.changed_count) - shown;
             let _ = writeln!(out, "  and {} with another class", count(rest, "row"));
         }
+    }
+    if r.command == "compile" && r.accuracy.is_some() && r.demands.is_none() {
+        out.push_str(
+            "nothing is demanded on the data: --max-accuracy-drop 0.5% or --min-agreement 99% holds the kernel to them\n",
+        );
     }
     if r.demands.as_ref().is_some_and(|d| d.missed.is_none()) {
         out.push_str("every demand on the data is met\n");

@@ -55,6 +55,12 @@ impl Demands {
         None
     }
 
+    /// True if a kernel that is the reference would miss the demand on accuracy.
+    pub(super) fn reference_misses(&self, n: u64, right: u64) -> bool {
+        let goal = self.goals(n, Some(right)).accuracy;
+        goal.is_some_and(|g| right < g)
+    }
+
     /// The demands as counts of rows; those on accuracy are out of reach without labels.
     fn goals(&self, n: u64, reference_correct: Option<u64>) -> Goals {
         let of_all = |share: &Exact| ceil(&(share * &whole(n)));

@@ -137,6 +137,20 @@ impl Data {
         self.test.as_ref().unwrap_or(&self.calibration)
     }
 
+    /// Where the reference itself misses the demand on accuracy, in words.
+    pub(crate) fn network_misses(&self) -> Option<String> {
+        let misses = |split: &Split| {
+            let (right, n) = (split.reference_correct()?, split.set.len());
+            let missed = self.demands.reference_misses(n as u64, right);
+            let text = format!(
+                "the network itself is right on {right} of {n} {} rows only",
+                split.kind.name()
+            );
+            missed.then_some(text)
+        };
+        self.test.iter().chain([&self.calibration]).find_map(misses)
+    }
+
     /// Measures the chosen kernel and writes it into a report. A demand that is missed makes the
     /// status `refuted`, whatever the regions say: the rows are evaluated exactly.
     ///

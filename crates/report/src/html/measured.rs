@@ -77,14 +77,14 @@ pub(super) fn measured(r: &Report) -> Measured {
         Some((name.to_owned(), percent(v.to_f64())))
     });
     Measured {
-        splits: splits.into_iter().flatten().map(split).collect(),
+        splits: splits.into_iter().flatten().map(|a| split(r, a)).collect(),
         random: random.collect(),
         demands: demands.collect(),
         missed: r.demands.as_ref().and_then(|d| d.missed.clone()),
     }
 }
 
-fn split(a: &Accuracy) -> Split {
+fn split(r: &Report, a: &Accuracy) -> Split {
     let mut shares = Vec::new();
     let of_labels = [
         ("Network right", a.reference_accuracy),
@@ -104,6 +104,7 @@ fn split(a: &Accuracy) -> Split {
     Split {
         title: match a.split.as_str() {
             "test" => "Test rows".to_owned(),
+            _ if r.command != "compile" => "Rows measured".to_owned(),
             _ => "Calibration rows".to_owned(),
         },
         text: format!("{} of {}, rows {}", of(a.samples, "row"), a.data, a.rows),
