@@ -213,6 +213,14 @@ fn a_run_goes_on_only_as_it_began() {
     assert_eq!(code, 2, "{text}");
     assert!(text.contains("--effort belongs to the beginning"), "{text}");
     assert!(text.contains("--cost belongs to the beginning"), "{text}");
+    let mut runs = Command::new(env!("CARGO_BIN_EXE_ceg4nc"));
+    runs.args(["runs", "out"]).current_dir(place);
+    let (code, text) = ended(runs);
+    assert_eq!(code, 0, "{text}");
+    assert!(
+        text.contains("killed") && !text.contains("running"),
+        "{text}"
+    );
     let other = place.join("other");
     fs::create_dir(&other).unwrap();
     let (code, text) = ended(call(&other, &["--resume", "../out", "--jobs", "1"]));

@@ -5,7 +5,7 @@ use crate::told::status_name;
 use ceg4n_base::suggest::missing_file;
 use ceg4n_base::{Diagnostic, codes};
 use ceg4n_report::{Layer, Region, Report};
-use ceg4n_store::{FILE, RunRow, read_runs};
+use ceg4n_store::{FILE, Lock, RunRow, RunState, read_runs};
 use serde::Serialize;
 use std::path::{Path, PathBuf};
 
@@ -55,7 +55,16 @@ pub fn list(folder: &Path) -> Result<Vec<Listing>, Diagnostic> {
     }
     let listing = |folder: PathBuf| {
         let runs = read_runs(&folder).map_err(|e| told(&e))?;
-        let runs = runs.into_iter().map(entry).collect();
+        // A process that died could not write so.
+        let held = Lock::is_held(&folder);
+        let ended = |run: RunRow| match run.state {
+            RunState::Running if !held => RunRow {
+                state: RunState::Killed,
+                ..run
+            },
+            _ => run,
+        };
+        let runs = runs.into_iter().map(ended).map(entry).collect();
         Ok(Listing { folder, runs })
     };
     places.into_iter().map(listing).collect()

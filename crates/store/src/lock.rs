@@ -4,6 +4,12 @@ use crate::{Error, LOCK};
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::Write;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+/// A lock that is held is tried so often again: it may be [`Lock::is_held`] that looks at it.
+const PATIENCE: u32 = 3;
+/// The time between two tries.
+const GLANCE: Duration = Duration::from_millis(10);
 
 /// A folder held by this process. The system gives the lock back when the process ends, however it
 /// ends: a file that a killed run left holds nobody up.
@@ -26,6 +32,7 @@ impl Lock {
             path: path.clone(),
             source,
         };
+        let mut patience = PATIENCE;
         loop {
             let mut options = OpenOptions::new();
             let file = options
@@ -37,6 +44,11 @@ impl Lock {
                 .map_err(cannot)?;
             match file.try_lock() {
                 Ok(()) => {}
+                Err(TryLockError::WouldBlock) if patience > 0 => {
+                    patience -= 1;
+                    std::thread::sleep(GLANCE);
+                    continue;
+                }
                 Err(TryLockError::WouldBlock) => {
                     let said = fs::read_to_string(&path).unwrap_or_default();
                     let pid = said.lines().next().unwrap_or_default().trim().to_owned();
@@ -60,6 +72,13 @@ impl Lock {
             })?;
             return Ok(lock);
         }
+    }
+
+    /// True while a run holds a folder.
+    pub fn is_held(folder: &Path) -> bool {
+        // A shared lock, given back at once: two that look do not disturb each other.
+        let looked = File::open(folder.join(LOCK)).map(|f| f.try_lock_shared());
+        matches!(looked, Ok(Err(TryLockError::WouldBlock)))
     }
 
     fn say(&mut self) -> std::io::Result<()> {
@@ -99,13 +118,16 @@ mod tests {
     #[test]
     fn a_folder_has_one_holder() {
         let dir = tempfile::tempdir().unwrap();
+        assert!(!Lock::is_held(dir.path()));
         let lock = Lock::take(dir.path()).unwrap();
+        assert!(Lock::is_held(dir.path()));
         let pid = std::process::id().to_string();
         match Lock::take(dir.path()) {
             Err(Error::InUse { pid: other, .. }) => assert_eq!(other, pid),
             other => panic!("{other:?}"),
         }
         drop(lock);
+        assert!(!Lock::is_held(dir.path()));
         assert!(!dir.path().join(LOCK).exists());
         drop(Lock::take(dir.path()).unwrap());
     }
@@ -114,6 +136,7 @@ mod tests {
     fn a_file_without_a_holder_holds_nobody_up() {
         let dir = tempfile::tempdir().unwrap();
         fs::write(dir.path().join(LOCK), "4294967295\n").unwrap();
+        assert!(!Lock::is_held(dir.path()));
         let _lock = Lock::take(dir.path()).unwrap();
         let said = fs::read_to_string(dir.path().join(LOCK)).unwrap();
         assert_eq!(said.trim(), std::process::id().to_string());

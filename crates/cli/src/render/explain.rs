@@ -21,6 +21,11 @@ pub(crate) fn explanation(e: &Explanation, columns: Option<usize>) -> String {
         Status::Refuted => writeln!(out, "@{}: REFUTED: {reason}", e.network),
         Status::Unknown => writeln!(out, "@{}: UNKNOWN: {reason}", e.network),
     };
+    if !e.complete {
+        out.push_str(
+            "the search was not through when this was written: `ceg4nc compile --resume` goes on with it\n",
+        );
+    }
     if let (Some(metric), Some(cost)) = (&e.metric, e.cost) {
         let _ = writeln!(out, "cost: {metric} = {cost}");
     }

@@ -38,6 +38,8 @@ pub struct ExplainOptions {
 pub struct Explanation {
     /// The network's name.
     pub network: String,
+    /// False if the search went on when the folder was written: its process may have died.
+    pub complete: bool,
     /// The outcome.
     pub status: Status,
     /// Why it is not `proved`.
@@ -105,10 +107,12 @@ pub fn explain(options: &ExplainOptions) -> Result<Explanation, Failure> {
         network,
         status,
         reason,
+        complete,
         ..
     } = &folder.report;
     Ok(Explanation {
         network: network.name.clone(),
+        complete: *complete,
         status: *status,
         reason: reason.clone(),
         metric: result.map(|_| folder.certificate.space.cost.name().to_owned()),
