@@ -326,23 +326,33 @@ impl Sources {
     }
 }
 
+/// Columns that the renderer keeps for line numbers, left of notes: up to three digits of them.
+const GUTTER: usize = 6;
+
 /// A diagnostic whose message and helps stand in lines of at most so many columns.
 fn wrapped(d: &Diagnostic, width: Option<usize>) -> Diagnostic {
     let Some(width) = width else {
         return d.clone();
     };
     // What the renderer puts before the words: `warning[E0101]: `, ` = help: `.
-    let fill = |text: &str, before: usize, indent: &str| {
+    let fill = |text: &str, width: usize, before: usize| {
         let before = " ".repeat(before);
         let options = textwrap::Options::new(width.max(24))
             .initial_indent(&before)
-            .subsequent_indent(indent)
-            .break_words(false);
+            .subsequent_indent("  ")
+            .break_words(false)
+            // Options are copied from messages.
+            .word_splitter(textwrap::WordSplitter::NoHyphenation);
         textwrap::fill(text, options)[before.len()..].to_owned()
     };
     Diagnostic {
-        message: fill(&d.message, 16, "  "),
-        help: d.help.iter().map(|h| fill(h, 12, "  ")).collect(),
+        message: fill(&d.message, width, 16),
+        // All lines of a help stand behind the gutter.
+        help: d
+            .help
+            .iter()
+            .map(|h| fill(h, width.saturating_sub(GUTTER), 7))
+            .collect(),
         ..d.clone()
     }
 }
@@ -424,7 +434,7 @@ mod tests {
 
     #[test]
     fn messages_fit_a_width() {
-        let words = "word ".repeat(40);
+        let words = "--word ".repeat(40);
         let d = Diagnostic::error(codes::USAGE, words.trim()).help(words.trim());
         for width in [30, 60, 100] {
             let text = Sources::default().render_within(&d.clone().into(), false, Some(width));
@@ -433,7 +443,7 @@ mod tests {
                 widest <= width && widest > width - 12,
                 "{widest} of {width}:\n{text}"
             );
-            assert_eq!(text.matches("word").count(), 80);
+            assert_eq!(text.matches("--word").count(), 80);
         }
     }
 

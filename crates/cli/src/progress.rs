@@ -194,7 +194,10 @@ impl Progress for Display<'_> {
         };
         match (self.form, text) {
             (Form::Json, _) => self.write(&json::line(event, now)),
-            (Form::Bar, Some(text)) => self.screen.print(&text),
+            (Form::Bar, Some(text)) => {
+                let line = line::fit(self.parts(), self.screen.columns());
+                self.screen.print(&text, line);
+            }
             // Elsewhere than on a terminal news wait for the next line, or for the result.
             (Form::Lines(_), Some(text)) if self.verbose => self.write(&format!("{text}\n")),
             (Form::Bar | Form::Lines(_), _) => {}

@@ -125,9 +125,10 @@ impl Screen {
         }
     }
 
-    /// Writes lines above the one that is redrawn.
-    pub(crate) fn print(&self, text: &str) {
+    /// Writes lines above the one that is redrawn, which is `line` from then on.
+    pub(crate) fn print(&self, text: &str, line: String) {
         if let Shown::Bar(bar) = &*self.lock() {
+            bar.set_message(line);
             bar.suspend(|| {
                 // Progress that cannot be shown is no reason to stop.
                 let _ = writeln!(io::stderr(), "{text}");

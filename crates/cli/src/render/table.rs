@@ -110,9 +110,18 @@ impl<F: Fn(usize) -> bool> Layout<'_, F> {
                 let least = if c == 0 { NAMES } else { WORDS };
                 // On a narrow terminal two columns must fit beside each other.
                 let third = self.columns.map_or(least, |all| all / 3);
-                widths[c].min(least).min(third)
+                let half = self.columns.map_or(usize::MAX, |all| all / 2);
+                let word = Some(self.longest_word(c)).filter(|w| *w <= half);
+                widths[c].min(least).min(third).max(word.unwrap_or(0))
             }
         }
+    }
+
+    /// The width of the longest word of a column.
+    fn longest_word(&self, c: usize) -> usize {
+        let cells = self.rows.iter().filter_map(|r| r.get(c));
+        let words = cells.flat_map(|t| t.split_whitespace());
+        words.map(textwrap::core::display_width).max().unwrap_or(0)
     }
 
     /// The least width of these columns and one more.
