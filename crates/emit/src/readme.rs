@@ -112,11 +112,11 @@ pub(crate) fn c(
     line!(out, "```c\n#include \"{name}.h\"\n");
     line!(
         out,
-        "static {name}_in_t in[{name}_IN_SIZE];\nstatic {name}_out_t out[{name}_OUT_SIZE];\nstatic {name}_scratch scratch;\n"
+        "static float x[{name}_IN_SIZE]; /* the real inputs, filled by you */\nstatic {name}_in_t in[{name}_IN_SIZE];\nstatic {name}_out_t out[{name}_OUT_SIZE];\nstatic {name}_scratch scratch;\n"
     );
     line!(
         out,
-        "{name}_infer(in, out, &scratch);\nsize_t winner = {name}_argmax(out);\n```\n"
+        "{name}_quantize(x, in); /* or fill `in` with integers of the input's format yourself */\n{name}_infer(in, out, &scratch);\nsize_t winner = {name}_argmax(out);\n```\n"
     );
     let list: Vec<String> = sources.iter().map(|s| format!("`{s}`")).collect();
     line!(
