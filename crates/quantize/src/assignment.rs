@@ -58,12 +58,3 @@ impl Default for BiasRule {
         Self::AtLeast(8)
     }
 }
-
-impl std::fmt::Display for BiasRule {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match self {
-            Self::AtLeast(least) => write!(f, "max({least}, weights)"),
-            Self::AsWeights => f.write_str("weights"),
-        }
-    }
-}

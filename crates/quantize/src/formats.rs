@@ -43,7 +43,7 @@ impl std::fmt::Display for RangeChoice {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Self::MaxAbs => f.write_str("largest magnitude"),
-            Self::Mse => f.write_str("least squared error of three"),
+            Self::Mse => f.write_str("of three scales that of least squared error"),
             Self::Percentile(p) => write!(f, "{p} % of the magnitudes"),
         }
     }

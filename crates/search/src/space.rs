@@ -68,11 +68,14 @@ impl AnnotationSpace {
 
     /// The name under which an optimality claim about this space is made.
     pub fn name(&self) -> String {
+        let biases = match self.biases {
+            BiasRule::AsWeights => "biases as wide".to_owned(),
+            BiasRule::AtLeast(least) => format!("biases as wide and {least} bits at least"),
+        };
         format!(
-            "weights {}..{} bits per layer, biases {} bits, activations {}..{} bits shared, {}, rounding {}",
+            "weights of {} to {} bits in each layer, {biases}, all activations of {} to {} bits, {}, rounding {}",
             self.weight_bits.0,
             self.weight_bits.1,
-            self.biases,
             self.activation_bits.0,
             self.activation_bits.1,
             self.quantizer.name(),

@@ -161,6 +161,6 @@ fn every_option_is_told_in_the_name() {
     }
     assert_eq!(
         Nearest::default().name(),
-        "nearest, power-of-two scales per tensor (weights: least squared error of three)"
+        "nearest, power-of-two scales per tensor (weights: of three scales that of least squared error)"
     );
 }
