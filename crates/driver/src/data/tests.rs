@@ -269,7 +269,7 @@ fn iris_is_divided_and_measured() {
     assert!(
         errors
             .to_string()
-            .contains("has 4 numbers, the network 2 inputs"),
+            .contains("has 4 numbers beside its label, the network 2 inputs"),
         "{errors}"
     );
 }
