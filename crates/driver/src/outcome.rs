@@ -253,13 +253,12 @@ pub(crate) fn with_demands(
     if sifted {
         parts.push("the search kept the demands on the calibration rows too; a program that misses them there alone is not excluded".to_owned());
     }
-    if let Some(state) = state.filter(|s| s.versions.is_empty() && s.candidates > 0) {
-        let tried = match state.candidates {
-            1 => "the only candidate".to_owned(),
-            n => format!("each of {n} candidates"),
-        };
+    // Of a search that something ended nobody knows what its last candidate would have been.
+    let through = |s: &&State| s.status == LoopStatus::Exhausted;
+    if let Some(state) = state.filter(through).filter(|s| s.versions.is_empty()) {
         parts.push(format!(
-            "{tried} breaks a start point or misses a demand on data"
+            "none of {} candidates satisfies the start points and the demands on data",
+            state.candidates
         ));
     }
     parts.extend(data.network_misses());
