@@ -4,6 +4,7 @@
 use crate::args::ProgressWhen;
 use crate::manners::Manners;
 use crate::progress::{self, Display, Screen};
+use crate::render::folded;
 use ceg4n_base::{Diagnostics, Severity, Sources};
 use ceg4n_driver::{Cancel, Failure, Progress, Quiet};
 use std::io::{self, Read, Write};
@@ -54,10 +55,8 @@ impl<'a> Console<'a> {
     /// Shows lines that only `--verbose` asks for, wrapped.
     pub fn detail(&mut self, text: &str) {
         if self.manners.verbose {
-            let options = textwrap::Options::new(self.manners.messages());
-            let options = options.subsequent_indent("  ");
-            let lines = text.lines().map(|l| textwrap::fill(l, &options) + "\n");
-            self.say(&lines.collect::<String>());
+            let lines = folded(text, Some(self.manners.messages()));
+            self.say(&lines);
         }
     }
 

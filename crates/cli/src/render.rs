@@ -52,8 +52,8 @@ pub(crate) fn count(n: usize, what: &str) -> String {
 }
 
 /// Folds the lines that are too long for the terminal, each below its own beginning; tables fit
-/// already. Without a width lines stay whole.
-fn folded(text: &str, columns: Option<usize>) -> String {
+/// already. Without a width lines stay whole. Words are never broken: options are copied.
+pub(crate) fn folded(text: &str, columns: Option<usize>) -> String {
     let Some(columns) = columns else {
         return text.to_owned();
     };

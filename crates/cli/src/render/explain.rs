@@ -23,7 +23,7 @@ pub(crate) fn explanation(e: &Explanation, columns: Option<usize>) -> String {
     };
     if !e.complete {
         out.push_str(
-            "the search was not through when this was written: `ceg4nc compile --resume` goes on with it\n",
+            "the search was not through when this was written: if nothing is at work there, `ceg4nc compile --resume` goes on with it\n",
         );
     }
     if let (Some(metric), Some(cost)) = (&e.metric, e.cost) {
@@ -242,4 +242,31 @@ pub(crate) fn recheck(r: &Recheck, columns: Option<usize>) -> String {
         let _ = writeln!(out, "wrong: {fault}");
     }
     folded(&out, columns)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_search_that_was_not_through_is_told() {
+        let told = |complete: bool| {
+            let e = Explanation {
+                network: "net".to_owned(),
+                complete,
+                status: Status::Proved,
+                reason: None,
+                metric: None,
+                cost: None,
+                optimality: None,
+                divergence: None,
+                bits: None,
+            };
+            explanation(&e, Some(60))
+        };
+        let (whole, part) = (told(true), told(false));
+        assert!(!whole.contains("--resume"), "{whole}");
+        assert!(part.contains("--resume"), "{part}");
+        assert!(part.lines().all(|l| l.len() <= 60), "{part}");
+    }
 }

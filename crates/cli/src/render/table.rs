@@ -197,6 +197,20 @@ mod tests {
     }
 
     #[test]
+    fn a_word_that_fits_beside_others_is_never_broken() {
+        let time = "2026-11-27T19:26:33Z";
+        let rows = [
+            row(&["run", "begun", "state", "command"]),
+            row(&["1", time, "killed", "some words that take many lines or so"]),
+        ];
+        for columns in [40, 50, 60] {
+            let text = table(&rows, 2, Some(columns));
+            assert!(text.contains(time), "{text}");
+            assert!(text.lines().all(|l| l.len() <= columns), "{text}");
+        }
+    }
+
+    #[test]
     fn words_are_wrapped_and_numbers_are_not() {
         let rows = [
             row(&["name", "count"]),
