@@ -3,7 +3,7 @@
 
 #![expect(clippy::unwrap_used, reason = "helpers of tests")]
 
-#[allow(dead_code, reason = "its main is for the command line")]
+#[expect(dead_code, reason = "its main is for the command line")]
 #[path = "../examples/embed.rs"]
 mod embed;
 
